@@ -1,0 +1,338 @@
+"""The command line: parses, loads the configuration and hands over. Each command imports its module when it is called.
+
+Results go to stdout, logs and errors to stderr.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ingest import __version__
+from ingest.config import Command, Config, effective_toml, example_toml, load
+from ingest.errors import EXIT_CRASH, EXIT_OK, EXIT_USAGE, ConfigError, IngestError
+
+if TYPE_CHECKING:
+    _Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+
+_EXIT_INTERRUPTED = 130
+"""Ctrl-C, as a shell reports it: 128 + SIGINT."""
+
+_DESCRIPTION = "Moves data between Azure IoT Hub and Apache Kafka, from an edge node."
+_EPILOG = """\
+first steps:
+  ingest demo                                     everything on this machine, nothing to configure
+  ingest print-config --example > ingest.toml     a file with every key, to fill in
+  ingest check-config -c ingest.toml --connect    is it right, and does everything answer?
+  ingest topics create -c ingest.toml
+  ingest run -c ingest.toml
+
+exit codes: 0 done, 1 crash or failed, 2 wrong use, 69 a service refuses or does not answer, 78 wrong configuration
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit code. argparse itself exits with 2 on wrong use."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    parser = _parser(arguments)
+    args = parser.parse_args(arguments)
+    if args.handler is None:
+        args.parser.print_help(sys.stderr)
+        return EXIT_USAGE
+    try:
+        code = int(args.handler(args))
+        sys.stdout.flush()
+        return code
+    except ConfigError as error:
+        for problem in error.problems:
+            print(f"ingest: config: {problem}", file=sys.stderr)
+        return error.exit_code
+    except IngestError as error:
+        print(f"ingest: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return _EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has gone; Python would complain once more when it flushes stdout at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_CRASH
+
+
+def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="ingest", description=_DESCRIPTION, epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--version", action="version", version=f"ingest {__version__}")
+    parser.set_defaults(handler=None, parser=parser)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    what_runs: dict[Command, str] = {"run": "everything that is configured", "source": "only the source: hub → Kafka"}
+    for name, roles in what_runs.items():
+        running = _add(
+            commands,
+            name,
+            f"Run {roles}, until SIGTERM or Ctrl-C.",
+            "Starts one process per partition and keeps them running. SIGTERM drains: receiving stops, Kafka gets\n"
+            "what was received, the last checkpoint is written. SIGHUP reads the configuration again. Metrics and\n"
+            "health are served on [metrics] host and port.",
+            f"ingest {name} -c ingest.toml --set service.log_level=debug",
+            partial(_run, command=name),
+        )
+        _add_config(running)
+    _add_check_config(commands)
+    _add_print_config(commands)
+    _add_checkpoints(commands)
+    _add_topics(commands)
+    _add_emulator(commands, arguments)
+    _add_demo(commands)
+    return parser
+
+
+def _add(
+    commands: "_Commands",
+    name: str,
+    summary: str,
+    more: str,
+    example: str,
+    handler: Callable[[argparse.Namespace], int] | None,
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(
+        name,
+        help=summary,
+        description=f"{summary}\n\n{more}",
+        epilog=f"example:\n  {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(handler=handler, parser=parser)
+    return parser
+
+
+def _add_config(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "-c", "--config", type=Path, metavar="FILE", help="TOML file; without it, defaults and environment"
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        dest="overrides",
+        metavar="SECTION.KEY=VALUE",
+        help="overrides the file and the environment (INGEST__SECTION__KEY); may be repeated; not for secrets",
+    )
+
+
+def _add_json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", dest="as_json", help="one line of JSON instead of text")
+
+
+def _add_check_config(commands: "_Commands") -> None:
+    parser = _add(
+        commands,
+        "check-config",
+        "Check the configuration and say what it means.",
+        "Prints every problem with its key, value and fix, and exits with 78; or ok and a summary.",
+        "ingest check-config -c ingest.toml --connect",
+        _check_config,
+    )
+    _add_config(parser)
+    parser.add_argument("--connect", action="store_true", help="also try every service; exits with 69 when one fails")
+
+
+def _add_print_config(commands: "_Commands") -> None:
+    parser = _add(
+        commands,
+        "print-config",
+        "Print an example of the configuration, or the one in force.",
+        "Both are TOML. Secrets are shown as ***.",
+        "ingest print-config --example > ingest.toml",
+        _print_config,
+    )
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("--example", action="store_true", help="every key with its meaning and default")
+    which.add_argument("--effective", action="store_true", help="file, environment and --set taken together")
+    _add_config(parser)
+
+
+def _add_checkpoints(commands: "_Commands") -> None:
+    group = _add(
+        commands,
+        "checkpoints",
+        "Show or reset where each partition would resume.",
+        "A checkpoint is the last event of a partition that is safe in Kafka.",
+        "ingest checkpoints show -c ingest.toml",
+        None,
+    )
+    actions = group.add_subparsers(title="actions", metavar="ACTION")
+    show = _add(
+        actions,
+        "show",
+        "List the checkpoints.",
+        "Reads the store that [checkpoints] names.",
+        "ingest checkpoints show -c ingest.toml --json",
+        _checkpoints_show,
+    )
+    reset = _add(
+        actions,
+        "reset",
+        "Delete checkpoints, so that reading begins again at source.start.",
+        "Stop ingest first: a running process writes its checkpoint again. Without --yes it only says what it would\n"
+        "do, and exits with 2 when there is something to delete.",
+        "ingest checkpoints reset -c ingest.toml --partition 3 --yes",
+        _checkpoints_reset,
+    )
+    reset.add_argument("--yes", action="store_true", help="do it")
+    for parser in (show, reset):
+        _add_config(parser)
+        parser.add_argument("--partition", metavar="P", help="this partition alone (default: all)")
+        _add_json(parser)
+
+
+def _add_topics(commands: "_Commands") -> None:
+    group = _add(
+        commands,
+        "topics",
+        "Create the Kafka topics that the configuration names.",
+        "Topics that exist are left as they are.",
+        "ingest topics create -c ingest.toml",
+        None,
+    )
+    create = _add(
+        group.add_subparsers(title="actions", metavar="ACTION"),
+        "create",
+        "Create the missing topics.",
+        "Those of the source, and those of the sink when hub.iot_hub_connection_string is given. Topics for dead\n"
+        "letters get one partition. Topics that exist are left as they are.",
+        "ingest topics create -c ingest.toml --partitions 12 --replication-factor 3",
+        _topics_create,
+    )
+    _add_config(create)
+    create.add_argument(
+        "--partitions", type=_positive, default=4, metavar="N", help="partitions per topic (default: 4)"
+    )
+    create.add_argument(
+        "--replication-factor",
+        type=_positive,
+        default=-1,
+        metavar="R",
+        help="copies of each partition (default: the broker's own default)",
+    )
+    _add_json(create)
+
+
+def _add_emulator(commands: "_Commands", arguments: Sequence[str]) -> None:
+    parser = _add(
+        commands,
+        "emulator",
+        "Run a local IoT Hub to try things on.",
+        "Serves the Event Hub-compatible endpoint and the devices' HTTPS interface until SIGTERM or Ctrl-C, and\n"
+        "prints its connection strings when it is ready.",
+        "ingest emulator --partitions 4 --devices 10 --rate 100",
+        _emulator,
+    )
+    if "emulator" in arguments:
+        from ingest.emulator.command import add_arguments
+
+        add_arguments(parser)
+
+
+def _add_demo(commands: "_Commands") -> None:
+    parser = _add(
+        commands,
+        "demo",
+        "Show everything at work on this machine: hub, devices, Kafka, ingest.",
+        "Nothing to install or configure: the hub is `ingest emulator`, Kafka is librdkafka's built-in mock\n"
+        "cluster. Ends with a summary counted at the topic itself; exits with 1 when an event is missing.",
+        "ingest demo --events 20000 --json",
+        _demo,
+    )
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument("--seconds", type=_positive_number, metavar="S", help="how long the devices send (default: 10)")
+    length.add_argument("--events", type=_positive, metavar="N", help="how many events the devices send in total")
+    parser.add_argument(
+        "--rate",
+        type=_positive_number,
+        default=1000.0,
+        metavar="R",
+        help="events/s of all devices together (default: 1000)",
+    )
+    parser.add_argument(
+        "--partitions", type=_positive, default=4, metavar="P", help="partitions of the hub (default: 4)"
+    )
+    parser.add_argument("--devices", type=_positive, default=20, metavar="D", help="simulated devices (default: 20)")
+    _add_json(parser)
+
+
+def _positive(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
+
+
+def _positive_number(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+    return number
+
+
+def _load(args: argparse.Namespace, command: Command) -> Config:
+    return load(args.config, environ=os.environ, overrides=args.overrides, for_command=command)
+
+
+def _run(args: argparse.Namespace, command: Command) -> int:
+    config = _load(args, command)
+    from ingest.supervisor import run
+
+    return run(config, roles=("source",), reload=partial(_load, args, command))
+
+
+def _check_config(args: argparse.Namespace) -> int:
+    config = _load(args, "check-config")
+    from ingest.commands import check_config
+
+    return check_config.run(config, connect=args.connect)
+
+
+def _print_config(args: argparse.Namespace) -> int:
+    print(example_toml() if args.example else effective_toml(_load(args, "print-config")), end="")
+    return EXIT_OK
+
+
+def _checkpoints_show(args: argparse.Namespace) -> int:
+    config = _load(args, "checkpoints")
+    from ingest.commands import checkpoints
+
+    return checkpoints.show(config, partition=args.partition, as_json=args.as_json)
+
+
+def _checkpoints_reset(args: argparse.Namespace) -> int:
+    config = _load(args, "checkpoints")
+    from ingest.commands import checkpoints
+
+    return checkpoints.reset(config, partition=args.partition, as_json=args.as_json, confirmed=args.yes)
+
+
+def _topics_create(args: argparse.Namespace) -> int:
+    config = _load(args, "topics")
+    from ingest.commands import topics
+
+    return topics.create(
+        config, partitions=args.partitions, replication_factor=args.replication_factor, as_json=args.as_json
+    )
+
+
+def _emulator(args: argparse.Namespace) -> int:
+    from ingest.emulator.command import run
+
+    return run(args)
+
+
+def _demo(args: argparse.Namespace) -> int:
+    from ingest.demo import run
+
+    return run(args)

@@ -1,0 +1,79 @@
+"""`ingest checkpoints show|reset`: where each partition would resume, and how to make it forget."""
+
+import json
+from datetime import UTC, datetime
+
+from ingest.config import Config
+from ingest.errors import EXIT_OK, EXIT_USAGE, Refused
+from ingest.source.checkpoints import Checkpoint, CheckpointStore, Scope, open_store
+
+
+def show(config: Config, *, partition: str | None, as_json: bool) -> int:
+    """Prints the checkpoints, as a table or as one JSON list. Raises Refused or Unreachable from the store."""
+    store = _open(config)
+    try:
+        found = _chosen(store, partition)
+    finally:
+        store.close()
+    if as_json:
+        print(json.dumps([_as_json(checkpoint) for checkpoint in found]))
+    elif not found:
+        print("no checkpoints")
+    else:
+        print(f"{'PARTITION':<11}{'SEQUENCE NUMBER':<17}{'OFFSET':<24}SAVED")
+        for checkpoint in found:
+            sequence_number = "-" if checkpoint.sequence_number is None else str(checkpoint.sequence_number)
+            row = f"{checkpoint.partition:<11}{sequence_number:<17}{checkpoint.offset or '-':<24}"
+            print(row + (_saved(checkpoint) or "-"))
+    return EXIT_OK
+
+
+def reset(config: Config, *, partition: str | None, as_json: bool, confirmed: bool) -> int:
+    """Deletes the checkpoints of one partition or of all; not confirmed, it only says which and gives exit code 2."""
+    store = _open(config)
+    try:
+        found = _chosen(store, partition)
+        if confirmed:
+            for checkpoint in found:
+                store.delete(checkpoint.partition)
+    finally:
+        store.close()
+    if as_json:
+        print(json.dumps({"deleted": confirmed, "checkpoints": [_as_json(checkpoint) for checkpoint in found]}))
+    elif not found:
+        print("no checkpoints to delete")
+    else:
+        for checkpoint in found:
+            print(f"{'deleted' if confirmed else 'would delete'} the checkpoint of partition {checkpoint.partition}")
+        if not confirmed:
+            print("These partitions would begin again at source.start. Stop ingest, then repeat this with --yes.")
+    return EXIT_OK if confirmed or not found else EXIT_USAGE
+
+
+def _open(config: Config) -> CheckpointStore:
+    hub = config.hub.event_hub
+    if hub is None:
+        raise Refused("no hub is configured, so there are no checkpoints: write hub.event_hub_connection_string")
+    return open_store(config.checkpoints, Scope(hub.namespace, hub.event_hub, config.source.consumer_group))
+
+
+def _chosen(store: CheckpointStore, partition: str | None) -> list[Checkpoint]:
+    if partition is None:
+        return store.load_all()
+    checkpoint = store.load(partition)
+    return [] if checkpoint is None else [checkpoint]
+
+
+def _saved(checkpoint: Checkpoint) -> str | None:
+    if checkpoint.time is None:
+        return None
+    return datetime.fromtimestamp(checkpoint.time, UTC).isoformat(timespec="seconds")
+
+
+def _as_json(checkpoint: Checkpoint) -> dict[str, str | int | None]:
+    return {
+        "partition": checkpoint.partition,
+        "sequenceNumber": checkpoint.sequence_number,
+        "offset": checkpoint.offset,
+        "saved": _saved(checkpoint),
+    }

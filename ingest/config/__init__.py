@@ -1,0 +1,31 @@
+"""The configuration: TOML file, environment and flags as typed, frozen objects; every error at once, with its key."""
+
+from ingest.config.connection_strings import EventHubAddress, IotHubAddress
+from ingest.config.loading import load
+from ingest.config.rules import Command
+from ingest.config.schema import Checkpoints, Config, Hub, Kafka, Metrics, Service, Sink, Source
+from ingest.config.toml import effective_toml, example_toml
+from ingest.config_values import At, Earliest, Latest, Offsets, Secret, Start
+
+__all__ = [
+    "At",
+    "Checkpoints",
+    "Command",
+    "Config",
+    "Earliest",
+    "EventHubAddress",
+    "Hub",
+    "IotHubAddress",
+    "Kafka",
+    "Latest",
+    "Metrics",
+    "Offsets",
+    "Secret",
+    "Service",
+    "Sink",
+    "Source",
+    "Start",
+    "effective_toml",
+    "example_toml",
+    "load",
+]

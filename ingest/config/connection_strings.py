@@ -1,0 +1,170 @@
+"""Azure's connection strings: what each must contain, and what people paste instead.
+
+Pure. Parsers raise BadValue; its text names the missing part and never contains a part's value.
+"""
+
+import base64
+import binascii
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from ingest.config_values import BadValue, Secret, port_number
+
+_EVENT_HUB_WHERE: Final = "portal → IoT Hub → Built-in endpoints → Event Hub-compatible endpoint"
+_IOT_HUB_WHERE: Final = "portal → IoT Hub → Shared access policies → service → Primary connection string"
+_BLOB_WHERE: Final = "portal → Storage account → Access keys → Connection string"
+_HOST_AND_PORT: Final = re.compile(r"([A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?)(?::([0-9]+))?")
+
+
+@dataclass(frozen=True, slots=True)
+class EventHubAddress:
+    """One Event Hub-compatible endpoint and the policy to sign tokens with."""
+
+    host: str
+    port: int | None
+    """As written; None when the connection string names none."""
+    event_hub: str
+    policy: str
+    key: Secret
+    emulator: bool
+    """UseDevelopmentEmulator=true: plain AMQP without TLS."""
+
+    @property
+    def namespace(self) -> str:
+        """What azure-eventhub takes as fully qualified namespace: the host, with its port only in emulator mode
+        (over TLS the library ignores the port)."""
+        return f"{self.host}:{self.port}" if self.emulator and self.port else self.host
+
+
+@dataclass(frozen=True, slots=True)
+class IotHubAddress:
+    """The service side of one IoT Hub and the policy to sign tokens with."""
+
+    host: str
+    port: int | None
+    policy: str
+    key: Secret
+
+
+def event_hub(text: str) -> EventHubAddress:
+    """Reads `Endpoint=sb://HOST[:PORT]/;SharedAccessKeyName=…;SharedAccessKey=…;EntityPath=…[;UseDevelopmentEmulator=true]`."""
+    parts = _parts(text, first="Endpoint", where=_EVENT_HUB_WHERE)
+    if "hostname" in parts:
+        raise BadValue(
+            "this is the connection string of the IoT Hub (HostName=…), it belongs to hub.iot_hub_connection_string; "
+            f"here goes the one that begins with Endpoint=sb:// ({_EVENT_HUB_WHERE})"
+        )
+    endpoint = _part(parts, "Endpoint", _EVENT_HUB_WHERE)
+    _refuse_token(parts)
+    policy, key = (
+        _part(parts, "SharedAccessKeyName", _EVENT_HUB_WHERE),
+        _part(parts, "SharedAccessKey", _EVENT_HUB_WHERE),
+    )
+    entity = parts.get("entitypath", "")
+    if not entity:
+        raise BadValue(
+            "EntityPath is missing: add ;EntityPath=NAME at the end, NAME being the Event Hub-compatible name "
+            "(portal → IoT Hub → Built-in endpoints)"
+        )
+    emulator = parts.get("usedevelopmentemulator", "")
+    if emulator not in ("", "true"):
+        raise BadValue("UseDevelopmentEmulator must be exactly true (lower case), or left out")
+    scheme, _, rest = endpoint.partition("://")
+    host, port = _host_and_port(rest.removesuffix("/"))
+    if scheme != "sb" or not host:
+        raise BadValue(f"Endpoint is not of the form sb://NAMESPACE.servicebus.windows.net/ ({_EVENT_HUB_WHERE})")
+    return EventHubAddress(host, port, entity, policy, Secret(key), emulator == "true")
+
+
+def iot_hub(text: str) -> IotHubAddress:
+    """Reads `HostName=HOST[:PORT];SharedAccessKeyName=…;SharedAccessKey=…`; the key is base64."""
+    parts = _parts(text, first="HostName", where=_IOT_HUB_WHERE)
+    if "endpoint" in parts:
+        raise BadValue(
+            "this is the Event Hub-compatible connection string (Endpoint=…), it belongs to "
+            f"hub.event_hub_connection_string; here goes the one that begins with HostName= ({_IOT_HUB_WHERE})"
+        )
+    if "deviceid" in parts:
+        raise BadValue(
+            f"this is the connection string of one device; use the one of the policy service ({_IOT_HUB_WHERE})"
+        )
+    name = _part(parts, "HostName", _IOT_HUB_WHERE)
+    _refuse_token(parts)
+    policy, key = _part(parts, "SharedAccessKeyName", _IOT_HUB_WHERE), _part(parts, "SharedAccessKey", _IOT_HUB_WHERE)
+    _base64("SharedAccessKey", key)
+    host, port = _host_and_port(name)
+    if not host:
+        raise BadValue(f"HostName is not of the form NAME.azure-devices.net ({_IOT_HUB_WHERE})")
+    return IotHubAddress(host, port, policy, Secret(key))
+
+
+def blob_storage(text: str) -> None:
+    """Checks `[DefaultEndpointsProtocol=…;]AccountName=…;AccountKey=…[;EndpointSuffix=…]`, or BlobEndpoint and a token.
+
+    The Storage library reads the string itself, so nothing is returned.
+    """
+    parts = _parts(text, first="", where=_BLOB_WHERE)
+    if "usedevelopmentstorage" in parts:
+        raise BadValue(
+            "UseDevelopmentStorage is not understood by Azure's Python library; "
+            "write Azurite's whole string: DefaultEndpointsProtocol=http;AccountName=…;AccountKey=…;BlobEndpoint=http://…"
+        )
+    if "endpoint" in parts or "hostname" in parts:
+        raise BadValue(
+            f"this is the connection string of a hub; here goes the one of a storage account ({_BLOB_WHERE})"
+        )
+    if parts.get("sharedaccesssignature"):
+        _part(parts, "BlobEndpoint", _BLOB_WHERE)
+        return
+    _part(parts, "AccountName", _BLOB_WHERE)
+    _base64("AccountKey", _part(parts, "AccountKey", _BLOB_WHERE))
+
+
+def _parts(text: str, *, first: str, where: str) -> dict[str, str]:
+    """Name in lower case → value. Names are told apart as Azure's clients do, without regard to case."""
+    pasted = text.strip().strip("\"'")
+    before = re.search(rf"(?i)\b{first}\s*=", pasted) if first else None
+    if before and before.start() > 0 and ";" not in pasted[: before.start()]:
+        raise BadValue(f"there is text before {first}=; keep only what begins there ({where})")
+    if pasted != text.strip():
+        raise BadValue("there are quotation marks inside the value; keep only what is between them")
+    if re.search(r"[\r\n]", pasted):
+        raise BadValue("there is a line break inside; write the connection string on one line")
+    parts: dict[str, str] = {}
+    for part in filter(None, (piece.strip() for piece in pasted.split(";"))):
+        name, equals, value = part.partition("=")
+        name = name.strip().lower()
+        if not equals:
+            raise BadValue(f"not a connection string: a part between semicolons has no NAME=; copy it whole ({where})")
+        if name in parts:
+            raise BadValue(f"a part is there twice, so two strings may have been pasted; copy one whole ({where})")
+        parts[name] = value.strip()
+    return parts
+
+
+def _part(parts: dict[str, str], name: str, where: str) -> str:
+    value = parts.get(name.lower(), "")
+    if not value:
+        raise BadValue(f"{name} is missing; copy the whole string ({where})")
+    return value
+
+
+def _refuse_token(parts: dict[str, str]) -> None:
+    if "sharedaccesssignature" in parts:
+        raise BadValue("a SharedAccessSignature expires; use SharedAccessKeyName and SharedAccessKey of a policy")
+
+
+def _base64(name: str, key: str) -> None:
+    try:
+        base64.b64decode(key, validate=True)
+    except binascii.Error:
+        raise BadValue(f"{name} is not base64, so it was cut or changed; copy it again") from None
+
+
+def _host_and_port(text: str) -> tuple[str, int | None]:
+    """An empty host when the text is neither HOST nor HOST:PORT."""
+    match = _HOST_AND_PORT.fullmatch(text)
+    if match is None:
+        return "", None
+    return match[1], port_number(match[2]) if match[2] else None

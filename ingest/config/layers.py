@@ -1,0 +1,137 @@
+"""The three places that a key can be set, each read into one flat layer, and how a higher layer overrides a lower one.
+
+TOML file, then environment `INGEST__SECTION__KEY`, then flags `--set section.key=value`. Two keys are tables:
+`source.start` (partition → offset) and `kafka.librdkafka` (setting → value); their entries have a third name.
+"""
+
+import os
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from ingest.errors import Problem
+
+Name = tuple[str, ...]
+"""("source", "topic"), or ("kafka", "librdkafka", "compression.type") for an entry of a table."""
+TABLES: Final[frozenset[Name]] = frozenset({("source", "start"), ("kafka", "librdkafka")})
+FLAG: Final = "set by --set"
+_ENVIRONMENT_PREFIX: Final = "INGEST__"
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """One value as somebody wrote it."""
+
+    value: object
+    """What TOML makes of it, or text where `is_text`."""
+    base: Path
+    """Folder that relative paths start from: the file's own, or the current one for environment and flags."""
+    origin: str = ""
+    """How to say where it comes from, when that is not the file."""
+    is_text: bool = False
+    """From a place without types: to be read by the key's kind."""
+
+
+Layer = dict[Name, Given]
+
+
+def dotted(name: Name) -> str:
+    return ".".join(name)
+
+
+def read_file(path: Path) -> tuple[Layer, list[Problem]]:
+    """The layer of a TOML file. A file that cannot be read or parsed is one problem."""
+    try:
+        document = tomllib.loads(path.read_bytes().decode("utf-8-sig"))
+    except OSError as error:
+        return {}, [
+            Problem(str(path), "", f"cannot be read ({os.strerror(error.errno or 0)}); check -c and permissions")
+        ]
+    except UnicodeDecodeError as error:
+        return {}, [Problem(str(path), "", f"is not UTF-8 text (byte {error.start}); save it as UTF-8")]
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        return {}, [Problem(str(path), "", f"is not TOML: {error or 'nested too deeply'}")]
+    base = path.absolute().parent
+    layer: Layer = {}
+    for section, keys in document.items():
+        if isinstance(keys, dict) and keys:
+            for key, value in keys.items():
+                layer.update({name: Given(entry, base) for name, entry in _entries((section, key), value)})
+        else:
+            layer[(section,)] = Given(keys, base)
+    return layer, []
+
+
+def _entries(name: Name, value: object) -> Iterator[tuple[Name, object]]:
+    """A table's entries, with nested tables joined: TOML reads an unquoted `compression.type = …` as two levels."""
+    if name[:2] in TABLES and isinstance(value, dict):
+        for key, entry in value.items():
+            joined = (*name[:2], f"{name[2]}.{key}" if len(name) == 3 else key)
+            yield from _entries(joined, entry)
+    else:
+        yield name, value
+
+
+def read_environment(environ: Mapping[str, str]) -> Layer:
+    """The layer of `INGEST__SECTION__KEY` and `INGEST__SECTION__KEY__ENTRY`.
+
+    In an entry of kafka.librdkafka each `_` stands for a dot, save in the ending `_FILE` of a secret's file:
+    `INGEST__KAFKA__LIBRDKAFKA__COMPRESSION_TYPE` is `compression.type`.
+    """
+    layer: Layer = {}
+    for variable in sorted(environ):
+        if variable.startswith(_ENVIRONMENT_PREFIX):
+            name = tuple(variable.removeprefix(_ENVIRONMENT_PREFIX).lower().split("__", 2))
+            if name[:2] == ("kafka", "librdkafka") and len(name) == 3:
+                stem, file = name[2].removesuffix("_file"), name[2].endswith("_file")
+                name = (*name[:2], stem.replace("_", ".") + ("_file" if file else ""))
+            layer[name] = Given(environ[variable], Path.cwd(), f"set by {variable}", is_text=True)
+    return layer
+
+
+def read_flags(overrides: Sequence[str]) -> tuple[Layer, list[Problem]]:
+    """The layer of `--set section.key=value`: a TOML value, or else text as it stands."""
+    layer: Layer = {}
+    problems: list[Problem] = []
+    for override in overrides:
+        path, equals, text = override.partition("=")
+        name = tuple(path.strip().split(".", 2))
+        if not equals or len(name) < 2:
+            problems.append(
+                Problem("--set", path if equals else "", "expects section.key=value, such as source.topic=iotin")
+            )
+            continue
+        try:
+            document = tomllib.loads(f"value = {text.strip()}")
+        except (tomllib.TOMLDecodeError, RecursionError):
+            document = {}
+        # More than the one key: the text had a line break and only looks like TOML.
+        is_text = document.keys() != {"value"}
+        value = text.strip() if is_text else document["value"]
+        for entry, part in _entries(name, value):
+            layer[entry] = Given(part, Path.cwd(), FLAG, is_text=is_text)
+    return layer, problems
+
+
+def over(lower: Layer, upper: Layer) -> Layer:
+    """Both layers as one. A key set above hides the key, its entries and its `_file` twin below; entries of
+    kafka.librdkafka are merged one by one, source.start is taken whole from one layer."""
+    hidden = set(upper) | {_twin(name) for name in upper}
+    whole = {name[:2] for name in upper if name[:2] == ("source", "start") or len(name) == 2}
+    kept = {name: given for name, given in lower.items() if name not in hidden and name[:2] not in whole}
+    return kept | upper
+
+
+def _twin(name: Name) -> Name:
+    last = name[-1]
+    return (*name[:-1], last.removesuffix("_file") if last.endswith("_file") else f"{last}_file")
+
+
+def given_twice(layer: Layer) -> Iterator[Name]:
+    """Keys that one layer gives both as text and as `…_file`."""
+    for name, given in layer.items():
+        file = _twin(name)
+        if not name[-1].endswith("_file") and file in layer and given.value != "" and layer[file].value != "":
+            yield name

@@ -1,0 +1,88 @@
+"""Which of librdkafka's settings pass through `[kafka.librdkafka]`: secrets are wrapped, and what would break a promise
+is refused with the reason. Names and meanings: librdkafka's CONFIGURATION.md. Pure.
+"""
+
+import difflib
+import re
+from typing import Final
+
+from ingest.config_values import BadValue, Secret
+
+_SECRETS: Final = (
+    "sasl.password",
+    "ssl.key.password",
+    "ssl.key.pem",
+    "ssl.keystore.password",
+    "sasl.oauthbearer.client.secret",
+    "sasl.oauthbearer.client.credentials.client.secret",
+    "sasl.oauthbearer.config",
+    "sasl.oauthbearer.assertion.private.key.passphrase",
+    "sasl.oauthbearer.assertion.private.key.pem",
+    "sasl.jaas.config",
+)
+
+_LOST: Final = "ingest keeps every event until Kafka has acknowledged it, however long that takes: leave it out"
+_BROKERS: Final = "belongs to kafka.bootstrap_servers"
+_OWN: Final = "is set by ingest itself: leave it out"
+_SINK: Final = "belongs to sink.group_id"
+_COMMIT: Final = "ingest commits an offset only when its command is finished: leave it out"
+_REFUSED: Final = {
+    "bootstrap.servers": _BROKERS,
+    "metadata.broker.list": _BROKERS,
+    "message.timeout.ms": _LOST,
+    "delivery.timeout.ms": _LOST,
+    "retries": _LOST,
+    "message.send.max.retries": _LOST,
+    "delivery.report.only.error": "ingest moves its checkpoint by delivery reports: leave it out",
+    "transactional.id": "ingest does not use transactions, it delivers at least once: leave it out",
+    "group.id": _SINK,
+    "enable.auto.commit": _COMMIT,
+    "enable.auto.offset.store": _COMMIT,
+    "statistics.interval.ms": _OWN,
+    "sasl.jaas.config": "is Kafka's Java setting; here write sasl.mechanism, sasl.username and sasl.password",
+}
+_ALLOWED: Final = {
+    "acks": ({"all", "-1"}, 'fewer acknowledgements can lose events: write "all" or leave it out'),
+    "request.required.acks": ({"all", "-1"}, 'fewer acknowledgements can lose events: write "all" or leave it out'),
+    "enable.idempotence": (
+        {"true"},
+        "without idempotence events are duplicated and reordered: write true or leave it out",
+    ),
+    "max.in.flight.requests.per.connection": (set("12345"), "more than 5 would break the order: write 1 to 5"),
+    "max.in.flight": (set("12345"), "more than 5 would break the order: write 1 to 5"),
+    "partitioner": (
+        {"consistent", "consistent_random", "murmur2", "murmur2_random", "fnv1a", "fnv1a_random"},
+        "the partition must follow from the device: write consistent_random, or murmur2_random as in Java",
+    ),
+}
+
+
+def is_secret(name: str) -> bool:
+    """Whether the setting's value must never be shown. A misspelt secret counts as one."""
+    return bool(
+        re.search(r"passw|passphrase|secret|token(?!\.endpoint)|key\.pem$", name)
+        or difflib.get_close_matches(name, _SECRETS, n=1, cutoff=0.9)
+    )
+
+
+def librdkafka_setting(name: str, raw: object) -> str | Secret:
+    """The text that librdkafka takes for one setting.
+
+    Raises BadValue for a setting that would break a promise, and for a value that is not text, number or boolean.
+    """
+    if name in _REFUSED:
+        raise BadValue(_REFUSED[name])
+    near = difflib.get_close_matches(name, _SECRETS, n=1, cutoff=0.9)
+    if near and name not in _SECRETS:
+        raise BadValue(f"librdkafka has no such setting; did you mean {near[0]}?")
+    if isinstance(raw, bool):
+        text = "true" if raw else "false"
+    elif isinstance(raw, str | int | float):
+        text = str(raw)
+    else:
+        raise BadValue(f'expects text, a number or true/false, such as "{name}" = "…" (a list is text with commas)')
+    if name in _ALLOWED:
+        allowed, fix = _ALLOWED[name]
+        if text.lower() not in allowed:
+            raise BadValue(fix)
+    return Secret(text) if is_secret(name) else text

@@ -1,0 +1,141 @@
+"""Reads the configuration: joins the layers, types every key, checks keys against each other, reports every problem."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ingest.config import secret_files
+from ingest.config.kinds import Librdkafka, SecretText, StartPosition
+from ingest.config.layers import (
+    FLAG,
+    Given,
+    Layer,
+    Name,
+    dotted,
+    given_twice,
+    over,
+    read_environment,
+    read_file,
+    read_flags,
+)
+from ingest.config.librdkafka import is_secret, librdkafka_setting
+from ingest.config.rules import Command, broken_rules
+from ingest.config.schema import KEYS, SECTIONS, Config, key_of
+from ingest.config.suggestions import unknown_keys
+from ingest.config.toml import shown_value
+from ingest.config_values import BadValue, Secret
+from ingest.errors import ConfigError, Problem
+
+
+def load(
+    path: Path | None,
+    *,
+    environ: Mapping[str, str],
+    overrides: Sequence[str] = (),
+    for_command: Command = "run",
+) -> Config:
+    """The configuration from a TOML file (None: no file), the environment, and `section.key=value` overrides.
+
+    `for_command` decides which keys are required. Raises ConfigError with every problem found. Logs a warning for a
+    file with secrets that every user of the machine can read.
+    """
+    file, problems = read_file(path) if path is not None else ({}, [])
+    if problems:
+        raise ConfigError(problems)
+    flags, problems = read_flags(overrides)
+    merged: Layer = {}
+    for layer in (file, read_environment(environ), flags):
+        for name in given_twice(layer):
+            problems.append(Problem(dotted(name), "***", f"given twice, also as {name[-1]}_file: keep one"))
+        merged = over(merged, layer)
+    reader = _Reader(merged, environ)
+    sections: dict[str, Any] = {name: kind(**reader.section(name)) for name, kind in SECTIONS.items()}
+    config = Config(**sections, path=path)
+    problems += unknown_keys(reader.left) + reader.problems
+    problems += broken_rules(config, for_command, {problem.key.removesuffix("_file") for problem in problems})
+    if problems:
+        raise ConfigError(problems)
+    if path is not None and any(_is_secret(name) and given.value != "" for name, given in file.items()):
+        secret_files.warn_if_open(path)
+    return config
+
+
+def _is_secret(name: Name) -> bool:
+    """Whether the key's own value is a secret; that of a key `…_file` is only a path."""
+    if name[:2] == ("kafka", "librdkafka") and len(name) == 3:
+        return is_secret(name[2]) and not name[2].endswith("_file")
+    key = key_of(name)
+    return key is not None and isinstance(key.kind, SecretText)
+
+
+class _Reader:
+    """Takes the values of the merged layers key by key. Afterwards `left` holds what no key has taken."""
+
+    def __init__(self, layer: Layer, environ: Mapping[str, str]) -> None:
+        self.left = dict(layer)
+        self.problems: list[Problem] = []
+        self._environ = environ
+
+    def section(self, section: str) -> dict[str, Any]:
+        """The arguments for one section's class: its keys that are given and right."""
+        values: dict[str, Any] = {}
+        for key, known in KEYS[section].items():
+            name, kind = (section, key), known.kind
+            if isinstance(kind, Librdkafka):
+                values[key] = self._librdkafka(name)
+            given = self._take(name, secret=isinstance(kind, SecretText))
+            if given is None and isinstance(kind, StartPosition):
+                given = self._table(name)
+            if given is None:
+                continue
+            with self._reporting(name, given):
+                raw = kind.from_text(given.value) if given.is_text and isinstance(given.value, str) else given.value
+                values[key] = kind.read(raw, given.base)
+        return values
+
+    def _librdkafka(self, table: Name) -> dict[str, str | Secret]:
+        settings: dict[str, str | Secret] = {}
+        written = [name for name in self.left if name[:2] == table and len(name) == 3]
+        for name in dict.fromkeys((*table, name[2].removesuffix("_file")) for name in written):
+            given = self._take(name, secret=is_secret(name[2]))
+            if given is not None:
+                with self._reporting(name, given):
+                    settings[name[2]] = librdkafka_setting(name[2], given.value)
+        return settings
+
+    def _table(self, table: Name) -> Given | None:
+        entries = {name[2]: self.left.pop(name) for name in list(self.left) if name[:2] == table and len(name) == 3}
+        if not entries:
+            return None
+        first = next(iter(entries.values()))
+        return Given({key: entry.value for key, entry in entries.items()}, first.base, first.origin)
+
+    def _take(self, name: Name, *, secret: bool) -> Given | None:
+        """The key's value, that of a secret also out of the file that `…_file` names."""
+        given = self.left.pop(name, None)
+        if not secret:
+            return given
+        if given is not None and given.origin == FLAG:
+            in_flag = "would be visible in the process list: use the environment, or a file and "
+            self._problem(name, given, f"{in_flag}--set {dotted(name)}_file=PATH")
+            return None
+        in_file = (*name[:-1], f"{name[-1]}_file")
+        file = self.left.pop(in_file, None)
+        if file is None or file.value == "" or (given is not None and given.value != ""):
+            return given
+        with self._reporting(in_file, file):
+            path = secret_files.find(file.value, file.base, self._environ)
+            return Given(secret_files.read(path), file.base, f"read from {path}")
+        return None
+
+    @contextmanager
+    def _reporting(self, name: Name, given: Given) -> Iterator[None]:
+        try:
+            yield
+        except BadValue as error:
+            self._problem(name, given, str(error))
+
+    def _problem(self, name: Name, given: Given, fix: str) -> None:
+        shown = "***" if _is_secret(name) else shown_value(given.value)
+        self.problems.append(Problem(dotted(name), shown, f"{fix} ({given.origin})" if given.origin else fix))

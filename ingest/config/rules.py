@@ -1,0 +1,71 @@
+"""What must hold between keys, and which keys a command cannot do without."""
+
+from collections.abc import Iterator, Set
+from typing import Literal
+
+from ingest.config.schema import Config, key_of
+from ingest.config_values import Offsets
+from ingest.errors import Problem
+
+Command = Literal["run", "source", "sink", "checkpoints", "topics", "check-config", "print-config"]
+
+
+def broken_rules(config: Config, command: Command, bad: Set[str]) -> list[Problem]:
+    """Every broken rule, save those about a key in `bad` (dotted), whose value is not the user's."""
+    return [
+        problem
+        for keys, problem in [*_required(config, command), *_topics(config), *_partitions(config)]
+        if bad.isdisjoint(keys)
+    ]
+
+
+Broken = Iterator[tuple[tuple[str, ...], Problem]]
+"""The keys that a rule is about, and the problem."""
+
+
+def _required(config: Config, command: Command) -> Broken:
+    reads_hub = command in ("run", "source", "checkpoints", "check-config")
+    if reads_hub and not config.hub.event_hub_connection_string:
+        yield _missing("hub", "event_hub_connection_string")
+    if reads_hub and config.checkpoints.store == "blob" and not config.checkpoints.blob_connection_string:
+        keys, problem = _missing("checkpoints", "blob_connection_string", ', or write checkpoints.store = "file"')
+        yield (*keys, "checkpoints.store"), problem
+    if command == "sink" and not config.hub.iot_hub_connection_string:
+        yield _missing("hub", "iot_hub_connection_string")
+
+
+def _missing(section: str, name: str, otherwise: str = "") -> tuple[tuple[str, ...], Problem]:
+    key = key_of((section, name))
+    where = key.doc.rstrip(".") if key else ""
+    dotted = f"{section}.{name}"
+    fix = f"is required: write it, or the path of a file with it as {dotted}_file{otherwise} ({where})"
+    return (dotted,), Problem(dotted, "", fix)
+
+
+def _topics(config: Config) -> Broken:
+    source, sink = config.source, config.sink
+    if source.dead_letter_topic == source.topic:
+        keys = ("source.dead_letter_topic", "source.topic")
+        yield keys, _same_topic(keys, source.topic, "dead letters would be mixed with telemetry")
+    for key, topic, harm in (
+        ("sink.dead_letter_topic", sink.dead_letter_topic, "dead letters would be read as commands"),
+        ("sink.feedback_topic", sink.feedback_topic, "feedback would be read as commands"),
+        ("source.topic", source.topic, "telemetry would be read as commands"),
+        ("source.dead_letter_topic", source.dead_letter_topic, "dead letters would be read as commands"),
+    ):
+        if topic in sink.topics:
+            yield (key, "sink.topics"), _same_topic((key, "sink.topics"), topic, harm)
+
+
+def _same_topic(keys: tuple[str, str], topic: str, harm: str) -> Problem:
+    return Problem(
+        keys[0], f'"{topic}"', f"the same topic as in {keys[1]}, so {harm}: choose another, such as {topic}.other"
+    )
+
+
+def _partitions(config: Config) -> Broken:
+    start, read = config.source.start, config.source.partitions
+    if isinstance(start, Offsets) and read:
+        for partition in sorted(set(start.by_partition) - set(read)):
+            fix = "this partition is not in source.partitions: add it there, or leave it out here"
+            yield ("source.start", "source.partitions"), Problem(f"source.start.{partition}", "", fix)

@@ -1,0 +1,75 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from ingest.commands import checkpoints
+from ingest.config import Config, load
+from ingest.errors import EXIT_OK, EXIT_USAGE
+from ingest.source.checkpoints import Checkpoint, CheckpointStore, Scope, open_store
+from tests.config.samples import COMPLETE
+
+SCOPE = Scope("ihsuprod.servicebus.windows.net", "iothub-ehub-a-1", "$Default")
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    path = tmp_path / "ingest.toml"
+    path.write_text(COMPLETE + 'store = "file"\npath = "positions"\n')
+    path.chmod(0o600)
+    return load(path, environ={}, for_command="checkpoints")
+
+
+@pytest.fixture
+def store(config: Config) -> CheckpointStore:
+    """The store with partitions 0 and 7, as a partition process would have written it."""
+    store = open_store(config.checkpoints, SCOPE)
+    store.check()
+    store.save(Checkpoint("0", "4611", 17))
+    store.save(Checkpoint("7", "9000", 18))
+    return store
+
+
+def test_show(config: Config, store: CheckpointStore, capsys: pytest.CaptureFixture[str]) -> None:
+    assert checkpoints.show(config, partition=None, as_json=False) == EXIT_OK
+    header, *rows = capsys.readouterr().out.splitlines()
+    assert header.split() == ["PARTITION", "SEQUENCE", "NUMBER", "OFFSET", "SAVED"]
+    assert [row.split()[:3] for row in rows] == [["0", "17", "4611"], ["7", "18", "9000"]]
+    assert checkpoints.show(config, partition="7", as_json=True) == EXIT_OK
+    [row] = json.loads(capsys.readouterr().out)
+    assert (row["partition"], row["sequenceNumber"], row["offset"]) == ("7", 18, "9000")
+    assert row["saved"].endswith("+00:00")
+
+
+def test_show_nothing(config: Config, capsys: pytest.CaptureFixture[str]) -> None:
+    assert checkpoints.show(config, partition=None, as_json=False) == EXIT_OK
+    assert capsys.readouterr().out == "no checkpoints\n"
+
+
+def test_reset_without_confirmation_only_says_what_it_would_do(
+    config: Config, store: CheckpointStore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert checkpoints.reset(config, partition=None, as_json=False, confirmed=False) == EXIT_USAGE
+    shown = capsys.readouterr().out
+    assert "would delete the checkpoint of partition 7" in shown
+    assert "--yes" in shown
+    assert len(store.load_all()) == 2
+
+
+def test_reset_one_partition(config: Config, store: CheckpointStore, capsys: pytest.CaptureFixture[str]) -> None:
+    assert checkpoints.reset(config, partition="7", as_json=False, confirmed=True) == EXIT_OK
+    assert capsys.readouterr().out == "deleted the checkpoint of partition 7\n"
+    assert [checkpoint.partition for checkpoint in store.load_all()] == ["0"]
+
+
+def test_reset_all(config: Config, store: CheckpointStore, capsys: pytest.CaptureFixture[str]) -> None:
+    assert checkpoints.reset(config, partition=None, as_json=True, confirmed=True) == EXIT_OK
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["deleted"] is True
+    assert [row["partition"] for row in answer["checkpoints"]] == ["0", "7"]
+    assert store.load_all() == []
+
+
+def test_reset_nothing(config: Config, capsys: pytest.CaptureFixture[str]) -> None:
+    assert checkpoints.reset(config, partition=None, as_json=False, confirmed=False) == EXIT_OK
+    assert capsys.readouterr().out == "no checkpoints to delete\n"
