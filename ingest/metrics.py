@@ -1,0 +1,199 @@
+"""Every metric once: its name, kind, labels, meaning, and what to do about it.
+
+A process counts in plain ints of its own and hands totals to a `Meter` once a second; the meter turns them into a
+`Snapshot` of deltas, which travels up the heartbeat pipe to the one registry in `ingest.exposition`.
+Counters therefore survive the death of the process that counted them.
+"""
+
+from bisect import bisect_left
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["counter", "gauge", "histogram"]
+
+DELIVERY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+"""Seconds. From a quiet loopback to a catch-up after an outage."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    name: str
+    """Without the prefix `ingest_`."""
+    kind: Kind
+    labels: tuple[str, ...]
+    meaning: str
+    action: str = ""
+    """What an operator does when the value is bad; empty when the metric only informs."""
+    buckets: tuple[float, ...] = ()
+
+    @property
+    def full_name(self) -> str:
+        return f"ingest_{self.name}"
+
+    @property
+    def help(self) -> str:
+        return f"{self.meaning} {self.action}".strip()
+
+
+_P = ("partition",)
+_C = ("role", "slot")
+
+SOURCE_EVENTS = Metric("source_events_total", "counter", _P, "Events received from the hub, repeats left out.")
+SOURCE_BYTES = Metric("source_bytes_total", "counter", _P, "Body bytes received from the hub.")
+SOURCE_ACKED = Metric(
+    "source_records_acked_total", "counter", _P, "Records that Kafka has acknowledged, dead letters left out."
+)
+SOURCE_DEAD_LETTERS = Metric(
+    "source_dead_letters_total",
+    "counter",
+    ("partition", "reason"),
+    "Events written to the dead-letter topic because they can never be delivered.",
+    "Read the record's headers for the reason.",
+)
+SOURCE_GAPS = Metric(
+    "source_sequence_gaps_total",
+    "counter",
+    _P,
+    "Sequence numbers that were skipped: events that the hub no longer held when this process got to them.",
+    "If it grows, data was lost to retention: raise the hub's retention or find out why ingestion was away.",
+)
+SOURCE_DUPLICATES = Metric(
+    "source_duplicates_total",
+    "counter",
+    _P,
+    "Events that the hub delivered again within one process's life and that were dropped by sequence number.",
+)
+SOURCE_LAG_EVENTS = Metric(
+    "source_lag_events",
+    "gauge",
+    _P,
+    "Events in the hub after the last one received.",
+    "If it grows steadily, this partition is slower than its devices.",
+)
+SOURCE_LAG_SECONDS = Metric(
+    "source_lag_seconds", "gauge", _P, "Age of the last event received while behind, in seconds; 0 when caught up."
+)
+SOURCE_LAST_EVENT = Metric(
+    "source_last_event_timestamp_seconds", "gauge", _P, "Enqueued time of the last event received, Unix seconds."
+)
+SOURCE_CHECKPOINT = Metric(
+    "source_checkpoint_timestamp_seconds", "gauge", _P, "When the checkpoint was last written, Unix seconds."
+)
+SOURCE_CHECKPOINT_FAILURES = Metric(
+    "source_checkpoint_failures_total",
+    "counter",
+    _P,
+    "Checkpoint writes that failed; ingestion goes on and the next write catches up.",
+    "Check that the blob store or the checkpoint folder is reachable and writable.",
+)
+SOURCE_RECONNECTS = Metric(
+    "source_reconnects_total",
+    "counter",
+    ("partition", "reason"),
+    "Links to the hub that ended and were opened again, by reason.",
+)
+SOURCE_STALLS = Metric(
+    "source_stalls_total",
+    "counter",
+    _P,
+    "Times that the hub held newer events but sent none, so that the process was recycled.",
+    "If it grows, the hub or the network between drops links without a word.",
+)
+SOURCE_PREFETCH = Metric("source_prefetch_credit", "gauge", _P, "Events that the hub may send ahead of us.")
+SOURCE_DELIVERY = Metric(
+    "source_delivery_seconds",
+    "histogram",
+    _P,
+    "From the hub's enqueued time to Kafka's acknowledgement, seconds.",
+    buckets=DELIVERY_BUCKETS,
+)
+SOURCE_TRANSPORT = Metric(
+    "source_transport_info", "gauge", ("partition", "transport"), "Always 1; names the transport in use."
+)
+
+KAFKA_QUEUE_MESSAGES = Metric(
+    "kafka_queue_messages", "gauge", _C, "Records handed to the producer and not acknowledged yet."
+)
+KAFKA_QUEUE_BYTES = Metric("kafka_queue_bytes", "gauge", _C, "Bytes of those records.")
+KAFKA_PRODUCE_ERRORS = Metric(
+    "kafka_produce_errors_total", "counter", ("role", "slot", "error"), "Records that Kafka refused, by error name."
+)
+KAFKA_RETRIES = Metric("kafka_retries_total", "counter", _C, "Produce requests that the producer sent again.")
+KAFKA_REQUEST_SECONDS = Metric(
+    "kafka_request_seconds", "gauge", ("role", "slot", "quantile"), "Round trip of the slowest broker, seconds."
+)
+
+PROCESS_RESTARTS = Metric(
+    "process_restarts_total",
+    "counter",
+    _C,
+    "Child processes that were started again after they ended unasked.",
+    "The log names the reason of each.",
+)
+PROCESS_UP = Metric("process_up", "gauge", _C, "1 while the child is alive and its heartbeat is fresh.")
+PROCESS_CPU = Metric("process_cpu_seconds_total", "counter", _C, "CPU time, user and system, all its lives together.")
+PROCESS_RESIDENT = Metric("process_resident_memory_bytes", "gauge", _C, "Resident memory of the child now.")
+BUILD_INFO = Metric("build_info", "gauge", ("version", "python"), "Always 1; names the version.")
+
+METRICS: tuple[Metric, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Metric))
+
+Labels = tuple[str, ...]
+Snapshot = list[tuple[str, Labels, float | tuple[list[int], float]]]
+"""(metric name, label values, delta of a counter | value of a gauge | (bucket deltas, sum delta) of a histogram)."""
+
+
+class Histogram:
+    """Bucket counts in a process's own plain ints. `counts[i]` is the bucket that ends at `buckets[i]`; the last is
+    +Inf."""
+
+    __slots__ = ("buckets", "counts", "sum")
+
+    def __init__(self, buckets: tuple[float, ...]) -> None:
+        self.buckets = buckets
+        self.counts = [0] * (len(buckets) + 1)
+        self.sum = 0.0
+
+    def observe(self, value: float, times: int = 1) -> None:
+        """Counts `times` observations of `value`."""
+        self.counts[bisect_left(self.buckets, value)] += times
+        self.sum += value * times
+
+
+class Meter:
+    """Turns a process's running totals into deltas. Not thread-safe: one owner calls it, once a second."""
+
+    def __init__(self) -> None:
+        self._sent: dict[tuple[str, Labels], float | tuple[list[int], float]] = {}
+        self._now: dict[tuple[str, Labels], tuple[Metric, float | tuple[list[int], float]]] = {}
+
+    def total(self, metric: Metric, value: float, *labels: str) -> None:
+        """`value` is the running total of a counter since this process began."""
+        self._now[(metric.name, labels)] = (metric, value)
+
+    def gauge(self, metric: Metric, value: float, *labels: str) -> None:
+        self._now[(metric.name, labels)] = (metric, value)
+
+    def histogram(self, metric: Metric, histogram: Histogram, *labels: str) -> None:
+        self._now[(metric.name, labels)] = (metric, (list(histogram.counts), histogram.sum))
+
+    def changes(self) -> Snapshot:
+        """What changed since the last `sent()`; calling it again without `sent()` gives the same changes and more."""
+        snapshot: Snapshot = []
+        for key, (metric, value) in self._now.items():
+            before = self._sent.get(key)
+            if value == before:
+                continue
+            if isinstance(value, tuple):
+                counts, total = value
+                old_counts, old_total = before if isinstance(before, tuple) else ([0] * len(counts), 0.0)
+                deltas = [new - old for new, old in zip(counts, old_counts, strict=True)]
+                snapshot.append((*key, (deltas, total - old_total)))
+            elif metric.kind == "counter":
+                snapshot.append((*key, value - (before if isinstance(before, float | int) else 0)))
+            else:
+                snapshot.append((*key, value))
+        return snapshot
+
+    def sent(self) -> None:
+        """The last `changes()` has left this process."""
+        self._sent = {key: value for key, (_, value) in self._now.items()}

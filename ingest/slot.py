@@ -1,0 +1,188 @@
+"""One child process as its supervisor sees it: a stable place that a succession of processes fills."""
+
+import contextlib
+import logging
+import os
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerContext, ForkServerProcess
+from typing import Any
+
+from ingest import child
+from ingest.backoff import Backoff
+from ingest.deadline import Deadline
+from ingest.errors import EXIT_CONFIG, EXIT_OK, EXIT_UNAVAILABLE
+from ingest.metrics import Snapshot
+
+STALE_SECONDS = 15.0
+"""A heartbeat older than this means that the role hangs. Beats come once a second."""
+FIRST_BEAT_SECONDS = 45.0
+"""Longer for the first one: 32 processes may start at once on two cores."""
+SETTLED_SECONDS = 60.0
+"""A life this long makes the next restart quick again."""
+
+logger = logging.getLogger(__name__)
+
+
+class Slot:
+    """Starts a child, listens to it, and starts it again with back-off when it ends unasked.
+
+    `start, poll, close, terminate, join` as everywhere; `poll` is called by the supervisor's loop alone.
+    """
+
+    def __init__(
+        self,
+        task: child.Task,
+        context: ForkServerContext,
+        *,
+        on_snapshot: Callable[[Snapshot], None],
+        on_restart: Callable[[], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.task = task
+        self.ready = False
+        self.detail = "starting"
+        self.result: Any = None
+        self.fatal: tuple[int, str] | None = None
+        """(exit code, sentence) when starting again cannot help: the first start was refused."""
+        self._context = context
+        self._on_snapshot = on_snapshot
+        self._on_restart = on_restart
+        self._clock = clock
+        self._backoff = Backoff(0.5, 60.0)
+        self._process: ForkServerProcess | None = None
+        self._pipe: Connection | None = None
+        self._ever_ready = False
+        self._closing = False
+        self._started_at = 0.0
+        self._stale_at = 0.0
+        self._restart_at: float | None = None
+        self._failure: tuple[int, str] | None = None
+
+    def __str__(self) -> str:
+        return f"{self.task.role} {self.task.slot}"
+
+    @property
+    def alive(self) -> bool:
+        return self._process is not None
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process else None
+
+    def handles(self) -> list[Any]:
+        """What the supervisor's loop waits on: readable when the child spoke or ended."""
+        return [h for h in (self._pipe, self._process.sentinel if self._process else None) if h is not None]
+
+    def start(self) -> None:
+        ours, theirs = self._context.Pipe()
+        process = self._context.Process(
+            target=child.main, args=(self.task, theirs), name=str(self).replace(" ", "-"), daemon=True
+        )
+        process.start()
+        theirs.close()
+        self._process, self._pipe = process, ours
+        self._started_at = self._clock()
+        self._stale_at = self._started_at + FIRST_BEAT_SECONDS
+        self._restart_at = None
+        self._failure = None
+        self.ready, self.detail = False, "starting"
+
+    def poll(self) -> None:
+        """Takes the child's news, replaces it when it hangs, starts it again when that is due."""
+        self._listen()
+        if self._process is not None:
+            if self._process.exitcode is not None:
+                self._listen()  # what it said last may have come between the two looks
+                self._ended(self._process.exitcode)
+            elif self._clock() >= self._stale_at:
+                self._replace_hung()
+        elif self._restart_at is not None and self._clock() >= self._restart_at:
+            self._on_restart()
+            self.task = replace(self.task, facts={})
+            self.start()
+
+    def close(self, deadline: Deadline) -> None:
+        """Asks for a graceful end within the deadline; returns at once."""
+        self._closing = True
+        self._restart_at = None
+        if self._pipe is not None:
+            with contextlib.suppress(OSError):
+                self._pipe.send(("stop", deadline.remaining()))
+
+    def terminate(self) -> None:
+        """Ends the child now."""
+        self._closing = True
+        self._restart_at = None
+        if self._process is not None:
+            self._process.kill()
+
+    def join(self, deadline: Deadline) -> bool:
+        """Waits for the child's end; True when it has ended."""
+        if self._process is not None:
+            self._process.join(deadline.remaining())
+            self.poll()
+        return self._process is None
+
+    def _listen(self) -> None:
+        while self._pipe is not None:
+            try:
+                if not self._pipe.poll():
+                    return
+                message = self._pipe.recv()
+            except (EOFError, OSError):
+                self._pipe.close()
+                self._pipe = None
+                return
+            match message:
+                case ("beat", ready, detail, snapshot):
+                    self._stale_at = self._clock() + STALE_SECONDS
+                    self.ready, self.detail = ready, detail
+                    self._ever_ready = self._ever_ready or ready
+                    self._on_snapshot(snapshot)
+                case ("result", value):
+                    self.result = value
+                case ("failed", code, sentence):
+                    self._failure = (code, sentence)
+
+    def _ended(self, exit_code: int) -> None:
+        lived = self._clock() - self._started_at
+        if self._process is not None:
+            self._process.close()
+        if self._pipe is not None:
+            self._pipe.close()
+        self._process = self._pipe = None
+        self.ready = False
+        if self._closing or (exit_code == EXIT_OK and self.result is not None):
+            self.detail = "ended"
+            return
+        code, sentence = self._failure or (exit_code, _how(exit_code))
+        self.detail = sentence
+        if code in (EXIT_CONFIG, EXIT_UNAVAILABLE) and self._failure and not self._ever_ready:
+            self.fatal = (code, sentence)
+            return
+        if lived >= SETTLED_SECONDS:
+            self._backoff.reset()
+        wait = self._backoff.next()
+        self._restart_at = self._clock() + wait
+        logger.warning("%s ended: %s. It starts again in %.1f s.", self, sentence.rstrip("."), wait)
+
+    def _replace_hung(self) -> None:
+        if self._process is None or self._process.pid is None:
+            return
+        logger.error("%s (pid %d) has sent no heartbeat; it is replaced.", self, self._process.pid)
+        self._failure = (1, "hung: no heartbeat")
+        # Abort first: faulthandler writes the stacks of all threads. A stopped process only reacts to the kill.
+        os.kill(self._process.pid, signal.SIGABRT)
+        self._process.join(1.0)
+        self._process.kill()
+        self._stale_at = self._clock() + STALE_SECONDS
+
+
+def _how(exit_code: int) -> str:
+    if exit_code < 0:
+        return f"killed by {signal.Signals(-exit_code).name}"
+    return f"exit code {exit_code}"

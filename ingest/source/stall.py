@@ -1,0 +1,93 @@
+"""When a partition is stalled: the hub holds newer events, we asked for them, and none comes.
+
+A link can stay up for hours without a delivery (a half-open connection, a service fault), and no client library
+reports that. So a silent partition is compared with what the hub says of it.
+"""
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Literal
+
+from ingest.errors import IngestError
+
+Verdict = Literal["fine", "ask", "stalled", "unknown"]
+
+logger = logging.getLogger(__name__)
+
+
+class StallWatch:
+    """Pure. Fed with the time of every look; says when to ask the hub for its newest sequence number, and when to
+    give up.
+
+    Silence of half of `seconds` makes it ask. It is stalled when the hub was ahead and, `seconds` after the last event,
+    nothing has come.
+    """
+
+    def __init__(self, seconds: float, now: float) -> None:
+        self._seconds = seconds
+        self._quiet_since = now
+        self._asked_at: float | None = None
+        self._behind = False
+        self._answered = False
+
+    def moved(self, now: float) -> None:
+        """An event came, or we were not asking for any (back-pressure, no link): silence starts anew."""
+        self._quiet_since = now
+        self._asked_at = None
+        self._behind = False
+        self._answered = False
+
+    def look(self, now: float) -> Verdict:
+        """ "unknown": long silence, and no answer to any question; only a new link can tell."""
+        quiet = now - self._quiet_since
+        if self._behind and quiet >= self._seconds:
+            return "stalled"
+        if not self._answered and quiet >= 3 * self._seconds:
+            return "unknown"
+        if quiet >= self._seconds / 2 and (self._asked_at is None or now - self._asked_at >= self._seconds / 2):
+            self._asked_at = now
+            return "ask"
+        return "fine"
+
+    def answer(self, newest: int, received: int | None, asked_at: float) -> None:
+        """The hub's newest sequence number, and the last one received; `asked_at` is when the hub was asked."""
+        if asked_at >= self._quiet_since:
+            self._answered = True
+            self._behind = newest > (-1 if received is None else received)
+
+
+class HubQuestion:
+    """Asks the hub on a thread of its own, one question at a time, because an answer may take many seconds."""
+
+    def __init__(self, ask: Callable[[], tuple[int, float]]) -> None:
+        self.newest: int | None = None
+        """The newest sequence number that the hub has told."""
+        self._ask = ask
+        self._answers: deque[tuple[int, float]] = deque(maxlen=1)
+        self._thread: threading.Thread | None = None
+
+    def ask(self) -> None:
+        if self._thread is None or not self._thread.is_alive():
+            self._thread = threading.Thread(target=self._run, name="hub-question", daemon=True)
+            self._thread.start()
+
+    def join(self, seconds: float) -> None:
+        """Waits for the question that is out."""
+        if self._thread is not None:
+            self._thread.join(seconds)
+
+    def answers(self) -> Iterator[tuple[int, float]]:
+        """(newest sequence number, monotonic time of the question), at most one since the last call."""
+        while self._answers:
+            yield self._answers.popleft()
+
+    def _run(self) -> None:
+        try:
+            answer = self._ask()
+        except IngestError as error:
+            logger.warning("The partition is silent, and the hub did not say why: %s", error)
+            return
+        self.newest = answer[0]
+        self._answers.append(answer)

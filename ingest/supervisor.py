@@ -1,0 +1,234 @@
+"""Starts, watches, restarts and drains the child processes, and serves their metrics on one port."""
+
+import logging
+import multiprocessing
+import multiprocessing.connection
+import os
+import platform
+import signal
+import socket
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from multiprocessing.context import ForkServerContext
+from types import FrameType
+from typing import Any
+
+from ingest import __version__, logs
+from ingest.child import Task
+from ingest.config import Config
+from ingest.deadline import Deadline
+from ingest.errors import EXIT_CRASH, EXIT_OK, ConfigError
+from ingest.exposition import Exposition, Registry
+from ingest.metrics import BUILD_INFO, PROCESS_RESTARTS, PROCESS_UP
+from ingest.slot import Slot
+
+PRELOAD = "ingest.preload"
+DISCOVER = "ingest.source.discover:run"
+PARTITION = "ingest.source.partition:run"
+LOOP_STUCK_SECONDS = 10.0
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+logger = logging.getLogger(__name__)
+
+
+class Supervisor:
+    """Owns every child process of one node.
+
+    `start` opens the metrics port and asks the hub for its partitions; `poll` moves everything on and is the loop's
+    only step; `close` asks all children to end; `terminate` ends them; `join` waits. One thread calls all of it.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        roles: tuple[str, ...],
+        context: ForkServerContext | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.config = config
+        self.registry = Registry()
+        self.slots: list[Slot] = []
+        self._roles = roles
+        self._clock = clock
+        self._context = context or multiprocessing.get_context("forkserver")
+        # The last one freezes what all have loaded.
+        blob = ["ingest.source.checkpoints.blob"] if config.checkpoints.store == "blob" else []
+        self._context.set_forkserver_preload([*blob, PRELOAD])
+        self._discovery: Slot | None = None
+        self._polled_at = clock()
+        self.exposition = Exposition(
+            self.registry,
+            healthy=lambda: self._clock() - self._polled_at < LOOP_STUCK_SECONDS,
+            unready=self.unready,
+            host=config.metrics.host,
+            port=config.metrics.port,
+        )
+
+    def start(self) -> None:
+        """Raises ConfigError when the metrics port cannot be had."""
+        self.exposition.start()
+        self.registry.set(BUILD_INFO, 1, __version__, platform.python_version())
+        logger.info("Metrics are served on http://%s:%d/metrics.", self.config.metrics.host, self.exposition.port)
+        self.start_roles()
+
+    def start_roles(self) -> None:
+        """Starts the children that the configuration asks for, from nothing."""
+        self.slots = []
+        if "source" in self._roles:
+            self._discovery = self._slot("discover", "0", DISCOVER)
+            self._discovery.start()
+
+    def poll(self, timeout: float, also: Iterable[socket.socket] = ()) -> None:
+        """Waits up to `timeout` seconds for news of a child (or for `also` to become readable) and deals with it."""
+        handles = [handle for slot in self._all() for handle in slot.handles()]
+        multiprocessing.connection.wait([*handles, *also], timeout)
+        self._polled_at = self._clock()
+        for slot in self._all():
+            slot.poll()
+        for slot in self.slots:
+            self.registry.set(PROCESS_UP, float(slot.alive), slot.task.role, slot.task.slot)
+        if self._discovery is not None and self._discovery.result is not None and not self._discovery.alive:
+            facts: dict[str, Any] = self._discovery.result
+            partitions: list[str] = facts["partitions"]
+            self._discovery = None
+            self.slots = [self._slot("source", partition, PARTITION, facts) for partition in partitions]
+            for slot in self.slots:
+                slot.start()
+            logger.info("Receiving from %d partitions: %s.", len(partitions), ", ".join(partitions))
+
+    @property
+    def fatal(self) -> tuple[int, str] | None:
+        """(exit code, sentence) once a first start was refused, so that going on is of no use."""
+        return next((slot.fatal for slot in self._all() if slot.fatal), None)
+
+    def unready(self) -> list[str]:
+        """Why the service is not ready, a line a reason; empty when it is."""
+        reasons = [f"{slot}: {slot.detail}" for slot in list(self._all()) if not slot.ready]
+        return reasons if reasons or self.slots else ["starting"]
+
+    def close(self, deadline: Deadline) -> None:
+        for slot in self._all():
+            slot.close(deadline)
+
+    def terminate(self) -> None:
+        for slot in self._all():
+            slot.terminate()
+
+    def join(self, deadline: Deadline) -> bool:
+        """Waits for all children, taking in what they report last; True when all have ended."""
+        while any(slot.alive for slot in self._all()) and not deadline.expired:
+            self.poll(min(0.5, deadline.remaining()))
+        return not any(slot.alive for slot in self._all())
+
+    def drain(self, seconds: float) -> bool:
+        """Closes all children within `seconds`, ends those that do not make it; True when all made it."""
+        deadline = Deadline(seconds)
+        self.close(deadline)
+        graceful = self.join(deadline)
+        if not graceful:
+            stragglers = ", ".join(str(slot) for slot in self._all() if slot.alive)
+            logger.error("Not drained within %g s, ended now: %s.", seconds, stragglers)
+            self.terminate()
+            self.join(Deadline(5.0))
+        self._discovery = None
+        return graceful
+
+    def _all(self) -> list[Slot]:
+        return [*([self._discovery] if self._discovery else []), *self.slots]
+
+    def _slot(self, role: str, index: str, entry: str, facts: Mapping[str, Any] | None = None) -> Slot:
+        def restarted() -> None:
+            self.registry.add(PROCESS_RESTARTS, 1, role, index)
+
+        return Slot(
+            Task(role, index, entry, self.config, facts or {}),
+            self._context,
+            on_snapshot=self.registry.apply,
+            on_restart=restarted,
+            clock=self._clock,
+        )
+
+
+class Signals:
+    """Turns signals into a queue that the loop reads; handlers do nothing but append."""
+
+    def __init__(self) -> None:
+        self.queue: deque[int] = deque()
+        self.readable, self._writable = socket.socketpair()
+        self.readable.setblocking(False)
+        self._writable.setblocking(False)
+        signal.set_wakeup_fd(self._writable.fileno(), warn_on_full_buffer=False)
+        for number in _SIGNALS:
+            signal.signal(number, self._append)
+
+    def _append(self, number: int, _: FrameType | None) -> None:
+        self.queue.append(number)
+
+    def take(self) -> int | None:
+        try:
+            while self.readable.recv(64):
+                pass
+        except BlockingIOError:
+            pass
+        return self.queue.popleft() if self.queue else None
+
+
+def run(config: Config, *, roles: tuple[str, ...], reload: Callable[[], Config]) -> int:
+    """Runs the roles until a signal ends them; gives the exit code. Raises ConfigError when the port is taken."""
+    logs.configure(config.service.log_format, config.service.log_level)
+    signals = Signals()
+    supervisor = Supervisor(config, roles=roles)
+    supervisor.start()
+    try:
+        return _loop(supervisor, signals, reload)
+    finally:
+        supervisor.exposition.close()
+
+
+def _loop(supervisor: Supervisor, signals: Signals, reload: Callable[[], Config]) -> int:
+    while True:
+        supervisor.poll(0.5, [signals.readable])
+        if supervisor.fatal:
+            code, sentence = supervisor.fatal
+            logger.error("Cannot start: %s", sentence)
+            supervisor.drain(supervisor.config.service.shutdown_seconds)
+            return code
+        match signals.take():
+            case signal.SIGTERM | signal.SIGINT as number:
+                return _stop(supervisor, signal.Signals(number))
+            case signal.SIGHUP:
+                _reload(supervisor, reload)
+
+
+def _stop(supervisor: Supervisor, number: signal.Signals) -> int:
+    seconds = supervisor.config.service.shutdown_seconds
+    logger.info("%s: draining within %g s.", number.name, seconds)
+
+    def now(*_: object) -> None:
+        supervisor.terminate()
+        os._exit(EXIT_CRASH)
+
+    for again in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(again, now)
+    graceful = supervisor.drain(seconds)
+    logger.info("Stopped.")
+    return EXIT_OK if graceful else EXIT_CRASH
+
+
+def _reload(supervisor: Supervisor, reload: Callable[[], Config]) -> None:
+    try:
+        config = reload()
+    except ConfigError as error:
+        logger.error("SIGHUP: the new configuration is wrong, going on with the old one: %s", error)
+        return
+    if config == supervisor.config:
+        logger.info("SIGHUP: the configuration has not changed.")
+        return
+    if (config.metrics.host, config.metrics.port) != (supervisor.config.metrics.host, supervisor.config.metrics.port):
+        logger.warning("SIGHUP: metrics.host and metrics.port change at the next restart only.")
+    logger.info("SIGHUP: the configuration is good; the children start again with it.")
+    supervisor.drain(supervisor.config.service.shutdown_seconds)
+    supervisor.config = config
+    supervisor.start_roles()

@@ -1,0 +1,89 @@
+import threading
+
+from ingest.errors import Unreachable
+from ingest.source.stall import HubQuestion, StallWatch
+
+
+def test_a_silent_partition_is_asked_about_and_found_stalled_in_time() -> None:
+    watch = StallWatch(20.0, now=0.0)
+    assert watch.look(9.9) == "fine"
+    assert watch.look(10.0) == "ask"
+    assert watch.look(10.1) == "fine", "one question at a time"
+    watch.answer(newest=7, received=5, asked_at=10.0)
+    assert watch.look(19.9) in ("fine", "ask")
+    assert watch.look(20.0) == "stalled"
+
+
+def test_an_idle_partition_is_asked_again_and_never_stalled() -> None:
+    watch = StallWatch(20.0, now=0.0)
+    asked = 0
+    for now in range(300):
+        verdict = watch.look(float(now))
+        assert verdict in ("fine", "ask")
+        if verdict == "ask":
+            asked += 1
+            watch.answer(newest=5, received=5, asked_at=float(now))
+    assert 25 <= asked <= 30
+
+
+def test_events_that_arrive_after_the_answer_clear_it() -> None:
+    watch = StallWatch(20.0, now=0.0)
+    assert watch.look(10.0) == "ask"
+    watch.answer(newest=9, received=5, asked_at=10.0)
+    watch.moved(12.0)
+    assert watch.look(21.0) == "fine"
+    assert watch.look(32.0) == "ask"
+
+
+def test_an_answer_older_than_the_last_event_says_nothing() -> None:
+    watch = StallWatch(20.0, now=0.0)
+    assert watch.look(10.0) == "ask"
+    watch.moved(11.0)
+    watch.answer(newest=9, received=5, asked_at=10.0)
+    assert watch.look(31.0) == "ask"
+
+
+def test_a_partition_that_never_received_anything_can_stall_too() -> None:
+    watch = StallWatch(20.0, now=0.0)
+    assert watch.look(10.0) == "ask"
+    watch.answer(newest=0, received=None, asked_at=10.0)
+    assert watch.look(20.0) == "stalled"
+
+
+def test_long_silence_without_any_answer_is_unknown() -> None:
+    watch = StallWatch(20.0, now=0.0)
+    assert watch.look(59.0) == "ask"
+    assert watch.look(60.0) == "unknown"
+    watch.moved(60.0)
+    assert watch.look(61.0) == "fine"
+
+
+def test_the_question_is_asked_once_at_a_time_off_the_loop() -> None:
+    release, asked = threading.Event(), []
+
+    def ask() -> tuple[int, float]:
+        asked.append(1)
+        release.wait(10)
+        return 42, 1.0
+
+    question = HubQuestion(ask)
+    question.ask()
+    question.ask()
+    assert list(question.answers()) == []
+    release.set()
+    question.join(10.0)
+    assert list(question.answers()) == [(42, 1.0)]
+    assert list(question.answers()) == []
+    assert question.newest == 42
+    assert len(asked) == 1
+
+
+def test_a_question_that_fails_gives_no_answer() -> None:
+    def ask() -> tuple[int, float]:
+        raise Unreachable("the hub does not answer")
+
+    question = HubQuestion(ask)
+    question.ask()
+    question.join(10.0)
+    assert list(question.answers()) == []
+    assert question.newest is None

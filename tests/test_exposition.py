@@ -1,0 +1,78 @@
+import socket
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+
+import pytest
+
+from ingest import metrics as m
+from ingest.errors import ConfigError
+from ingest.exposition import Exposition, Registry
+
+
+class Service:
+    def __init__(self) -> None:
+        self.healthy = True
+        self.reasons: list[str] = []
+        self.registry = Registry()
+        self.exposition = Exposition(
+            self.registry,
+            healthy=lambda: self.healthy,
+            unready=lambda: self.reasons,
+            host="127.0.0.1",
+            port=0,
+        )
+
+    def get(self, path: str) -> tuple[int, str]:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.exposition.port}{path}", timeout=10) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as refusal:
+            with refusal:
+                return refusal.code, refusal.read().decode()
+
+
+@pytest.fixture
+def service() -> Iterator[Service]:
+    made = Service()
+    made.exposition.start()
+    yield made
+    made.exposition.close()
+
+
+def test_metrics_are_in_prometheus_text(service: Service) -> None:
+    service.registry.add(m.SOURCE_EVENTS, 3, "0")
+    service.registry.add(m.SOURCE_EVENTS, 4, "0")
+    service.registry.set(m.SOURCE_LAG_EVENTS, 9, "0")
+    status, text = service.get("/metrics")
+    assert status == 200
+    assert 'ingest_source_events_total{partition="0"} 7.0' in text
+    assert 'ingest_source_lag_events{partition="0"} 9.0' in text
+    assert "# TYPE ingest_source_events_total counter" in text
+    assert "_created" not in text
+
+
+def test_readiness_gives_its_reasons(service: Service) -> None:
+    assert service.get("/readyz") == (200, "ok\n")
+    service.reasons = ["source 1: Kafka is away", "source 2: hub: server-busy"]
+    assert service.get("/readyz") == (503, "source 1: Kafka is away\nsource 2: hub: server-busy\n")
+
+
+def test_health_is_the_loop_s(service: Service) -> None:
+    assert service.get("/healthz")[0] == 200
+    service.healthy = False
+    assert service.get("/healthz")[0] == 503
+
+
+def test_another_path_names_the_right_ones(service: Service) -> None:
+    status, text = service.get("/")
+    assert status == 404
+    assert "/metrics" in text
+
+
+def test_a_taken_port_is_a_configuration_error() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        exposition = Exposition(Registry(), healthy=lambda: True, unready=list, host="127.0.0.1", port=port)
+        with pytest.raises(ConfigError, match=f"metrics.port = 127.0.0.1:{port}: cannot listen there"):
+            exposition.start()
