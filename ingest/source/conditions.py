@@ -1,0 +1,83 @@
+"""What an error of the hub means for us: the service's condition in words, and what to do about it.
+
+Conditions: AMQP 1.0 part 2.8.15 to 2.8.18, Event Hubs' own start with `com.microsoft:`.
+"""
+
+from typing import Literal
+
+Verdict = Literal["refused", "bad_position", "lost"]
+"""refused: the same try will be refused again (key, name). bad_position: the hub no longer knows the offset.
+lost: try again after a while."""
+
+_REFUSED = {
+    "amqp:unauthorized-access": "unauthorized",
+    "amqp:not-found": "not_found",
+    "amqp:not-allowed": "not_allowed",
+    "com.microsoft:auth-failed": "unauthorized",
+}
+_LOST = {
+    "amqp:link:stolen": "stolen",
+    "amqp:link:detach-forced": "detached",
+    "amqp:connection:forced": "closed",
+    "amqp:resource-limit-exceeded": "too_many_readers",
+    "com.microsoft:server-busy": "server_busy",
+    "com.microsoft:timeout": "timeout",
+    "com.microsoft:entity-updated": "entity_updated",
+    "amqp:socket-error": "connection_lost",
+}
+_BAD_POSITION = "com.microsoft:argument-error"
+_GEO_POSITION = "com.microsoft:georeplication:invalid-offset"
+
+
+class LinkEnded(Exception):
+    """A link to the hub ended or never came up. `reason` is a metric label, `str()` the service's words."""
+
+    def __init__(self, verdict: Verdict, reason: str, sentence: str) -> None:
+        self.verdict = verdict
+        self.reason = reason
+        super().__init__(sentence)
+
+
+def link_ended(error: BaseException) -> LinkEnded:
+    """Classifies an exception of azure-eventhub or of the socket below it."""
+    if isinstance(error, LinkEnded):
+        return error
+    condition, words = _condition(error), _words(error)
+    if "Status code: 401" in words:
+        return LinkEnded("refused", "unauthorized", _sentence("amqp:unauthorized-access", words))
+    if "Status code: 404" in words:
+        return LinkEnded("refused", "not_found", _sentence("amqp:not-found", words))
+    if condition == _GEO_POSITION or (condition == _BAD_POSITION and "offset" in words):
+        return LinkEnded("bad_position", "bad_position", _sentence(condition, words))
+    if condition == _BAD_POSITION:
+        return LinkEnded("refused", "argument_error", _sentence(condition, words))
+    if condition in _REFUSED:
+        return LinkEnded("refused", _REFUSED[condition], _sentence(condition, words))
+    if isinstance(error, TimeoutError):
+        return LinkEnded("lost", "timeout", _sentence("", words or "the hub did not answer in time"))
+    if isinstance(error, OSError):
+        return LinkEnded("lost", "connection_lost", _sentence("", words))
+    return LinkEnded("lost", _LOST.get(condition, "other"), _sentence(condition, words))
+
+
+def _condition(error: BaseException) -> str:
+    """The AMQP condition of the error, in full."""
+    condition = getattr(error, "condition", None)
+    if condition:
+        return condition.decode() if isinstance(condition, bytes) else str(getattr(condition, "value", condition))
+    # azure-eventhub's own errors keep what follows the first colon only.
+    rest = getattr(error, "error", None)
+    known = (*_REFUSED, *_LOST, _BAD_POSITION, _GEO_POSITION)
+    return next((full for full in known if rest and full.partition(":")[2] == rest), rest or "")
+
+
+def _words(error: BaseException) -> str:
+    for attribute in ("description", "message"):
+        text = getattr(error, attribute, None)
+        if text:
+            return text.decode(errors="replace") if isinstance(text, bytes) else str(text).partition("\n")[0]
+    return str(error) or type(error).__name__
+
+
+def _sentence(condition: str, words: str) -> str:
+    return f"{condition}: {words}" if condition and condition not in words else words

@@ -1,0 +1,139 @@
+"""Events → records → Kafka, and which of them are safe there."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from confluent_kafka import KafkaError, Message
+
+from ingest.config import Config
+from ingest.deadline import Deadline
+from ingest.errors import IngestError, Recycle, Undeliverable
+from ingest.kafka.outcome import outcome
+from ingest.kafka.producer import ProducerPool
+from ingest.metrics import DELIVERY_BUCKETS, Histogram
+from ingest.source.dead_letters import DeadLetters
+from ingest.source.event import Event
+from ingest.source.progress import Batch, Position, Progress
+from ingest.source.record import FORMATS
+
+SILENCE_SECONDS = 10.0
+"""Records wait for their acknowledgement this long before that is called trouble."""
+
+
+class Delivery:
+    """Takes batches in order, and knows the position up to which everything is acknowledged or dead-lettered.
+
+    `start, poll, close, join` on the loop's thread. Counters are plain ints.
+    """
+
+    def __init__(self, config: Config, partition: str, *, max_record_bytes: int | None) -> None:
+        self.acked = 0
+        self.seconds = Histogram(DELIVERY_BUCKETS)
+        """From the hub's enqueued time to Kafka's acknowledgement."""
+        self.errors: Counter[str] = Counter()
+        self.pool = ProducerPool(
+            config.kafka, client_id=f"ingest-source-{partition}", max_record_bytes=max_record_bytes
+        )
+        self.dead_letters = DeadLetters(config, partition)
+        self._topic = config.source.topic
+        self._encode = FORMATS[config.source.format](partition).encode
+        self._progress = Progress()
+        self._waiting: list[tuple[Batch, Event]] = []
+        """Events that librdkafka had no room for, or that must be sent again; sent before anything newer."""
+        self._broken: IngestError | None = None
+        self._acked_at = time.monotonic()
+
+    def start(self) -> None:
+        self.pool.start()
+
+    @property
+    def room(self) -> bool:
+        """Whether the next batch may be given; false is back-pressure."""
+        return not self._waiting and self.pool.room
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits for an acknowledgement."""
+        return not self._waiting and not self.pool.in_flight and not self.dead_letters.in_flight
+
+    @property
+    def position(self) -> Position | None:
+        """Everything up to here is safe in Kafka; None until the first batch is."""
+        return self._progress.advance()
+
+    @property
+    def trouble(self) -> str | None:
+        """Why Kafka takes nothing, in words; None while it does."""
+        if self.pool.trouble is None and not self.idle and time.monotonic() - self._acked_at > SILENCE_SECONDS:
+            return f"Kafka has acknowledged nothing for {SILENCE_SECONDS:g} s"
+        return self.pool.trouble
+
+    def send(self, events: Sequence[Event]) -> None:
+        """Takes one batch; its events come after all that were given before."""
+        if self.idle:
+            self._acked_at = time.monotonic()
+        batch = self._progress.add(events[-1].position, len(events))
+        for index, event in enumerate(events):
+            if not self._send(batch, event):
+                self._waiting = [(batch, later) for later in events[index:]]
+                return
+
+    def poll(self, timeout: float) -> None:
+        """Serves acknowledgements, waiting up to `timeout` seconds for one. Raises Recycle when Kafka will not go
+        on."""
+        before = self.pool.in_flight
+        self.pool.poll(timeout)
+        if self.pool.in_flight < before:
+            self._acked_at = time.monotonic()
+        self.dead_letters.poll()
+        waiting, self._waiting = self._waiting, []
+        for index, (batch, event) in enumerate(waiting):
+            if not self._send(batch, event):
+                self._waiting = waiting[index:] + self._waiting
+                break
+        broken = self._broken or self.dead_letters.broken
+        if broken is not None:
+            raise broken
+
+    def close(self) -> None:
+        """Takes nothing more."""
+        self.pool.close()
+
+    def join(self, deadline: Deadline, *, while_waiting: Callable[[], None]) -> bool:
+        """Waits for all acknowledgements; True when all came."""
+        while self._waiting and self._broken is None and not deadline.expired:
+            self.poll(min(0.2, deadline.remaining()))
+            while_waiting()
+        flushed = self.pool.join(deadline, while_waiting=while_waiting)
+        return self.dead_letters.join(deadline, while_waiting=while_waiting) and flushed and not self._waiting
+
+    def _send(self, batch: Batch, event: Event) -> bool:
+        try:
+            key, value, headers, timestamp = self._encode(event)
+            return self.pool.send(self._topic, key, value, headers, timestamp, partial(self._delivered, batch, event))
+        except Undeliverable as why:
+            self._dead_letter(batch, event, why)
+            return True
+
+    def _delivered(self, batch: Batch, event: Event, error: KafkaError | None, _: Message) -> None:
+        if error is None:
+            batch.pending -= 1
+            self.acked += 1
+            self.seconds.observe(time.time() - event.enqueued_ms / 1000)
+            return
+        self.errors[error.name()] += 1
+        match outcome(error):
+            case "dead_letter":
+                self._dead_letter(batch, event, Undeliverable(error.name().lower(), f"Kafka: {error.str()}"))
+            case "again":
+                self._waiting.append((batch, event))
+            case "recycle":
+                self._broken = Recycle(f"Kafka topic {self._topic}: {error.name()}: {error.str()}")
+
+    def _dead_letter(self, batch: Batch, event: Event, why: Undeliverable) -> None:
+        def done() -> None:
+            batch.pending -= 1
+
+        self.dead_letters.send(event, why, done)

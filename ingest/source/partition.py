@@ -1,0 +1,157 @@
+"""One partition process: hub → record → Kafka, and the checkpoint behind what Kafka has acknowledged.
+
+One thread runs the loop below. Beside it there are the receiver's thread, the checkpoint writer's, a short-lived one
+that asks the hub about a silent partition, and librdkafka's own.
+"""
+
+import logging
+import time
+
+from ingest.child import Child
+from ingest.config import At, Earliest, Latest, Offsets
+from ingest.deadline import Deadline
+from ingest.errors import Recycle
+from ingest.source import hub
+from ingest.source.checkpoint_writer import CheckpointWriter
+from ingest.source.checkpoints import Checkpoint, CheckpointStore, open_store
+from ingest.source.deliver import Delivery
+from ingest.source.discover import insist
+from ingest.source.measures import SourceMeasures
+from ingest.source.progress import Position
+from ingest.source.readiness import Topics, look_at_topics
+from ingest.source.receive import EARLIEST, LATEST, Receiver, StartAt
+from ingest.source.sdk import SdkTransport
+from ingest.source.stall import HubQuestion, StallWatch
+
+EVENT_WAIT_SECONDS = 0.1
+ACK_WAIT_SECONDS = 0.005
+"""While acknowledgements are out, the loop looks for them this often; more would make a quiet partition's delay
+longer."""
+SAVE_SECONDS = 5.0
+
+logger = logging.getLogger(__name__)
+
+
+def run(child: Child) -> None:
+    """The entry of the role `source`. Returns when asked to stop; raises Refused, Recycle or another IngestError."""
+    config, partition = child.task.config, child.task.slot
+    store = open_store(config.checkpoints, hub.scope(config))
+    # Without knowing the position nothing may start: too early would repeat days, too late would lose them.
+    checkpoint = insist(child, "reading the checkpoint", lambda: _load(store, partition))
+    topics: Topics | None = child.task.facts.get("topics") or insist(
+        child, f"connecting to Kafka at {config.kafka.bootstrap_servers}", lambda: look_at_topics(config)
+    )
+    if child.stopping or topics is None:
+        return
+    process = PartitionProcess(child, store, checkpoint, topics)
+    process.start()
+    try:
+        while not child.stopping:
+            process.poll()
+    except BaseException:
+        # What Kafka has acknowledged already need not be sent again by the process after this one.
+        process.close(Deadline(SAVE_SECONDS))
+        raise
+    process.close(child.deadline or Deadline(config.service.shutdown_seconds))
+
+
+class PartitionProcess:
+    """`start, poll, close` of everything that one partition needs. Public parts are read by `SourceMeasures`."""
+
+    def __init__(self, child: Child, store: CheckpointStore, checkpoint: Checkpoint | None, topics: Topics) -> None:
+        config, self.partition = child.task.config, child.task.slot
+        last = None
+        if checkpoint is not None and checkpoint.offset is not None and checkpoint.sequence_number is not None:
+            last = Position(checkpoint.offset, checkpoint.sequence_number)
+        self.transport = SdkTransport(config, self.partition)
+        self.receiver = Receiver(self.transport, self.partition, _start_at(child, checkpoint), last=last)
+        self.delivery = Delivery(config, self.partition, max_record_bytes=topics.max_record_bytes)
+        self.writer = CheckpointWriter(store, config.checkpoints.interval_seconds)
+        self.stalls = 0
+        self.question = HubQuestion(lambda: hub.newest_sequence_number(config, self.partition))
+        self._watch = StallWatch(config.source.stall_seconds, time.monotonic())
+        self._child = child
+        child.measure(SourceMeasures(self))
+
+    def start(self) -> None:
+        self.delivery.start()
+        self.writer.start()
+        self.receiver.start()
+
+    def poll(self) -> None:
+        """One turn of the loop: take events if there is room for them, serve acknowledgements, move the checkpoint."""
+        if self.delivery.room:
+            events = self.receiver.poll(EVENT_WAIT_SECONDS if self.delivery.idle else ACK_WAIT_SECONDS)
+            if events:
+                self.delivery.send(events)
+            self._look_for_stall(moved=bool(events) or not self.receiver.attached)
+            self.delivery.poll(0)
+        else:
+            self._look_for_stall(moved=True)
+            self.delivery.poll(EVENT_WAIT_SECONDS)
+        self._checkpoint()
+        trouble = self.receiver.trouble or self.delivery.trouble
+        self._child.beat(trouble is None, trouble or "receiving")
+
+    def close(self, deadline: Deadline) -> None:
+        """Receives nothing more, waits for Kafka, writes the last checkpoint; all within the deadline."""
+        self.receiver.close()
+        self.delivery.close()
+        if not self.delivery.join(deadline, while_waiting=self._draining):
+            logger.warning(
+                "Partition %s: %d records are not acknowledged; they are sent again after the next start.",
+                self.partition,
+                self.delivery.pool.in_flight,
+            )
+        self._checkpoint()
+        self.writer.close(deadline)
+        while not self.writer.join(Deadline(min(0.2, deadline.remaining()))) and not deadline.expired:
+            self._draining()
+        self._draining()
+
+    def _draining(self) -> None:
+        self._child.beat(False, "draining")
+
+    def _checkpoint(self) -> None:
+        position = self.delivery.position
+        if position is not None:
+            self.writer.offer(Checkpoint(self.partition, position.offset, position.sequence_number))
+
+    def _look_for_stall(self, *, moved: bool) -> None:
+        now = time.monotonic()
+        if moved:
+            self._watch.moved(now)
+            return
+        for newest, asked_at in self.question.answers():
+            last = self.receiver.last
+            self._watch.answer(newest, last.sequence_number if last else None, asked_at)
+        verdict = self._watch.look(now)
+        if verdict == "ask":
+            self.question.ask()
+        elif verdict == "unknown":
+            self.receiver.reconnect("silent", "no event, and no answer to the question whether there should be one")
+            self._watch.moved(now)
+        elif verdict == "stalled":
+            self.stalls += 1
+            raise Recycle(f"stalled: the hub holds newer events of partition {self.partition} and sends none")
+
+
+def _load(store: CheckpointStore, partition: str) -> Checkpoint | None:
+    store.check()
+    return store.load(partition)
+
+
+def _start_at(child: Child, checkpoint: Checkpoint | None) -> StartAt:
+    if checkpoint is not None and checkpoint.offset is not None:
+        return StartAt(checkpoint.offset)
+    if checkpoint is not None and checkpoint.sequence_number is not None:
+        return StartAt(checkpoint.sequence_number)
+    match child.task.config.source.start:
+        case Earliest():
+            return StartAt(EARLIEST)
+        case Latest():
+            return StartAt(LATEST)
+        case At(time=moment):
+            return StartAt(moment)
+        case Offsets(by_partition=offsets):
+            return StartAt(offsets.get(child.task.slot, EARLIEST))

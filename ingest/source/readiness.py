@@ -1,0 +1,37 @@
+"""What must be true of Kafka before events are taken from the hub."""
+
+from dataclasses import dataclass
+
+from ingest.config import Config
+from ingest.errors import ConfigError, Problem
+from ingest.kafka.limits import max_record_bytes
+from ingest.kafka.producer import settings
+from ingest.kafka.topics import describe
+
+ANSWER_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Topics:
+    """What was found out about the topics."""
+
+    max_record_bytes: int | None
+    """Of the telemetry topic, unless `message.max.bytes` is configured; None when the cluster does not tell."""
+
+
+def look_at_topics(config: Config) -> Topics:
+    """Both topics exist, or the broker makes them now. Raises ConfigError, Refused or Unreachable; takes up to some 15 s."""
+    from confluent_kafka import KafkaException, Producer
+
+    chosen = settings(config.kafka)
+    # A producer's request for metadata makes a topic where the broker allows that; an admin client's does not.
+    try:
+        producer = Producer({"log_level": 2, **chosen})
+    except KafkaException as wrong:
+        raise ConfigError([Problem("kafka.librdkafka", "", wrong.args[0].str())]) from None
+    for topic in (config.source.topic, config.source.dead_letter_topic):
+        describe(producer, topic, ANSWER_SECONDS)
+    own_limit = config.kafka.librdkafka.get("message.max.bytes")
+    if own_limit is not None:
+        return Topics(int(str(own_limit)))
+    return Topics(max_record_bytes(chosen, config.source.topic, ANSWER_SECONDS))

@@ -1,0 +1,133 @@
+import base64
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingest.config.kinds import Choice
+from ingest.config.schema import key_of
+from ingest.errors import Undeliverable
+from ingest.source.event import Event
+from ingest.source.record import FORMATS, JsonFormat, RawFormat, rfc3339
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.text(st.characters(exclude_categories=["Cs"])),
+    lambda inner: st.lists(inner, max_size=3),
+    max_leaves=5,
+)
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+
+
+def event(**changes: Any) -> Event:
+    made = Event(
+        sequence_number=13280,
+        offset="12890070640",
+        enqueued_ms=1_603_288_810_824,
+        body=b'{"t":1}',
+        device_id="dev-1",
+        content_type="application/json",
+        system_properties={"iothub-message-source": "Telemetry"},
+        properties={"level": "high"},
+    )
+    for name, value in changes.items():
+        setattr(made, name, value)
+    return made
+
+
+def test_json_has_the_agreed_fields_in_order() -> None:
+    record = JsonFormat("3").encode(event(message_id="m", correlation_id="c", module_id="mod"))
+    assert record.key == b"dev-1"
+    assert record.timestamp_ms == 1_603_288_810_824
+    assert record.headers is None
+    assert record.value == (
+        b'{"deviceId":"dev-1","moduleId":"mod","offset":"12890070640","sequenceNumber":13280,"partition":"3",'
+        b'"enqueuedTime":"2020-10-21T14:00:10.824Z","contentType":"application/json","contentEncoding":null,'
+        b'"messageId":"m","correlationId":"c","content":"{\\"t\\":1}",'
+        b'"systemProperties":{"iothub-message-source":"Telemetry"},"properties":{"level":"high"}}'
+    )
+
+
+def test_json_leaves_out_what_only_some_events_have() -> None:
+    fields = orjson.loads(JsonFormat("3").encode(event()).value)
+    assert not {"moduleId", "messageId", "correlationId", "contentTransfer"} & fields.keys()
+
+
+@given(body=st.binary(max_size=200))
+def test_json_content_is_exactly_the_body(body: bytes) -> None:
+    fields = orjson.loads(JsonFormat("0").encode(event(body=body)).value)
+    content = fields["content"]
+    if "contentTransfer" in fields:
+        assert fields["contentTransfer"] == "base64"
+        assert base64.b64decode(content) == body
+        with pytest.raises(UnicodeDecodeError):
+            body.decode()
+    else:
+        assert content.encode() == body
+
+
+@given(properties=st.dictionaries(TEXT, JSON_VALUES, max_size=4), device=TEXT)
+def test_any_properties_survive_both_formats(properties: dict[str, Any], device: str) -> None:
+    made = event(properties=properties, device_id=device)
+    assert orjson.loads(JsonFormat("0").encode(made).value)["properties"] == properties
+    headers = RawFormat("0").encode(made).headers
+    assert headers is not None
+    found = {name[2:]: value for name, value in headers if name.startswith("p-")}
+    assert found.keys() == properties.keys()
+    for name, value in properties.items():
+        raw = found[name]
+        assert isinstance(raw, bytes)
+        assert raw.decode() == value if isinstance(value, str) else orjson.loads(raw) == value
+
+
+def test_raw_leaves_the_body_alone_and_puts_the_rest_into_headers() -> None:
+    record = RawFormat("3").encode(event(body=b"\x00\xff", message_id="m"))
+    assert record.value == b"\x00\xff"
+    assert record.headers is not None
+    assert dict(record.headers) == {
+        "offset": b"12890070640",
+        "sequenceNumber": b"13280",
+        "partition": b"3",
+        "enqueuedTime": b"2020-10-21T14:00:10.824Z",
+        "deviceId": b"dev-1",
+        "contentType": b"application/json",
+        "messageId": b"m",
+        "s-iothub-message-source": b"Telemetry",
+        "p-level": b"high",
+    }
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_what_no_format_carries_is_undeliverable(name: str) -> None:
+    encode = FORMATS[name]("0").encode
+    with pytest.raises(Undeliverable, match="AMQP sequence") as refused:
+        encode(event(body_kind="sequence"))
+    assert refused.value.reason == "body_type"
+    with pytest.raises(Undeliverable) as refused:
+        encode(event(properties={"n": 2**70}))
+    assert refused.value.reason == "not_json"
+    with pytest.raises(Undeliverable) as refused:
+        encode(event(enqueued_ms=10**18))
+    assert refused.value.reason == "bad_time"
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_an_event_of_no_device_has_no_key(name: str) -> None:
+    assert FORMATS[name]("0").encode(event(device_id=None)).key is None
+
+
+def test_the_configuration_offers_exactly_the_formats_there_are() -> None:
+    declared = key_of(("source", "format"))
+    assert declared is not None
+    assert isinstance(declared.kind, Choice)
+    assert set(declared.kind.words) == set(FORMATS)
+
+
+@given(st.integers(0, 253_402_300_799_999))
+def test_times_are_rfc_3339_with_milliseconds(milliseconds: int) -> None:
+    written = rfc3339(milliseconds)
+    assert written.endswith("Z")
+    parsed = datetime.strptime(written, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
+    assert round(parsed.timestamp() * 1000) == milliseconds
