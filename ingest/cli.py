@@ -248,19 +248,24 @@ def _add_demo(commands: "_Commands") -> None:
         _demo,
     )
     length = parser.add_mutually_exclusive_group()
-    length.add_argument("--seconds", type=_positive_number, metavar="S", help="how long the devices send (default: 10)")
+    length.add_argument("--seconds", type=_positive_number, metavar="S", help="how long the devices send (default: 20)")
     length.add_argument("--events", type=_positive, metavar="N", help="how many events the devices send in total")
     parser.add_argument(
         "--rate",
         type=_positive_number,
-        default=1000.0,
         metavar="R",
-        help="events/s of all devices together (default: 1000)",
+        help="events/s of all devices together, at the most (default: 2000; with --events, as fast as is safe)",
     )
     parser.add_argument(
-        "--partitions", type=_positive, default=4, metavar="P", help="partitions of the hub (default: 4)"
+        "--partitions",
+        type=_up_to(32),
+        default=4,
+        metavar="P",
+        help="partitions of the hub, at most 32 (default: 4)",
     )
-    parser.add_argument("--devices", type=_positive, default=20, metavar="D", help="simulated devices (default: 20)")
+    parser.add_argument(
+        "--devices", type=_up_to(100_000), default=20, metavar="D", help="simulated devices (default: 20)"
+    )
     _add_json(parser)
 
 
@@ -268,6 +273,16 @@ def _positive(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) == 0:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
     return int(text)
+
+
+def _up_to(most: int) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        value = _positive(text)
+        if value > most:
+            raise argparse.ArgumentTypeError(f"{text} is more than {most}")
+        return value
+
+    return number
 
 
 def _positive_number(text: str) -> float:

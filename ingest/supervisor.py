@@ -77,6 +77,8 @@ class Supervisor:
         """Starts the children that the configuration asks for, from nothing."""
         self.slots = []
         if "source" in self._roles:
+            if self.config.source.transport == "fast":
+                logger.warning('source.transport = "fast" is not in this version yet; "sdk" is used.')
             self._discovery = self._slot("discover", "0", DISCOVER)
             self._discovery.start()
 

@@ -28,7 +28,18 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 HEAVY = {"azure", "confluent_kafka", "aiohttp", "cryptography", "rich", "prometheus_client", "uamqp"}
 """Only for the child or command that needs them: `ingest --help` and the supervisor's fork server come without."""
 
-LIGHT_MODULES = ("cli", "__main__", "errors", "config", "config_values", "metrics", "child", "logs", "amqp", "deadletter")
+LIGHT_MODULES = (
+    "cli",
+    "__main__",
+    "errors",
+    "config",
+    "config_values",
+    "metrics",
+    "child",
+    "logs",
+    "amqp",
+    "deadletter",
+)
 
 
 def modules() -> Iterator[tuple[str, Path]]:
@@ -59,7 +70,9 @@ def imports(path: Path, *, at_import_time_only: bool) -> Iterator[tuple[int, str
         elif isinstance(node, ast.ImportFrom) and node.module:
             yield node.lineno, node.module
             if node.module == "ingest":
-                yield from ((node.lineno, f"ingest.{alias.name}") for alias in node.names if alias.name != "__version__")
+                yield from (
+                    (node.lineno, f"ingest.{alias.name}") for alias in node.names if alias.name != "__version__"
+                )
 
 
 def layer(name: str) -> int:
@@ -73,7 +86,9 @@ def test_imports_go_downwards_only(dotted: str, path: Path) -> None:
         if imported.partition(".")[0] != "ingest" or top(imported) == own:
             continue
         if top(imported) == "emulator":
-            assert own in ("cli", "commands", "demo"), f"{path.name}:{line}: only the demo and the command use the emulator"
+            assert own in ("cli", "commands", "demo"), (
+                f"{path.name}:{line}: only the demo and the command use the emulator"
+            )
         assert layer(top(imported)) > layer(own), f"{dotted}:{line} imports {imported}, which is not below it"
 
 
@@ -91,4 +106,6 @@ def test_no_module_has_outgrown_its_job() -> None:
 
 
 def test_there_is_no_drawer_for_odds_and_ends() -> None:
-    assert [dotted for dotted, _ in modules() if dotted.rpartition(".")[2] in ("utils", "helpers", "common", "misc")] == []
+    assert [
+        dotted for dotted, _ in modules() if dotted.rpartition(".")[2] in ("utils", "helpers", "common", "misc")
+    ] == []

@@ -52,7 +52,9 @@ def test_the_registry_ends_with_the_sums_of_all_lives(lives: list[list[tuple[int
         observed += total
     assert registry.value(m.SOURCE_EVENTS, "3") == events
     samples = {
-        (sample.name, sample.labels.get("le")): sample.value for family in registry.collect() for sample in family.samples
+        (sample.name, sample.labels.get("le")): sample.value
+        for family in registry.collect()
+        for sample in family.samples
     }
     if events:
         assert samples["ingest_source_delivery_seconds_count", None] == observed

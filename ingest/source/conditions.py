@@ -3,6 +3,7 @@
 Conditions: AMQP 1.0 part 2.8.15 to 2.8.18, Event Hubs' own start with `com.microsoft:`.
 """
 
+import re
 from typing import Literal
 
 Verdict = Literal["refused", "bad_position", "lost"]
@@ -25,6 +26,9 @@ _LOST = {
     "com.microsoft:entity-updated": "entity_updated",
     "amqp:socket-error": "connection_lost",
 }
+_OF_STATUS = {"401": "amqp:unauthorized-access", "404": "amqp:not-found"}
+_REQUEST_REFUSED = re.compile(r"Status code: (?P<status>401|404)\b(?:,? *\n?Description: (?P<words>.*))?")
+"""How azure-eventhub words an answer of $cbs or $management, which have status codes instead of conditions."""
 _BAD_POSITION = "com.microsoft:argument-error"
 _GEO_POSITION = "com.microsoft:georeplication:invalid-offset"
 
@@ -43,10 +47,10 @@ def link_ended(error: BaseException) -> LinkEnded:
     if isinstance(error, LinkEnded):
         return error
     condition, words = _condition(error), _words(error)
-    if "Status code: 401" in words:
-        return LinkEnded("refused", "unauthorized", _sentence("amqp:unauthorized-access", words))
-    if "Status code: 404" in words:
-        return LinkEnded("refused", "not_found", _sentence("amqp:not-found", words))
+    answer = _REQUEST_REFUSED.search(str(error))
+    if answer is not None:
+        condition = _OF_STATUS[answer["status"]]
+        return LinkEnded("refused", _REFUSED[condition], _sentence(condition, answer["words"] or words))
     if condition == _GEO_POSITION or (condition == _BAD_POSITION and "offset" in words):
         return LinkEnded("bad_position", "bad_position", _sentence(condition, words))
     if condition == _BAD_POSITION:
@@ -75,7 +79,7 @@ def _words(error: BaseException) -> str:
     for attribute in ("description", "message"):
         text = getattr(error, attribute, None)
         if text:
-            return text.decode(errors="replace") if isinstance(text, bytes) else str(text).partition("\n")[0]
+            return text.decode(errors="replace") if isinstance(text, bytes) else str(text).replace("\n", " ")
     return str(error) or type(error).__name__
 
 

@@ -4,6 +4,7 @@ Their own, because the topic has its own size limit, and because a node that nev
 """
 
 import logging
+import time
 from collections import Counter
 from collections.abc import Callable
 
@@ -75,7 +76,8 @@ class DeadLetters:
         return dead_letter(
             None if event.device_id is None else event.device_id.encode(),
             body,
-            event.enqueued_ms,
+            # Not the event's time: Kafka may have refused the event for that, and would refuse the letter too.
+            int(time.time() * 1000),
             why.reason,
             str(why),
             {

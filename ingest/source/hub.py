@@ -63,7 +63,9 @@ def newest_sequence_number(config: Config, partition: str) -> tuple[int, float]:
 
 
 def _ask(config: Config, question: Any) -> Any:
-    with client(config) as hub:
+    from ingest.source.management import OutspokenTransport
+
+    with client(config, amqp_transport=OutspokenTransport) as hub:
         try:
             return question(hub)
         except Exception as error:

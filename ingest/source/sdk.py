@@ -7,6 +7,7 @@ messages that the client cannot decode are decoded by `ingest.amqp`. These are p
 one minor version.
 """
 
+import contextlib
 import select
 import ssl
 import threading
@@ -81,14 +82,20 @@ def _read_what_is_there(client: Any, *, batch: int = 1, **kwargs: Any) -> bool:
         client._link.flow(link_credit=client._link_credit)
     connection = client._connection
     connection.listen(wait=client._socket_timeout, **kwargs)
-    socket = connection._transport.sock
     for _ in range(batch - 1):
-        if isinstance(socket, ssl.SSLSocket) and socket.pending():
-            pass
-        elif socket is None or not select.select((socket,), (), (), 0)[0]:
+        if not _readable(connection._transport.sock):
             break
         connection.listen(wait=client._socket_timeout, **kwargs)
     return True
+
+
+def _readable(socket: Any) -> bool:
+    """Whether bytes wait to be read. A socket that the frame just read has closed has none; its error comes next."""
+    if socket is None or socket.fileno() < 0:
+        return False
+    if isinstance(socket, ssl.SSLSocket) and socket.pending():
+        return True
+    return bool(select.select((socket,), (), (), 0)[0])
 
 
 class _LinkParts(PyamqpTransport):
@@ -105,6 +112,8 @@ class _LinkParts(PyamqpTransport):
         buffered = [consumer._next_message_in_buffer() for _ in range(len(consumer._message_buffer))]
         if buffered:
             self._link.on_batch(None, buffered)
+        if consumer._handler is not None and consumer._handler._connection is not None:
+            self._link.dead_socket = consumer._handler._connection._transport
         raise exception
 
     def create_receive_client(self, **kwargs: Any) -> Any:  # type: ignore[override]  # as above
@@ -123,6 +132,8 @@ class _Link:
         self.attached = False
         self.newest: int | None = None
         self.receive_client: Any = None
+        self.dead_socket: Any = None
+        """The client's socket after an error. Closing its session over it fails, and then the client leaves it open."""
         self._batch: list[Event] | None = None
         self._ended: LinkEnded | None = None
         self._closing = False
@@ -133,6 +144,8 @@ class _Link:
             # Its only use is to end the client's housekeeping thread soon after `close`.
             load_balancing_interval=1.0,
         )
+        # Before each link the client asks for all partitions, over another connection; this process has one.
+        self._client.get_partition_ids = lambda: [partition]  # type: ignore[method-assign]
         self._arguments: dict[str, Any] = {
             "on_event_batch": self.on_batch,
             "on_error": self._on_error,
@@ -170,6 +183,9 @@ class _Link:
             self._changed.notify_all()
         self._client.close()
         self._thread.join(CLOSE_SECONDS)
+        if self.dead_socket is not None:
+            with contextlib.suppress(OSError):
+                self.dead_socket.close()
 
     def on_attach(self, _: object) -> None:
         self.attached = True

@@ -1,3 +1,5 @@
+from typing import Any, cast
+
 import pytest
 from azure.eventhub._pyamqp.error import AMQPConnectionError, AMQPLinkError, AuthenticationException
 from azure.eventhub.exceptions import AuthenticationError, ConnectError, ConnectionLostError
@@ -36,18 +38,20 @@ def test_an_offset_that_the_hub_does_not_know_is_told_from_another_bad_argument(
 
 
 def test_the_condition_is_found_inside_the_client_s_own_errors() -> None:
-    wrapped = ConnectionLostError("lost", detached("com.microsoft:server-busy", "Please wait 4 seconds"))
+    wrapped = ConnectionLostError("lost", cast(Any, detached("com.microsoft:server-busy", "Please wait 4 seconds")))
     ended = link_ended(wrapped)
     assert ended.reason == "server_busy"
     assert "Please wait 4 seconds" in str(ended)
 
 
 def test_authentication_and_management_answers() -> None:
-    refused = AuthenticationException(b"amqp:client-error", description="CBS Token authentication failed. Status code: 401")
+    refused = AuthenticationException(
+        b"amqp:client-error", description="CBS Token authentication failed. Status code: 401"
+    )
     assert (link_ended(refused).verdict, link_ended(refused).reason) == ("refused", "unauthorized")
-    assert link_ended(AuthenticationError(str(refused), refused)).reason == "unauthorized"
+    assert link_ended(AuthenticationError(str(refused), cast(Any, refused))).reason == "unauthorized"
     missing = AMQPConnectionError(b"amqp:not-found", description="Management connection failed. Status code: 404, …")
-    assert link_ended(ConnectError(str(missing), missing)).reason == "not_found"
+    assert link_ended(ConnectError(str(missing), cast(Any, missing))).reason == "not_found"
 
 
 def test_the_network() -> None:

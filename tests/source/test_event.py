@@ -30,7 +30,10 @@ def message(**changes: object) -> Message:
             Symbol("x-opt-enqueued-time"): Timestamp(1_603_288_810_824),
         },
         properties=Properties(
-            message_id="m1", correlation_id="c1", content_type=Symbol("application/json"), content_encoding=Symbol("utf-8")
+            message_id="m1",
+            correlation_id="c1",
+            content_type=Symbol("application/json"),
+            content_encoding=Symbol("utf-8"),
         ),
         application_properties={"level": "high", "count": 3},
         body=Data((b'{"t":1}',)),

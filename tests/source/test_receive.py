@@ -64,7 +64,11 @@ class Clock:
 
 
 def receiver(
-    script: Script, *, last: Position | None = None, start: StartAt | None = None, clock: Callable[[], float] | None = None
+    script: Script,
+    *,
+    last: Position | None = None,
+    start: StartAt | None = None,
+    clock: Callable[[], float] | None = None,
 ) -> Receiver:
     made = Receiver(
         script,

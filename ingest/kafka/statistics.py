@@ -1,0 +1,128 @@
+"""librdkafka's statistics (its STATISTICS.md), reduced to what is exported. Pure: JSON in, plain numbers out."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import orjson
+
+_LOGICAL_BROKER = -1
+"""Node id of bootstrap and group coordinator entries, which are not brokers of their own."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Report:
+    """What one producer said last."""
+
+    handle: str
+    """librdkafka's name of the handle, unique in this process: tells a new producer from the one before."""
+    brokers_up: int
+    queue_messages: int
+    queue_bytes: int
+    counters: Mapping[tuple[str, str], int]
+    """(broker or partition, counter) → highest value since the handle was made."""
+    p50_seconds: float | None
+    p99_seconds: float | None
+    throttle_seconds: float
+
+
+class KafkaStatistics:
+    """Sums and worst cases over the producers of one process. Plain numbers, which any thread may read.
+
+    The counters (`retries`, `transmit_errors`, `timeouts`) only grow: they add up differences, so a producer that is
+    made again, and counts from 0, takes nothing away.
+    """
+
+    def __init__(self) -> None:
+        self._reports: dict[int, _Report] = {}
+        self.retries = 0
+        """Records sent again. Late while a queue never empties: see `_resent`."""
+        self.transmit_errors = 0
+        """Requests that could not be sent."""
+        self.timeouts = 0
+        """Requests that were sent and not answered in time."""
+
+    def update(self, statistics: str | bytes, *, producer: int) -> None:
+        """Take in one `stats_cb` document of the producer at this place of the pool. Raises ValueError if not JSON."""
+        report = _parsed(orjson.loads(statistics))
+        before = self._reports.get(producer)
+        known = before.counters if before is not None and before.handle == report.handle else {}
+        highest = dict(known)
+        for key, value in report.counters.items():
+            grown = max(0, value - known.get(key, 0))
+            highest[key] = known.get(key, 0) + grown
+            match key[1]:
+                case "resent":
+                    self.retries += grown
+                case "txerrs":
+                    self.transmit_errors += grown
+                case _:
+                    self.timeouts += grown
+        # A new dict, so that a reader in another thread never meets one that is changing.
+        self._reports = {**self._reports, producer: replace(report, counters=highest)}
+
+    @property
+    def brokers_up(self) -> int:
+        """Connections to brokers that are up; brokers that nothing was sent to yet have none."""
+        return sum(report.brokers_up for report in self._reports.values())
+
+    @property
+    def queue_messages(self) -> int:
+        """Records waiting or in flight."""
+        return sum(report.queue_messages for report in self._reports.values())
+
+    @property
+    def queue_bytes(self) -> int:
+        return sum(report.queue_bytes for report in self._reports.values())
+
+    @property
+    def request_p50_seconds(self) -> float | None:
+        """Median round trip of the slowest broker in the last interval; None if nothing was asked."""
+        return _worst([report.p50_seconds for report in self._reports.values()])
+
+    @property
+    def request_p99_seconds(self) -> float | None:
+        """99th percentile of the round trip of the slowest broker in the last interval; None if nothing was asked."""
+        return _worst([report.p99_seconds for report in self._reports.values()])
+
+    @property
+    def throttle_seconds(self) -> float:
+        """Longest time in the last interval for which a broker's quota held a request back."""
+        return max((report.throttle_seconds for report in self._reports.values()), default=0.0)
+
+
+def _parsed(document: Mapping[str, Any]) -> _Report:
+    brokers = {name: broker for name, broker in document["brokers"].items() if broker["nodeid"] != _LOGICAL_BROKER}
+    return _Report(
+        handle=document["name"],
+        brokers_up=sum(broker["state"] == "UP" for broker in brokers.values()),
+        queue_messages=document["msg_cnt"],
+        queue_bytes=document["msg_size"],
+        counters=_resent(document["topics"])
+        | {
+            (name, counter): broker[counter]
+            for name, broker in brokers.items()
+            for counter in ("txerrs", "req_timeouts")
+        },
+        # Round trips are in microseconds, throttling in milliseconds. A window without requests is all zeros.
+        p50_seconds=_worst([broker["rtt"]["p50"] / 1e6 for broker in brokers.values() if broker["rtt"]["cnt"]]),
+        p99_seconds=_worst([broker["rtt"]["p99"] / 1e6 for broker in brokers.values() if broker["rtt"]["cnt"]]),
+        throttle_seconds=max((broker["throttle"]["max"] / 1e3 for broker in brokers.values()), default=0.0),
+    )
+
+
+def _resent(topics: Mapping[str, Any]) -> dict[tuple[str, str], int]:
+    """Records transmitted beyond those handed in, per partition: each was sent again.
+
+    Records still queued hide as many until they are sent, so this is a lower bound that becomes exact when the queue is
+    empty. The brokers' `txretries` will not do: it leaves out produce requests, whose records go back to the queue.
+    """
+    return {
+        (f"{name}/{partition}", "resent"): max(0, figures["txmsgs"] - figures["msgs"])
+        for name, topic in topics.items()
+        for partition, figures in topic["partitions"].items()
+    }
+
+
+def _worst(values: Sequence[float | None]) -> float | None:
+    return max((value for value in values if value is not None), default=None)

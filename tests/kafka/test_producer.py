@@ -1,0 +1,155 @@
+"""The producer pool against librdkafka's mock cluster, with its faults."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+import pytest
+from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
+
+from ingest.config import Kafka, Secret
+from ingest.deadline import Deadline
+from ingest.errors import Undeliverable
+from ingest.kafka import producer as module
+from ingest.kafka.mock import MockCluster
+from ingest.kafka.producer import ProducerPool, settings
+
+PATIENCE = 60.0
+PARTITIONS = 3
+
+
+@pytest.fixture
+def cluster() -> Iterator[MockCluster]:
+    with MockCluster() as made:
+        made.create_topic("t", PARTITIONS)
+        yield made
+
+
+def started(cluster: MockCluster, *, producers: int = 1, max_record_bytes: int | None = None) -> ProducerPool:
+    pool = ProducerPool(
+        Kafka(bootstrap_servers=cluster.bootstrap, producers=producers),
+        client_id="test",
+        max_record_bytes=max_record_bytes,
+    )
+    pool.start()
+    return pool
+
+
+def nobody(_: KafkaError | None, __: Message) -> None: ...
+
+
+def read(cluster: MockCluster, count: int) -> list[Message]:
+    consumer = Consumer({"bootstrap.servers": cluster.bootstrap, "group.id": "reader", "auto.offset.reset": "earliest"})
+    consumer.assign([TopicPartition("t", partition, 0) for partition in range(PARTITIONS)])
+    found: list[Message] = []
+    deadline = Deadline(PATIENCE)
+    while len(found) < count and not deadline.expired:
+        found += consumer.consume(count - len(found), timeout=0.5)
+    consumer.close()
+    return found
+
+
+@pytest.mark.parametrize("producers", [1, 3])
+def test_records_arrive_as_sent_and_in_the_order_of_their_key(cluster: MockCluster, producers: int) -> None:
+    pool = started(cluster, producers=producers)
+    acknowledged = []
+    for n in range(600):
+        key = b"device-%d" % (n % 7)
+        assert pool.send(
+            "t",
+            key,
+            b"%d" % n,
+            [("n", b"%d" % n)] if n % 2 else None,
+            1_000 + n,
+            lambda error, message: acknowledged.append(error),
+        )
+    assert pool.in_flight == 600
+    pool.close()
+    assert pool.join(Deadline(PATIENCE))
+    assert acknowledged == [None] * 600
+    assert (pool.in_flight, pool.in_flight_bytes) == (0, 0)
+    by_key: dict[bytes, list[int]] = defaultdict(list)
+    for message in read(cluster, 600):
+        found_key, value = message.key(), message.value()
+        assert isinstance(found_key, bytes)
+        assert isinstance(value, bytes)
+        by_key[found_key].append(int(value))
+        assert message.timestamp()[1] == 1_000 + int(value)
+        assert message.headers() == ([("n", value)] if int(value) % 2 else None)
+    assert sum(map(len, by_key.values())) == 600
+    assert all(numbers == sorted(numbers) for numbers in by_key.values())
+
+
+def test_an_outage_costs_nothing_and_is_told_while_it_lasts(cluster: MockCluster) -> None:
+    pool = started(cluster)
+    assert pool.send("t", b"k", b"before", None, 1, nobody)
+    assert pool.join(Deadline(PATIENCE))
+    cluster.set_down(1)
+    assert pool.send("t", b"k", b"during", None, 1, nobody)
+    deadline = Deadline(PATIENCE)
+    while pool.trouble is None and not deadline.expired:
+        pool.poll(0.1)
+    assert pool.trouble is not None
+    assert cluster.bootstrap in pool.trouble
+    assert pool.in_flight == 1
+    cluster.set_up(1)
+    assert pool.join(Deadline(PATIENCE))
+    assert pool.trouble is None
+    assert [message.value() for message in read(cluster, 2)] == [b"before", b"during"]
+
+
+def test_a_full_pool_says_so(cluster: MockCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "IN_FLIGHT_RECORDS", 5)
+    pool = started(cluster)
+    for _ in range(5):
+        assert pool.room
+        pool.send("t", b"k", b"v", None, 1, nobody)
+    assert not pool.room
+    assert pool.join(Deadline(PATIENCE))
+    assert pool.room
+    monkeypatch.setattr(module, "IN_FLIGHT_BYTES", 10)
+    pool.send("t", b"k", b"0123456789", None, 1, nobody)
+    assert not pool.room
+    assert pool.join(Deadline(PATIENCE))
+
+
+def test_a_queue_of_librdkafka_that_is_full_refuses_without_losing_the_place(cluster: MockCluster) -> None:
+    pool = ProducerPool(
+        Kafka(
+            bootstrap_servers=cluster.bootstrap,
+            librdkafka={"queue.buffering.max.messages": "2", "linger.ms": "50"},
+        ),
+        client_id="test",
+    )
+    pool.start()
+    sent = [pool.send("t", b"k", b"%d" % n, None, 1, nobody) for n in range(5)]
+    assert sent.count(False) >= 1
+    assert pool.in_flight == sent.count(True)
+    assert pool.join(Deadline(PATIENCE))
+
+
+def test_a_record_over_the_limit_is_undeliverable_alone(cluster: MockCluster) -> None:
+    pool = started(cluster, max_record_bytes=2_000)
+    assert pool.send("t", b"k", b"small", None, 1, nobody)
+    with pytest.raises(Undeliverable, match="topic t allows 2000") as refused:
+        pool.send("t", b"k", b"x" * 3_000, None, 1, nobody)
+    assert refused.value.reason == "too_large"
+    assert pool.in_flight == 1
+    assert pool.join(Deadline(PATIENCE))
+
+
+def test_terminate_throws_away_what_is_not_acknowledged(cluster: MockCluster) -> None:
+    pool = started(cluster)
+    cluster.set_down(1)
+    errors = []
+    pool.send("t", b"k", b"v", None, 1, lambda error, _: errors.append(error))
+    pool.terminate()
+    deadline = Deadline(PATIENCE)
+    while not errors and not deadline.expired:
+        pool.poll(0.1)
+    assert errors[0] is not None
+
+
+def test_secrets_are_handed_over_in_the_clear_and_only_here() -> None:
+    kafka = Kafka(bootstrap_servers="b:9092", librdkafka={"sasl.password": Secret("hunter2"), "linger.ms": "7"})
+    assert settings(kafka) == {"bootstrap.servers": "b:9092", "sasl.password": "hunter2", "linger.ms": "7"}
+    assert "hunter2" not in repr(kafka)

@@ -1,0 +1,156 @@
+"""Delivery against librdkafka's mock cluster: positions move only behind acknowledgements and dead letters."""
+
+from collections.abc import Iterator
+
+import pytest
+from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
+
+from ingest.config import Config, Kafka
+from ingest.deadline import Deadline
+from ingest.errors import Recycle
+from ingest.kafka.mock import MockCluster
+from ingest.source.deliver import Delivery
+from ingest.source.event import Event
+from ingest.source.progress import Position
+
+PATIENCE = 60.0
+PRODUCE = 0
+
+
+@pytest.fixture
+def cluster() -> Iterator[MockCluster]:
+    with MockCluster() as made:
+        for topic in ("iotin", "iotin.dead"):
+            made.create_topic(topic, 1)
+        yield made
+
+
+def started(cluster: MockCluster, **librdkafka: str) -> Delivery:
+    settings = {"message.max.bytes": "4000", **{name.replace("_", "."): value for name, value in librdkafka.items()}}
+    made = Delivery(
+        Config(kafka=Kafka(bootstrap_servers=cluster.bootstrap, librdkafka=settings)), "3", max_record_bytes=None
+    )
+    made.start()
+    return made
+
+
+def event(sequence: int, *, body: bytes = b"{}", kind: str = "data") -> Event:
+    return Event(sequence, str(sequence * 10), 1_700_000_000_000 + sequence, body, kind, device_id="dev-1")
+
+
+def settle(delivery: Delivery) -> None:
+    deadline = Deadline(PATIENCE)
+    while not delivery.idle:
+        assert not deadline.expired
+        delivery.poll(0.1)
+
+
+def read(cluster: MockCluster, topic: str, count: int) -> list[Message]:
+    consumer = Consumer({"bootstrap.servers": cluster.bootstrap, "group.id": "reader", "auto.offset.reset": "earliest"})
+    consumer.assign([TopicPartition(topic, 0, 0)])
+    found: list[Message] = []
+    deadline = Deadline(PATIENCE)
+    while len(found) < count and not deadline.expired:
+        found += consumer.consume(count - len(found), timeout=0.5)
+    consumer.close()
+    return found
+
+
+def test_the_position_is_that_of_the_last_acknowledged_batch(cluster: MockCluster) -> None:
+    delivery = started(cluster)
+    assert delivery.position is None
+    delivery.send([event(0), event(1)])
+    delivery.send([event(2)])
+    settle(delivery)
+    assert delivery.position == Position("20", 2)
+    assert delivery.acked == 3
+    assert sum(delivery.seconds.counts) == 3
+    assert [message.key() for message in read(cluster, "iotin", 3)] == [b"dev-1"] * 3
+
+
+def test_the_position_stays_while_kafka_is_away(cluster: MockCluster) -> None:
+    delivery = started(cluster)
+    delivery.send([event(0)])
+    settle(delivery)
+    cluster.set_down(1)
+    delivery.send([event(1)])
+    delivery.poll(0.5)
+    assert delivery.position == Position("0", 0)
+    cluster.set_up(1)
+    settle(delivery)
+    assert delivery.position == Position("10", 1)
+
+
+def test_what_cannot_be_delivered_is_dead_lettered_with_its_place_and_the_rest_goes_on(cluster: MockCluster) -> None:
+    delivery = started(cluster)
+    delivery.send([event(0), event(1, body=b"\x00SwE", kind="value"), event(2, body=b"x" * 3_990), event(3)])
+    settle(delivery)
+    assert delivery.position == Position("30", 3)
+    assert delivery.acked == 2
+    assert delivery.dead_letters.written == {"body_type": 1, "too_large": 1}
+    value, large = read(cluster, "iotin.dead", 2)
+    assert value.value() == b"\x00SwE"
+    headers = dict(value.headers() or [])
+    assert headers["ingest-reason"] == b"body_type"
+    assert headers["ingest-partition"] == b"3"
+    assert (headers["ingest-offset"], headers["ingest-sequence-number"]) == (b"10", b"1")
+    assert headers["ingest-device-id"] == b"dev-1"
+    assert value.key() == b"dev-1"
+    headers = dict(large.headers() or [])
+    assert headers["ingest-reason"] == b"too_large"
+    assert isinstance(headers["ingest-error"], bytes)
+
+
+def test_a_body_that_even_the_dead_letter_topic_refuses_leaves_its_position_there(cluster: MockCluster) -> None:
+    delivery = started(cluster)
+    delivery.send([event(0, body=b"x" * 5_000)])
+    settle(delivery)
+    assert delivery.position == Position("0", 0)
+    (letter,) = read(cluster, "iotin.dead", 1)
+    assert not letter.value()
+    headers = dict(letter.headers() or [])
+    assert isinstance(headers["ingest-error"], bytes)
+    assert b"the body of 5000 bytes is omitted" in headers["ingest-error"]
+
+
+def test_an_error_that_no_record_is_to_blame_for_ends_the_process_before_the_position_moves(
+    cluster: MockCluster,
+) -> None:
+    delivery = started(cluster)
+    cluster.push_errors(PRODUCE, [KafkaError.TOPIC_AUTHORIZATION_FAILED] * 3)
+    delivery.send([event(0)])
+    with pytest.raises(Recycle, match="TOPIC_AUTHORIZATION_FAILED"):
+        settle(delivery)
+    assert delivery.position is None
+    assert delivery.errors == {"TOPIC_AUTHORIZATION_FAILED": 1}
+
+
+def test_more_than_librdkafka_has_room_for_waits_in_order(cluster: MockCluster) -> None:
+    delivery = started(cluster, queue_buffering_max_messages="3", linger_ms="20")
+    delivery.send([event(n) for n in range(20)])
+    assert not delivery.room
+    settle(delivery)
+    assert delivery.room
+    assert delivery.position == Position("190", 19)
+    values = [message.value() or b"" for message in read(cluster, "iotin", 20)]
+    assert [int(value.split(b'"sequenceNumber":')[1].split(b",")[0]) for value in values] == list(range(20))
+
+
+def test_the_end_waits_for_what_is_out(cluster: MockCluster) -> None:
+    delivery = started(cluster)
+    delivery.send([event(n) for n in range(100)])
+    delivery.close()
+    assert delivery.join(Deadline(PATIENCE), while_waiting=lambda: None)
+    assert delivery.position == Position("990", 99)
+
+
+def test_the_end_does_not_wait_for_ever(cluster: MockCluster) -> None:
+    delivery = started(cluster)
+    cluster.set_down(1)
+    delivery.send([event(0)])
+    beats = []
+    assert not delivery.join(Deadline(1.0), while_waiting=lambda: beats.append(1))
+    assert beats
+    assert delivery.position is None
+    cluster.set_up(1)
+    assert delivery.join(Deadline(PATIENCE), while_waiting=lambda: None)

@@ -1,0 +1,178 @@
+"""The supervisor with real child processes of toy roles."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from ingest import __version__
+from ingest import supervisor as module
+from ingest.config import Config, Metrics
+from ingest.deadline import Deadline
+from ingest.metrics import BUILD_INFO, PROCESS_UP, SOURCE_EVENTS
+from ingest.supervisor import Supervisor
+
+PATIENCE = 60.0
+
+
+def until(supervisor: Supervisor, reached: Callable[[], bool]) -> None:
+    deadline = Deadline(PATIENCE)
+    while not reached():
+        assert not deadline.expired, supervisor.unready()
+        supervisor.poll(0.1)
+
+
+@pytest.fixture
+def supervise(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, str], Supervisor]]:
+    made: list[Supervisor] = []
+
+    def start(discover: str, partition: str) -> Supervisor:
+        monkeypatch.setattr(module, "DISCOVER", f"tests.children:{discover}")
+        monkeypatch.setattr(module, "PARTITION", f"tests.children:{partition}")
+        supervisor = Supervisor(Config(metrics=Metrics(port=0)), roles=("source",))
+        made.append(supervisor)
+        supervisor.start()
+        return supervisor
+
+    yield start
+    for supervisor in made:
+        supervisor.drain(0.1)
+        supervisor.exposition.close()
+
+
+def test_finds_the_partitions_and_runs_a_child_for_each(supervise: Callable[[str, str], Supervisor]) -> None:
+    supervisor = supervise("answers", "works")
+    assert supervisor.unready() == ["discover 0: starting"]
+    until(supervisor, lambda: bool(supervisor.slots) and supervisor.unready() == [])
+    assert [slot.task.slot for slot in supervisor.slots] == ["0", "1"]
+    until(supervisor, lambda: supervisor.registry.value(SOURCE_EVENTS, "1") > 0)
+    assert supervisor.registry.value(PROCESS_UP, "source", "1") == 1
+    assert supervisor.registry.value(BUILD_INFO, __version__, sys.version.split()[0]) == 1
+    assert supervisor.drain(PATIENCE)
+    assert supervisor.registry.value(PROCESS_UP, "source", "1") == 0
+
+
+def test_a_refused_discovery_is_fatal(supervise: Callable[[str, str], Supervisor]) -> None:
+    supervisor = supervise("refused", "works")
+    until(supervisor, lambda: supervisor.fatal is not None)
+    assert supervisor.fatal == (69, "amqp:not-found: no such hub")
+
+
+def test_a_refused_partition_is_fatal(supervise: Callable[[str, str], Supervisor]) -> None:
+    supervisor = supervise("answers", "refused")
+    until(supervisor, lambda: supervisor.fatal is not None)
+
+
+def test_reasons_name_the_slot(supervise: Callable[[str, str], Supervisor]) -> None:
+    supervisor = supervise("answers", "crashes")
+    until(supervisor, lambda: "source 0: RuntimeError: boom" in supervisor.unready())
+
+
+def test_children_that_do_not_drain_in_time_are_ended(supervise: Callable[[str, str], Supervisor]) -> None:
+    supervisor = supervise("answers", "hangs")
+    until(supervisor, lambda: bool(supervisor.slots) and supervisor.unready() == [])
+    pids = [slot.pid for slot in supervisor.slots]
+    assert not supervisor.drain(0.3)
+    assert not any(pid and psutil.pid_exists(pid) for pid in pids)
+
+
+PROGRAM = """
+import sys
+from ingest import supervisor
+from ingest.config import Config, Metrics, Source
+from ingest.errors import ConfigError, Problem
+
+supervisor.DISCOVER = "tests.children:answers"
+supervisor.PARTITION = "tests.children:works"
+config = Config(metrics=Metrics(port=0))
+answers = [config, Config(metrics=Metrics(port=0), source=Source(topic="other"))]
+
+def reload():
+    if not answers:
+        raise ConfigError([Problem("source.topic", "?", "not legal")])
+    return answers.pop(0)
+
+if __name__ == "__main__":
+    sys.exit(supervisor.run(config, roles=("source",), reload=reload))
+"""
+
+
+class Program:
+    """The supervisor in a process of its own, for what only a process has: signals and a death."""
+
+    def __init__(self, folder: Path) -> None:
+        script = folder / "program.py"
+        script.write_text(PROGRAM)
+        self.log = folder / "log"
+        root = Path(__file__).parent.parent
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, str(script)], stderr=log, cwd=root, env={**os.environ, "PYTHONPATH": str(root)}
+            )
+
+    def logged(self, words: str, times: int = 1) -> None:
+        deadline = Deadline(PATIENCE)
+        while self.log.read_text().count(words) < times:
+            assert not deadline.expired, self.log.read_text()
+            try:
+                self.process.wait(0.05)
+            except subprocess.TimeoutExpired:
+                continue
+            assert self.log.read_text().count(words) >= times, self.log.read_text()
+
+    def family(self) -> list[psutil.Process]:
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def working(self) -> None:
+        """Until both roles and the fork server's parts are there."""
+        self.logged("Receiving from 2 partitions")
+        deadline = Deadline(PATIENCE)
+        while len(self.family()) < 4:
+            assert not deadline.expired, self.family()
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Iterator[Program]:
+    made = Program(tmp_path)
+    yield made
+    if made.process.poll() is None:
+        family = made.family()
+        made.process.kill()
+        made.process.wait()
+        psutil.wait_procs(family, PATIENCE)
+
+
+def test_sigterm_drains_and_exits_with_0(program: Program) -> None:
+    program.working()
+    family = program.family()
+    program.process.send_signal(signal.SIGTERM)
+    assert program.process.wait(PATIENCE) == 0
+    assert "Stopped." in program.log.read_text()
+    _, alive = psutil.wait_procs(family, PATIENCE)
+    assert alive == []
+
+
+def test_children_do_not_outlive_a_killed_supervisor(program: Program) -> None:
+    program.working()
+    family = program.family()
+    program.process.kill()
+    program.process.wait()
+    _, alive = psutil.wait_procs(family, PATIENCE)
+    assert alive == []
+
+
+def test_sighup_takes_a_good_configuration_and_refuses_a_bad_one(program: Program) -> None:
+    program.working()
+    program.process.send_signal(signal.SIGHUP)
+    program.logged("the configuration has not changed")
+    program.process.send_signal(signal.SIGHUP)
+    program.logged("the children start again with it")
+    program.logged("Receiving from 2 partitions", times=2)
+    program.process.send_signal(signal.SIGHUP)
+    program.logged("going on with the old one: source.topic = ?: not legal")
+    assert program.process.poll() is None
