@@ -118,7 +118,7 @@ KAFKA_QUEUE_BYTES = Metric("kafka_queue_bytes", "gauge", _C, "Bytes of those rec
 KAFKA_PRODUCE_ERRORS = Metric(
     "kafka_produce_errors_total", "counter", ("role", "slot", "error"), "Records that Kafka refused, by error name."
 )
-KAFKA_RETRIES = Metric("kafka_retries_total", "counter", _C, "Produce requests that the producer sent again.")
+KAFKA_RETRIES = Metric("kafka_retries_total", "counter", _C, "Records that the producer sent again.")
 KAFKA_REQUEST_SECONDS = Metric(
     "kafka_request_seconds", "gauge", ("role", "slot", "quantile"), "Round trip of the slowest broker, seconds."
 )
