@@ -1,0 +1,77 @@
+# Every target sets up what it needs: a virtual environment in .venv, and for tests also Java, Maven, Kafka and Azurite.
+# PYTHON=python3.12 chooses the interpreter, ARGS="…" goes on to the command.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+VENV := .venv
+BIN := $(VENV)/bin
+# Twice quiet: errors only, without the build backend's advice on editable installs.
+PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
+
+.PHONY: help
+help: ## Show this list
+	@echo 'Usage: make TARGET [ARGS="…"] [PYTHON=python3.12]'
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS='	' read -r target text; do \
+		printf '  %-7s %s\n' "$$target" "$$text"; done
+
+.PHONY: demo
+demo: $(VENV)/.demo ## Simulated devices into an embedded Kafka, with a summary: make demo ARGS="--events 20000 --json"
+	@$(BIN)/ingest demo $(ARGS)
+
+.PHONY: test
+test: $(VENV)/.test ## All tests, against Apache Kafka and Azurite: make test ARGS="-k checkpoints"
+	@$(BIN)/python -m tests.services install
+	@$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: check
+check: $(VENV)/.check ## Linter, formatter, types and import rules
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/python -m pytest --quiet tests/test_house.py
+
+.PHONY: bench
+bench: $(VENV)/.test ## Benchmarks: make bench ARGS="-k emulator"
+	@$(BIN)/python -m tests.services install
+	@$(BIN)/python -m pytest --capture=no bench $(ARGS)
+
+.PHONY: clean
+clean: ## Remove everything that these targets made
+	@rm -rf $(VENV) .cache .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist *.egg-info \
+		tests/javascript/node_modules
+	@find ingest tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamps below tell make what .venv holds already.
+
+$(VENV)/.demo: pyproject.toml | $(VENV)/.made
+	@echo 'Installing the Python packages into $(VENV) (once).' >&2
+	@$(PIP) --editable .
+	@touch $@
+
+$(VENV)/.test: pyproject.toml | $(VENV)/.made
+	@echo 'Installing the Python packages for tests into $(VENV) (once).' >&2
+	@$(PIP) --editable . --group test
+	@touch $@ $(VENV)/.demo
+
+$(VENV)/.check: pyproject.toml | $(VENV)/.made
+	@echo 'Installing the Python packages for checks into $(VENV) (once).' >&2
+	@$(PIP) --editable . --group test --group check
+	@touch $@ $(VENV)/.test $(VENV)/.demo
+
+# `pip install --group` came with pip 25.1.
+$(VENV)/.made:
+	@python=; \
+	for candidate in $(or $(PYTHON),python3 python3.13 python3.12 python3.11); do \
+		if "$$candidate" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; then \
+			python=$$candidate; break; \
+		fi; \
+	done; \
+	if [ -z "$$python" ]; then \
+		echo 'This needs Python 3.11, 3.12 or 3.13, and $(or $(PYTHON),python3) is not: install one of them,' \
+			'and name it if need be: make PYTHON=/path/to/python3.12 …' >&2; \
+		exit 1; \
+	fi; \
+	"$$python" -m tests.services.prerequisites venv && \
+	"$$python" -m venv --clear $(VENV) && \
+	$(PIP) --upgrade 'pip>=25.1'
+	@touch $@

@@ -1,0 +1,107 @@
+"""Programs that the Python and npm registries do not bring: Java, Maven, and Python's own venv. Standard library only.
+
+`python3 -m tests.services.prerequisites venv java maven` installs what is missing with apt-get when that is possible
+(root on Debian or Ubuntu), and else names the packages.
+"""
+
+import fcntl
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.services import ServiceError
+
+_JAVA_MINIMUM = 17
+_INSTALL_SECONDS = 900
+_APT_LOCK = Path("/run/iothub-kafka-ingest-apt.lock")
+
+
+def java() -> str:
+    """Path of a Java 17 or newer, installed first if need be. Raises ServiceError."""
+    return _ensure("Java 17 or newer", "openjdk-17-jre-headless", _find_java)
+
+
+def maven() -> str:
+    """Path of Apache Maven, installed first if need be. Raises ServiceError."""
+    return _ensure("Apache Maven", "maven", lambda: shutil.which("mvn"))
+
+
+def venv() -> str:
+    """Make sure that this Python can make virtual environments; returns its path. Raises ServiceError."""
+    package = f"python{sys.version_info.major}.{sys.version_info.minor}-venv"
+    return _ensure("Python's venv module", package, _find_venv)
+
+
+def _find_java() -> str | None:
+    home = os.environ.get("JAVA_HOME")
+    for candidate in (f"{home}/bin/java" if home else None, shutil.which("java")):
+        if candidate and Path(candidate).exists() and _java_major(candidate) >= _JAVA_MINIMUM:
+            return candidate
+    return None
+
+
+def _java_major(program: str) -> int:
+    answer = subprocess.run([program, "-version"], capture_output=True, text=True, timeout=60, check=False).stderr
+    # JAVA_TOOL_OPTIONS makes other lines precede this one.
+    match = re.search(r'version "(\d+)', answer)
+    return int(match[1]) if match else 0
+
+
+def _find_venv() -> str | None:
+    # Debian ships venv without ensurepip, so that `import venv` says nothing.
+    importlib.invalidate_caches()
+    return sys.executable if importlib.util.find_spec("ensurepip") else None
+
+
+def _ensure(what: str, package: str, find: Callable[[], str | None]) -> str:
+    found = find()
+    if found is None and os.geteuid() == 0 and shutil.which("apt-get"):
+        # `apt-get update` fails at once when another one runs, so two clones take turns here.
+        with _APT_LOCK.open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            found = find()
+            if found is None:
+                print(f"{what} is missing: installing the package {package}.", file=sys.stderr, flush=True)
+                _apt_get("update")
+                _apt_get("install", "--no-install-recommends", package)
+                found = find()
+    if found is None:
+        raise ServiceError(
+            f"{what} is missing: install it (on Debian or Ubuntu: `sudo apt-get install {package}`) and try again."
+        )
+    return found
+
+
+def _apt_get(*arguments: str) -> None:
+    command = ["apt-get", "-q", "-y", "-o", "DPkg::Lock::Timeout=600", *arguments]
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    try:
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=_INSTALL_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise ServiceError(f"`{' '.join(command)}` did not end within {_INSTALL_SECONDS} s.") from error
+    if done.returncode != 0:
+        tail = "\n".join((done.stdout + done.stderr).splitlines()[-15:])
+        raise ServiceError(f"`{' '.join(command)}` failed:\n{tail}")
+
+
+def main(names: list[str]) -> int:
+    wanted: dict[str, Callable[[], str]] = {"java": java, "maven": maven, "venv": venv}
+    missing = False
+    for name in names:
+        try:
+            wanted[name]()
+        except ServiceError as error:
+            print(error, file=sys.stderr)
+            missing = True
+    return 1 if missing else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
