@@ -1,4 +1,4 @@
-"""One-shot child: asks the hub for its partitions and Kafka for its topics, until both answer or one refuses."""
+"""One-shot child: asks hub, checkpoint store and Kafka what all partition processes need, until all have answered."""
 
 import logging
 from collections.abc import Callable
@@ -9,6 +9,7 @@ from ingest.child import Child
 from ingest.config import Config
 from ingest.errors import Refused, Unreachable
 from ingest.source import hub
+from ingest.source.checkpoints import open_store
 from ingest.source.readiness import look_at_topics
 
 T = TypeVar("T")
@@ -18,10 +19,11 @@ logger = logging.getLogger(__name__)
 def run(child: Child) -> None:
     """Hands up `{"partitions": [id, …], "topics": Topics}`.
 
-    Raises Refused for a wrong key, an unknown hub or partition, or a topic that is missing.
+    Raises Refused for a wrong key, an unknown hub or partition, a store that may not be written, or a missing topic.
     """
     config = child.task.config
     partitions = insist(child, "asking the hub for its partitions", lambda: _partitions(config))
+    insist(child, "connecting to the checkpoint store", lambda: _check_store(config))
     topics = insist(child, f"connecting to Kafka at {config.kafka.bootstrap_servers}", lambda: look_at_topics(config))
     if not child.stopping:
         child.result({"partitions": partitions, "topics": topics})
@@ -35,6 +37,14 @@ def _partitions(config: Config) -> list[str]:
             f"source.partitions names {', '.join(unknown)}, and the hub has {', '.join(found)} only; correct the list"
         )
     return list(config.source.partitions) or found
+
+
+def _check_store(config: Config) -> None:
+    store = open_store(config.checkpoints, hub.scope(config))
+    try:
+        store.check()
+    finally:
+        store.close()
 
 
 def insist(child: Child, doing: str, attempt: Callable[[], T]) -> T | None:

@@ -23,7 +23,7 @@ class OutspokenTransport(PyamqpTransport):
     """To be given to a client as `amqp_transport`."""
 
     @staticmethod
-    def mgmt_client_request(mgmt_client: AMQPClient, *arguments: Any, **options: Any) -> Any:  # type: ignore[override]  # passes on what it is given
+    def mgmt_client_request(mgmt_client: AMQPClient, *arguments: Any, **options: Any) -> Any:
         try:
             return PyamqpTransport.mgmt_client_request(mgmt_client, *arguments, **options)
         except AMQPException as wordless:

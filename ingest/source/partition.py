@@ -37,7 +37,7 @@ def run(child: Child) -> None:
     config, partition = child.task.config, child.task.slot
     store = open_store(config.checkpoints, hub.scope(config))
     # Without knowing the position nothing may start: too early would repeat days, too late would lose them.
-    checkpoint = insist(child, "reading the checkpoint", lambda: _load(store, partition))
+    checkpoint = insist(child, "reading the checkpoint", lambda: store.load(partition))
     topics: Topics | None = child.task.facts.get("topics") or insist(
         child, f"connecting to Kafka at {config.kafka.bootstrap_servers}", lambda: look_at_topics(config)
     )
@@ -134,11 +134,6 @@ class PartitionProcess:
         elif verdict == "stalled":
             self.stalls += 1
             raise Recycle(f"stalled: the hub holds newer events of partition {self.partition} and sends none")
-
-
-def _load(store: CheckpointStore, partition: str) -> Checkpoint | None:
-    store.check()
-    return store.load(partition)
 
 
 def _start_at(child: Child, checkpoint: Checkpoint | None) -> StartAt:
