@@ -1,0 +1,75 @@
+"""Frames: bytes off a socket → protocol headers and frames, and back (AMQP 1.0 part 2.2 and 2.3)."""
+
+import struct
+from typing import NamedTuple
+
+from ingest.amqp.composites import Composite, composite
+from ingest.amqp.errors import AmqpError
+from ingest.amqp.types import Buffer, decode
+
+AMQP_FRAME = 0
+SASL_FRAME = 1
+EMPTY_FRAME = b"\x00\x00\x00\x08\x02\x00\x00\x00"
+"""Says only "still here" (AMQP 1.0 part 2.4.5)."""
+AMQP_HEADER = b"AMQP\x00\x01\x00\x00"
+SASL_HEADER = b"AMQP\x03\x01\x00\x00"
+MIN_MAX_FRAME_SIZE = 512
+
+_HEADER = struct.Struct(">IBBH")
+
+
+class ProtocolHeader(NamedTuple):
+    """The 8 bytes that start each protocol layer, such as `AMQP_HEADER`."""
+
+    raw: bytes
+
+
+class Frame(NamedTuple):
+    """One frame; an empty `body` is a heartbeat."""
+
+    kind: int
+    """`AMQP_FRAME` or `SASL_FRAME`."""
+    channel: int
+    body: bytes
+
+
+class FrameSplitter:
+    """Cuts a byte stream, fed in any pieces, into protocol headers and frames. Holds at most one frame."""
+
+    def __init__(self, max_frame_size: int) -> None:
+        self._limit = max_frame_size
+        self._rest = b""
+
+    def feed(self, data: Buffer) -> list[ProtocolHeader | Frame]:
+        """Raises AmqpError for a frame that is larger than was agreed, or that is no frame."""
+        found: list[ProtocolHeader | Frame] = []
+        buf = self._rest + data
+        pos = 0
+        while len(buf) - pos >= 8:
+            size, offset, kind, channel = _HEADER.unpack_from(buf, pos)
+            if buf[pos : pos + 4] == b"AMQP":
+                found.append(ProtocolHeader(buf[pos : pos + 8]))
+                pos += 8
+                continue
+            if size < 8 or not 2 <= offset <= size // 4 or kind > SASL_FRAME:
+                raise AmqpError(f"These bytes are no AMQP frame: {buf[pos : pos + 8].hex()}.")
+            if size > self._limit:
+                raise AmqpError(f"A frame of {size} bytes is larger than the agreed {self._limit}.")
+            if len(buf) - pos < size:
+                break
+            found.append(Frame(kind, channel, buf[pos + 4 * offset : pos + size]))
+            pos += size
+        self._rest = buf[pos:]
+        return found
+
+
+def encode_frame(channel: int, performative: Composite, payload: bytes = b"", *, kind: int = AMQP_FRAME) -> bytes:
+    """One whole frame: header, performative and, for a transfer, its payload."""
+    body = performative.encode() + payload
+    return _HEADER.pack(8 + len(body), 2, kind, channel) + body
+
+
+def decode_body(body: bytes) -> tuple[Composite, bytes]:
+    """The performative of a non-empty frame and the payload bytes behind it. Raises AmqpError."""
+    value, end = decode(body)
+    return composite(value), body[end:]

@@ -1,0 +1,31 @@
+"""$cbs: clients put tokens here before they attach (AMQP claims-based security 1.0, put-token)."""
+
+from typing import TYPE_CHECKING
+
+from ingest.amqp.message import Message, Value
+from ingest.emulator.request_links import response
+from ingest.emulator.sas import BadToken
+
+if TYPE_CHECKING:
+    from ingest.emulator.connection import Connection
+
+NODE = "$cbs"
+
+
+def answer(connection: "Connection", request: Message) -> Message:
+    """202 when the token is good, 401 with the reason when it is not, 400 for anything but put-token."""
+    asked = request.application_properties or {}
+    audience = asked.get("name")
+    token = request.body.value if isinstance(request.body, Value) else None
+    if asked.get("operation") != "put-token" or not isinstance(audience, str) or not isinstance(token, str):
+        return response(400, "BadRequest: only put-token with a name and a token as value is understood here.")
+    kind = asked.get("type")
+    if kind != "servicebus.windows.net:sastoken":
+        return response(401, f"InvalidTokenType: only shared access signatures are accepted, not {kind!r}.")
+    if connection.server.faults.refuses_token():
+        return response(401, "InvalidSignature: The token was refused by a fault of the emulator.")
+    try:
+        connection.authorization.put_token(audience, token)
+    except BadToken as error:
+        return response(401, str(error))
+    return response(202, "Accepted")

@@ -1,0 +1,105 @@
+"""The error conditions and texts of the real service, as seen in traces and bug reports of its clients."""
+
+import uuid
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+
+class Condition(NamedTuple):
+    """An AMQP error: condition symbol and description."""
+
+    condition: str
+    text: str
+
+
+STOLEN = "amqp:link:stolen"
+NOT_FOUND = "amqp:not-found"
+UNAUTHORIZED = "amqp:unauthorized-access"
+
+SERVER_BUSY = Condition(
+    "com.microsoft:server-busy",
+    "The request was terminated because the entity is being throttled. Error code : 50002. "
+    "Please wait 4 seconds and try again.",
+)
+
+
+def _tracked(text: str) -> str:
+    stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return f"{text} TrackingId:{uuid.uuid4().hex}_G0, SystemTracker:gateway5, Timestamp:{stamp}"
+
+
+def not_found(entity: str) -> Condition:
+    return Condition(NOT_FOUND, _tracked(f"The messaging entity '{entity}' could not be found."))
+
+
+def unauthorized(text: str) -> Condition:
+    return Condition(UNAUTHORIZED, _tracked(text))
+
+
+def epoch_reader_present(epoch: int) -> Condition:
+    return Condition(
+        STOLEN,
+        _tracked(
+            f"At least one receiver for the endpoint is created with epoch of '{epoch}', and so non-epoch receiver is "
+            "not allowed. Either reconnect with a higher epoch, or make sure all epoch receivers are closed or "
+            "disconnected."
+        ),
+    )
+
+
+def higher_epoch_present(present: int, asked: int) -> Condition:
+    return Condition(
+        STOLEN,
+        _tracked(
+            f"Receiver 'nil' with a higher epoch '{present}' already exists. Receiver 'nil' with epoch {asked} cannot "
+            "be created. Make sure you are creating receiver with increasing epoch value to ensure connectivity, or "
+            "ensure all old epoch receivers are closed or disconnected."
+        ),
+    )
+
+
+def stolen(new: int, old: int | None) -> Condition:
+    current = "non-epoch receiver 'nil'" if old is None else f"current receiver 'nil' with epoch '{old}'"
+    return Condition(
+        STOLEN,
+        _tracked(
+            f"New receiver 'nil' with higher epoch of '{new}' is created hence {current} is getting disconnected. "
+            "If you are recreating the receiver, make sure a higher epoch is used."
+        ),
+    )
+
+
+def too_many_readers(limit: int) -> Condition:
+    return Condition(
+        "amqp:resource-limit-exceeded",
+        _tracked(
+            f"Exceeded the maximum number of allowed receivers per partition in a consumer group which is {limit}. "
+            "List of connected receivers - nil."
+        ),
+    )
+
+
+def _argument(text: str) -> Condition:
+    return Condition("com.microsoft:argument-error", _tracked(text))
+
+
+def offset_beyond_end(offset: int, last: int) -> Condition:
+    return _argument(f"The supplied offset '{offset}' is invalid. The last offset in the system is '{last}'")
+
+
+def sequence_beyond_end(sequence: int, last: int) -> Condition:
+    return _argument(
+        f"The supplied sequence number '{sequence}' is invalid. The last sequence number in the system is '{last}'"
+    )
+
+
+def bad_filter(expression: str) -> Condition:
+    return _argument(f"The filter expression {expression!r:.200} is not understood.")
+
+
+def connection_inactive(milliseconds: int) -> Condition:
+    return Condition(
+        "amqp:connection:forced",
+        f"The connection was inactive for more than the allowed {milliseconds} milliseconds and is closed by "
+        "container 'LinkTracker'.",
+    )

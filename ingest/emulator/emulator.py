@@ -1,0 +1,250 @@
+"""A local IoT Hub in this process: one object, one thread, usable from any thread."""
+
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import AsyncExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol, Self, TypeVar
+
+from ingest.amqp.message import Message
+from ingest.emulator import control
+from ingest.emulator.certificate import make_certificate
+from ingest.emulator.control import Control
+from ingest.emulator.device_https import DeviceHttps
+from ingest.emulator.devices import TOKEN_SECONDS, Devices
+from ingest.emulator.faults import Faults
+from ingest.emulator.hub import Clock, Event, Hub
+from ingest.emulator.keys import POLICY, Endpoints, Keys
+from ingest.emulator.log import Position
+from ingest.emulator.loop_thread import LoopThread
+from ingest.emulator.server import AmqpServer
+from ingest.emulator.simulation import Progress, Simulation
+from ingest.emulator.stats import Stats
+from ingest.emulator.telemetry import Fleet, Telemetry
+from ingest.errors import IngestError
+
+HOST_NAME = "localhost"
+"""What devices and services take for the hub's name."""
+JSON = "application/json"
+_START_SECONDS = 20.0
+_CLOSE_SECONDS = 5.0
+_T = TypeVar("_T")
+
+
+class Component(Protocol):
+    """A part of the emulator with a listener of its own. Runs in the emulator's loop."""
+
+    async def start(self, host: str) -> int:
+        """Listen, and return the port."""
+
+    async def close(self) -> None: ...
+
+
+class Emulator:
+    """An IoT Hub with an Event Hub-compatible endpoint, on loopback unless `host` says otherwise.
+
+    `retention_events` keeps that many events per partition (None: all); `idle_seconds` is how long a client may be
+    silent; `known_devices` closes the registry (None: every legal id is a device).
+    Lifecycle: `start`, `close`, or a `with` block.
+    """
+
+    def __init__(
+        self,
+        *,
+        partitions: int = 4,
+        host: str = "127.0.0.1",
+        event_hub: str = "iothub-ehub-emulator",
+        consumer_groups: Sequence[str] = ("$Default",),
+        retention_events: int | None = None,
+        keys: Keys | None = None,
+        clock: Clock = time.time,
+        idle_seconds: float = 240.0,
+        known_devices: Collection[str] | None = None,
+    ) -> None:
+        self.keys = keys or Keys()
+        self.hub = Hub(
+            name=event_hub,
+            partitions=partitions,
+            consumer_groups=consumer_groups,
+            retention_events=retention_events,
+            clock=clock,
+        )
+        self._host = host
+        self._clock = clock
+        self._thread = LoopThread("emulator")
+        self._changed = threading.Condition()
+        self._changes = 0
+        self._server = AmqpServer(
+            self.hub, self.keys, clock, loop=self._thread.loop, idle_seconds=idle_seconds, changed=self._notify
+        )
+        self.faults = Faults(self.hub, self._server, self._thread.call)
+        self._server.faults = self.faults
+        self.devices = Devices(self.keys.devices.encode(), HOST_NAME, clock, known_devices)
+        self._control = Control(self.hub, self.devices, self.faults, self.stats)
+        self._simulation: Simulation | None = None
+        self._closing = AsyncExitStack()
+        self._directory: tempfile.TemporaryDirectory[str] | None = None
+        self._endpoints: Endpoints | None = None
+
+    @property
+    def endpoints(self) -> Endpoints:
+        """Raises IngestError before `start`."""
+        if self._endpoints is None:
+            raise IngestError("The emulator has no endpoints before it is started.")
+        return self._endpoints
+
+    def start(self) -> None:
+        """Listen; when this returns, clients can connect. Raises OSError when a listener cannot be had."""
+        self._directory = tempfile.TemporaryDirectory(prefix="ingest-emulator-")
+        self._thread.start()
+        try:
+            self._endpoints = self._thread.submit(self._listen(Path(self._directory.name))).result(_START_SECONDS)
+        except BaseException:
+            self.close()
+            raise
+
+    async def _listen(self, directory: Path) -> Endpoints:
+        certificate = make_certificate(directory, ("localhost", "127.0.0.1", self._host))
+        tls = certificate.server_context()
+        plain = await self._server.listen(self._host, None)
+        secure = await self._server.listen(self._host, tls)
+        https = await self._open(DeviceHttps(self.devices, self.hub.publish, tls, self._clock), self._host)
+        control_port = await self._open(self._control, control.HOST)
+        key = f"SharedAccessKeyName={POLICY};SharedAccessKey={self.keys.service}"
+        path = f"EntityPath={self.hub.name}"
+        return Endpoints(
+            event_hub_connection_string=f"Endpoint=sb://{self._host}:{plain};{key};{path};UseDevelopmentEmulator=true",
+            event_hub_connection_string_tls=f"Endpoint=sb://localhost:{secure}/;{key};{path}",
+            iot_hub_connection_string=f"HostName={HOST_NAME};{key}",
+            amqp=f"amqp://{self._host}:{plain}",
+            amqps=f"amqps://localhost:{secure}",
+            https=f"https://localhost:{https}",
+            control=f"http://{control.HOST}:{control_port}",
+            ca_file=str(certificate.ca_file),
+            partitions=len(self.hub.partitions),
+        )
+
+    async def _open(self, component: Component, host: str) -> int:
+        self._closing.push_async_callback(component.close)
+        return await component.start(host)
+
+    def close(self) -> None:
+        """Disconnect everybody and release ports, thread and files, within a few seconds. Harmless when repeated."""
+        try:
+            self._thread.call(self._server.terminate)
+            if self._thread.alive:
+                self._thread.submit(self._closing.aclose()).result(_CLOSE_SECONDS)
+        finally:
+            self._thread.close(_CLOSE_SECONDS)
+            if self._directory is not None:
+                self._directory.cleanup()
+                self._directory = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def submit(self, work: Coroutine[Any, Any, _T]) -> Future[_T]:
+        """Run a coroutine in the emulator's loop; `close` cancels what still runs."""
+        return self._thread.submit(work)
+
+    def send(
+        self,
+        device_id: str,
+        body: bytes,
+        *,
+        properties: Mapping[str, object] | None = None,
+        content_type: str | None = None,
+        content_encoding: str | None = None,
+        message_id: str | None = None,
+        correlation_id: str | None = None,
+        module_id: str | None = None,
+        enqueued_at_ms: int | None = None,
+    ) -> Position:
+        """One telemetry event, as from a device. See `Hub.publish`."""
+        return self.hub.publish(
+            device_id,
+            body,
+            properties=properties,
+            content_type=content_type,
+            content_encoding=content_encoding,
+            message_id=message_id,
+            correlation_id=correlation_id,
+            module_id=module_id,
+            enqueued_at_ms=enqueued_at_ms,
+        )
+
+    def send_many(self, events: Iterable[Event]) -> int:
+        """Many events (device id, body, properties), cheaply. Returns how many."""
+        return self.hub.publish_many(events)
+
+    def append(self, partition: str, message: Message | bytes, enqueued_at_ms: int | None = None) -> Position:
+        """An event of any shape. See `Hub.append`."""
+        return self.hub.append(partition, message, enqueued_at_ms)
+
+    def partition_of(self, device_id: str) -> str:
+        """The partition that a device's events go to."""
+        return self.hub.partition_of(device_id)
+
+    def device_sas(self, device_id: str, seconds: int = TOKEN_SECONDS) -> str:
+        """A ready `Authorization` value for the device's HTTPS interface. Raises UnknownDevice."""
+        return self.devices.token(device_id, seconds)
+
+    def simulate(self, fleet: Fleet, *, rate: float = 0, events: int = 0) -> None:
+        """Let `fleet` send `events` (0: no end) in all, `rate` a second (0: as fast as the log takes them).
+
+        Once per emulator. Raises IngestError for a second time.
+        """
+
+        def publish(event: Telemetry) -> Position:
+            return self.hub.publish(
+                *event[:2], properties=event.properties, content_type=JSON, content_encoding="utf-8"
+            )
+
+        def start() -> None:
+            if self._simulation is not None:
+                raise IngestError("Devices are simulated already; start another emulator for another fleet.")
+            self._simulation = Simulation(fleet, rate, events, publish)
+            self._closing.push_async_callback(self._simulation.close)
+            self._control.simulation = self._simulation.progress
+            self._simulation.start()
+
+        self._thread.call(start)
+
+    def simulation(self) -> Progress:
+        """What the simulated devices have sent."""
+        return self._thread.call(self._control.simulation)
+
+    def stats(self) -> Stats:
+        """What is held, who is attached and what went out, at this moment."""
+        return self._thread.call(self._server.stats)
+
+    def _notify(self) -> None:
+        with self._changed:
+            self._changes += 1
+            self._changed.notify_all()
+
+    def wait_for(self, predicate: Callable[[Stats], bool], seconds: float) -> Stats:
+        """Wait until `predicate(stats())` holds and return those stats. Raises TimeoutError after `seconds`.
+
+        Evaluated again whenever something happened: events, deliveries, connections, attaches, detaches.
+        """
+        deadline = time.monotonic() + seconds
+        while True:
+            with self._changed:
+                seen = self._changes
+            stats = self.stats()
+            if predicate(stats):
+                return stats
+            with self._changed:
+                if not self._changed.wait_for(lambda: self._changes != seen, deadline - time.monotonic()):  # noqa: B023
+                    raise TimeoutError(f"After {seconds:g} s the emulator is at {stats}.")

@@ -1,0 +1,41 @@
+"""One HTTP/1.1 listener on a port that the system picks."""
+
+import asyncio
+import ssl
+from collections.abc import Iterable
+
+from aiohttp import web
+
+CLOSE_SECONDS = 0.5
+
+
+class HttpServer:
+    """Serves `routes` on the running loop from `start` to `close`."""
+
+    def __init__(self, routes: Iterable[web.RouteDef], *, largest_body: int, tls: ssl.SSLContext | None = None) -> None:
+        """`largest_body` in bytes: reading a larger one raises `web.HTTPRequestEntityTooLarge` in the handler."""
+        application = web.Application(client_max_size=largest_body)
+        application.add_routes(routes)
+        # An event's body is the bytes that were sent: a gzip body stays gzip.
+        self._runner = web.AppRunner(
+            application, access_log=None, shutdown_timeout=CLOSE_SECONDS, auto_decompress=False
+        )
+        self._tls = tls
+
+    async def start(self, host: str) -> int:
+        """Listen and return the port. Raises OSError."""
+        await self._runner.setup()
+        await web.TCPSite(self._runner, host, 0, ssl_context=self._tls).start()
+        port: int = self._runner.addresses[0][1]
+        return port
+
+    async def close(self) -> None:
+        """Stop listening; requests that are being answered get `CLOSE_SECONDS`. No connection outlives this."""
+        server = self._runner.server
+        transports = [connection.transport for connection in server.connections] if server else []
+        await self._runner.cleanup()
+        # A TLS transport that is closed waits for its peer's goodbye, and would outlive the loop.
+        for transport in transports:
+            if transport is not None:
+                transport.abort()
+        await asyncio.sleep(0)

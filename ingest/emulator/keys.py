@@ -1,0 +1,41 @@
+"""Throw-away keys of one emulator, and what its clients put into their configuration."""
+
+import base64
+import secrets
+from dataclasses import dataclass, field
+
+POLICY = "service"
+
+
+def random_key() -> str:
+    """32 random bytes in base64, as Azure makes its keys."""
+    return base64.b64encode(secrets.token_bytes(32)).decode()
+
+
+@dataclass(frozen=True)
+class Keys:
+    """Shared access keys as users see them, in base64. Not shown by `repr`."""
+
+    service: str = field(default_factory=random_key, repr=False)
+    """Of the policy `service`, at the Event Hub-compatible endpoint and at the hub."""
+    devices: str = field(default_factory=random_key, repr=False)
+    """The secret that every device's own key is derived from."""
+
+    def event_hub_key(self, policy: str | None) -> bytes | None:
+        """Event Hubs signs with the key text itself."""
+        return self.service.encode() if policy == POLICY else None
+
+
+@dataclass(frozen=True)
+class Endpoints:
+    """Where the emulator listens and how to get in: the JSON line of `ingest emulator --json`."""
+
+    event_hub_connection_string: str = field(repr=False)
+    event_hub_connection_string_tls: str = field(repr=False)
+    iot_hub_connection_string: str = field(repr=False)
+    amqp: str
+    amqps: str
+    https: str
+    control: str
+    ca_file: str
+    partitions: int

@@ -1,0 +1,240 @@
+"""The AMQP server: listeners, who is connected, and which link serves which address."""
+
+import asyncio
+import contextlib
+import ssl
+import uuid
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeAlias
+
+from ingest.amqp.performatives import RECEIVER, SENDER, Attach, Source, Target
+from ingest.emulator import cbs, conditions, management
+from ingest.emulator.authorization import ANY_PATH, Authorization, address_path
+from ingest.emulator.connection import Connection
+from ingest.emulator.event_receiver import ADDRESS, EventReceiver
+from ingest.emulator.hub import Clock, Hub
+from ingest.emulator.keys import Keys
+from ingest.emulator.link import Link, LinkRefused
+from ingest.emulator.log import PartitionLog
+from ingest.emulator.readers import admit
+from ingest.emulator.request_links import RequestLink, ResponseLink
+from ingest.emulator.stats import PartitionStats, Stats
+
+if TYPE_CHECKING:
+    from ingest.emulator.faults import Faults, LiveReceiver
+    from ingest.emulator.session import Session
+
+_TICK_SECONDS = 0.05
+_BACKLOG = 1024
+
+LinkFactory: TypeAlias = "Callable[[Session, Attach], Link]"
+
+
+def _cbs_requests(session: "Session", attach: Attach) -> Link:
+    return RequestLink(session, attach, cbs.answer)
+
+
+def _management_requests(session: "Session", attach: Attach) -> Link:
+    return RequestLink(session, attach, management.answer)
+
+
+class AmqpServer:
+    """Lives in the loop's thread, but for `_on_published`. Lifecycle: `listen`, `terminate`."""
+
+    faults: "Faults"
+    """Set by the owner before `listen`: faults need to know the server, too."""
+
+    def __init__(
+        self,
+        hub: Hub,
+        keys: Keys,
+        clock: Clock,
+        *,
+        loop: asyncio.AbstractEventLoop,
+        idle_seconds: float,
+        changed: Callable[[], None],
+    ) -> None:
+        """`idle_seconds`: a client silent for so long is disconnected. `changed()` is called after each change."""
+        self.hub = hub
+        self.loop = loop
+        self.idle_seconds = idle_seconds
+        self.container_id = f"{uuid.uuid4().hex}_G0"
+        self._keys = keys
+        self._clock = clock
+        self._changed = changed
+        self._routes: list[tuple[Callable[[str], bool], bool, LinkFactory]] = []
+        self._listeners: list[asyncio.Server] = []
+        self._connections: dict[Connection, None] = {}
+        self._accepted = 0
+        self._receivers: dict[str, list[EventReceiver]] = defaultdict(list)
+        self._attaches: Counter[str] = Counter()
+        self._refused: Counter[str] = Counter()
+        self._delivered: Counter[str] = Counter()
+        self._woken: set[str] = set()
+        self._ticker: asyncio.TimerHandle | None = None
+        hub.subscribe(self._on_published)
+        self.route(lambda path: path == cbs.NODE, SENDER, _cbs_requests)
+        self.route(lambda path: path == cbs.NODE, RECEIVER, ResponseLink)
+        self.route(lambda path: path == management.NODE, SENDER, self._with_any_token(_management_requests))
+        self.route(lambda path: path == management.NODE, RECEIVER, self._with_any_token(ResponseLink))
+        self.route(lambda path: ADDRESS.fullmatch(path) is not None, RECEIVER, self._event_receiver)
+
+    def route(self, matches: Callable[[str], bool], client_role: bool, factory: LinkFactory) -> None:
+        """Let `factory` make the links to addresses whose path `matches`; `client_role` is SENDER or RECEIVER.
+
+        The path is lower case, without host and outer slashes. The factory may raise LinkRefused.
+        """
+        self._routes.append((matches, client_role, factory))
+
+    async def listen(self, host: str, tls: ssl.SSLContext | None) -> int:
+        """Open a listener on a free port and return the port. Raises OSError."""
+        listener = await self.loop.create_server(self._new_connection, host, 0, ssl=tls, backlog=_BACKLOG)
+        self._listeners.append(listener)
+        if self._ticker is None:
+            self._tick()
+        port: int = listener.sockets[0].getsockname()[1]
+        return port
+
+    def _new_connection(self) -> Connection:
+        return Connection(self, Authorization(self._keys.event_hub_key, self._clock))
+
+    def terminate(self) -> None:
+        """Stop listening and reset every connection."""
+        for listener in self._listeners:
+            listener.close()
+        self._listeners.clear()
+        for connection in list(self._connections):
+            connection.abort()
+        if self._ticker is not None:
+            self._ticker.cancel()
+
+    def _tick(self) -> None:
+        self._ticker = self.loop.call_later(_TICK_SECONDS, self._tick)
+        for connection in list(self._connections):
+            connection.tick()
+
+    # What connections and links report.
+
+    def joined(self, connection: Connection) -> None:
+        self._connections[connection] = None
+        self._accepted += 1
+        self._changed()
+
+    def left(self, connection: Connection) -> None:
+        self._connections.pop(connection, None)
+        self._changed()
+
+    def new_link(self, session: "Session", attach: Attach) -> Link:
+        """The link that an attach asks for, not yet accepted. Raises LinkRefused."""
+        terminus = attach.source if attach.role is RECEIVER else attach.target
+        address = terminus.address if isinstance(terminus, Source | Target) else None
+        if isinstance(address, str):
+            path = address_path(address)
+            for matches, client_role, factory in self._routes:
+                if client_role is attach.role and matches(path):
+                    return factory(session, attach)
+        raise LinkRefused(conditions.not_found(str(address)))
+
+    def receiver_joined(self, receiver: EventReceiver) -> None:
+        receivers = self._receivers[receiver.partition]
+        if receiver.epoch is not None:
+            for other in [each for each in receivers if each.group == receiver.group]:
+                other.detach(conditions.stolen(receiver.epoch, other.epoch))
+        receivers.append(receiver)
+        self._changed()
+
+    def receiver_left(self, receiver: EventReceiver) -> None:
+        self._receivers[receiver.partition].remove(receiver)
+        self._changed()
+
+    def delivered(self, partition: str, count: int) -> None:
+        self._delivered[partition] += count
+        self._changed()
+
+    def now_ms(self) -> int:
+        """Milliseconds since 1970 by the emulator's clock."""
+        return int(self._clock() * 1000)
+
+    # Links.
+
+    def _with_any_token(self, make: LinkFactory) -> LinkFactory:
+        def factory(session: "Session", attach: Attach) -> Link:
+            link = make(session, attach)
+            link.auth_path = ANY_PATH
+            return self._authorized(link)
+
+        return factory
+
+    def _event_receiver(self, session: "Session", attach: Attach) -> Link:
+        source = attach.source
+        match = ADDRESS.fullmatch(address_path(str(source.address))) if isinstance(source, Source) else None
+        partition = match["partition"] if match else ""
+        self._attaches[partition] += 1
+        self._changed()
+        try:
+            refusal = self.faults.attach_refusal(partition)
+            if refusal is not None:
+                raise LinkRefused(refusal)
+            receiver = EventReceiver(session, attach)
+            self._authorized(receiver)
+            present = [each.epoch for each in self._receivers[partition] if each.group == receiver.group]
+            refusal = admit(present, receiver.epoch)
+            if refusal is not None:
+                raise LinkRefused(refusal)
+        except LinkRefused:
+            self._refused[partition] += 1
+            raise
+        return receiver
+
+    def _authorized(self, link: Link) -> Link:
+        refusal = link.session.connection.authorization.refusal(link.auth_path or "")
+        if refusal is not None:
+            raise LinkRefused(conditions.unauthorized(refusal))
+        return link
+
+    # News from the hub.
+
+    def _on_published(self, partition: str) -> None:
+        """Runs in any thread; wakes the loop once for any number of events that come before it looks."""
+        if partition not in self._woken:
+            self._woken.add(partition)
+            # A loop that is closed raises RuntimeError: nobody is left to be told.
+            with contextlib.suppress(RuntimeError):
+                self.loop.call_soon_threadsafe(self._serve, partition)
+
+    def _serve(self, partition: str) -> None:
+        self._woken.discard(partition)
+        for receiver in list(self._receivers[partition]):
+            receiver.pump()
+        self._changed()
+
+    # What faults and statistics ask.
+
+    def receivers(self) -> "list[LiveReceiver]":
+        return [receiver for partition in self.hub.partitions for receiver in self._receivers[partition]]
+
+    def peers(self) -> list[Connection]:
+        return list(self._connections)
+
+    def stats(self) -> Stats:
+        return Stats(
+            connections=len(self._connections),
+            connections_accepted=self._accepted,
+            partitions={partition: self._partition_stats(partition) for partition in self.hub.partitions},
+        )
+
+    def _partition_stats(self, partition: str) -> PartitionStats:
+        def bounds(log: PartitionLog) -> tuple[int, int, int]:
+            return log.begin, log.last.sequence_number, log.last.offset
+
+        begin, last, offset = self.hub.query(partition, bounds)
+        return PartitionStats(
+            begin_sequence_number=begin,
+            last_sequence_number=last,
+            last_offset=offset,
+            attaches=self._attaches[partition],
+            refused=self._refused[partition],
+            delivered=self._delivered[partition],
+            receivers=tuple(receiver.stats() for receiver in self._receivers[partition]),
+        )
