@@ -1,0 +1,11 @@
+"""`ingest demo`: hub, devices, Kafka and ingest at work on one machine, and counted."""
+
+import argparse
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs the command; returns its exit code. Raises IngestError when something could not be started or died."""
+    # Imported here: the hub's process imports this package as well, and needs none of it.
+    from ingest.demo.command import run as run_demo
+
+    return run_demo(args)

@@ -1,0 +1,90 @@
+"""The hub's process as the demo sees it: where it listens, what its devices have sent, and how far they may go."""
+
+import dataclasses
+import json
+import os
+import select
+from collections.abc import Mapping
+from pathlib import Path
+
+from ingest.deadline import Deadline
+from ingest.demo.plan import Plan
+from ingest.demo.process import ChildProcess
+from ingest.errors import IngestError
+
+START_SECONDS = 30.0
+
+
+class HubProcess:
+    """`start`, `allow`, `poll` often, `stop` the devices, `close` and `join`. Counts are the devices' own."""
+
+    def __init__(self, plan: Plan, folder: Path) -> None:
+        self.connection_string = ""
+        self.sent = 0
+        self.per_device: Mapping[str, int] | None = None
+        """Device id → events sent, which is also its last counter; None until the devices have ended."""
+        self._allowed = 0
+        self._partial = b""
+        self._process = ChildProcess(
+            "hub", ["ingest.demo.hub_process", json.dumps(dataclasses.asdict(plan))], folder, talks=True
+        )
+
+    def start(self) -> None:
+        """Returns when clients can connect. Raises IngestError when it ends, or does not get ready."""
+        self._process.start()
+        os.set_blocking(self._process.output.fileno(), False)
+        deadline = Deadline(START_SECONDS)
+        while not self.connection_string:
+            if deadline.expired:
+                raise IngestError(f"the hub is not ready after {START_SECONDS:g} s. {self._process.last_words()}")
+            select.select([self._process.output], [], [], deadline.remaining())
+            self.poll()
+
+    def allow(self, events: int) -> None:
+        """Let the devices have sent `events` in all; the first call starts them."""
+        if events > self._allowed:
+            self._allowed = events
+            self._order(f"allow {events}")
+
+    def guard(self, group: int) -> None:
+        """Have this process group killed if the demo dies before it says `guard(0)`."""
+        self._order(f"guard {group}")
+
+    def stop(self) -> None:
+        """Let the devices send no more."""
+        self._order("stop")
+
+    def poll(self) -> None:
+        """Takes the devices' news. Raises IngestError when the process has died."""
+        while (received := self._read()) is not None:
+            if not received:
+                raise IngestError(f"the hub's process has died. {self._process.last_words()}")
+            *lines, self._partial = (self._partial + received).split(b"\n")
+            for line in lines:
+                news = json.loads(line)
+                self.connection_string = news.get("connection_string", self.connection_string)
+                self.sent = news.get("sent", self.sent)
+                self.per_device = news.get("per_device", self.per_device)
+
+    def close(self) -> None:
+        self._process.end_input()
+
+    def terminate(self) -> None:
+        self._process.terminate()
+
+    def join(self, deadline: Deadline) -> None:
+        self._process.join(deadline)
+
+    def _read(self) -> bytes | None:
+        """None when there is nothing to read now, b"" when there never will be."""
+        try:
+            return os.read(self._process.output.fileno(), 1 << 20)
+        except BlockingIOError:
+            return None
+
+    def _order(self, line: str) -> None:
+        try:
+            self._process.input.write(line.encode() + b"\n")
+            self._process.input.flush()
+        except BrokenPipeError:
+            raise IngestError(f"the hub's process has died. {self._process.last_words()}") from None

@@ -1,0 +1,25 @@
+"""What a demo does, as both of its processes know it."""
+
+import argparse
+from dataclasses import dataclass
+
+DEFAULT_SECONDS = 20.0
+DEFAULT_RATE = 2000.0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The devices send until `seconds` have passed or `events` are sent, whichever is not 0."""
+
+    seconds: float
+    events: int
+    rate: float
+    """Events per second of all devices together; 0: as fast as they are allowed to."""
+    partitions: int
+    devices: int
+
+    @classmethod
+    def of(cls, args: argparse.Namespace) -> "Plan":
+        seconds = 0.0 if args.events else args.seconds or DEFAULT_SECONDS
+        rate = args.rate or (0.0 if args.events else DEFAULT_RATE)
+        return cls(seconds, args.events or 0, rate, args.partitions, args.devices)

@@ -1,0 +1,110 @@
+"""`ingest run` as a child process of the demo, with a configuration made for it."""
+
+import http.client
+import re
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from ingest.deadline import Deadline
+from ingest.demo.figures import Figures, read_figures
+from ingest.demo.process import ChildProcess
+from ingest.errors import IngestError
+
+TOPIC = "iotin"
+DEAD_LETTER_TOPIC = "iotin.dead"
+START_SECONDS = 60.0
+HTTP_SECONDS = 2.0
+_POLL_SECONDS = 0.05
+_METRICS_URL = re.compile(r"(http://\S+)/metrics")
+
+# message.max.bytes spares the source the question for the topic's limit, which the mock cluster leaves unanswered.
+_CONFIG = """\
+[hub]
+event_hub_connection_string = "{hub}"
+[source]
+topic = "{topic}"
+dead_letter_topic = "{dead_letters}"
+[checkpoints]
+store = "file"
+path = "{folder}/checkpoints"
+interval_seconds = 1
+[kafka]
+bootstrap_servers = "{kafka}"
+librdkafka."message.max.bytes" = 1000000
+[metrics]
+port = 0
+[service]
+shutdown_seconds = 15
+"""
+
+
+class SourceProcess:
+    """After `wait_until_ready` every partition is being received; `close` drains, `join` waits for that."""
+
+    def __init__(self, hub_connection_string: str, kafka: str, folder: Path) -> None:
+        config = folder / "ingest.toml"
+        config.touch(mode=0o600)
+        config.write_text(
+            _CONFIG.format(
+                hub=hub_connection_string, kafka=kafka, topic=TOPIC, dead_letters=DEAD_LETTER_TOPIC, folder=folder
+            )
+        )
+        self._process = ChildProcess("source", ["ingest", "run", "-c", str(config)], folder, talks=False)
+        self._address = ""
+
+    @property
+    def group(self) -> int:
+        return self._process.group
+
+    def start(self) -> None:
+        self._process.start()
+
+    def wait_until_ready(self) -> None:
+        """Raises IngestError when it ends, or is not ready in time."""
+        deadline = Deadline(START_SECONDS)
+        while not self._ready():
+            if self.died(_POLL_SECONDS):
+                raise IngestError(self.obituary())
+            if deadline.expired:
+                raise IngestError(f"the source is not ready after {START_SECONDS:g} s. {self.last_words()}")
+
+    def died(self, seconds: float = 0.0) -> bool:
+        """Whether it has ended, or does so within `seconds`."""
+        return self._process.wait(seconds) is not None
+
+    def obituary(self) -> str:
+        return f"the source's process ended with status {self._process.wait(0)}. {self.last_words()}"
+
+    def last_words(self) -> str:
+        return self._process.last_words()
+
+    def figures(self) -> Figures | None:
+        """What its metrics say now; None when they cannot be had."""
+        text = self._get("/metrics")
+        return read_figures(text) if text is not None else None
+
+    def close(self) -> None:
+        self._process.close()
+
+    def terminate(self) -> None:
+        self._process.terminate()
+
+    def join(self, deadline: Deadline) -> None:
+        self._process.join(deadline)
+
+    def _ready(self) -> bool:
+        if not self._address:
+            found = _METRICS_URL.search(self._process.log.read_text(errors="replace"))
+            self._address = urlsplit(found[1]).netloc if found else ""
+        return bool(self._address) and self._get("/readyz") is not None
+
+    def _get(self, path: str) -> str | None:
+        connection = http.client.HTTPConnection(self._address, timeout=HTTP_SECONDS)
+        try:
+            connection.request("GET", path)
+            response = connection.getresponse()
+            return response.read().decode() if response.status == http.client.OK else None
+        except (OSError, http.client.HTTPException):
+            return None
+        finally:
+            connection.close()

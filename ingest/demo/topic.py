@@ -1,0 +1,91 @@
+"""The demo's own reader of the topic, which trusts nobody's counters: it reads every record and tells the audit."""
+
+import orjson
+from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
+
+from ingest.deadline import Deadline
+from ingest.demo.audit import Audit
+from ingest.errors import IngestError
+
+BATCH_RECORDS = 1_000
+
+
+class TopicReader:
+    """Reads every partition from its first record on. Not part of a consumer group; commits nothing."""
+
+    def __init__(self, bootstrap: str, topic: str, partitions: int) -> None:
+        self.audit = Audit()
+        self._topic = topic
+        self._next = dict.fromkeys(range(partitions), 0)
+        """Kafka partition → offset that comes next."""
+        self._consumer = Consumer(
+            {
+                "bootstrap.servers": bootstrap,
+                "group.id": "ingest-demo-audit",
+                "enable.auto.commit": False,
+                # A record that Kafka has dropped before it was counted must not be passed over in silence.
+                "auto.offset.reset": "error",
+                "fetch.wait.max.ms": 50,
+                "log_level": 3,
+            }
+        )
+
+    def start(self) -> None:
+        self._consumer.assign([TopicPartition(self._topic, partition, 0) for partition in self._next])
+
+    def poll(self, seconds: float) -> None:
+        """Reads what is there, waiting up to `seconds` for the first record. Raises IngestError when records that were
+        not counted yet are gone."""
+        for message in self._consumer.consume(BATCH_RECORDS, seconds):
+            error = message.error()
+            if error is None:
+                self._count(message)
+            elif error.code() == KafkaError._AUTO_OFFSET_RESET:
+                raise IngestError(
+                    f"the embedded Kafka has dropped records of {self._topic}-{message.partition()} before they were "
+                    "counted, because it keeps 5 MiB only: try a lower --rate"
+                )
+
+    def read_to_end(self, deadline: Deadline) -> bool:
+        """Reads all that is in the topic now; False if it has not got there by the deadline."""
+        ends = {
+            partition: self._consumer.get_watermark_offsets(
+                TopicPartition(self._topic, partition), timeout=max(0.1, deadline.remaining())
+            )[1]
+            for partition in self._next
+        }
+        while any(self._next[partition] < end for partition, end in ends.items()):
+            if deadline.expired:
+                return False
+            self.poll(0.1)
+        return True
+
+    def close(self) -> None:
+        self._consumer.close()
+
+    def _count(self, message: Message) -> None:
+        partition, offset = message.partition(), message.offset()
+        assert partition is not None
+        assert offset is not None
+        self._next[partition] = offset + 1
+        event = event_of(message.key(), message.value())
+        if event is None:
+            self.audit.see_unreadable()
+        else:
+            self.audit.see(*event)
+
+
+def event_of(key: object, value: object) -> tuple[str, int] | None:
+    """(device id, the device's own counter) of a record in the format `json`; None unless key, record and body name
+    the same device."""
+    try:
+        if not isinstance(key, bytes) or not isinstance(value, bytes):
+            return None
+        record = orjson.loads(value)
+        body = orjson.loads(record["content"])
+        device_id, counter = body["deviceId"], body["counter"]
+        if device_id != record["deviceId"] or device_id.encode() != key or not isinstance(counter, int) or counter < 1:
+            return None
+        return device_id, counter
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None

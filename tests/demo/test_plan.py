@@ -1,0 +1,67 @@
+"""What the options mean, and what a demo says in the end."""
+
+import argparse
+import json
+
+import pytest
+
+from ingest.cli import main
+from ingest.demo.plan import Plan
+from ingest.demo.summary import Summary
+from ingest.errors import EXIT_USAGE
+
+PLAN = Plan(seconds=0, events=0, rate=0, partitions=4, devices=20)
+
+
+@pytest.mark.parametrize(
+    ("options", "plan"),
+    [
+        ([], Plan(20, 0, 2000, 4, 20)),
+        (["--seconds", "3"], Plan(3, 0, 2000, 4, 20)),
+        (["--events", "9"], Plan(0, 9, 0, 4, 20)),
+        (["--events", "9", "--rate", "5"], Plan(0, 9, 5, 4, 20)),
+        (["--partitions", "32", "--devices", "7"], Plan(20, 0, 2000, 32, 7)),
+    ],
+)
+def test_options(options: list[str], plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    plans: list[Plan] = []
+
+    def run(args: argparse.Namespace) -> int:
+        plans.append(Plan.of(args))
+        return 0
+
+    monkeypatch.setattr("ingest.demo.run", run)
+    assert main(["demo", *options]) == 0
+    assert plans == [plan]
+
+
+@pytest.mark.parametrize("options", [["--partitions", "33"], ["--devices", "100001"]])
+def test_more_than_a_hub_has_is_wrong_use(options: list[str]) -> None:
+    with pytest.raises(SystemExit) as raised:
+        main(["demo", *options])
+    assert raised.value.code == EXIT_USAGE
+
+
+def test_the_json_line_is_what_scripts_rely_on() -> None:
+    summary = Summary(100, 99, 3, 2, 1, 0, 4.56789, [("device-1", 7)])
+    assert json.loads(summary.as_json) == {
+        "events_sent": 100,
+        "events_in_kafka": 99,
+        "events_missing": 3,
+        "events_duplicated": 2,
+        "commands_sent": 0,
+        "commands_delivered": 0,
+        "commands_missing": 0,
+        "seconds": 4.568,
+    }
+
+
+def test_words() -> None:
+    assert Summary(1000, 1000, 0, 0, 0, 0, 2.0, []).in_words(PLAN).splitlines() == [
+        "20 devices sent 1,000 events to a hub with 4 partitions.",
+        "Kafka holds 1,000 records: 0 events missing, 0 duplicated, 0 out of order.",
+        "That took 2.0 s: 500 events/s.",
+    ]
+    words = Summary(1000, 999, 2, 0, 0, 1, 0.0, [("a", 5)]).in_words(PLAN)
+    assert "2 events missing" in words
+    assert words.splitlines()[-2:] == ["Missing: a #5, ….", "1 record came from no device of this demo."]

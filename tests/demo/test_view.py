@@ -1,0 +1,59 @@
+"""The live table and the lines, from figures as the metrics page tells them."""
+
+import pytest
+from rich.console import Console
+
+from ingest import metrics as m
+from ingest.demo.figures import Figures, PartitionFigures, read_figures
+from ingest.demo.view import Lines, Moment, table
+from ingest.exposition import Exposition, Registry
+
+
+def metrics_page() -> str:
+    registry = Registry()
+    for partition, received in (("10", 7), ("2", 1200)):
+        registry.add(m.SOURCE_EVENTS, received, partition)
+        registry.add(m.SOURCE_ACKED, received - 5, partition)
+    registry.set(m.SOURCE_LAG_EVENTS, 30, "2")
+    registry.set(m.SOURCE_CHECKPOINT, 1_000.5, "2")
+    registry.add(m.PROCESS_RESTARTS, 1, "source", "2")
+    registry.add(m.PROCESS_RESTARTS, 2, "source", "10")
+    registry.add(m.SOURCE_DEAD_LETTERS, 4, "2", "too_large")
+    exposition = Exposition(registry, healthy=lambda: True, unready=lambda: [], host="127.0.0.1", port=0)
+    return exposition.answer("/metrics")[2].decode()
+
+
+def test_figures_are_read_from_the_real_metrics_page() -> None:
+    assert read_figures(metrics_page()) == Figures(
+        {"2": PartitionFigures(1200, 1195, 30, 1000.5), "10": PartitionFigures(7, 2)}, restarts=3, dead_letters=4
+    )
+    assert list(read_figures(metrics_page()).partitions) == ["2", "10"]
+
+
+def test_the_table_shows_a_row_per_partition_and_rates_between_two_moments() -> None:
+    before = Moment(10.0, 500, 400, 0, Figures({"2": PartitionFigures(600, 595)}))
+    now = Moment(12.0, 1300, 1200, 3, read_figures(metrics_page()))
+    console = Console(width=100, record=True, file=None, force_terminal=False, quiet=False)
+    with console.capture() as captured:
+        console.print(table(now, before, unix_seconds=1_002.0))
+    lines = captured.get().splitlines()
+    cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in lines if "│" in line]
+    assert cells == [
+        ["2", "1,200", "1,195", "300", "30", "1.5 s"],
+        ["10", "7", "2", "1", "-", "-"],
+        ["total", "1,207", "1,197", "400", "30", ""],
+    ]
+    assert "12 s: 1,300 events sent, 1,200 counted in Kafka" in lines[0]
+    assert "3 duplicated · 4 dead letters · 3 restarts" in lines[-1]
+
+
+def test_without_a_terminal_there_is_a_line_now_and_then(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = Lines()
+    for seconds in (0.5, 1.9, 2.1, 2.6, 4.0, 4.2):
+        lines.show(Moment(seconds, 1000, 500, 0, Figures()))
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.splitlines() == [
+        "    2 s  1,000 sent, 500 in Kafka, 0 duplicated, 238 events/s",
+        "    4 s  1,000 sent, 500 in Kafka, 0 duplicated, 119 events/s",
+    ]
