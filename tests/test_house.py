@@ -21,7 +21,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("metrics", "logs", "backoff", "deadline"),
     ("config",),
     ("config_values",),
-    ("errors", ""),
+    ("errors", "device_id", ""),
 )
 """Top to bottom; a module imports only from layers below its own, or from its own package."""
 

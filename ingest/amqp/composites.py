@@ -4,20 +4,9 @@ from collections.abc import Callable
 from dataclasses import MISSING, Field, fields
 from typing import Any, ClassVar, NamedTuple, Self
 
+from ingest.amqp.encoding import NULL, encode, encode_list
 from ingest.amqp.errors import AmqpError
-from ingest.amqp.types import (
-    NULL,
-    Array,
-    Described,
-    Symbol,
-    Timestamp,
-    UByte,
-    UInt,
-    ULong,
-    UShort,
-    encode,
-    encode_list,
-)
+from ingest.amqp.types import Array, Described, Symbol, Timestamp, UByte, UInt, ULong, UShort
 
 
 class Kind(NamedTuple):

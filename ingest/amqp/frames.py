@@ -4,8 +4,9 @@ import struct
 from typing import NamedTuple
 
 from ingest.amqp.composites import Composite, composite
+from ingest.amqp.decoding import decode
 from ingest.amqp.errors import AmqpError
-from ingest.amqp.types import Buffer, decode
+from ingest.amqp.types import Buffer
 
 AMQP_FRAME = 0
 SASL_FRAME = 1

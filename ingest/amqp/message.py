@@ -14,8 +14,10 @@ from ingest.amqp.composites import (
     UINT,
     Composite,
 )
+from ingest.amqp.decoding import decode
+from ingest.amqp.encoding import encode
 from ingest.amqp.errors import AmqpError
-from ingest.amqp.types import Buffer, Described, Symbol, decode, encode
+from ingest.amqp.types import Buffer, Described, Symbol
 
 DELIVERY_ANNOTATIONS = 0x71
 MESSAGE_ANNOTATIONS = 0x72

@@ -26,6 +26,8 @@ SENDER = False
 """`role` of the side that sends transfers (AMQP 1.0 part 2.8.1)."""
 RECEIVER = True
 
+UNSETTLED = 0
+"""`snd_settle_mode`: every delivery is sent unsettled (AMQP 1.0 part 2.8.2)."""
 SETTLED = 1
 """`snd_settle_mode`: every delivery is sent settled (AMQP 1.0 part 2.8.2)."""
 

@@ -3,9 +3,10 @@
 import re
 from typing import TYPE_CHECKING
 
+from ingest.amqp.encoding import encode
 from ingest.amqp.message import DELIVERY_ANNOTATIONS, section
 from ingest.amqp.performatives import Attach, Flow, Source
-from ingest.amqp.types import Symbol, Timestamp, encode
+from ingest.amqp.types import Symbol, Timestamp
 from ingest.emulator import conditions
 from ingest.emulator.authorization import address_path
 from ingest.emulator.link import Link, LinkRefused

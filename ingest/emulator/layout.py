@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import replace
 
+from ingest.amqp.encoding import encode, encode_map
 from ingest.amqp.message import (
     APPLICATION_PROPERTIES,
     DATA,
@@ -18,7 +19,7 @@ from ingest.amqp.message import (
     Properties,
     section,
 )
-from ingest.amqp.types import Symbol, Timestamp, encode, encode_map
+from ingest.amqp.types import Symbol, Timestamp
 
 _AUTH_METHOD = json.dumps(
     {"scope": "device", "type": "sas", "issuer": "iothub", "acceptingIpFilterRule": None}, separators=(",", ":")

@@ -2,7 +2,8 @@
 
 import struct
 
-from ingest.amqp.types import UInt, encode
+from ingest.amqp.encoding import encode
+from ingest.amqp.types import UInt
 
 _TAIL = bytes((0x43, 0x41, 0x42, 0x40, 0x40, 0x42, 0x42, 0x42))
 """message-format 0, settled, not more, rcv-settle-mode and state null, not resume, aborted, batchable."""

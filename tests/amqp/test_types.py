@@ -8,23 +8,10 @@ from azure.eventhub._pyamqp._encode import encode_value
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from ingest.amqp.decoding import MAX_DEPTH, decode
+from ingest.amqp.encoding import encode, encode_list
 from ingest.amqp.errors import AmqpError
-from ingest.amqp.types import (
-    MAX_DEPTH,
-    Array,
-    Char,
-    Described,
-    Float,
-    Int,
-    Symbol,
-    Timestamp,
-    UByte,
-    UInt,
-    ULong,
-    decode,
-    encode,
-    encode_list,
-)
+from ingest.amqp.types import Array, Char, Described, Float, Int, Symbol, Timestamp, UByte, UInt, ULong
 from tests.amqp.strategies import arrays, common, keys, plain, same, values
 
 
