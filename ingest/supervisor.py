@@ -7,6 +7,7 @@ import os
 import platform
 import signal
 import socket
+import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
@@ -27,6 +28,8 @@ PRELOAD = "ingest.preload"
 DISCOVER = "ingest.source.discover:run"
 PARTITION = "ingest.source.partition:run"
 LOOP_STUCK_SECONDS = 10.0
+LONGEST_TEMPORARY_FOLDER = 70
+SHORT_TEMPORARY_FOLDER = "/tmp"  # noqa: S108 - a name to fall back to; multiprocessing makes a private folder in it
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 logger = logging.getLogger(__name__)
@@ -52,6 +55,7 @@ class Supervisor:
         self.slots: list[Slot] = []
         self._roles = roles
         self._clock = clock
+        _shorten_temporary_folder()
         self._context = context or multiprocessing.get_context("forkserver")
         # The last one freezes what all have loaded.
         blob = ["ingest.source.checkpoints.blob"] if config.checkpoints.store == "blob" else []
@@ -151,6 +155,17 @@ class Supervisor:
             on_restart=restarted,
             clock=self._clock,
         )
+
+
+def _shorten_temporary_folder() -> None:
+    """The fork server listens on a socket in the temporary folder, and the kernel allows 107 bytes for its whole path.
+
+    multiprocessing adds about 30 to the folder's name (https://github.com/python/cpython/issues/93852).
+    """
+    if len(os.fsencode(tempfile.gettempdir())) > LONGEST_TEMPORARY_FOLDER and os.access(
+        SHORT_TEMPORARY_FOLDER, os.W_OK
+    ):
+        tempfile.tempdir = SHORT_TEMPORARY_FOLDER
 
 
 class Signals:

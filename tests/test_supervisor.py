@@ -102,17 +102,29 @@ if __name__ == "__main__":
 """
 
 
+def test_a_long_temporary_folder_is_no_obstacle(tmp_path: Path) -> None:
+    folder = tmp_path / ("long" * 20)
+    folder.mkdir()
+    program = Program(tmp_path, TMPDIR=str(folder))
+    program.working()
+    program.process.send_signal(signal.SIGTERM)
+    assert program.process.wait(PATIENCE) == 0
+
+
 class Program:
     """The supervisor in a process of its own, for what only a process has: signals and a death."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **environment: str) -> None:
         script = folder / "program.py"
         script.write_text(PROGRAM)
         self.log = folder / "log"
         root = Path(__file__).parent.parent
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, str(script)], stderr=log, cwd=root, env={**os.environ, "PYTHONPATH": str(root)}
+                [sys.executable, str(script)],
+                stderr=log,
+                cwd=root,
+                env={**os.environ, "PYTHONPATH": str(root), **environment},
             )
 
     def logged(self, words: str, times: int = 1) -> None:
