@@ -44,6 +44,8 @@ class Task:
     config: Config
     facts: Mapping[str, Any] = field(default_factory=dict)
     """What another child found out before this one's first start; empty when it is started again."""
+    shared: Mapping[str, str] = field(default_factory=dict)
+    """What the supervisor keeps for all lives of all children, such as the file of the send budget."""
 
 
 class Child:

@@ -61,6 +61,7 @@ class Supervisor:
         blob = ["ingest.source.checkpoints.blob"] if config.checkpoints.store == "blob" else []
         self._context.set_forkserver_preload([*blob, PRELOAD])
         self._discovery: Slot | None = None
+        self._closing = False
         self._polled_at = clock()
         self.exposition = Exposition(
             self.registry,
@@ -80,6 +81,7 @@ class Supervisor:
     def start_roles(self) -> None:
         """Starts the children that the configuration asks for, from nothing."""
         self.slots = []
+        self._closing = False
         if "source" in self._roles:
             if self.config.source.transport == "fast":
                 logger.warning('source.transport = "fast" is not in this version yet; "sdk" is used.')
@@ -95,7 +97,8 @@ class Supervisor:
             slot.poll()
         for slot in self.slots:
             self.registry.set(PROCESS_UP, float(slot.alive), slot.task.role, slot.task.slot)
-        if self._discovery is not None and self._discovery.result is not None and not self._discovery.alive:
+        found = self._discovery is not None and self._discovery.result is not None and not self._discovery.alive
+        if self._discovery is not None and found and not self._closing:
             facts: dict[str, Any] = self._discovery.result
             partitions: list[str] = facts["partitions"]
             self._discovery = None
@@ -115,6 +118,7 @@ class Supervisor:
         return reasons if reasons or self.slots else ["starting"]
 
     def close(self, deadline: Deadline) -> None:
+        self._closing = True
         for slot in self._all():
             slot.close(deadline)
 

@@ -17,6 +17,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("source", "sink"),
     ("kafka", "emulator"),
     ("amqp", "deadletter"),
+    ("insist",),
     ("child",),
     ("metrics", "logs", "backoff", "deadline"),
     ("config",),

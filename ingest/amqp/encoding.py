@@ -79,6 +79,14 @@ def _bytes(small: int, large: int, raw: bytes) -> bytes:
     return bytes((large,)) + _U32(len(raw)) + raw
 
 
+_long, _ulong = _number(0x81, "q", 0x55), _number(0x80, "Q", 0x53, 0x44)
+
+
+def _integer(value: int) -> bytes:
+    """A long; what only fits into an unsigned one, as the decoder may have read it, goes out as that."""
+    return _ulong(value) if value >= 1 << 63 else _long(value)
+
+
 def _write_array(value: Array) -> bytes:
     if not value:
         return b"\xe0\x02\x00\x40"
@@ -110,7 +118,7 @@ _WRITERS: dict[type, Callable[[Any], bytes]] = {
     Byte: _number(0x51, "b"),
     Short: _number(0x61, "h"),
     Int: _number(0x71, "i", 0x54),
-    int: _number(0x81, "q", 0x55),
+    int: _integer,
     Timestamp: _number(0x83, "q"),
     Float: _number(0x72, "f"),
     float: _number(0x82, "d"),

@@ -35,8 +35,8 @@ DEFAULTS: Mapping[str, str | int | bool] = {
     "log_level": 3,
 }
 
-IN_FLIGHT_RECORDS = 10_000
-IN_FLIGHT_BYTES = 16 << 20
+IN_FLIGHT_RECORDS = 5_000
+IN_FLIGHT_BYTES = 8 << 20
 """Unacknowledged records of one process; past either the source stops taking events from the hub."""
 
 logger = logging.getLogger(__name__)

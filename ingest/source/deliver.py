@@ -42,6 +42,8 @@ class Delivery:
         self._progress = Progress()
         self._waiting: list[tuple[Batch, Event]] = []
         """Events that librdkafka had no room for, or that must be sent again; sent before anything newer."""
+        self._suspects: list[tuple[Batch, Event]] = []
+        """Events of batches that the broker refused as a whole. Each is sent alone, and nothing else meanwhile."""
         self._broken: IngestError | None = None
         self._acked_at = time.monotonic()
 
@@ -51,12 +53,17 @@ class Delivery:
     @property
     def room(self) -> bool:
         """Whether the next batch may be given; false is back-pressure."""
-        return not self._waiting and self.pool.room
+        return not self._waiting and not self._suspects and self.pool.room
 
     @property
     def idle(self) -> bool:
         """Whether nothing waits for an acknowledgement."""
-        return not self._waiting and not self.pool.in_flight and not self.dead_letters.in_flight
+        return (
+            not self._waiting
+            and not self._suspects
+            and not self.pool.in_flight
+            and not self.dead_letters.topic.in_flight
+        )
 
     @property
     def position(self) -> Position | None:
@@ -87,13 +94,12 @@ class Delivery:
         self.pool.poll(timeout)
         if self.pool.in_flight < before:
             self._acked_at = time.monotonic()
-        self.dead_letters.poll()
-        waiting, self._waiting = self._waiting, []
-        for index, (batch, event) in enumerate(waiting):
-            if not self._send(batch, event):
-                self._waiting = waiting[index:] + self._waiting
-                break
-        broken = self._broken or self.dead_letters.broken
+        self.dead_letters.topic.poll()
+        if self._suspects:
+            self._send_a_suspect()
+        else:
+            self._send_waiting()
+        broken = self._broken or self.dead_letters.topic.broken
         if broken is not None:
             raise broken
 
@@ -103,34 +109,48 @@ class Delivery:
 
     def join(self, deadline: Deadline, *, while_waiting: Callable[[], None]) -> bool:
         """Waits for all acknowledgements; True when all came."""
-        while self._waiting and self._broken is None and not deadline.expired:
+        while (self._waiting or self._suspects) and self._broken is None and not deadline.expired:
             self.poll(min(0.2, deadline.remaining()))
             while_waiting()
         flushed = self.pool.join(deadline, while_waiting=while_waiting)
-        return self.dead_letters.join(deadline, while_waiting=while_waiting) and flushed and not self._waiting
+        return self.dead_letters.topic.join(deadline, while_waiting=while_waiting) and flushed and self.idle
 
-    def _send(self, batch: Batch, event: Event) -> bool:
+    def _send_waiting(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for index, (batch, event) in enumerate(waiting):
+            if not self._send(batch, event):
+                self._waiting = waiting[index:]
+                return
+
+    def _send_a_suspect(self) -> None:
+        if self.pool.in_flight:
+            return
+        self._suspects.sort(key=lambda suspect: suspect[1].sequence_number)
+        if self._send(*self._suspects[0], alone=True):
+            del self._suspects[0]
+
+    def _send(self, batch: Batch, event: Event, *, alone: bool = False) -> bool:
         try:
             key, value, headers, timestamp = self._encode(event)
-            return self.pool.send(self._topic, key, value, headers, timestamp, partial(self._delivered, batch, event))
+            done = partial(self._delivered, batch, event, alone)
+            return self.pool.send(self._topic, key, value, headers, timestamp, done)
         except Undeliverable as why:
             self._dead_letter(batch, event, why)
             return True
 
-    def _delivered(self, batch: Batch, event: Event, error: KafkaError | None, _: Message) -> None:
+    def _delivered(self, batch: Batch, event: Event, alone: bool, error: KafkaError | None, _: Message) -> None:
         if error is None:
             batch.pending -= 1
             self.acked += 1
             self.seconds.observe(time.time() - event.enqueued_ms / 1000)
             return
         self.errors[error.name()] += 1
-        match outcome(error):
-            case "dead_letter":
-                self._dead_letter(batch, event, Undeliverable(error.name().lower(), f"Kafka: {error.str()}"))
-            case "again":
-                self._waiting.append((batch, event))
-            case "recycle":
-                self._broken = Recycle(f"Kafka topic {self._topic}: {error.name()}: {error.str()}")
+        if outcome(error) == "recycle":
+            self._broken = Recycle(f"Kafka topic {self._topic}: {error.name()}: {error.str()}")
+        elif alone:
+            self._dead_letter(batch, event, Undeliverable(error.name().lower(), f"Kafka: {error.str()}"))
+        else:
+            self._suspects.append((batch, event))
 
     def _dead_letter(self, batch: Batch, event: Event, why: Undeliverable) -> None:
         def done() -> None:

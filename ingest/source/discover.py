@@ -1,19 +1,12 @@
 """One-shot child: asks hub, checkpoint store and Kafka what all partition processes need, until all have answered."""
 
-import logging
-from collections.abc import Callable
-from typing import TypeVar
-
-from ingest.backoff import Backoff
 from ingest.child import Child
 from ingest.config import Config
-from ingest.errors import Refused, Unreachable
+from ingest.errors import Refused
+from ingest.insist import insist
 from ingest.source import hub
 from ingest.source.checkpoints import open_store
 from ingest.source.readiness import look_at_topics
-
-T = TypeVar("T")
-logger = logging.getLogger(__name__)
 
 
 def run(child: Child) -> None:
@@ -45,19 +38,3 @@ def _check_store(config: Config) -> None:
         store.check()
     finally:
         store.close()
-
-
-def insist(child: Child, doing: str, attempt: Callable[[], T]) -> T | None:
-    """Tries until it is not Unreachable; None when a stop was asked for in between."""
-    backoff = Backoff(0.5, 15.0)
-    detail = doing
-    while not child.stopping:
-        child.beat(False, detail)
-        try:
-            return attempt()
-        except Unreachable as error:
-            logger.warning("%s %s: %s. Trying again.", child.task.role, child.task.slot, str(error).rstrip("."))
-            detail = str(error)
-            child.beat(False, detail)
-            child.wait(backoff.next())
-    return None

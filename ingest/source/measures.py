@@ -32,7 +32,7 @@ class SourceMeasures:
         meter.total(m.SOURCE_CHECKPOINT_FAILURES, process.writer.failures, partition)
         for reason, count in receiver.reconnects.items():
             meter.total(m.SOURCE_RECONNECTS, count, partition, reason)
-        for reason, count in delivery.dead_letters.written.items():
+        for reason, count in delivery.dead_letters.topic.written.items():
             meter.total(m.SOURCE_DEAD_LETTERS, count, partition, reason)
         meter.histogram(m.SOURCE_DELIVERY, delivery.seconds, partition)
         meter.gauge(m.SOURCE_PREFETCH, process.transport.credit, partition)

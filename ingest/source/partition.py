@@ -11,11 +11,11 @@ from ingest.child import Child
 from ingest.config import At, Earliest, Latest, Offsets
 from ingest.deadline import Deadline
 from ingest.errors import Recycle
+from ingest.insist import insist
 from ingest.source import hub
 from ingest.source.checkpoint_writer import CheckpointWriter
 from ingest.source.checkpoints import Checkpoint, CheckpointStore, open_store
 from ingest.source.deliver import Delivery
-from ingest.source.discover import insist
 from ingest.source.measures import SourceMeasures
 from ingest.source.progress import Position
 from ingest.source.readiness import Topics, look_at_topics

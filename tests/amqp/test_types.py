@@ -98,7 +98,7 @@ def test_arrays_of_described_items_are_read() -> None:
         UByte(256),
         UInt(-1),
         ULong(1 << 64),
-        1 << 63,
+        1 << 64,
         Int(1 << 31),
         Symbol("ü"),
         "\ud800",
