@@ -1,0 +1,100 @@
+"""Events that can never be delivered go to the dead-letter topic, with reason and place; the partition goes on."""
+
+import json
+import time
+from collections.abc import Iterator
+
+import pytest
+from confluent_kafka import Message as Record
+
+from ingest.amqp.message import Message, Sequence, Value, decode_message
+from ingest.emulator import Emulator
+from tests.faults.conftest import Configure
+from tests.faults.telemetry import Feeder, Topic
+from tests.services.kafka import KafkaCluster
+
+pytestmark = [pytest.mark.services, pytest.mark.faults]
+LIMIT = 2_000
+HOURS_MS = 3_600_000
+
+
+@pytest.fixture
+def topic(kafka: KafkaCluster) -> Iterator[Topic]:
+    with Topic(kafka.bootstrap, settings={"max.message.bytes": str(LIMIT)}) as topic:
+        yield topic
+
+
+@pytest.fixture
+def dead(kafka: KafkaCluster, topic: Topic) -> Iterator[Topic]:
+    with Topic(kafka.bootstrap, partitions=1, name=f"{topic.name}.dead") as dead:
+        yield dead
+
+
+def test_events_that_cannot_be_delivered(
+    hub: Emulator, feeder: Feeder, topic: Topic, dead: Topic, configure: Configure
+) -> None:
+    device = feeder.device("0")
+    feeder.send("0", 10)
+    large = hub.send(device, b"x" * LIMIT)
+    value = hub.append("0", Message(body=Value({"t": 21})))
+    sequence = hub.append("0", Message(body=Sequence(([1, 2], [3]))))
+    source = configure()
+    source.start()
+    letters = {header(letter, "sequence-number"): letter for letter in dead.read_raw(3)}
+    assert [header(letters[str(each.sequence_number)], "offset") for each in (large, value, sequence)] == [
+        each.offset for each in (large, value, sequence)
+    ]
+    reasons = [header(letters[str(each.sequence_number)], "reason") for each in (large, value, sequence)]
+    assert reasons == ["too_large", "body_type", "body_type"]
+    assert all(header(letter, "partition") == "0" and header(letter, "error") for letter in letters.values())
+
+    letter = letters[str(large.sequence_number)]
+    assert (letter.key(), letter.value()) == (device.encode(), b"x" * LIMIT)
+    assert header(letter, "device-id") == device
+    raw = letters[str(value.sequence_number)].value()
+    assert raw is not None
+    assert decode_message(raw).body == Value({"t": 21})
+    raw = letters[str(sequence.sequence_number)].value()
+    assert raw is not None
+    assert decode_message(raw).body == Sequence(([1, 2], [3]))
+
+    # The partition and its process went on.
+    topic.read(feeder.sent)
+    topic.check(feeder.sent)
+    source.wait_metric("source_dead_letters_total", 3, partition="0")
+    source.wait_ready()
+    assert len(source.pids("0")) == 1
+    assert source.close() == 0
+    assert json.loads((source.config.parent / "log").read_text().splitlines()[-1])["message"] == "Stopped."
+
+
+def test_a_time_that_kafka_refuses(hub: Emulator, feeder: Feeder, dead: Topic, configure: Configure) -> None:
+    """More than an hour ahead of the broker's (message.timestamp.after.max.ms): the letter must have another time."""
+    future = hub.send(feeder.device("0"), b"from the future", enqueued_at_ms=int(time.time() * 1000) + 3 * HOURS_MS)
+    source = configure()
+    source.start()
+    (letter,) = dead.read_raw(1)
+    assert (letter.value(), header(letter, "sequence-number")) == (b"from the future", str(future.sequence_number))
+    assert header(letter, "reason") == "invalid_timestamp"
+    source.wait_ready()
+    assert len(source.pids("0")) == 1
+
+
+def test_a_record_that_kafka_refuses_takes_no_other_with_it(
+    hub: Emulator, feeder: Feeder, topic: Topic, dead: Topic, configure: Configure
+) -> None:
+    """One from the future is behind good ones of the same key."""
+    feeder.send("0", 10, devices=1)
+    ahead_ms = int(time.time() * 1000) + 3 * HOURS_MS
+    future = hub.send(feeder.device("0"), b"from the future", enqueued_at_ms=ahead_ms)
+    configure().start()
+    letter = dead.read_raw(1)[0]
+    assert header(letter, "sequence-number") == str(future.sequence_number)
+    topic.read(feeder.sent)
+    topic.check(feeder.sent)
+
+
+def header(letter: Record, name: str) -> str | None:
+    """The last header `ingest-<name>`, as text."""
+    found = dict(letter.headers() or []).get(f"ingest-{name}")
+    return found.decode() if isinstance(found, bytes) else found
