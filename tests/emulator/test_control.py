@@ -185,7 +185,6 @@ def test_wrong_events_are_refused(bench: Bench) -> None:
     check_error(bench.call("POST", "/send", {"device_id": "a b", "body": "x"}), "'a b'")
     event = {"device_id": "dev1", "body": "x"}
     check_error(bench.call("POST", "/send", event | {"properties": {"a": [1]}}), "Property 'a' is [1]")
-    check_error(bench.call("POST", "/send", event | {"properties": {"a": 2**64 - 1}}), "18446744073709551615")
     check_error(bench.call("POST", "/send", event | {"enqueued_at_ms": 2**62}), "'enqueued_at_ms' is 46116", "9999")
     check_error(bench.call("POST", "/send", event | {"enqueued_at_ms": 0}), "'enqueued_at_ms' is 0")
     assert bench.hub.bounds("0")[1].sequence_number == bench.hub.bounds("1")[1].sequence_number == -1
