@@ -164,7 +164,7 @@ class Supervisor:
 def _shorten_temporary_folder() -> None:
     """The fork server listens on a socket in the temporary folder, and the kernel allows 107 bytes for its whole path.
 
-    multiprocessing adds about 30 to the folder's name (https://github.com/python/cpython/issues/93852).
+    multiprocessing adds about 30 to the folder's name.
     """
     if len(os.fsencode(tempfile.gettempdir())) > LONGEST_TEMPORARY_FOLDER and os.access(
         SHORT_TEMPORARY_FOLDER, os.W_OK
