@@ -13,6 +13,7 @@ _NAMES: Mapping[object, str] = {
     float: "number",
     bool: "true or false",
     Mapping: "object",
+    list: "list",
 }
 
 

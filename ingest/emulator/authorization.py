@@ -1,9 +1,9 @@
 """What one connection may do: the tokens it has put, by the path that each opens."""
 
-from collections.abc import Callable
 from urllib.parse import unquote, urlsplit
 
 from ingest.emulator.hub import Clock
+from ingest.emulator.keys import Keys
 from ingest.emulator.sas import BadToken, verify
 
 
@@ -13,38 +13,56 @@ def address_path(address: str) -> str:
     return unquote(path).strip("/").lower()
 
 
+IOT_HUB = "iot-hub"
+"""The path that a token of IoT Hub opens, as opposed to one of Event Hubs, which opens the path in its own address."""
 ANY_PATH = "*"
 """For links that are open to whoever has put any good token."""
 
 
 class Authorization:
     """Tokens are valid for the path in their audience and all below it. Which host they name is not compared:
-    a client may know the emulator by any name."""
+    a client may know the emulator by any name. Event Hubs' tokens are for `sb://…`, IoT Hub's are for its host name."""
 
-    def __init__(self, key_of: Callable[[str | None], bytes | None], clock: Clock) -> None:
-        self._key_of = key_of
+    def __init__(self, keys: Keys, clock: Clock) -> None:
+        self._keys = keys
         self._clock = clock
         self._expiries: dict[str, int] = {}
 
     def put_token(self, audience: str, token: str) -> None:
         """Remember that `token` opens `audience`. Raises BadToken."""
-        claims = verify(token, self._key_of, self._clock())
-        if not _covers(address_path(claims.resource), address_path(audience)):
+        for_iot_hub = is_of_iot_hub(audience)
+        path_of = _iot_hub_path if for_iot_hub else address_path
+        claims = verify(token, self._keys.iot_hub_key if for_iot_hub else self._keys.event_hub_key, self._clock())
+        if not _covers(path_of(claims.resource), path_of(audience)):
             raise BadToken(f"InvalidAudience: the token opens '{claims.resource}', not '{audience}'.")
-        self._expiries[address_path(audience)] = claims.expiry
+        self._expiries[path_of(audience)] = claims.expiry
 
     def check_token(self, token: str) -> None:
-        """Raises BadToken, without remembering anything."""
-        verify(token, self._key_of, self._clock())
+        """Whether a token is one of Event Hubs. Raises BadToken, remembers nothing."""
+        verify(token, self._keys.event_hub_key, self._clock())
 
     def refusal(self, path: str) -> str | None:
         """Why `path` is not open now, or None if it is."""
         expiries = [expiry for opened, expiry in self._expiries.items() if path == ANY_PATH or _covers(opened, path)]
         if not expiries:
-            return f"Unauthorized access. 'Listen' claim(s) are required to perform this operation. Resource: '{path}'."
+            claim = "ServiceConnect" if _covers(IOT_HUB, path) else "Listen"
+            return (
+                f"Unauthorized access. '{claim}' claim(s) are required to perform this operation. Resource: '{path}'."
+            )
         if max(expiries) <= self._clock():
             return "ExpiredToken: The token is expired. Put a new token on $cbs before the old one ends."
         return None
+
+
+def is_of_iot_hub(audience: str) -> bool:
+    """Whether this is a claim on IoT Hub: `https://<host>` or `<host>`."""
+    return not audience.lower().startswith(("sb://", "amqp://", "amqps://"))
+
+
+def _iot_hub_path(audience: str) -> str:
+    """`https://<host>/x` and `<host>/x` → `iot-hub/x`."""
+    path = audience.partition("://")[2] if "://" in audience else audience
+    return f"{IOT_HUB}/{unquote(path.partition('/')[2])}".rstrip("/").lower()
 
 
 def _covers(opened: str, path: str) -> bool:

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from ingest.amqp.message import Message, Value
+from ingest.emulator.authorization import is_of_iot_hub
 from ingest.emulator.request_links import response
 from ingest.emulator.sas import BadToken
 
@@ -13,7 +14,7 @@ NODE = "$cbs"
 
 
 def answer(connection: "Connection", request: Message) -> Message:
-    """202 when the token is good, 401 with the reason when it is not, 400 for anything but put-token."""
+    """202, or 200 from IoT Hub, when the token is good, 401 with the reason when it is not, 400 for anything but put-token."""
     asked = request.application_properties or {}
     audience = asked.get("name")
     token = request.body.value if isinstance(request.body, Value) else None
@@ -28,4 +29,5 @@ def answer(connection: "Connection", request: Message) -> Message:
         connection.authorization.put_token(audience, token)
     except BadToken as error:
         return response(401, str(error))
-    return response(202, "Accepted")
+    # Event Hubs answers 202; the JavaScript client of IoT Hub takes nothing but 200 for a yes.
+    return response(200, "OK") if is_of_iot_hub(audience) else response(202, "Accepted")

@@ -13,7 +13,8 @@ from ingest.emulator.device_https import LARGEST_MESSAGE
 from ingest.emulator.emulator import Emulator
 from ingest.emulator.keys import Endpoints
 from ingest.emulator.telemetry import Fleet
-from ingest.errors import EXIT_OK, EXIT_USAGE
+from ingest.emulator.throttle import TIERS
+from ingest.errors import EXIT_OK, EXIT_USAGE, IngestError
 
 MEMORY_BYTES = 256 * 1024 * 1024
 """About what an endless simulation may fill before the oldest events are forgotten."""
@@ -61,6 +62,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--host", default="127.0.0.1", metavar="ADDRESS", help="IPv4 address to listen on (default: 127.0.0.1)"
     )
+    parser.add_argument(
+        "--tier",
+        choices=list(TIERS),
+        help="take cloud-to-device messages at this tier's rate and daily quota (default: no limit)",
+    )
+    parser.add_argument("--units", type=whole(1, 200), default=1, metavar="N", help="units of the tier (default: 1)")
+    parser.add_argument(
+        "--c2d-host",
+        metavar="ADDRESS",
+        help="address whose port 5671, which clients have built in, takes cloud-to-device messages (default: the first "
+        "of 127.0.0.1, 127.0.0.2, … where it is free)",
+    )
     parser.add_argument("--json", action="store_true", help="print one line of JSON when ready instead of text")
 
 
@@ -78,7 +91,19 @@ def run(args: argparse.Namespace) -> int:
         )
     # Blocked here, before there are threads, and fetched below: no handler runs in the middle of anything.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
-    emulator = Emulator(partitions=args.partitions, host=args.host, retention_events=_retention(args))
+    try:
+        emulator = Emulator(
+            partitions=args.partitions,
+            host=args.host,
+            retention_events=_retention(args),
+            mqtt=True,
+            c2d_host=args.c2d_host,
+            tier=args.tier,
+            units=args.units,
+        )
+    except IngestError as error:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        return _usage(f"--tier {args.tier} --units {args.units}: {error}")
     try:
         emulator.start()
         if args.rate or args.events:
@@ -89,6 +114,8 @@ def run(args: argparse.Namespace) -> int:
         signal.sigwait(STOP_SIGNALS)
     except OSError as error:
         return _wrong_host(args.host, error.strerror or str(error))
+    except IngestError as error:
+        return _usage(f"--c2d-host: {error}")
     finally:
         emulator.close()
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
@@ -96,9 +123,11 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _wrong_host(host: str, why: str) -> int:
-    print(
-        f"ingest emulator: --host {host}: {why}. Give an address of this machine, such as 127.0.0.1.", file=sys.stderr
-    )
+    return _usage(f"--host {host}: {why}. Give an address of this machine, such as 127.0.0.1.")
+
+
+def _usage(sentence: str) -> int:
+    print(f"ingest emulator: {sentence}", file=sys.stderr)
     return EXIT_USAGE
 
 

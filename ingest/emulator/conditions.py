@@ -15,6 +15,7 @@ class Condition(NamedTuple):
 STOLEN = "amqp:link:stolen"
 NOT_FOUND = "amqp:not-found"
 UNAUTHORIZED = "amqp:unauthorized-access"
+THROTTLED = "com.microsoft:device-container-throttled"
 
 SERVER_BUSY = Condition(
     "com.microsoft:server-busy",
@@ -103,3 +104,38 @@ def connection_inactive(milliseconds: int) -> Condition:
         f"The connection was inactive for more than the allowed {milliseconds} milliseconds and is closed by "
         "container 'LinkTracker'.",
     )
+
+
+def device_not_found(device_id: str) -> Condition:
+    return Condition(NOT_FOUND, _tracked(f"ErrorCode:DeviceNotFound;The device '{device_id}' is not registered."))
+
+
+def device_queue_full(limit: int) -> Condition:
+    return Condition(
+        "amqp:resource-limit-exceeded",
+        _tracked(
+            f"C2D messages enqueued for the device exceeded the queue limit of {limit}, see more at "
+            "http://aka.ms/iothub403004"
+        ),
+    )
+
+
+def c2d_throttled(sends_per_second: float) -> Condition:
+    text = f"ErrorCode:ThrottlingException;Cloud-to-device sends are limited to {sends_per_second:.2f} a second."
+    return Condition(THROTTLED, _tracked(text))
+
+
+def quota_exceeded(limit: int) -> Condition:
+    text = f"ErrorCode:IotHubQuotaExceeded;Total number of messages on IotHub exceeded the allocated quota of {limit}."
+    return Condition("com.microsoft:quota-exceeded", _tracked(text))
+
+
+def message_too_large(size: int, limit: int) -> Condition:
+    return Condition(
+        "amqp:link:message-size-exceeded",
+        _tracked(f"ErrorCode:MessageTooLarge;The message of {size} bytes is above the limit of {limit} bytes."),
+    )
+
+
+def bad_message(text: str) -> Condition:
+    return Condition("amqp:invalid-field", _tracked(f"ErrorCode:ArgumentInvalid;{text}"))

@@ -182,7 +182,8 @@ class Connection(asyncio.Protocol):
             self._state = _State.SASL_INIT
             mechanisms = SaslMechanisms(sasl_server_mechanisms=_MECHANISMS)
             self.write(SASL_HEADER + encode_frame(0, mechanisms, kind=SASL_FRAME))
-        elif header.raw == AMQP_HEADER and self._state is _State.HEADER:
+        elif header.raw == AMQP_HEADER and self._state in (_State.HEADER, _State.SASL_HEADER):
+            # IoT Hub does without SASL when the client does, as the JavaScript client azure-iothub; tokens come on $cbs.
             self._state = _State.OPEN
             self.write(AMQP_HEADER)
         else:

@@ -37,7 +37,17 @@ FAULTS = (
     "pause",
     "cut",
 )
-"""Methods of `Faults` that can be ordered, each with its own arguments, by `POST /faults/<name>`."""
+SEND_FAULTS = (
+    "reject_send",
+    "release_send",
+    "lose_disposition",
+    "refuse_service_link",
+    "cut_service_link",
+    "detach_service_links",
+    "close_service_connections",
+    "abort_service_connections",
+)
+"""Methods of `Faults`, and of its `sends`, that can be ordered, each with its own arguments, by `POST /faults/<name>`."""
 
 Answer = Callable[[web.Request], Awaitable[object]]
 
@@ -51,12 +61,15 @@ class Control:
         devices: Devices,
         faults: Faults,
         stats: Callable[[], object],
+        c2d: Mapping[str, Callable[..., object]],
     ) -> None:
-        """`stats` gives what orjson can write."""
+        """`stats` and the orders in `c2d` (by name, for `POST /c2d/<name>`) give what orjson can write."""
         self._hub = hub
         self._devices = devices
         self._faults = faults
         self._orders: dict[str, Callable[..., object]] = {name: getattr(faults, name) for name in FAULTS}
+        self._orders |= {name: getattr(faults.sends, name) for name in SEND_FAULTS}
+        self._c2d = c2d
         self._stats = stats
         self.simulation: Callable[[], Progress] = lambda: NOT_SIMULATED
         """What `GET /simulation` tells; set it when a simulation starts."""
@@ -67,6 +80,7 @@ class Control:
             ("GET", "/devices/{id}/sas", self._token),
             ("POST", "/send", self._send),
             ("POST", "/faults/{name}", self._fault),
+            ("POST", "/c2d/{name}", self._order_c2d),
             ("GET", "/faults", self._show_faults),
             ("DELETE", "/faults", self._clear),
         ]
@@ -96,6 +110,10 @@ class Control:
             **{
                 f"POST /faults/{name}": {"does": inspect.getdoc(method) or "", "arguments": explain(method)}
                 for name, method in self._orders.items()
+            },
+            **{
+                f"POST /c2d/{name}": {"does": inspect.getdoc(method) or "", "arguments": explain(method)}
+                for name, method in self._c2d.items()
             },
         }
 
@@ -146,16 +164,10 @@ class Control:
         )
 
     async def _fault(self, request: web.Request) -> object:
-        name = request.match_info["name"]
-        order = self._orders.get(name)
-        if order is None:
-            raise BadArguments(f"There is no fault {name!r}; there is {', '.join(FAULTS)}.")
-        arguments = bind(order, await _decoded(request))
-        try:
-            struck = order(**arguments)
-        except ValueError as error:
-            raise BadArguments(str(error)) from None
-        return {"struck": struck, "active": self._faults.active()}
+        return {"struck": await _carried_out(self._orders, "fault", request), "active": self._faults.active()}
+
+    async def _order_c2d(self, request: web.Request) -> object:
+        return {"answer": await _carried_out(self._c2d, "order", request)}
 
     async def _show_faults(self, request: web.Request) -> object:
         return {"active": self._faults.active()}
@@ -178,6 +190,18 @@ def _as_handler(answer: Answer) -> Callable[[web.Request], Awaitable[web.StreamR
         return web.Response(body=text, status=status, content_type="application/json")
 
     return handle
+
+
+async def _carried_out(orders: Mapping[str, Callable[..., object]], kind: str, request: web.Request) -> object:
+    name = request.match_info["name"]
+    order = orders.get(name)
+    if order is None:
+        raise BadArguments(f"There is no {kind} {name!r}; there is {', '.join(orders)}.")
+    arguments = bind(order, await _decoded(request))
+    try:
+        return order(**arguments)
+    except ValueError as error:
+        raise BadArguments(str(error)) from None
 
 
 async def _decoded(request: web.Request) -> Any:

@@ -1,21 +1,18 @@
-"""The hub's device interface over HTTPS, sending only: whoever can POST is a device.
+"""The hub's device interface over HTTPS, sending: whoever can POST is a device.
 
 Source: "Device - Send Device Event", Azure IoT Hub REST reference; header names as in Microsoft's own device SDKs.
 """
 
 import ssl
-import uuid
-from collections.abc import Callable
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from aiohttp import web
 from multidict import CIMultiDictProxy
 
-from ingest.emulator.devices import Devices, UnknownDevice
+from ingest.emulator.device_requests import Refusal, answering, authenticate
+from ingest.emulator.devices import Devices
 from ingest.emulator.http_server import HttpServer
-from ingest.emulator.sas import BadToken
-from ingest.errors import Refused
 
 LARGEST_MESSAGE = 256 * 1024
 """Bytes of body, system property values, names and values ("IoT Hub quotas and throttling", Microsoft Learn)."""
@@ -40,37 +37,22 @@ class Publish(Protocol):
     ) -> object: ...
 
 
-class _Refusal(Refused):
-    """An answer in the form that IoT Hub gives its errors."""
-
-    def __init__(self, status: int, code: str, sentence: str) -> None:
-        self.status = status
-        self.code = code
-        self.sentence = sentence
-        super().__init__(sentence)
-
-    def response(self, now: float) -> web.Response:
-        stamp = datetime.fromtimestamp(now, UTC).strftime("%m/%d/%Y %H:%M:%S")
-        return web.json_response(
-            {
-                "Message": f"ErrorCode:{self.code};{self.sentence}",
-                "ExceptionMessage": f"Tracking ID:{uuid.uuid4().hex}-G:0-TimeStamp:{stamp}",
-            },
-            status=self.status,
-            headers={"iothub-errorcode": self.code},
-        )
-
-
 class DeviceHttps:
     """`POST /devices/{id}/messages/events?api-version=…`: 204, or 400, 401, 404, 413 with IoT Hub's error object."""
 
-    def __init__(self, devices: Devices, publish: Publish, tls: ssl.SSLContext, clock: Callable[[], float]) -> None:
-        """`clock` gives seconds since 1970."""
+    def __init__(
+        self,
+        devices: Devices,
+        publish: Publish,
+        tls: ssl.SSLContext,
+        clock: Callable[[], float],
+        more: Iterable[web.RouteDef] = (),
+    ) -> None:
+        """`clock` gives seconds since 1970; `more` routes are served at the same port."""
         self._devices = devices
         self._publish = publish
-        self._clock = clock
-        routes = [web.post("/devices/{id}/messages/events", self._handle)]
-        self._server = HttpServer(routes, largest_body=LARGEST_MESSAGE, tls=tls)
+        routes = [web.post("/devices/{id}/messages/events", answering(self._accept, clock))]
+        self._server = HttpServer([*routes, *more], largest_body=LARGEST_MESSAGE, tls=tls)
 
     async def start(self, host: str) -> int:
         """Listen and return the port. Raises OSError."""
@@ -79,18 +61,8 @@ class DeviceHttps:
     async def close(self) -> None:
         await self._server.close()
 
-    async def _handle(self, request: web.Request) -> web.Response:
-        try:
-            await self._accept(request)
-        except _Refusal as refusal:
-            return refusal.response(self._clock())
-        return web.Response(status=204)
-
-    async def _accept(self, request: web.Request) -> None:
-        device_id = request.match_info["id"]
-        if "api-version" not in request.query:
-            raise _Refusal(400, "InvalidProtocolVersion", "Add ?api-version=2021-04-12 to the address.")
-        self._authenticate(device_id, request.headers.get("Authorization"))
+    async def _accept(self, request: web.Request) -> web.Response:
+        device_id = authenticate(self._devices, request)
         headers = request.headers
         properties = _application_properties(headers)
         content_type = headers.get("iothub-contenttype") or headers.get("Content-Type")
@@ -108,25 +80,15 @@ class DeviceHttps:
         except web.HTTPRequestEntityTooLarge:
             raise _too_large("The body") from None
         except UnicodeEncodeError:
-            raise _Refusal(400, "ArgumentInvalid", "A header is not UTF-8.") from None
+            raise Refusal(400, "ArgumentInvalid", "A header is not UTF-8.") from None
         if size > LARGEST_MESSAGE:
             raise _too_large(f"The message of {size} bytes, properties counted,")
         self._publish(device_id, body, properties={**properties}, **system)
-
-    def _authenticate(self, device_id: str, token: str | None) -> None:
-        try:
-            self._devices.check_known(device_id)
-            if token is None:
-                raise BadToken("Unauthorized: the Authorization header with a SharedAccessSignature is missing.")
-            self._devices.authenticate(device_id, token)
-        except UnknownDevice as error:
-            raise _Refusal(404, "DeviceNotFound", str(error)) from None
-        except BadToken as error:
-            raise _Refusal(401, "IotHubUnauthorizedAccess", str(error)) from None
+        return web.Response(status=204)
 
 
-def _too_large(what: str) -> _Refusal:
-    return _Refusal(413, "MessageTooLarge", f"{what} is above the limit of {LARGEST_MESSAGE} bytes.")
+def _too_large(what: str) -> Refusal:
+    return Refusal(413, "MessageTooLarge", f"{what} is above the limit of {LARGEST_MESSAGE} bytes.")
 
 
 def _application_properties(headers: CIMultiDictProxy[str]) -> dict[str, str]:

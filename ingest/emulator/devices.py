@@ -3,16 +3,14 @@
 import base64
 import hashlib
 import hmac
-import re
 from collections.abc import Callable, Collection
 from urllib.parse import quote
 
+from ingest import device_id as device_ids
 from ingest.emulator.sas import BadToken, Claims, sign, verify
 from ingest.errors import Refused
 
-MAX_ID_LENGTH = 128
 TOKEN_SECONDS = 24 * 3600
-_LEGAL_ID = re.compile(r"[A-Za-z0-9\-._%#*?!(),:=@$']+", re.ASCII)
 
 
 class UnknownDevice(Refused):
@@ -20,14 +18,11 @@ class UnknownDevice(Refused):
 
 
 def check_device_id(device_id: str) -> None:
-    """Raise `UnknownDevice` unless IoT Hub would accept the id.
-
-    Source: "Understand the identity registry in your IoT hub", device identity properties, Microsoft Learn.
-    """
-    if len(device_id) > MAX_ID_LENGTH:
-        raise UnknownDevice(f"Device id of {len(device_id)} characters: at most {MAX_ID_LENGTH} are allowed.")
-    if not _LEGAL_ID.fullmatch(device_id):
-        raise UnknownDevice(f"Device id {device_id!r}: write letters, digits and - . _ % # * ? ! ( ) , : = @ $ ' only.")
+    """Raise `UnknownDevice` unless IoT Hub would accept the id."""
+    if len(device_id) > device_ids.MAX_LENGTH:
+        raise UnknownDevice(f"Device id of {len(device_id)} characters: at most {device_ids.MAX_LENGTH} are allowed.")
+    if not device_ids.is_legal(device_id):
+        raise UnknownDevice(f"Device id {device_id!r}: write {device_ids.ALLOWED} only.")
 
 
 class Devices:
@@ -39,7 +34,8 @@ class Devices:
         """`host_name` is the hub's, as in its connection strings; `clock` gives seconds since 1970;
         `known` closes the registry: other ids are unknown. None: every legal id is a device."""
         self._secret = secret
-        self._host_name = host_name
+        self.host_name = host_name
+        """As the hub is known to its devices."""
         self._clock = clock
         self._known = None if known is None else frozenset(known)
         for device_id in self._known or ():
@@ -58,12 +54,12 @@ class Devices:
 
     def connection_string(self, device_id: str) -> str:
         """What azure-iot-device takes. Raises `UnknownDevice`."""
-        return f"HostName={self._host_name};DeviceId={device_id};SharedAccessKey={self.key(device_id)}"
+        return f"HostName={self.host_name};DeviceId={device_id};SharedAccessKey={self.key(device_id)}"
 
     def token(self, device_id: str, seconds: int = TOKEN_SECONDS) -> str:
         """A ready `Authorization` value that holds for `seconds` from now. Raises `UnknownDevice`."""
         self.check_known(device_id)
-        return sign(f"{self._host_name}/devices/{device_id}", self._key_bytes(device_id), int(self._clock()) + seconds)
+        return sign(f"{self.host_name}/devices/{device_id}", self._key_bytes(device_id), int(self._clock()) + seconds)
 
     def authenticate(self, device_id: str, token: str) -> Claims:
         """Let the device in or raise `UnknownDevice` or `BadToken`.

@@ -1,30 +1,36 @@
 """A local IoT Hub in this process: one object, one thread, usable from any thread."""
 
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
 from ingest.amqp.message import Message
-from ingest.emulator import control
+from ingest.emulator import c2d_address, control, device_https_c2d
+from ingest.emulator.c2d import C2d
+from ingest.emulator.c2d_hub import C2dHub
 from ingest.emulator.certificate import make_certificate
+from ingest.emulator.changes import Changes
 from ingest.emulator.control import Control
 from ingest.emulator.device_https import DeviceHttps
 from ingest.emulator.devices import TOKEN_SECONDS, Devices
 from ingest.emulator.faults import Faults
+from ingest.emulator.feedback import Feedback
 from ingest.emulator.hub import Clock, Event, Hub
 from ingest.emulator.keys import POLICY, Endpoints, Keys
 from ingest.emulator.log import Position
 from ingest.emulator.loop_thread import LoopThread
+from ingest.emulator.mqtt import MqttServer
 from ingest.emulator.server import AmqpServer
 from ingest.emulator.simulation import Progress, Simulation
 from ingest.emulator.stats import Stats
 from ingest.emulator.telemetry import Fleet, Telemetry
+from ingest.emulator.throttle import limits_of
 from ingest.errors import IngestError
 
 HOST_NAME = "localhost"
@@ -49,6 +55,10 @@ class Emulator:
 
     `retention_events` keeps that many events per partition (None: all); `idle_seconds` is how long a client may be
     silent; `known_devices` closes the registry (None: every legal id is a device).
+    `c2d` opens port 5671, which services' clients have built in, on the address `c2d_host` (None: a free one of
+    loopback; giving one means `c2d`); the service link is served at the TLS port of Event Hubs' clients, too.
+    `mqtt` opens port 8883 on that address as well, for the stock device client.
+    `tier` and `units` limit cloud-to-device messages (None: no limit; raises IngestError for what is not on sale).
     Lifecycle: `start`, `close`, or a `with` block.
     """
 
@@ -64,6 +74,11 @@ class Emulator:
         clock: Clock = time.time,
         idle_seconds: float = 240.0,
         known_devices: Collection[str] | None = None,
+        c2d: bool = False,
+        c2d_host: str | None = None,
+        mqtt: bool = False,
+        tier: str | None = None,
+        units: int = 1,
     ) -> None:
         self.keys = keys or Keys()
         self.hub = Hub(
@@ -76,15 +91,26 @@ class Emulator:
         self._host = host
         self._clock = clock
         self._thread = LoopThread("emulator")
-        self._changed = threading.Condition()
-        self._changes = 0
+        self._changes = Changes()
+        self._serves_c2d = c2d or mqtt or c2d_host is not None
+        self._serves_mqtt = mqtt
+        self._c2d_host = c2d_host
         self._server = AmqpServer(
-            self.hub, self.keys, clock, loop=self._thread.loop, idle_seconds=idle_seconds, changed=self._notify
+            self.hub, self.keys, clock, loop=self._thread.loop, idle_seconds=idle_seconds, changed=self._changes.notify
         )
         self.faults = Faults(self.hub, self._server, self._thread.call)
         self._server.faults = self.faults
         self.devices = Devices(self.keys.devices.encode(), HOST_NAME, clock, known_devices)
-        self._control = Control(self.hub, self.devices, self.faults, self.stats)
+        bucket, quota = limits_of(tier, units)
+        self.c2d = C2d(
+            C2dHub(self.devices, bucket, quota, Feedback(event_hub), clock),
+            self.faults.sends,
+            clock,
+            self._changes,
+            self._thread.call,
+        )
+        self.c2d.serve(self._server)
+        self._control = Control(self.hub, self.devices, self.faults, self.stats, self.c2d.orders())
         self._simulation: Simulation | None = None
         self._closing = AsyncExitStack()
         self._directory: tempfile.TemporaryDirectory[str] | None = None
@@ -98,7 +124,8 @@ class Emulator:
         return self._endpoints
 
     def start(self) -> None:
-        """Listen; when this returns, clients can connect. Raises OSError when a listener cannot be had."""
+        """Listen; when this returns, clients can connect. Raises OSError when a listener cannot be had, and IngestError
+        when it is the one of port 5671."""
         self._directory = tempfile.TemporaryDirectory(prefix="ingest-emulator-")
         self._thread.start()
         try:
@@ -108,18 +135,27 @@ class Emulator:
             raise
 
     async def _listen(self, directory: Path) -> Endpoints:
-        certificate = make_certificate(directory, ("localhost", "127.0.0.1", self._host))
-        tls = certificate.server_context()
         plain = await self._server.listen(self._host, None)
+        service = c2d_address.bind(self._c2d_host, mqtt=self._serves_mqtt) if self._serves_c2d else None
+        service_host = "127.0.0.1" if service is None else str(service.getsockname()[0])
+        self.devices.host_name = c2d_address.host_name(service_host)
+        certificate = make_certificate(directory, ("localhost", "127.0.0.1", self._host, service_host))
+        tls = certificate.server_context()
+        if service is not None:
+            await self._server.listen_on(service, tls)
+        if self._serves_mqtt:
+            mqtt = MqttServer(self.devices, self.hub.publish, self.c2d.hub, tls, self._clock)
+            await self._open(mqtt, service_host)
         secure = await self._server.listen(self._host, tls)
-        https = await self._open(DeviceHttps(self.devices, self.hub.publish, tls, self._clock), self._host)
+        commands = device_https_c2d.routes(self.devices, self.c2d.hub, self._clock)
+        https = await self._open(DeviceHttps(self.devices, self.hub.publish, tls, self._clock, commands), self._host)
         control_port = await self._open(self._control, control.HOST)
         key = f"SharedAccessKeyName={POLICY};SharedAccessKey={self.keys.service}"
         path = f"EntityPath={self.hub.name}"
         return Endpoints(
             event_hub_connection_string=f"Endpoint=sb://{self._host}:{plain};{key};{path};UseDevelopmentEmulator=true",
             event_hub_connection_string_tls=f"Endpoint=sb://localhost:{secure}/;{key};{path}",
-            iot_hub_connection_string=f"HostName={HOST_NAME};{key}",
+            iot_hub_connection_string=f"HostName={c2d_address.host_name(service_host)};{key}",
             amqp=f"amqp://{self._host}:{plain}",
             amqps=f"amqps://localhost:{secure}",
             https=f"https://localhost:{https}",
@@ -226,25 +262,14 @@ class Emulator:
 
     def stats(self) -> Stats:
         """What is held, who is attached and what went out, at this moment."""
-        return self._thread.call(self._server.stats)
-
-    def _notify(self) -> None:
-        with self._changed:
-            self._changes += 1
-            self._changed.notify_all()
+        return self._thread.call(lambda: replace(self._server.stats(), c2d=self.c2d.stats()))
 
     def wait_for(self, predicate: Callable[[Stats], bool], seconds: float) -> Stats:
         """Wait until `predicate(stats())` holds and return those stats. Raises TimeoutError after `seconds`.
 
         Evaluated again whenever something happened: events, deliveries, connections, attaches, detaches.
         """
-        deadline = time.monotonic() + seconds
-        while True:
-            with self._changed:
-                seen = self._changes
-            stats = self.stats()
-            if predicate(stats):
-                return stats
-            with self._changed:
-                if not self._changed.wait_for(lambda: self._changes != seen, deadline - time.monotonic()):  # noqa: B023
-                    raise TimeoutError(f"After {seconds:g} s the emulator is at {stats}.")
+        stats = self._changes.wait_for(lambda: stats if predicate(stats := self.stats()) else None, seconds)
+        if stats is None:
+            raise TimeoutError(f"After {seconds:g} s the emulator is at {self.stats()}.")
+        return stats

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from ingest.emulator import conditions
 from ingest.emulator.conditions import Condition
 from ingest.emulator.hub import Hub
+from ingest.emulator.send_faults import SendFaults
 
 DETACH_FORCED = "amqp:link:detach-forced"
 CONNECTION_FORCED = "amqp:connection:forced"
@@ -71,6 +72,8 @@ class Faults:
         self._call = call
         self._rules: list[_Rule] = []
         self._paused: set[str] = set()
+        self.sends = SendFaults(call)
+        """Faults of cloud-to-device messages."""
         self.round_trip = 0.0
         """Seconds by which each request's answer is late."""
 
@@ -163,6 +166,7 @@ class Faults:
 
         def clear() -> None:
             self._rules.clear()
+            self.sends.clear()
             self.round_trip = 0.0
             for partition in self._paused:
                 self._hub.resume(partition)
@@ -182,7 +186,7 @@ class Faults:
             found += [{"name": "pause", "partition": each, "left": None} for each in sorted(self._paused)]
             if self.round_trip:
                 found.append({"name": "delay", "round_trip_seconds": self.round_trip})
-            return found
+            return found + self.sends.active()
 
         answer: list[dict[str, object]] = self._call(listing)
         return answer

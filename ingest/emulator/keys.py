@@ -25,6 +25,10 @@ class Keys:
         """Event Hubs signs with the key text itself."""
         return self.service.encode() if policy == POLICY else None
 
+    def iot_hub_key(self, policy: str | None) -> bytes | None:
+        """IoT Hub signs with what the key text stands for."""
+        return base64.b64decode(self.service) if policy == POLICY else None
+
 
 @dataclass(frozen=True)
 class Endpoints:

@@ -37,14 +37,18 @@ _MAP8 = struct.Struct(">BBBBBB").pack
 _MAP32 = struct.Struct(">BBBBII").pack
 
 
+def generation_id(device_id: str) -> str:
+    """Tells a device from an earlier one of the same id; the same for the same id, always."""
+    return str(637_000_000_000_000_000 + zlib.crc32(device_id.encode()))
+
+
 def device_annotations(device_id: str, module_id: str | None) -> tuple[int, bytes]:
     """The annotations that all events of a device share: how many, and encoded as keys and values in turn."""
-    generation = 637_000_000_000_000_000 + zlib.crc32(device_id.encode())
     pairs = {"iothub-connection-device-id": device_id}
     if module_id is not None:
         pairs["iothub-connection-module-id"] = module_id
     pairs["iothub-connection-auth-method"] = _AUTH_METHOD
-    pairs["iothub-connection-auth-generation-id"] = str(generation)
+    pairs["iothub-connection-auth-generation-id"] = generation_id(device_id)
     return len(pairs), b"".join(encode(Symbol(key)) + encode(value) for key, value in pairs.items())
 
 

@@ -2,7 +2,20 @@
 
 from typing import TYPE_CHECKING
 
-from ingest.amqp.performatives import RECEIVER, SENDER, SETTLED, Attach, Detach, Error, Flow, Source, Target, Transfer
+from ingest.amqp.performatives import (
+    RECEIVER,
+    SENDER,
+    SETTLED,
+    UNSETTLED,
+    Attach,
+    Detach,
+    Disposition,
+    Error,
+    Flow,
+    Source,
+    Target,
+    Transfer,
+)
 from ingest.emulator.conditions import Condition
 from ingest.errors import Refused
 
@@ -30,6 +43,8 @@ class Link:
 
     auth_path: str | None = None
     """Path that the connection needs a valid token for as long as this link lives; None: for nothing."""
+    sends_settled = True
+    """Of a link that sends: whether the peer need not tell what became of a delivery."""
 
     def __init__(self, session: "Session", attach: Attach) -> None:
         """May raise LinkRefused."""
@@ -52,7 +67,7 @@ class Link:
                 name=asked.name,
                 handle=self.handle,
                 role=SENDER if self.sends else RECEIVER,
-                snd_settle_mode=SETTLED if self.sends else asked.snd_settle_mode,
+                snd_settle_mode=(SETTLED if self.sends_settled else UNSETTLED) if self.sends else asked.snd_settle_mode,
                 rcv_settle_mode=asked.rcv_settle_mode,
                 source=asked.source or Source(),
                 target=asked.target or Target(),
@@ -84,6 +99,9 @@ class Link:
 
     def on_transfer(self, transfer: Transfer, payload: bytes) -> None:
         """A frame with (a part of) a message arrived; only links that do not send get one."""
+
+    def on_disposition(self, disposition: Disposition) -> None:
+        """The peer tells what became of deliveries of its session, perhaps of this link; not if all go out settled."""
 
     def on_window(self) -> None:
         """There may be room to send again: session window, transport, or the log grew."""

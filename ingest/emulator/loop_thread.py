@@ -4,12 +4,18 @@ import asyncio
 import concurrent.futures
 import threading
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from ingest.errors import IngestError
 
 _T = TypeVar("_T")
 _CALL_SECONDS = 30.0
+
+
+class Call(Protocol):
+    """Runs a function in the loop's thread and returns what it returns."""
+
+    def __call__(self, function: Callable[[], _T]) -> _T: ...
 
 
 class LoopThread:

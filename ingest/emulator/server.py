@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 import ssl
 import uuid
 from collections import Counter, defaultdict
@@ -73,6 +74,7 @@ class AmqpServer:
         self._delivered: Counter[str] = Counter()
         self._woken: set[str] = set()
         self._ticker: asyncio.TimerHandle | None = None
+        self._tick_acts: list[Callable[[], None]] = []
         hub.subscribe(self._on_published)
         self.route(lambda path: path == cbs.NODE, SENDER, _cbs_requests)
         self.route(lambda path: path == cbs.NODE, RECEIVER, ResponseLink)
@@ -87,9 +89,23 @@ class AmqpServer:
         """
         self._routes.append((matches, client_role, factory))
 
+    def route_authorized(self, path: str, client_role: bool, factory: LinkFactory) -> None:
+        """As `route`, for one path; the link is refused unless the connection has put a token for it."""
+        self.route(
+            lambda asked: asked == path, client_role, lambda session, attach: self._authorized(factory(session, attach))
+        )
+
+    def every_tick(self, act: Callable[[], None]) -> None:
+        """Call `act` in the loop's thread many times a second while there is a listener."""
+        self._tick_acts.append(act)
+
     async def listen(self, host: str, tls: ssl.SSLContext | None) -> int:
         """Open a listener on a free port and return the port. Raises OSError."""
-        listener = await self.loop.create_server(self._new_connection, host, 0, ssl=tls, backlog=_BACKLOG)
+        return await self.listen_on(socket.create_server((host, 0)), tls)
+
+    async def listen_on(self, bound: socket.socket, tls: ssl.SSLContext | None) -> int:
+        """Open a listener on a socket that is bound, and own the socket. Returns the port. Raises OSError."""
+        listener = await self.loop.create_server(self._new_connection, sock=bound, ssl=tls, backlog=_BACKLOG)
         self._listeners.append(listener)
         if self._ticker is None:
             self._tick()
@@ -97,7 +113,7 @@ class AmqpServer:
         return port
 
     def _new_connection(self) -> Connection:
-        return Connection(self, Authorization(self._keys.event_hub_key, self._clock))
+        return Connection(self, Authorization(self._keys, self._clock))
 
     def terminate(self) -> None:
         """Stop listening and reset every connection."""
@@ -113,6 +129,8 @@ class AmqpServer:
         self._ticker = self.loop.call_later(_TICK_SECONDS, self._tick)
         for connection in list(self._connections):
             connection.tick()
+        for act in self._tick_acts:
+            act()
 
     # What connections and links report.
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from ingest.amqp.composites import Composite
 from ingest.amqp.frames import encode_frame
-from ingest.amqp.performatives import Attach, Begin, Detach, Disposition, End, Flow, Transfer
+from ingest.amqp.performatives import RECEIVER, Attach, Begin, Detach, Disposition, End, Flow, Transfer
 from ingest.emulator.conditions import Condition
 from ingest.emulator.link import Link, LinkRefused, error_of
 
@@ -82,7 +82,9 @@ class Session:
                 self.write(End())
                 self.connection.forget(self)
             case Disposition():
-                pass  # everything goes out settled
+                if performative.role is RECEIVER:
+                    for link in list(self.links.values()):
+                        link.on_disposition(performative)
             case _:
                 self.connection.close(_framing(f"A session has no use for {type(performative).__name__.lower()}."))
 

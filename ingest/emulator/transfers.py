@@ -5,21 +5,25 @@ import struct
 from ingest.amqp.encoding import encode
 from ingest.amqp.types import UInt
 
-_TAIL = bytes((0x43, 0x41, 0x42, 0x40, 0x40, 0x42, 0x42, 0x42))
-"""message-format 0, settled, not more, rcv-settle-mode and state null, not resume, aborted, batchable."""
-_TAIL_MORE = bytes((0x43, 0x41, 0x41, 0x40, 0x40, 0x42, 0x42, 0x42))
+_TRUE, _FALSE = 0x41, 0x42
 _TAG = b"\xa0\x04"
 _ID_MASK = 0xFFFF_FFFF
 
 
-class TransferEncoder:
-    """Makes the frames of settled deliveries: all 11 fields, the delivery id as tag (AMQP 1.0 part 2.7.5)."""
+def _tail(settled: bool, more: bool) -> bytes:
+    """message-format 0, settled, more, rcv-settle-mode and state null, not resume, aborted, batchable."""
+    return bytes((0x43, _TRUE if settled else _FALSE, _TRUE if more else _FALSE, 0x40, 0x40, _FALSE, _FALSE, _FALSE))
 
-    def __init__(self, channel: int, handle: int, max_frame_size: int) -> None:
+
+class TransferEncoder:
+    """Makes the frames of deliveries: all 11 fields, the delivery id as tag (AMQP 1.0 part 2.7.5)."""
+
+    def __init__(self, channel: int, handle: int, max_frame_size: int, *, settled: bool = True) -> None:
         fields = encode(UInt(handle))
-        size = 1 + len(fields) + 5 + 6 + len(_TAIL)
+        self._tail, self._tail_more = _tail(settled, False), _tail(settled, True)
+        size = 1 + len(fields) + 5 + 6 + len(self._tail)
         self._lead = struct.pack(">BBHBBBBBB", 2, 0, channel, 0, 0x53, 0x14, 0xC0, size, 11) + fields + b"\x70"
-        layout = struct.Struct(f">I{len(self._lead)}sI2sI{len(_TAIL)}s")
+        layout = struct.Struct(f">I{len(self._lead)}sI2sI{len(self._tail)}s")
         self._pack = layout.pack
         self._overhead = layout.size
         self._max_payload = max_frame_size - layout.size
@@ -29,12 +33,12 @@ class TransferEncoder:
 
         Returns how many payloads went in, and the frames of the one that follows if it has to be split.
         """
-        pack, lead, overhead, most = self._pack, self._lead, self._overhead, self._max_payload
+        pack, lead, tail, overhead, most = self._pack, self._lead, self._tail, self._overhead, self._max_payload
         for index, payload in enumerate(payloads):
             size = len(payload)
             if size > most:
                 return index, self.split(delivery_id, payload)
-            out.append(pack(overhead + size, lead, delivery_id, _TAG, delivery_id, _TAIL))
+            out.append(pack(overhead + size, lead, delivery_id, _TAG, delivery_id, tail))
             out.append(payload)
             delivery_id = (delivery_id + 1) & _ID_MASK
         return len(payloads), []
@@ -45,7 +49,7 @@ class TransferEncoder:
         most = self._max_payload
         for start in range(0, max(len(payload), 1), most):
             part = payload[start : start + most]
-            tail = _TAIL_MORE if start + most < len(payload) else _TAIL
+            tail = self._tail_more if start + most < len(payload) else self._tail
             frames.append(
                 self._pack(self._overhead + len(part), self._lead, delivery_id, _TAG, delivery_id, tail) + part
             )

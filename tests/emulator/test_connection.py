@@ -63,11 +63,19 @@ def test_other_mechanisms_are_refused(emulator: Emulator) -> None:
             client.next_item()
 
 
-@pytest.mark.parametrize("raw", [AMQP_HEADER, b"AMQP\x03\x01\x00\x01", b"GET / HTTP/1.1\r\n\r\n"])
+@pytest.mark.parametrize("raw", [b"AMQP\x00\x01\x01\x00", b"AMQP\x03\x01\x00\x01", b"GET / HTTP/1.1\r\n\r\n"])
 def test_who_speaks_something_else_is_hung_up_on(emulator: Emulator, raw: bytes) -> None:
     with RawClient(emulator.endpoints.amqp) as client:
         client.socket.sendall(raw)
         assert client.rest_until_hung_up() in ([], [ProtocolHeader(SASL_HEADER)])
+
+
+def test_a_client_may_do_without_sasl(emulator: Emulator) -> None:
+    with RawClient(emulator.endpoints.amqp) as client:
+        client.socket.sendall(AMQP_HEADER)
+        assert client.next_item() == ProtocolHeader(AMQP_HEADER)
+        client.send(Open(container_id="raw"))
+        client.receive(Open)
     emulator.wait_for(lambda stats: stats.connections == 0, SECONDS)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ingest.emulator.conditions import Condition
-from ingest.emulator.control import FAULTS, LARGEST_REQUEST, Control
+from ingest.emulator.control import FAULTS, LARGEST_REQUEST, SEND_FAULTS, Control
 from ingest.emulator.devices import Devices
 from ingest.emulator.faults import Faults, LiveReceiver, Peer
 from ingest.emulator.hub import Hub
@@ -40,6 +40,11 @@ class Receiver:
         pass
 
 
+def double(number: int) -> int:
+    """Twice as much."""
+    return 2 * number
+
+
 class Bench:
     """A control endpoint on a loop of its own, with two attached receivers that are not real."""
 
@@ -48,7 +53,7 @@ class Bench:
         self.devices = Devices(b"secret", "localhost", lambda: 1_700_000_000.0, {"dev1", "a#1"})
         self.attached = [Receiver("0"), Receiver("1")]
         self.faults = Faults(self.hub, self, lambda function: function())
-        self.control = Control(self.hub, self.devices, self.faults, lambda: {"seen": 1, 2: [None]})
+        self.control = Control(self.hub, self.devices, self.faults, lambda: {"seen": 1, 2: [None]}, {"double": double})
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._thread.start()
@@ -102,7 +107,7 @@ def test_stats_and_simulation(bench: Bench) -> None:
 
 
 def test_it_never_listens_beyond_loopback(bench: Bench) -> None:
-    other = Control(bench.hub, bench.devices, bench.faults, lambda: None)
+    other = Control(bench.hub, bench.devices, bench.faults, lambda: None, {})
     with pytest.raises(ValueError, match=r"on loopback only, not on 0\.0\.0\.0"):
         asyncio.run(other.start("0.0.0.0"))
 
@@ -135,10 +140,20 @@ def test_faults_are_in_force_until_they_are_cleared(bench: Bench) -> None:
     assert not bench.faults.refuses_token()
 
 
-@pytest.mark.parametrize("name", FAULTS)
+@pytest.mark.parametrize("name", [*FAULTS, *SEND_FAULTS])
 def test_every_fault_can_be_ordered(bench: Bench, name: str) -> None:
-    needed: dict[str, dict[str, Any]] = {"delay": {"round_trip_seconds": 0.1}, "cut": {"after": 3}}
+    cut = {"after": 3}
+    needed: dict[str, dict[str, Any]] = {"delay": {"round_trip_seconds": 0.1}, "cut": cut, "cut_service_link": cut}
     assert bench.call("POST", f"/faults/{name}", needed.get(name, {})).status == 200
+
+
+def test_orders_of_another_kind_have_their_own_path(bench: Bench) -> None:
+    assert bench.call("GET", "/").json["POST /c2d/double"] == {
+        "does": "Twice as much.",
+        "arguments": {"number": "whole number"},
+    }
+    assert bench.call("POST", "/c2d/double", {"number": 4}).json == {"answer": 8}
+    check_error(bench.call("POST", "/c2d/halve"), "no order 'halve'", "double")
 
 
 def test_wrong_orders_get_one_clear_sentence(bench: Bench) -> None:

@@ -1,0 +1,106 @@
+"""The link by which services learn what became of their messages: source `/messages/serviceBound/feedback`."""
+
+from typing import TYPE_CHECKING, Final
+
+from ingest.amqp.composites import Composite
+from ingest.amqp.performatives import SENDER, Accepted, Attach, Disposition, Flow, Modified, Received, Rejected
+from ingest.emulator.authorization import IOT_HUB
+from ingest.emulator.feedback import Feedback
+from ingest.emulator.hub import Clock
+from ingest.emulator.link import Link
+from ingest.emulator.lock_queue import LockLost
+from ingest.emulator.transfers import TransferEncoder
+
+if TYPE_CHECKING:
+    from ingest.emulator.session import Session
+
+PATH: Final = "messages/servicebound/feedback"
+_ID_MASK = 0xFFFF_FFFF
+
+
+class FeedbackLink(Link):
+    """Sends unsettled: accepted or rejected ends a batch, anything else, and the end of the link, brings it again."""
+
+    auth_path = f"{IOT_HUB}/{PATH}"
+    sends_settled = False
+
+    def __init__(
+        self,
+        session: "Session",
+        attach: Attach,
+        feedback: Feedback,
+        clock: Clock,
+        attached: "dict[FeedbackLink, None]",
+    ) -> None:
+        """`attached` is where this link enters itself while it lives."""
+        super().__init__(session, attach)
+        self._feedback = feedback
+        self._clock = clock
+        self._peers = attached
+        self._encoder = TransferEncoder(session.channel, self.handle, session.connection.max_frame_size, settled=False)
+        self._lock_tokens: dict[int, str] = {}
+        """By delivery id."""
+
+    def accept(self) -> None:
+        super().accept()
+        self._peers[self] = None
+
+    def on_flow(self, flow: Flow) -> None:
+        super().on_flow(flow)
+        self.on_window()
+        if flow.drain and self.attached:
+            self.delivery_count = (self.delivery_count + self.credit) & _ID_MASK
+            self.credit = 0
+            self.send_flow()
+
+    def on_window(self) -> None:
+        """Send the batches that credit and window allow; called now and then, too."""
+        session = self.session
+        while self.credit > 0 and self.attached and session.window > 0 and session.connection.writable:
+            taken = self._feedback.take(self._clock())
+            if taken is None:
+                return
+            lock_token, message = taken
+            frames = self._encoder.split(session.next_delivery_id, message)
+            if len(frames) > session.window:
+                self._feedback.release(lock_token, self._clock())
+                return
+            self._lock_tokens[session.next_delivery_id] = lock_token
+            session.next_delivery_id = (session.next_delivery_id + 1) & _ID_MASK
+            self.delivery_count = (self.delivery_count + 1) & _ID_MASK
+            self.credit -= 1
+            session.count_sent(len(frames))
+            session.connection.write(b"".join(frames))
+
+    def on_disposition(self, disposition: Disposition) -> None:
+        last = disposition.first if disposition.last is None else disposition.last
+        if isinstance(disposition.state, Received):
+            return
+        for number in [number for number in self._lock_tokens if disposition.first <= number <= last]:
+            if disposition.state is None and not disposition.settled:
+                continue
+            self._settle(self._lock_tokens.pop(number), disposition.state)
+            if not disposition.settled:
+                self.session.write(
+                    Disposition(role=SENDER, first=number, last=number, settled=True, state=disposition.state)
+                )
+        self.on_window()
+
+    def _settle(self, lock_token: str, state: Composite | None) -> None:
+        now = self._clock()
+        try:
+            match state:
+                case Accepted() | Rejected():
+                    self._feedback.complete(lock_token, now)
+                case Modified():
+                    self._feedback.abandon(lock_token, now)
+                case _:
+                    self._feedback.release(lock_token, now)
+        except LockLost:
+            pass  # It took too long; the batch is on its way to somebody again.
+
+    def on_closed(self) -> None:
+        self._peers.pop(self, None)
+        for lock_token in self._lock_tokens.values():
+            self._settle(lock_token, None)
+        self._lock_tokens.clear()
