@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ingest import __version__
+from ingest.commands.numbers import positive, positive_number, up_to
 from ingest.config import Command, Config, effective_toml, example_toml, load
 from ingest.errors import EXIT_CRASH, EXIT_OK, EXIT_USAGE, ConfigError, IngestError
 
@@ -68,15 +69,20 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"ingest {__version__}")
     parser.set_defaults(handler=None, parser=parser)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    what_runs: dict[Command, str] = {"run": "everything that is configured", "source": "only the source: hub → Kafka"}
+    what_runs: dict[Command, str] = {
+        "run": "everything that is configured",
+        "source": "only the source: telemetry, hub → Kafka",
+        "sink": "only the sink: commands, Kafka → devices",
+    }
     for name, roles in what_runs.items():
         running = _add(
             commands,
             name,
             f"Run {roles}, until SIGTERM or Ctrl-C.",
-            "Starts one process per partition and keeps them running. SIGTERM drains: receiving stops, Kafka gets\n"
-            "what was received, the last checkpoint is written. SIGHUP reads the configuration again. Metrics and\n"
-            "health are served on [metrics] host and port.",
+            "The source has one process per partition and needs hub.event_hub_connection_string; the sink has\n"
+            "sink.processes and needs hub.iot_hub_connection_string. SIGTERM drains: receiving stops, Kafka gets what\n"
+            "was received, sends are waited for, positions are written. SIGHUP reads the configuration again. Metrics\n"
+            "and health are served on [metrics] host and port.",
             f"ingest {name} -c ingest.toml --set service.log_level=debug",
             partial(_run, command=name),
         )
@@ -85,6 +91,7 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     _add_print_config(commands)
     _add_checkpoints(commands)
     _add_topics(commands)
+    _add_redrive(commands, arguments)
     _add_emulator(commands, arguments)
     _add_demo(commands)
     return parser
@@ -208,17 +215,37 @@ def _add_topics(commands: "_Commands") -> None:
         _topics_create,
     )
     _add_config(create)
-    create.add_argument(
-        "--partitions", type=_positive, default=4, metavar="N", help="partitions per topic (default: 4)"
-    )
+    create.add_argument("--partitions", type=positive, default=4, metavar="N", help="partitions per topic (default: 4)")
     create.add_argument(
         "--replication-factor",
-        type=_positive,
+        type=positive,
         default=-1,
         metavar="R",
         help="copies of each partition (default: the broker's own default)",
     )
     _add_json(create)
+
+
+def _add_redrive(commands: "_Commands", arguments: Sequence[str]) -> None:
+    parser = _add(
+        commands,
+        "redrive",
+        "Send dead letters again to the topics that they came from.",
+        "Reads the dead-letter topic from where the last run ended to its present end. Every record is redriven once:\n"
+        "a run with --reason leaves the others where they are and keeps a position of its own for that reason (in the\n"
+        "consumer group ingest-redrive-TOPIC-REASON); a run without it takes all that is left (ingest-redrive-TOPIC).\n"
+        "Positions move when Kafka has acknowledged; after a kill up to 500 records are sent again. Records get back\n"
+        "their key, value and headers; the header ingest-redriven counts. Dead letters of the source have no Kafka\n"
+        "topic to go back to: they are refused, and the exit code is then 1.",
+        "ingest redrive -c ingest.toml --from iotout.dead --reason device_not_found --dry-run",
+        _redrive,
+    )
+    _add_config(parser)
+    if "redrive" in arguments:
+        from ingest.commands.redrive import add_arguments
+
+        add_arguments(parser)
+    _add_json(parser)
 
 
 def _add_emulator(commands: "_Commands", arguments: Sequence[str]) -> None:
@@ -243,56 +270,42 @@ def _add_demo(commands: "_Commands") -> None:
         "demo",
         "Show everything at work on this machine: hub, devices, Kafka, ingest.",
         "Nothing to install or configure: the hub is `ingest emulator`, Kafka is librdkafka's built-in mock\n"
-        "cluster. Ends with a summary counted at the topic itself; exits with 1 when an event is missing.",
-        "ingest demo --events 20000 --json",
+        "cluster. Telemetry goes one way, an operator's commands the other. Ends with a summary counted at the topic\n"
+        "and at the devices; exits with 1 when an event or a command is missing.",
+        "ingest demo --events 20000 --commands 500 --json",
         _demo,
     )
     length = parser.add_mutually_exclusive_group()
-    length.add_argument("--seconds", type=_positive_number, metavar="S", help="how long the devices send (default: 20)")
-    length.add_argument("--events", type=_positive, metavar="N", help="how many events the devices send in total")
+    length.add_argument("--seconds", type=positive_number, metavar="S", help="how long the devices send (default: 20)")
+    length.add_argument("--events", type=positive, metavar="N", help="how many events the devices send in total")
     parser.add_argument(
         "--rate",
-        type=_positive_number,
+        type=positive_number,
         metavar="R",
         help="events/s of all devices together, at the most (default: 2000; with --events, as fast as is safe)",
     )
     parser.add_argument(
+        "--commands",
+        type=_whole,
+        metavar="N",
+        help="how many commands an operator sends to the devices, as fast as the hub takes them; 0: none (default: "
+        "a few per second while the devices send)",
+    )
+    parser.add_argument(
         "--partitions",
-        type=_up_to(32),
+        type=up_to(32),
         default=4,
         metavar="P",
         help="partitions of the hub, at most 32 (default: 4)",
     )
     parser.add_argument(
-        "--devices", type=_up_to(100_000), default=20, metavar="D", help="simulated devices (default: 20)"
+        "--devices", type=up_to(100_000), default=20, metavar="D", help="simulated devices (default: 20)"
     )
     _add_json(parser)
 
 
-def _positive(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
-    return int(text)
-
-
-def _up_to(most: int) -> Callable[[str], int]:
-    def number(text: str) -> int:
-        value = _positive(text)
-        if value > most:
-            raise argparse.ArgumentTypeError(f"{text} is more than {most}")
-        return value
-
-    return number
-
-
-def _positive_number(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = 0.0
-    if not 0 < number < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
-    return number
+def _whole(text: str) -> int:
+    return 0 if text == "0" else positive(text)
 
 
 def _load(args: argparse.Namespace, command: Command) -> Config:
@@ -303,7 +316,14 @@ def _run(args: argparse.Namespace, command: Command) -> int:
     config = _load(args, command)
     from ingest.supervisor import run
 
-    return run(config, roles=("source",), reload=partial(_load, args, command))
+    return run(config, roles=_roles(config, command), reload=partial(_load, args, command))
+
+
+def _roles(config: Config, command: Command) -> tuple[str, ...]:
+    if command != "run":
+        return (command,)
+    configured = {"source": config.hub.event_hub_connection_string, "sink": config.hub.iot_hub_connection_string}
+    return tuple(role for role, secret in configured.items() if secret)
 
 
 def _check_config(args: argparse.Namespace) -> int:
@@ -339,6 +359,13 @@ def _topics_create(args: argparse.Namespace) -> int:
     return topics.create(
         config, partitions=args.partitions, replication_factor=args.replication_factor, as_json=args.as_json
     )
+
+
+def _redrive(args: argparse.Namespace) -> int:
+    config = _load(args, "topics")
+    from ingest.commands import redrive
+
+    return redrive.run(config, args)
 
 
 def _emulator(args: argparse.Namespace) -> int:

@@ -15,7 +15,18 @@ from ingest.config import Config, load
 from ingest.errors import EXIT_CONFIG, EXIT_OK, EXIT_UNAVAILABLE, EXIT_USAGE, Refused
 from tests.config.samples import COMPLETE
 
-COMMANDS = ["run", "source", "check-config", "print-config", "checkpoints", "topics", "emulator", "demo"]
+COMMANDS = [
+    "run",
+    "source",
+    "sink",
+    "redrive",
+    "check-config",
+    "print-config",
+    "checkpoints",
+    "topics",
+    "emulator",
+    "demo",
+]
 
 
 @pytest.fixture(autouse=True)
@@ -63,6 +74,23 @@ def test_help_teaches(command: list[str], capsys: pytest.CaptureFixture[str]) ->
     assert all(name in shown for name in COMMANDS) or command
 
 
+def test_run_runs_what_is_configured(stand_in: Callable[[str, str, object], None], tmp_path: Path) -> None:
+    only_commands = tmp_path / "ingest.toml"
+    key = "a2V5"
+    only_commands.write_text(
+        f'[hub]\niot_hub_connection_string = "HostName=h.azure-devices.net;SharedAccessKeyName=p;SharedAccessKey={key}"\n'
+    )
+    seen: list[tuple[str, ...]] = []
+
+    def run(_: Config, *, roles: tuple[str, ...], reload: object) -> int:
+        seen.append(roles)
+        return 0
+
+    stand_in("ingest.supervisor", "run", run)
+    assert main(["run", "-c", str(only_commands)]) == 0
+    assert seen == [("sink",)]
+
+
 @pytest.mark.parametrize("command", [[], ["checkpoints"], ["topics"]])
 def test_half_a_command_shows_its_help_and_is_wrong_use(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(command) == EXIT_USAGE
@@ -88,9 +116,11 @@ def test_wrong_use(arguments: list[str]) -> None:
     assert raised.value.code == EXIT_USAGE
 
 
-@pytest.mark.parametrize("command", ["run", "source"])
+@pytest.mark.parametrize(
+    ("command", "expected"), [("run", ("source", "sink")), ("source", ("source",)), ("sink", ("sink",))]
+)
 def test_run_hands_over_the_configuration_and_how_to_read_it_again(
-    command: str, file: Path, stand_in: Callable[[str, str, object], None]
+    command: str, expected: tuple[str, ...], file: Path, stand_in: Callable[[str, str, object], None]
 ) -> None:
     calls: list[tuple[Config, tuple[str, ...], Config]] = []
 
@@ -102,7 +132,7 @@ def test_run_hands_over_the_configuration_and_how_to_read_it_again(
     stand_in("ingest.supervisor", "run", run)
     assert main([command, "-c", str(file), "--set", "source.topic=other"]) == 5
     [(config, roles, reloaded)] = calls
-    assert roles == ("source",)
+    assert roles == expected
     assert (config.source.topic, config.metrics.port) == ("other", 9464)
     assert (reloaded.source.topic, reloaded.metrics.port) == ("other", 7)
 

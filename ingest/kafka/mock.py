@@ -60,6 +60,10 @@ class MockCluster:
         """Delay every answer of the broker by so much."""
         self._ask("broker_set_rtt", broker, round(seconds * 1000))
 
+    def set_group_delay(self, seconds: float) -> None:
+        """How long a new consumer group waits for more members before its first assignment; 3 s unless told."""
+        self._library.rd_kafka_mock_group_initial_rebalance_delay_ms(self._cluster, round(seconds * 1000))
+
     def push_errors(self, api_key: int, errors: Sequence[int]) -> None:
         """Answer the next requests of this kind, at any broker, with these error codes, one each, in order.
 
@@ -107,6 +111,7 @@ def _load() -> ctypes.CDLL:
         ("mock_broker_set_down", number, (pointer, int32)),
         ("mock_broker_set_up", number, (pointer, int32)),
         ("mock_broker_set_rtt", number, (pointer, int32, number)),
+        ("mock_group_initial_rebalance_delay_ms", None, (pointer, int32)),
         ("mock_push_request_errors_array", None, (pointer, int16, size, ctypes.POINTER(number))),
     ):
         function = getattr(library, f"rd_kafka_{name}")

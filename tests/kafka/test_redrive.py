@@ -1,0 +1,212 @@
+"""Redriving against librdkafka's mock cluster."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
+
+from ingest.config import Kafka
+from ingest.deadletter import DeadLetter, dead_letter
+from ingest.deadline import Deadline
+from ingest.errors import Refused
+from ingest.kafka.mock import MockCluster
+from ingest.kafka.redrive import Redrive, Tally
+from tests.services.kafka import KafkaCluster
+
+PATIENCE = 60.0
+PRODUCE = 0
+DEAD = "iotout.dead"
+
+
+@pytest.fixture
+def cluster() -> Iterator[MockCluster]:
+    with MockCluster() as made:
+        made.create_topic("iotout", 1)
+        made.create_topic(DEAD, 2)
+        yield made
+
+
+def settings_of(cluster: MockCluster) -> Kafka:
+    return Kafka(bootstrap_servers=cluster.bootstrap)
+
+
+def letter(number: int, reason: str = "device_not_found", **position: str) -> DeadLetter:
+    place: dict[str, str | int | None] = {"topic": "iotout", "partition": 0, "offset": number, **position}
+    return dead_letter(b"dev", b"%d" % number, reason, "why", place, [("own", b"%d" % number)])
+
+
+def write(cluster: MockCluster, *letters: DeadLetter) -> None:
+    """The first to partition 0, the next to 1, and so on in turn."""
+    producer = Producer({"bootstrap.servers": cluster.bootstrap})
+    for index, (key, value, headers) in enumerate(letters):
+        producer.produce(DEAD, value, key, partition=index % 2, headers=headers)
+    assert producer.flush(PATIENCE) == 0
+
+
+def read(cluster: MockCluster, count: int) -> list[Message]:
+    """The first `count` records of iotout, and whatever comes with them."""
+    consumer = Consumer({"bootstrap.servers": cluster.bootstrap, "group.id": "reader", "auto.offset.reset": "earliest"})
+    consumer.assign([TopicPartition("iotout", 0, 0)])
+    found: list[Message] = []
+    deadline = Deadline(PATIENCE)
+    while len(found) < count and not deadline.expired:
+        found += consumer.consume(1_000, timeout=0.2)
+    found += consumer.consume(1_000, timeout=0.2)
+    consumer.close()
+    return found
+
+
+def values(cluster: MockCluster, count: int) -> list[int]:
+    return sorted(int(message.value() or b"") for message in read(cluster, count))
+
+
+def redrive(
+    cluster: MockCluster, reason: str | None = None, *, start_over: bool = False, dry_run: bool = False
+) -> Tally:
+    return Redrive(settings_of(cluster), DEAD, reason=reason, start_over=start_over, dry_run=dry_run).run()
+
+
+def test_key_value_and_own_headers_come_back(cluster: MockCluster) -> None:
+    write(cluster, letter(7))
+    tally = redrive(cluster)
+    assert (tally.total, tally.read, tally.matched, tally.sent) == (1, 1, 1, 1)
+    (message,) = read(cluster, 1)
+    assert (message.key(), message.value()) == (b"dev", b"7")
+    assert message.headers() == [("own", b"7"), ("ingest-redriven", b"1")]
+
+
+def test_every_record_is_redriven_once(cluster: MockCluster) -> None:
+    write(cluster, *(letter(number) for number in range(5)))
+    assert redrive(cluster).sent == 5
+    assert redrive(cluster).read == 0
+    write(cluster, letter(5), letter(6))
+    assert redrive(cluster).sent == 2
+    assert values(cluster, 7) == list(range(7))
+
+
+def test_a_run_for_one_reason_leaves_the_others_for_a_later_run(cluster: MockCluster) -> None:
+    write(cluster, letter(0), letter(1, "expired"), letter(2), letter(3, "too_large"))
+    tally = redrive(cluster, "device_not_found")
+    assert (tally.read, tally.sent, tally.skipped) == (4, 2, {"expired": 1, "too_large": 1})
+    assert redrive(cluster, "device_not_found").read == 0
+    assert redrive(cluster, "expired").sent == 1
+    write(cluster, letter(4))
+    tally = redrive(cluster)
+    assert (tally.read, tally.before, tally.sent) == (5, 3, 2)
+    for reason in (None, "device_not_found", "too_large"):
+        assert redrive(cluster, reason).read == 0
+    assert values(cluster, 5) == list(range(5))
+
+
+def test_starting_over_sends_all_and_moves_no_position_back(cluster: MockCluster) -> None:
+    write(cluster, letter(0), letter(1), letter(2))
+    redrive(cluster)
+    assert redrive(cluster, start_over=True).sent == 3
+    assert redrive(cluster).read == 0
+    assert values(cluster, 6) == [0, 0, 1, 1, 2, 2]
+
+
+def test_starting_over_and_not_coming_far_moves_no_position_back(
+    cluster: MockCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(cluster, letter(0), letter(1), letter(2))
+    redrive(cluster)
+    monkeypatch.setattr("ingest.kafka.redrive.CHUNK_RECORDS", 1)
+
+    def interrupt(tally: Tally) -> None:
+        if tally.sent == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Redrive(settings_of(cluster), DEAD, start_over=True).run(interrupt)
+    assert redrive(cluster).read == 0
+
+
+def test_an_interrupted_run_is_taken_up_where_it_ended(cluster: MockCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ingest.kafka.redrive.CHUNK_RECORDS", 1)
+    write(cluster, *(letter(number) for number in range(6)))
+
+    def interrupt(tally: Tally) -> None:
+        if tally.read == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Redrive(settings_of(cluster), DEAD).run(interrupt)
+    assert redrive(cluster).sent in (2, 3)
+    assert set(values(cluster, 6)) == set(range(6))
+
+
+def test_a_dry_run_changes_nothing(cluster: MockCluster) -> None:
+    write(cluster, letter(0), letter(1, topic="nowhere/"), letter(2))
+    tally = redrive(cluster, dry_run=True)
+    assert (tally.matched, tally.sent, tally.refused) == (3, 0, {"bad_origin": 1})
+    assert redrive(cluster).sent == 2
+    assert values(cluster, 2) == [0, 2]
+
+
+def test_what_has_no_place_in_kafka_is_refused_with_a_sentence(cluster: MockCluster) -> None:
+    source = dead_letter(b"dev", b"x", "too_large", "why", {"partition": "3", "offset": "10"})
+    write(cluster, source, letter(1), DeadLetter(None, b"no letter", []), source)
+    tally = redrive(cluster)
+    assert (tally.read, tally.matched, tally.sent) == (4, 4, 1)
+    assert tally.refused == {"no_origin": 2, "not_a_dead_letter": 1}
+    assert re.match(r"iotout\.dead\[[01]\] at [01]: it has no header ingest-topic", tally.sentences["no_origin"])
+    assert redrive(cluster).read == 0
+
+
+def test_the_rate_is_kept(cluster: MockCluster) -> None:
+    write(cluster, *(letter(number) for number in range(20)))
+    now = [0.0]
+
+    def clock() -> float:
+        now[0] += 0.001  # each look at the clock takes a millisecond
+        return now[0]
+
+    assert Redrive(settings_of(cluster), DEAD, rate=100, clock=clock).run().sent == 20
+    assert now[0] >= 19 / 100
+
+
+def test_a_topic_that_is_gone_ends_the_run_before_its_record_is_passed(
+    cluster: MockCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def described(_: object, topic: str, timeout: float) -> int:
+        if topic == "gone":
+            raise Refused("topic 'gone' does not exist")  # the mock cluster makes every topic that is asked for
+        return 2
+
+    monkeypatch.setattr("ingest.kafka.redrive.describe", described)
+    write(cluster, letter(0, topic="gone"))
+    for _ in range(2):
+        with pytest.raises(Refused, match="topic 'gone' does not exist"):
+            redrive(cluster)
+
+
+def test_nothing_is_passed_that_kafka_has_not_acknowledged(cluster: MockCluster) -> None:
+    write(cluster, letter(0), letter(1))
+    cluster.push_errors(PRODUCE, [KafkaError.TOPIC_AUTHORIZATION_FAILED])
+    with pytest.raises(Refused, match="Kafka refuses redriven records"):
+        redrive(cluster)
+    assert redrive(cluster).sent == 2
+
+
+def test_a_refused_record_takes_no_neighbour_with_it(cluster: MockCluster) -> None:
+    write(cluster, *(letter(number) for number in range(6)))
+    cluster.push_errors(PRODUCE, [KafkaError.INVALID_RECORD])
+    tally = redrive(cluster)
+    assert (tally.sent, tally.refused) == (6, {})
+    assert values(cluster, 6) == list(range(6))
+
+
+@pytest.mark.services
+def test_positions_are_kept_by_apache_kafka(kafka: KafkaCluster) -> None:
+    dead, back = "redriven.dead", "redriven"
+    producer = Producer({"bootstrap.servers": kafka.bootstrap})
+    for number in range(20):
+        key, value, headers = letter(number, "expired" if number % 4 == 0 else "device_not_found", topic=back)
+        producer.produce(dead, value, key, headers=headers)
+    producer.produce(back, b"{}")  # makes the topic
+    assert producer.flush(PATIENCE) == 0
+    settings = Kafka(bootstrap_servers=kafka.bootstrap)
+    sent = [Redrive(settings, dead, reason=reason).run().sent for reason in ("expired", "expired", None, None)]
+    assert sent == [5, 0, 15, 0]

@@ -1,0 +1,76 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingest.sink.feedback_batch import Feedback
+from ingest.sink.feedback_seen import REPEAT_SECONDS, Seen
+
+START = 1_700_000_000_000
+
+
+def ended(message_id: str = "m", status: str = "Success", seconds: float = 0, device_id: str = "d") -> Feedback:
+    return Feedback(message_id, device_id, status, status, None, START + int(seconds * 1000))
+
+
+def test_the_same_record_again_is_known() -> None:
+    seen = Seen()
+    assert [seen.admit(ended()), seen.admit(ended())] == [True, False]
+
+
+def test_the_second_copy_of_a_command_is_known() -> None:
+    seen = Seen()
+    assert seen.admit(ended())
+    assert not seen.admit(ended(seconds=20))
+    assert not seen.admit(ended(seconds=-20))
+    assert not seen.admit(ended(status="Expired", seconds=REPEAT_SECONDS))
+
+
+def test_a_message_id_that_is_used_again_later_is_another_command() -> None:
+    seen = Seen()
+    assert seen.admit(ended())
+    assert seen.admit(ended(seconds=REPEAT_SECONDS + 1))
+
+
+def test_other_devices_and_messages_are_told() -> None:
+    seen = Seen()
+    assert all([seen.admit(ended()), seen.admit(ended(device_id="e")), seen.admit(ended("n"))])
+
+
+def test_a_success_is_told_after_a_failure_and_not_the_other_way_round() -> None:
+    seen = Seen()
+    assert seen.admit(ended(status="DeliveryCountExceeded"))
+    assert not seen.admit(ended(status="Expired", seconds=1))
+    assert seen.admit(ended(seconds=2))
+    assert not seen.admit(ended(status="Rejected", seconds=3))
+
+
+def test_what_an_earlier_life_told_is_known() -> None:
+    seen = Seen()
+    seen.add("d", "m", "Success", START)
+    assert not seen.admit(ended())
+
+
+def test_memory_is_bounded_and_the_oldest_goes_first() -> None:
+    seen = Seen(capacity=3)
+    for name in "abc":
+        assert seen.admit(ended(name))
+    seen.add("d", "a", "Success", START)
+    assert seen.admit(ended("e"))
+    assert len(seen) == 3
+    assert [seen.admit(ended("a")), seen.admit(ended("c"))] == [False, False]
+    assert seen.admit(ended("b"))
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(["Success", "Expired"]), st.integers(0, 60))))
+def test_each_command_has_one_final_record_and_it_is_a_success_if_any_copy_arrived(
+    ends: list[tuple[str, str, int]],
+) -> None:
+    seen = Seen()
+    told: dict[str, list[str]] = {}
+    for message_id, status, seconds in ends:
+        if seen.admit(ended(message_id, status, seconds)):
+            told.setdefault(message_id, []).append(status)
+    for message_id, statuses in told.items():
+        arrived = any(end[:2] == (message_id, "Success") for end in ends)
+        assert statuses in (["Success"], ["Expired"], ["Expired", "Success"])
+        assert (statuses[-1] == "Success") == arrived
+    assert set(told) == {message_id for message_id, _, _ in ends}
