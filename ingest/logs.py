@@ -35,8 +35,9 @@ def configure(log_format: str = "text", level: str = "info") -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    # azure-eventhub logs every frame-level surprise of a reconnect, which our own lines already tell in words.
-    logging.getLogger("azure").setLevel(logging.CRITICAL)
+    # The clients log every frame-level surprise of a reconnect, which our own lines already tell in words.
+    for client in ("azure", "uamqp"):
+        logging.getLogger(client).setLevel(logging.CRITICAL)
 
 
 class Repeated:

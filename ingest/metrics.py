@@ -14,6 +14,9 @@ Kind = Literal["counter", "gauge", "histogram"]
 DELIVERY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 """Seconds. From a quiet loopback to a catch-up after an outage."""
 
+SEND_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+"""Seconds. From loopback to the time-out of an answer."""
+
 
 @dataclass(frozen=True, slots=True)
 class Metric:
@@ -109,6 +112,46 @@ SOURCE_DELIVERY = Metric(
 )
 SOURCE_TRANSPORT = Metric(
     "source_transport_info", "gauge", ("partition", "transport"), "Always 1; names the transport in use."
+)
+
+_W = ("worker",)
+SINK_COMMANDS = Metric(
+    "sink_commands_total",
+    "counter",
+    ("worker", "outcome"),
+    "Commands by what became of them: sent, dead_letter, tombstone, retried, possible_repeat.",
+    "Read the dead-letter topic's headers for reasons; redrive them with `ingest redrive`.",
+)
+SINK_DEAD_LETTERS = Metric(
+    "sink_dead_letters_total",
+    "counter",
+    ("worker", "reason"),
+    "Commands written to the dead-letter topic because they can never be delivered.",
+    "Read the record's headers for the reason.",
+)
+SINK_THROTTLED = Metric(
+    "sink_throttled_total",
+    "counter",
+    _W,
+    "Sends that the hub answered with a throttle.",
+    "If it grows, another sender shares the hub's limit, or sink.tier and sink.units are too high.",
+)
+SINK_IN_FLIGHT = Metric("sink_in_flight", "gauge", _W, "Commands sent and not answered.")
+SINK_RATE_LIMIT = Metric(
+    "sink_rate_limit_per_second", "gauge", _W, "Sends per second that the whole node allows itself now."
+)
+SINK_LAG = Metric(
+    "sink_lag_records", "gauge", _W, "Command records that are not finished, of the partitions of this worker."
+)
+SINK_SEND_SECONDS = Metric(
+    "sink_send_seconds",
+    "histogram",
+    _W,
+    "From the sending of a command to the hub's answer, seconds.",
+    buckets=SEND_BUCKETS,
+)
+SINK_FEEDBACK = Metric(
+    "sink_feedback_total", "counter", ("worker", "status"), "Delivery feedback of the hub, by its status code."
 )
 
 KAFKA_QUEUE_MESSAGES = Metric(

@@ -1,10 +1,8 @@
-"""Imported once by the fork server, so that every child finds the heavy modules ready and shares their memory."""
+"""Imported last by the fork server, so that every child finds the heavy modules ready and shares their memory."""
 
 import gc
 
-import ingest.child
-import ingest.source.discover
-import ingest.source.partition  # noqa: F401
+import ingest.child  # noqa: F401
 
 # Objects that the collector never walks keep their pages shared after a fork.
 gc.collect()

@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from multiprocessing.context import ForkServerContext
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -22,11 +23,15 @@ from ingest.deadline import Deadline
 from ingest.errors import EXIT_CRASH, EXIT_OK, ConfigError
 from ingest.exposition import Exposition, Registry
 from ingest.metrics import BUILD_INFO, PROCESS_RESTARTS, PROCESS_UP
+from ingest.sink import budget
+from ingest.sink.tiers import sends_per_second
 from ingest.slot import Slot
 
 PRELOAD = "ingest.preload"
 DISCOVER = "ingest.source.discover:run"
 PARTITION = "ingest.source.partition:run"
+SINK = "ingest.sink.worker:run"
+FEEDBACK = "ingest.sink.feedback:run"
 LOOP_STUCK_SECONDS = 10.0
 LONGEST_TEMPORARY_FOLDER = 70
 SHORT_TEMPORARY_FOLDER = "/tmp"  # noqa: S108 - a name to fall back to; multiprocessing makes a private folder in it
@@ -58,9 +63,9 @@ class Supervisor:
         _shorten_temporary_folder()
         self._context = context or multiprocessing.get_context("forkserver")
         # The last one freezes what all have loaded.
-        blob = ["ingest.source.checkpoints.blob"] if config.checkpoints.store == "blob" else []
-        self._context.set_forkserver_preload([*blob, PRELOAD])
+        self._context.set_forkserver_preload([*_preloads(config, roles), PRELOAD])
         self._discovery: Slot | None = None
+        self._budget: Path | None = None
         self._closing = False
         self._polled_at = clock()
         self.exposition = Exposition(
@@ -87,6 +92,21 @@ class Supervisor:
                 logger.warning('source.transport = "fast" is not in this version yet; "sdk" is used.')
             self._discovery = self._slot("discover", "0", DISCOVER)
             self._discovery.start()
+        if "sink" in self._roles:
+            self._start_sink()
+
+    def _start_sink(self) -> None:
+        sink = self.config.sink
+        rate = sends_per_second(sink.tier, sink.units, sink.sends_per_second)
+        self._budget = budget.create(rate, time.monotonic())
+        shared = {"budget": str(self._budget)}
+        workers = [self._slot("sink", str(index), SINK, shared=shared) for index in range(sink.processes)]
+        if sink.ack != "none":
+            workers.append(self._slot("feedback", "0", FEEDBACK))
+        for slot in workers:
+            slot.start()
+        self.slots += workers
+        logger.info("Sending at most %.4g commands/s with %d processes.", rate, sink.processes)
 
     def poll(self, timeout: float, also: Iterable[socket.socket] = ()) -> None:
         """Waits up to `timeout` seconds for news of a child (or for `also` to become readable) and deals with it."""
@@ -102,9 +122,10 @@ class Supervisor:
             facts: dict[str, Any] = self._discovery.result
             partitions: list[str] = facts["partitions"]
             self._discovery = None
-            self.slots = [self._slot("source", partition, PARTITION, facts) for partition in partitions]
-            for slot in self.slots:
+            sources = [self._slot("source", partition, PARTITION, facts) for partition in partitions]
+            for slot in sources:
                 slot.start()
+            self.slots += sources
             logger.info("Receiving from %d partitions: %s.", len(partitions), ", ".join(partitions))
 
     @property
@@ -143,22 +164,44 @@ class Supervisor:
             self.terminate()
             self.join(Deadline(5.0))
         self._discovery = None
+        if self._budget is not None:
+            self._budget.unlink(missing_ok=True)
+            self._budget = None
         return graceful
 
     def _all(self) -> list[Slot]:
         return [*([self._discovery] if self._discovery else []), *self.slots]
 
-    def _slot(self, role: str, index: str, entry: str, facts: Mapping[str, Any] | None = None) -> Slot:
+    def _slot(
+        self,
+        role: str,
+        index: str,
+        entry: str,
+        facts: Mapping[str, Any] | None = None,
+        shared: Mapping[str, str] | None = None,
+    ) -> Slot:
         def restarted() -> None:
             self.registry.add(PROCESS_RESTARTS, 1, role, index)
 
         return Slot(
-            Task(role, index, entry, self.config, facts or {}),
+            Task(role, index, entry, self.config, facts or {}, shared or {}),
             self._context,
             on_snapshot=self.registry.apply,
             on_restart=restarted,
             clock=self._clock,
         )
+
+
+def _preloads(config: Config, roles: tuple[str, ...]) -> list[str]:
+    """What the children of these roles import and `PRELOAD` may not."""
+    modules = []
+    if "source" in roles:
+        modules.append("ingest.source.preload")
+        if config.checkpoints.store == "blob":
+            modules.append("ingest.source.checkpoints.blob")
+    if "sink" in roles:
+        modules.append("ingest.sink.preload")
+    return modules
 
 
 def _shorten_temporary_folder() -> None:

@@ -24,7 +24,11 @@ Broken = Iterator[tuple[tuple[str, ...], Problem]]
 
 
 def _required(config: Config, command: Command) -> Broken:
-    reads_hub = command in ("run", "source", "checkpoints", "check-config")
+    # `run` runs what is configured: only commands when there is nothing to read telemetry with.
+    only_commands = (
+        command == "run" and config.hub.iot_hub_connection_string and not config.hub.event_hub_connection_string
+    )
+    reads_hub = command in ("run", "source", "checkpoints", "check-config") and not only_commands
     if reads_hub and not config.hub.event_hub_connection_string:
         yield _missing("hub", "event_hub_connection_string")
     if reads_hub and config.checkpoints.store == "blob" and not config.checkpoints.blob_connection_string:

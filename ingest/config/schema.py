@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final, Literal, get_type_hints
 
 from ingest import config_values
 from ingest.config import connection_strings
-from ingest.config.connection_strings import EventHubAddress
+from ingest.config.connection_strings import EventHubAddress, IotHubAddress
 from ingest.config.kinds import (
     Choice,
     FilePath,
@@ -74,6 +74,12 @@ class Hub:
         """The parsed Event Hub-compatible connection string; None when there is none."""
         text = self.event_hub_connection_string.reveal()
         return connection_strings.event_hub(text) if text else None
+
+    @property
+    def iot_hub(self) -> IotHubAddress | None:
+        """The parsed IoT Hub connection string; None when there is none."""
+        text = self.iot_hub_connection_string.reveal()
+        return connection_strings.iot_hub(text) if text else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,28 @@
+"""What a sink process counts, handed to the meter before every heartbeat."""
+
+from typing import TYPE_CHECKING
+
+from ingest import metrics as m
+from ingest.metrics import Meter
+
+if TYPE_CHECKING:
+    from ingest.sink.worker import Worker
+
+
+class SinkMeasures:
+    """Called with the meter once a second; reads plain ints and keeps none."""
+
+    def __init__(self, worker: "Worker") -> None:
+        self._worker = worker
+
+    def __call__(self, meter: Meter) -> None:
+        worker, name = self._worker, self._worker.worker
+        for outcome in ("sent", "dead_letter", "tombstone", "retried", "possible_repeat"):
+            meter.total(m.SINK_COMMANDS, worker.counts[outcome], name, outcome)
+        for reason, count in worker.dead_letters.written.items():
+            meter.total(m.SINK_DEAD_LETTERS, count, name, reason)
+        meter.total(m.SINK_THROTTLED, worker.throttled, name)
+        meter.gauge(m.SINK_IN_FLIGHT, worker.sender.in_flight, name)
+        meter.gauge(m.SINK_RATE_LIMIT, worker.budget.rate, name)
+        meter.gauge(m.SINK_LAG, worker.commands.lag, name)
+        meter.histogram(m.SINK_SEND_SECONDS, worker.seconds, name)

@@ -1,0 +1,275 @@
+"""One sink process: commands out of Kafka → lanes → the pace → the hub; offsets behind what is finished.
+
+One thread runs the loop below; librdkafka has its own. A command is finished when the hub has it or its dead letter is
+acknowledged; everything else is tried again, in the order of its device.
+"""
+
+import logging
+import time
+from collections import Counter
+from pathlib import Path
+
+from confluent_kafka import Message
+
+from ingest.child import Child
+from ingest.config import Config
+from ingest.deadletter import dead_letter
+from ingest.deadline import Deadline
+from ingest.errors import ConfigError, Problem, Refused, Undeliverable
+from ingest.insist import insist
+from ingest.kafka.dead_letter_topic import DeadLetterTopic
+from ingest.logs import Repeated
+from ingest.metrics import SEND_BUCKETS, Histogram
+from ingest.sink.answers import Answers
+from ingest.sink.budget import Budget
+from ingest.sink.command import Command, Origin, parse
+from ingest.sink.consume import Commands, Place, headers_of
+from ingest.sink.credit import Credit
+from ingest.sink.expiry import check_expiry
+from ingest.sink.lanes import Lanes
+from ingest.sink.measures import SinkMeasures
+from ingest.sink.outcome import LINK_LOST, UNANSWERED, Outcome
+from ingest.sink.readiness import look_at_topics
+from ingest.sink.send import Sender
+
+FETCH = 500
+WINDOW = 256
+"""Commands in flight of one process; the hub's own link credit is about 100."""
+IDLE_SECONDS = 0.05
+PACED_SECONDS = 0.005
+"""Commands that the pace lets through within so long go out together: a turn of the loop costs more than a command."""
+COMMIT_SECONDS = 1.0
+REVOKE_SECONDS = 5.0
+"""What is in flight when partitions go to another process gets so long to be answered."""
+CREDIT_SECONDS = 3_600.0
+"""The hub's default time to live: without feedback for this long a message no longer waits in the hub."""
+QUOTA_SECONDS = 60.0
+"""The daily quota is renewed at midnight UTC; until then, so often one command is tried."""
+
+logger = logging.getLogger(__name__)
+
+
+def run(child: Child) -> None:
+    """The entry of the role `sink`. Returns when asked to stop; raises Refused, Recycle or another IngestError."""
+    config = child.task.config
+    insist(child, f"connecting to Kafka at {config.kafka.bootstrap_servers}", lambda: look_at_topics(config))
+    if child.stopping:
+        return
+    worker = Worker(child)
+    worker.start()
+    try:
+        while not child.stopping:
+            worker.poll()
+    finally:
+        worker.close(child.deadline or Deadline(config.service.shutdown_seconds if child.stopping else REVOKE_SECONDS))
+
+
+class Worker:
+    """`start, poll, close` of everything that one sink process needs. Public parts are read by `SinkMeasures`."""
+
+    def __init__(self, child: Child) -> None:
+        config: Config = child.task.config
+        hub = config.hub.iot_hub
+        if hub is None:
+            raise ConfigError([Problem("hub.iot_hub_connection_string", "", "is needed to send commands")])
+        self.worker = child.task.slot
+        self.counts: Counter[str] = Counter()
+        self.throttled = 0
+        self.seconds = Histogram(SEND_BUCKETS)
+        self.sender = Sender(hub, config.hub.ca_file)
+        self.budget = Budget(Path(child.task.shared["budget"]))
+        self.lanes = Lanes(
+            max_wait_seconds=config.sink.max_wait_seconds,
+            # Only full feedback tells the end of every command.
+            credit=Credit(seconds=CREDIT_SECONDS) if config.sink.ack == "full" else None,
+        )
+        self._answers = (
+            Answers(config.kafka, config.sink.feedback_topic, client_id=f"ingest-sink-{self.worker}-answers")
+            if config.sink.ack == "full"
+            else None
+        )
+        self.dead_letters = DeadLetterTopic(
+            config.kafka, config.sink.dead_letter_topic, client_id=f"ingest-sink-{self.worker}-dead"
+        )
+        self.commands = Commands(
+            config.kafka,
+            config.sink.topics,
+            config.sink.group_id,
+            client_id=f"ingest-sink-{self.worker}",
+            on_revoked=self._revoked,
+        )
+        self._child = child
+        self._ack = config.sink.ack
+        self._originals: dict[Origin, Message] = {}
+        """Records whose commands are not finished, for their dead letters."""
+        self._quota: str | None = None
+        self._commit_at = 0.0
+        self._repeated = Repeated()
+        child.measure(SinkMeasures(self))
+
+    def start(self) -> None:
+        if self._answers is not None:
+            self._answers.start()
+        self.commands.start()
+        self.sender.start()
+
+    def poll(self) -> None:
+        """One turn of the loop."""
+        room = FETCH if self.lanes.has_room else 0
+        for message in self.commands.poll(room, 0 if len(self.lanes) or self.sender.in_flight else IDLE_SECONDS):
+            self._take(message)
+        for device_id, message_id in self._answers.poll() if self._answers is not None else ():
+            self.lanes.feedback(device_id, message_id, time.monotonic())
+        wait = self._send()
+        self._settle(wait)
+        self.dead_letters.poll()
+        if self.dead_letters.broken is not None:
+            raise self.dead_letters.broken
+        now = time.monotonic()
+        if now >= self._commit_at:
+            self._commit_at = now + COMMIT_SECONDS
+            self.commands.commit()
+        trouble = self.sender.trouble or self._quota or self.commands.trouble
+        self._child.beat(trouble is None, trouble or "sending")
+
+    def close(self, deadline: Deadline) -> None:
+        """Sends nothing more, waits for answers, commits, leaves the group; all within the deadline."""
+        while self.sender.in_flight and not deadline.expired:
+            self._settle(min(0.1, deadline.remaining()))
+            self._child.beat(False, "draining")
+        self.sender.close()
+        self._settle(0)
+        self.dead_letters.join(deadline, while_waiting=lambda: self._child.beat(False, "draining"))
+        self.commands.close()
+        if self._answers is not None:
+            self._answers.close()
+        self.budget.close()
+        self._child.beat(False, "stopped")
+
+    def _take(self, message: Message) -> None:
+        origin = Origin(message.topic() or "", message.partition() or 0, message.offset() or 0)
+        self._originals[origin] = message
+        value = message.value()
+        raw = value.encode() if isinstance(value, str) else value
+        try:
+            command = parse(raw, headers_of(message), origin, now_ms=_now_ms(), default_ack=self._ack)
+        except Undeliverable as why:
+            self._dead_letter(origin, why)
+            return
+        if command is None:
+            self.counts["tombstone"] += 1
+            self._finish(origin)
+        else:
+            self.lanes.offer(command, time.monotonic())
+
+    def _send(self) -> float:
+        """Sends what the pace allows now; gives the seconds until there may be more to send."""
+        now = time.monotonic()
+        window = max(0, WINDOW - self.sender.in_flight) if self.sender.ready else 0
+        wanted = min(window, self.lanes.ready(now))
+        granted, pace_wait = self.budget.take(wanted)
+        for _ in range(granted):
+            command = self._next(now)
+            if command is None:
+                break
+            self.sender.send(command)
+        if wanted > granted:
+            return min(IDLE_SECONDS, max(PACED_SECONDS, pace_wait))
+        if granted == window:
+            # Only an answer, or a link, makes room.
+            return IDLE_SECONDS
+        lane_wait = self.lanes.wait(now)
+        return IDLE_SECONDS if lane_wait is None else min(IDLE_SECONDS, lane_wait) if lane_wait else 0.001
+
+    def _next(self, now: float) -> Command | None:
+        """The next command that has not expired while it waited."""
+        while (command := self.lanes.take(now)) is not None:
+            try:
+                check_expiry(command.expiry_ms, _now_ms())
+            except Undeliverable as why:
+                self._dead_letter(command.origin, why)
+                self.lanes.finish(command)
+                continue
+            return command
+        return None
+
+    def _settle(self, timeout: float) -> None:
+        for command, outcome in self.sender.poll(timeout):
+            self._answered(command, outcome, time.monotonic())
+
+    def _answered(self, command: Command, outcome: Outcome, now: float) -> None:
+        taken_at = self.lanes.taken_at(command)
+        lost = outcome in (LINK_LOST, UNANSWERED)
+        if not lost:
+            self.budget.answered(taken_at, throttled=outcome.verdict == "throttled")
+            self.seconds.observe(now - taken_at)
+        match outcome.verdict:
+            case "sent":
+                self._quota = None
+                self.counts["sent"] += 1
+                self.lanes.sent(command, now)
+                self._finish(command.origin)
+                return
+            case "dead":
+                self.lanes.finish(command)
+                self._dead_letter(command.origin, Undeliverable(outcome.reason, outcome.sentence))
+                return
+            case "queue_full":
+                if not self.lanes.hold(command, now):
+                    self.lanes.finish(command)
+                    self._dead_letter(command.origin, Undeliverable(outcome.reason, outcome.sentence))
+                return
+            case "quota":
+                self._quota = f"IoT Hub: {outcome.sentence}"
+                self.budget.pause(QUOTA_SECONDS)
+            case "throttled":
+                self.throttled += 1
+            case "refused" if not self.counts["sent"]:
+                raise Refused(f"IoT Hub refuses commands: {outcome.sentence}")
+        self.counts["possible_repeat" if lost else "retried"] += 1
+        if self._repeated.admit(outcome.reason) is not None:
+            logger.warning("Sent again later: %s", outcome.sentence)
+        self.lanes.retry(command, now)
+        if command.origin[:2] not in self.commands.assigned:
+            self._originals.pop(command.origin, None)
+
+    def _dead_letter(self, origin: Origin, why: Undeliverable) -> None:
+        message = self._originals[origin]
+        if self._repeated.admit(f"dead {why.reason}") is not None:
+            logger.error(
+                "%s[%d] at %d: %s. The command goes to %s.", *origin, str(why).rstrip("."), self.dead_letters.topic
+            )
+        key, value = message.key(), message.value()
+        letter = dead_letter(
+            key.encode() if isinstance(key, str) else key,
+            value.encode() if isinstance(value, str) else value or b"",
+            why.reason,
+            str(why),
+            {"topic": origin.topic, "partition": origin.partition, "offset": origin.offset},
+            headers_of(message),
+        )
+
+        def done() -> None:
+            self.counts["dead_letter"] += 1
+            self._finish(origin)
+
+        self.dead_letters.send(letter, why.reason, done)
+
+    def _finish(self, origin: Origin) -> None:
+        self._originals.pop(origin, None)
+        self.commands.finish(origin)
+
+    def _revoked(self, places: list[Place]) -> None:
+        """Partitions go to another process: what waits is left to it, what is in flight may still be answered here."""
+        for topic, partition in places:
+            for command in self.lanes.drop(topic, partition):
+                self._originals.pop(command.origin, None)
+        deadline = Deadline(REVOKE_SECONDS)
+        while not deadline.expired and (self.sender.in_flight or self.dead_letters.in_flight):
+            self._settle(0.05)
+            self.dead_letters.poll()
+            self._child.beat(True, "handing partitions over")
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
