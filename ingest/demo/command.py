@@ -17,8 +17,15 @@ from types import FrameType
 
 from ingest.deadline import Deadline
 from ingest.demo.hub import HubProcess
+from ingest.demo.ingest_process import (
+    COMMAND_DEAD_LETTER_TOPIC,
+    COMMAND_TOPIC,
+    DEAD_LETTER_TOPIC,
+    TOPIC,
+    IngestProcess,
+)
+from ingest.demo.operating import Operator
 from ingest.demo.plan import Plan
-from ingest.demo.source import DEAD_LETTER_TOPIC, TOPIC, SourceProcess
 from ingest.demo.summary import Summary
 from ingest.demo.topic import TopicReader
 from ingest.demo.view import Moment, View, open_view
@@ -53,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"ingest: {failure}", file=sys.stderr)
     if args.as_json:
         print(summary.as_json)
-    return EXIT_CRASH if failure or summary.missing else EXIT_OK
+    return EXIT_CRASH if failure or not summary.complete else EXIT_OK
 
 
 class Interrupt:
@@ -85,67 +92,87 @@ class Demo:
 
     def __init__(self, plan: Plan, folder: Path, view: View, stack: ExitStack) -> None:
         """Starts all parts but the devices. Raises IngestError when one does not start."""
+        self._plan = plan
         self._view = view
         self._kafka = stack.enter_context(MockCluster())
         self._kafka.create_topic(TOPIC, KAFKA_PARTITIONS)
         self._kafka.create_topic(DEAD_LETTER_TOPIC, 1)
+        self._kafka.create_topic(COMMAND_TOPIC, KAFKA_PARTITIONS)
+        self._kafka.create_topic(COMMAND_DEAD_LETTER_TOPIC, 1)
         self._hub = HubProcess(plan, folder)
         stack.push(_end(self._hub))
         self._hub.start()
+        commands = self._hub.commands
+        if self._hub.why_no_commands:
+            view.say(f"No commands are sent. {self._hub.why_no_commands}")
+        self._operator = Operator(
+            plan, self._kafka.bootstrap, COMMAND_TOPIC, commands.device_ids if commands is not None else ()
+        )
+        stack.callback(self._operator.close)
         self._reader = TopicReader(self._kafka.bootstrap, TOPIC, KAFKA_PARTITIONS)
         stack.callback(self._reader.close)
         self._reader.start()
-        self._source = SourceProcess(self._hub.connection_string, self._kafka.bootstrap, folder)
-        stack.push(_end(self._source))
-        self._source.start()
-        self._hub.guard(self._source.group)
-        self._source.wait_until_ready()
+        self._ingest = IngestProcess(self._hub.connection_string, commands, self._kafka.bootstrap, folder)
+        stack.push(_end(self._ingest))
+        self._ingest.start()
+        self._hub.guard(self._ingest.group)
+        self._ingest.wait_until_ready()
         self._began = self._last_arrival = time.monotonic()
 
     def flow(self, interrupt: Interrupt) -> str | None:
-        """Devices send until they are done, and everything arrives. Says what went wrong, if something did."""
-        audit = self._reader.audit
+        """Devices and operator send until they are done, and everything arrives. Says what went wrong, if something
+        did."""
+        audit, operator = self._reader.audit, self._operator
         self._began = self._last_arrival = moved = time.monotonic()
+        operator.start()
         stopped = False
         show_at = 0.0
-        while self._hub.per_device is None or audit.arrived < self._hub.sent:
+        while self._hub.per_device is None or audit.arrived < self._hub.sent or not operator.done:
             self._hub.allow(audit.arrived + AHEAD_EVENTS)
             if interrupt.asked and not stopped:
                 self._view.say("Ending the devices; what they have sent is still counted.")
                 self._hub.stop()
+                operator.stop()
                 stopped = True
-            before = audit.arrived
+            before = audit.arrived, operator.audit.arrived
             self._reader.poll(READ_SECONDS)
-            self._hub.poll()
+            self._hear()
+            operator.poll()
+            if self._hub.per_device is not None and self._plan.commands is None:
+                operator.stop()
             now = time.monotonic()
-            if audit.arrived > before:
+            if audit.arrived > before[0]:
                 self._last_arrival = now
-            if audit.arrived > before or audit.arrived >= self._hub.sent:
+            waiting = audit.arrived < self._hub.sent or operator.waiting > 0
+            if not waiting or (audit.arrived, operator.audit.arrived) != before:
                 moved = now
             elif now - moved > NO_PROGRESS_SECONDS:
-                return f"nothing has arrived for {NO_PROGRESS_SECONDS:g} s. {self._source.last_words()}"
-            if self._source.died():
-                return self._source.obituary()
+                return f"nothing has arrived for {NO_PROGRESS_SECONDS:g} s. {self._ingest.last_words()}"
+            if self._ingest.died():
+                return self._ingest.obituary()
             if now >= show_at:
                 show_at = now + SHOW_SECONDS
                 self._show()
         return None
 
     def summary(self, deadline: Deadline) -> Summary:
-        """Ends devices and source, and counts what is in Kafka then."""
-        hub, reader = self._hub, self._reader
+        """Ends everybody who sends, and `ingest run`, and counts what is in Kafka and at the devices then."""
+        hub, reader, operator = self._hub, self._reader, self._operator
         hub.stop()
+        operator.stop()
         while hub.per_device is None and not deadline.expired:
             reader.poll(READ_SECONDS)
-            hub.poll()
-        # The source's figures are up to a second old; the last table should tell of everything.
+            self._hear()
+        # The figures are up to a second old; the last table should tell of everything.
         settling = Deadline(FIGURES_SECONDS)
-        while not self._show() and not settling.expired and not self._source.died():
+        while not self._show() and not settling.expired and not self._ingest.died():
             reader.poll(READ_SECONDS)
         before = reader.audit.arrived
-        self._source.close()
-        self._source.join(deadline)
+        self._ingest.close()
+        self._ingest.join(deadline)
         self._hub.guard(0)
+        hub.tell()
+        operator.hear(hub.received())
         reader.read_to_end(deadline)
         if reader.audit.arrived > before:
             self._last_arrival = time.monotonic()
@@ -159,20 +186,38 @@ class Demo:
             unreadable=audit.unreadable,
             seconds=self._last_arrival - self._began,
             missing_examples=audit.missing_examples(sent, MISSING_SHOWN),
+            commands=operator.summary(MISSING_SHOWN),
         )
 
+    def _hear(self) -> None:
+        self._hub.poll()
+        self._operator.hear(self._hub.received())
+
     def _show(self) -> bool:
-        """Whether the source's figures have caught up with what is in Kafka."""
-        figures, audit = self._source.figures(), self._reader.audit
+        """Whether the figures have caught up with what is in Kafka and at the devices."""
+        figures, audit, commands = self._ingest.figures(), self._reader.audit, self._operator.audit
         if figures is None:
             return False
-        # The devices' own figure may be older than what has arrived since.
-        sent = max(self._hub.sent, audit.arrived)
-        self._view.show(Moment(time.monotonic() - self._began, sent, audit.arrived, audit.duplicated, figures))
-        return sum(one.acked for one in figures.partitions.values()) >= audit.arrived
+        self._view.show(
+            Moment(
+                seconds=time.monotonic() - self._began,
+                # The devices' own figure may be older than what has arrived since.
+                sent=max(self._hub.sent, audit.arrived),
+                arrived=audit.arrived,
+                duplicated=audit.duplicated,
+                commands_sent=self._operator.total,
+                commands_arrived=commands.arrived,
+                commands_repeated=commands.duplicated,
+                figures=figures,
+            )
+        )
+        return (
+            sum(one.acked for one in figures.partitions.values()) >= audit.arrived
+            and sum(one.sent for one in figures.workers.values()) >= commands.arrived
+        )
 
 
-def _end(part: HubProcess | SourceProcess) -> Callable[[type[BaseException] | None, object, object], None]:
+def _end(part: HubProcess | IngestProcess) -> Callable[[type[BaseException] | None, object, object], None]:
     def end(kind: type[BaseException] | None, _: object, __: object) -> None:
         if kind is KeyboardInterrupt:
             part.terminate()

@@ -4,7 +4,8 @@ import dataclasses
 import json
 import os
 import select
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from ingest.deadline import Deadline
@@ -13,6 +14,16 @@ from ingest.demo.process import ChildProcess
 from ingest.errors import IngestError
 
 START_SECONDS = 30.0
+TELL_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class CommandAccess:
+    """What a service needs to send commands to the hub's devices."""
+
+    connection_string: str
+    ca_file: str
+    device_ids: Sequence[str]
 
 
 class HubProcess:
@@ -20,9 +31,14 @@ class HubProcess:
 
     def __init__(self, plan: Plan, folder: Path) -> None:
         self.connection_string = ""
+        self.commands: CommandAccess | None = None
+        """None when the plan has no commands, or `why_no_commands` says why not."""
+        self.why_no_commands = ""
         self.sent = 0
         self.per_device: Mapping[str, int] | None = None
         """Device id → events sent, which is also its last counter; None until the devices have ended."""
+        self._received: list[tuple[str, int]] = []
+        self._told = False
         self._allowed = 0
         self._partial = b""
         self._process = ChildProcess(
@@ -54,6 +70,20 @@ class HubProcess:
         """Let the devices send no more."""
         self._order("stop")
 
+    def received(self) -> list[tuple[str, int]]:
+        """Commands that devices have completed since the last call: device id and the operator's counter."""
+        received, self._received = self._received, []
+        return received
+
+    def tell(self) -> None:
+        """Waits until all is known that devices have received so far. Raises IngestError when the process has died."""
+        self._told = False
+        self._order("tell")
+        deadline = Deadline(TELL_SECONDS)
+        while not self._told and not deadline.expired:
+            select.select([self._process.output], [], [], deadline.remaining())
+            self.poll()
+
     def poll(self) -> None:
         """Takes the devices' news. Raises IngestError when the process has died."""
         while (received := self._read()) is not None:
@@ -62,9 +92,14 @@ class HubProcess:
             *lines, self._partial = (self._partial + received).split(b"\n")
             for line in lines:
                 news = json.loads(line)
+                if "commands" in news:
+                    self.commands = CommandAccess(**news["commands"])
+                self.why_no_commands = news.get("why_no_commands", self.why_no_commands)
                 self.connection_string = news.get("connection_string", self.connection_string)
                 self.sent = news.get("sent", self.sent)
                 self.per_device = news.get("per_device", self.per_device)
+                self._received += map(tuple, news.get("received", ()))
+                self._told |= "told" in news
 
     def close(self) -> None:
         self._process.end_input()

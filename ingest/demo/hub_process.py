@@ -1,10 +1,11 @@
 """The process with the emulated hub and its devices: `python -m ingest.demo.hub_process PLAN`.
 
 It talks with the demo in lines. In: `allow N` (the devices may have sent N events in all), `stop` (they send no more),
-`guard G` (0: nobody), and the end of input, which ends this process and the process group G. That end also comes when
-the demo is killed and can clear away nothing itself. Out, as JSON objects:
-`{"connection_string"}` when ready, `{"sent"}` several times a second, and `{"sent", "per_device"}` when the devices
-have ended.
+`tell` (what they have received, at once), `guard G` (0: nobody), and the end of input, which ends this process and the
+process group G. That end also comes when the demo is killed and can clear away nothing itself.
+Out, as JSON objects: `{"connection_string"}` when ready, with `commands`, what a service needs to send some, or
+`why_no_commands`; `{"sent", "received"}` several times a second, the latter with the commands completed since;
+`{"sent", "per_device"}` when the devices have sent their last event; `{"received", "told"}` as the answer to `tell`.
 """
 
 import contextlib
@@ -16,9 +17,11 @@ import sys
 import time
 from typing import Any
 
-from ingest.demo.plan import Plan
+from ingest.demo.plan import TIER, UNITS, Plan
+from ingest.demo.receiving import Receiving
 from ingest.emulator.emulator import JSON, Emulator
 from ingest.emulator.telemetry import Fleet, Pacer
+from ingest.errors import IngestError
 
 SLICE_EVENTS = 250
 SHORTEST_WAIT_SECONDS = 0.005
@@ -30,20 +33,52 @@ EVENT_BYTES = 1_000
 
 def main() -> None:
     plan = Plan(**json.loads(sys.argv[1]))
+    emulator, why_no_commands = start_hub(plan)
+    try:
+        devices = Devices(plan, emulator)
+        endpoints = emulator.endpoints
+        news: dict[str, Any] = {"connection_string": endpoints.event_hub_connection_string}
+        if why_no_commands:
+            news["why_no_commands"] = why_no_commands
+        elif plan.commands != 0:
+            news["commands"] = {
+                "connection_string": endpoints.iot_hub_connection_string,
+                "ca_file": endpoints.ca_file,
+                "device_ids": devices.ids,
+            }
+        _say(news)
+        devices.run()
+    finally:
+        emulator.close()
+
+
+def start_hub(plan: Plan) -> tuple[Emulator, str]:
+    """A hub that takes the plan's commands, or one that takes none and the sentence why. The port that it needs for
+    them is a fixed one. Raises OSError when not even that hub can be had."""
     # A log holds up to twice as many events before it forgets in bulk.
     retention = MEMORY_BYTES // EVENT_BYTES // plan.partitions // 2
-    with Emulator(partitions=plan.partitions, retention_events=retention) as emulator:
-        _say({"connection_string": emulator.endpoints.event_hub_connection_string})
-        Devices(plan, emulator).run()
+    why = ""
+    if plan.commands != 0:
+        emulator = Emulator(partitions=plan.partitions, retention_events=retention, c2d=True, tier=TIER, units=UNITS)
+        try:
+            emulator.start()
+            return emulator, ""
+        except IngestError as error:
+            why = str(error)
+    emulator = Emulator(partitions=plan.partitions, retention_events=retention)
+    emulator.start()
+    return emulator, why
 
 
 class Devices:
-    """Sends what is due and allowed, until the end of input."""
+    """Sends what is due and allowed, and receives commands, until the end of input."""
 
     def __init__(self, plan: Plan, emulator: Emulator) -> None:
         self._plan = plan
         self._emulator = emulator
         self._fleet = Fleet(plan.devices)
+        # No service knows the hub's address before it is said.
+        self._receiving = Receiving(emulator.c2d.hub)
         self._pacer: Pacer | None = None
         self._ends_at = float("inf")
         self._allowed = 0
@@ -51,6 +86,10 @@ class Devices:
         self._report_at = 0.0
         self._guarded = 0
         self._partial = b""
+
+    @property
+    def ids(self) -> list[str]:
+        return list(self._fleet.counters)
 
     def run(self) -> None:
         try:
@@ -72,11 +111,12 @@ class Devices:
                 for line in lines:
                     self._obey(line.decode())
             self._send()
+            self._report(time.monotonic())
 
     def _idle_seconds(self) -> float | None:
-        if self._pacer is None or self._ended:
+        if self._pacer is None:
             return None
-        if self._pacer.sent >= self._allowed:
+        if self._ended or self._pacer.sent >= self._allowed:
             return REPORT_SECONDS
         wait = self._pacer.wait_seconds(time.monotonic())
         return min(REPORT_SECONDS, max(wait, SHORTEST_WAIT_SECONDS)) if wait else 0.0
@@ -85,6 +125,9 @@ class Devices:
         word, _, number = order.partition(" ")
         if word == "guard":
             self._guarded = int(number)
+            return
+        if word == "tell":
+            _say({"received": self._receiving.received(), "told": True})
             return
         now = time.monotonic()
         if self._pacer is None:
@@ -107,9 +150,18 @@ class Devices:
         if pacer.done or now >= self._ends_at:
             self._ended = True
             _say({"sent": pacer.sent, "per_device": self._fleet.counters})
-        elif now >= self._report_at:
-            self._report_at = now + REPORT_SECONDS
-            _say({"sent": pacer.sent})
+
+    def _report(self, now: float) -> None:
+        if now < self._report_at:
+            return
+        self._report_at = now + REPORT_SECONDS
+        news: dict[str, Any] = {}
+        if self._pacer is not None and not self._ended:
+            news["sent"] = self._pacer.sent
+        if received := self._receiving.received():
+            news["received"] = received
+        if news:
+            _say(news)
 
 
 def _say(news: dict[str, Any]) -> None:

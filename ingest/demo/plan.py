@@ -5,11 +5,15 @@ from dataclasses import dataclass
 
 DEFAULT_SECONDS = 20.0
 DEFAULT_RATE = 2000.0
+TIER = "S3"
+UNITS = 10
+"""What the hub is and the sink takes it for: 833 commands a second."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The devices send until `seconds` have passed or `events` are sent, whichever is not 0."""
+    """The devices send until `seconds` have passed or `events` are sent, whichever is not 0; the operator sends
+    `commands`, or, if that is None, a few now and then for as long as the devices send."""
 
     seconds: float
     events: int
@@ -17,9 +21,10 @@ class Plan:
     """Events per second of all devices together; 0: as fast as they are allowed to."""
     partitions: int
     devices: int
+    commands: int | None
 
     @classmethod
     def of(cls, args: argparse.Namespace) -> "Plan":
         seconds = 0.0 if args.events else args.seconds or DEFAULT_SECONDS
         rate = args.rate or (0.0 if args.events else DEFAULT_RATE)
-        return cls(seconds, args.events or 0, rate, args.partitions, args.devices)
+        return cls(seconds, args.events or 0, rate, args.partitions, args.devices, args.commands)

@@ -7,6 +7,37 @@ from ingest.demo.plan import Plan
 
 
 @dataclass(frozen=True, slots=True)
+class Commands:
+    sent: int
+    """Counted by the operator; everything else by the devices."""
+    delivered: int
+    """Different ones."""
+    missing: int
+    repeated: int
+    out_of_order: int
+    strange: int
+    """Messages that the operator never ordered."""
+    seconds: float
+    """From the first command sent to the last one that arrived."""
+    missing_examples: list[tuple[str, int]]
+    """(device id, counter)"""
+
+    def in_words(self) -> list[str]:
+        if not self.sent:
+            return []
+        lines = [
+            f"An operator sent {_many(self.sent, 'command')}; the devices received {self.delivered:,} in "
+            f"{self.seconds:.1f} s: {self.missing:,} missing, {self.repeated:,} repeated, "
+            f"{self.out_of_order:,} out of order.",
+        ]
+        if self.missing:
+            lines.append(_examples("Missing commands", self.missing_examples, self.missing))
+        if self.strange:
+            lines.append(f"Devices received {_many(self.strange, 'message')} that the operator had not sent.")
+        return lines
+
+
+@dataclass(frozen=True, slots=True)
 class Summary:
     sent: int
     """Counted by the devices."""
@@ -20,6 +51,12 @@ class Summary:
     """From the first event sent to the last one that arrived."""
     missing_examples: list[tuple[str, int]]
     """(device id, counter)"""
+    commands: "Commands"
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything that was sent has arrived."""
+        return not self.missing and not self.commands.missing
 
     @property
     def as_json(self) -> str:
@@ -29,9 +66,9 @@ class Summary:
                 "events_in_kafka": self.in_kafka,
                 "events_missing": self.missing,
                 "events_duplicated": self.duplicated,
-                "commands_sent": 0,
-                "commands_delivered": 0,
-                "commands_missing": 0,
+                "commands_sent": self.commands.sent,
+                "commands_delivered": self.commands.delivered,
+                "commands_missing": self.commands.missing,
                 "seconds": round(self.seconds, 3),
             }
         )
@@ -46,11 +83,15 @@ class Summary:
             f"That took {self.seconds:.1f} s: {rate:,.0f} events/s.",
         ]
         if self.missing:
-            examples = ", ".join(f"{device_id} #{counter}" for device_id, counter in self.missing_examples)
-            lines.append(f"Missing: {examples}{', …' if self.missing > len(self.missing_examples) else ''}.")
+            lines.append(_examples("Missing", self.missing_examples, self.missing))
         if self.unreadable:
             lines.append(f"{_many(self.unreadable, 'record')} came from no device of this demo.")
-        return "\n".join(lines)
+        return "\n".join(lines + self.commands.in_words())
+
+
+def _examples(what: str, examples: list[tuple[str, int]], count: int) -> str:
+    shown = ", ".join(f"{device_id} #{counter}" for device_id, counter in examples)
+    return f"{what}: {shown}{', …' if count > len(examples) else ''}."
 
 
 def _many(count: int, noun: str) -> str:

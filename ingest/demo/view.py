@@ -3,12 +3,14 @@
 import sys
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from ingest.demo.figures import Figures
 
 if TYPE_CHECKING:
+    from rich.console import Group
     from rich.table import Table
 
 RATE_SECONDS = 5.0
@@ -24,6 +26,9 @@ class Moment:
     sent: int
     arrived: int
     duplicated: int
+    commands_sent: int
+    commands_arrived: int
+    commands_repeated: int
     figures: Figures
 
 
@@ -49,10 +54,13 @@ class Lines:
     def show(self, moment: Moment) -> None:
         if moment.seconds >= self._due:
             self._due = moment.seconds + LINE_SECONDS
-            self.say(
+            line = (
                 f"{moment.seconds:5.0f} s  {moment.sent:,} sent, {moment.arrived:,} in Kafka, "
                 f"{moment.duplicated:,} duplicated, {moment.arrived / moment.seconds:,.0f} events/s"
             )
+            if moment.commands_sent:
+                line += f"; {moment.commands_arrived:,} of {moment.commands_sent:,} commands at devices"
+            self.say(line)
 
     def close(self) -> None:
         """Nothing to clear away."""
@@ -75,22 +83,28 @@ class LiveTable:
         while len(self._past) > 2 and moment.seconds - self._past[1].seconds >= RATE_SECONDS:
             self._past.popleft()
         self._live.start()
-        self._live.update(table(moment, self._past[0], time.time()), refresh=True)
+        self._live.update(tables(moment, self._past[0], time.time()), refresh=True)
 
     def close(self) -> None:
         """Leaves the last table on the terminal."""
         self._live.stop()
 
 
-def table(now: Moment, before: Moment, unix_seconds: float) -> "Table":
-    """One row per hub partition; rates are those between the two moments."""
+def tables(now: Moment, before: Moment, unix_seconds: float) -> "Group":
+    """Telemetry, and below it commands if there are any; rates are those between the two moments."""
+    from rich.console import Group
+
+    shown = [_telemetry(now, before, unix_seconds)]
+    if now.figures.workers:
+        shown.append(_commands(now, before))
+    return Group(*shown)
+
+
+def _telemetry(now: Moment, before: Moment, unix_seconds: float) -> "Table":
+    """One row per hub partition."""
     from rich.table import Table
 
-    seconds = now.seconds - before.seconds
-
-    def rate(later: float, earlier: float) -> str:
-        return f"{(later - earlier) / seconds:,.0f}" if seconds > 0 else "-"
-
+    rate = _rate_over(now.seconds - before.seconds)
     shown = Table(
         title=f"{now.seconds:.0f} s: {now.sent:,} events sent, {now.arrived:,} counted in Kafka",
         caption=f"{now.duplicated:,} duplicated · {now.figures.dead_letters:,.0f} dead letters · "
@@ -120,3 +134,47 @@ def table(now: Moment, before: Moment, unix_seconds: float) -> "Table":
             "-" if one.checkpoint_at is None else f"{max(0.0, unix_seconds - one.checkpoint_at):.1f} s",
         )
     return shown
+
+
+def _commands(now: Moment, before: Moment) -> "Table":
+    """One row per sink process."""
+    from rich.table import Table
+
+    rate = _rate_over(now.seconds - before.seconds)
+    shown = Table(
+        title=f"{now.commands_sent:,} commands sent, {now.commands_arrived:,} counted at devices",
+        caption=f"{now.commands_repeated:,} repeated",
+        show_footer=True,
+    )
+    workers = now.figures.workers
+    columns = ["sink process", "sent", "commands/s", "in flight", "lag", "throttled", "sent again"]
+    footers = [
+        "total",
+        f"{sum(one.sent for one in workers.values()):,.0f}",
+        rate(now.commands_arrived, before.commands_arrived),
+        f"{sum(one.in_flight for one in workers.values()):,.0f}",
+        f"{sum(one.lag for one in workers.values()):,.0f}",
+        f"{sum(one.throttled for one in workers.values()):,.0f}",
+        f"{sum(one.again for one in workers.values()):,.0f}",
+    ]
+    for column, footer in zip(columns, footers, strict=True):
+        shown.add_column(column, footer, justify="right")
+    for worker, one in workers.items():
+        earlier = before.figures.workers.get(worker)
+        shown.add_row(
+            worker,
+            f"{one.sent:,.0f}",
+            rate(one.sent, earlier.sent if earlier else 0.0),
+            f"{one.in_flight:,.0f}",
+            f"{one.lag:,.0f}",
+            f"{one.throttled:,.0f}",
+            f"{one.again:,.0f}",
+        )
+    return shown
+
+
+def _rate_over(seconds: float) -> Callable[[float, float], str]:
+    def rate(later: float, earlier: float) -> str:
+        return f"{(later - earlier) / seconds:,.0f}" if seconds > 0 else "-"
+
+    return rate

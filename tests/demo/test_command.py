@@ -52,7 +52,8 @@ class Run:
         [found] = [one for one in self.started if one.is_running() and set(words) <= set(one.cmdline())]
         return found
 
-    def partitions(self) -> list[psutil.Process]:
+    def workers(self) -> list[psutil.Process]:
+        """The sink's process, which starts first, and those of the source."""
         [server] = [one for one in self.find("run").children() if one.children()]
         return server.children()
 
@@ -84,16 +85,36 @@ def demo(folder: Path, *options: str) -> Iterator[Run]:
         watchdog.join()
 
 
-def test_every_event_is_in_kafka_once_and_nothing_is_left_behind(folder: Path) -> None:
-    with demo(folder, "--events", "2000", "--json") as run:
+def test_every_event_and_command_arrives_once_and_nothing_is_left_behind(folder: Path) -> None:
+    with demo(folder, "--events", "2000", "--commands", "100", "--json") as run:
         code, out, err = run.ended()
     assert code == 0, err
     last = json.loads(out.splitlines()[-1])
     assert list(last) == KEYS
     assert last.pop("seconds") > 0
-    assert last == dict.fromkeys(KEYS[:-1], 0) | {"events_sent": 2000, "events_in_kafka": 2000}
+    assert last == dict.fromkeys(KEYS[:-1], 0) | {
+        "events_sent": 2000,
+        "events_in_kafka": 2000,
+        "commands_sent": 100,
+        "commands_delivered": 100,
+    }
     assert "0 events missing, 0 duplicated, 0 out of order" in err
+    assert ": 0 missing, 0 repeated, 0 out of order" in err
     assert list(folder.iterdir()) == []
+
+
+def test_two_demos_at_once_and_one_of_them_without_commands(folder: Path) -> None:
+    with (
+        demo(folder, "--events", "500", "--commands", "50", "--json") as one,
+        demo(folder, "--events", "500", "--commands", "50", "--json") as other,
+        demo(folder, "--events", "500", "--commands", "0", "--json") as silent,
+    ):
+        ends = [run.ended() for run in (one, other, silent)]
+    assert [code for code, _, _ in ends] == [0, 0, 0], ends
+    last = [json.loads(out.splitlines()[-1]) for _, out, _ in ends]
+    assert [each["commands_delivered"] for each in last] == [50, 50, 0]
+    assert [each["events_missing"] + each["commands_missing"] for each in last] == [0, 0, 0]
+    assert "operator" not in ends[2][2]
 
 
 def test_ctrl_c_ends_the_devices_and_everything_sent_is_still_counted(folder: Path) -> None:
@@ -102,30 +123,33 @@ def test_ctrl_c_ends_the_devices_and_everything_sent_is_still_counted(folder: Pa
         run.process.send_signal(signal.SIGINT)
         code, out, err = run.ended()
     assert (code, "0 events missing, 0 duplicated, 0 out of order" in out) == (0, True), err
+    assert (": 0 missing, 0 repeated, 0 out of order" in out, "An operator sent" in out) == (True, True), out
     assert "Ending the devices" in err
     assert list(folder.iterdir()) == []
 
 
 @pytest.mark.faults
-def test_a_killed_partition_process_costs_no_event(folder: Path) -> None:
+@pytest.mark.parametrize("worker", [0, 1])
+def test_a_killed_worker_costs_nothing(folder: Path, worker: int) -> None:
     with demo(folder, "--seconds", "5", "--partitions", "2", "--json") as run:
         run.until_events_flow()
-        run.partitions()[0].kill()
+        run.workers()[worker].kill()
         code, out, err = run.ended()
     assert code == 0, err
     last = json.loads(out.splitlines()[-1])
-    assert last["events_missing"] == 0
+    assert (last["events_missing"], last["commands_missing"]) == (0, 0)
+    assert last["commands_delivered"] == last["commands_sent"] > 0
     assert last["events_in_kafka"] == last["events_sent"] + last["events_duplicated"]
 
 
 @pytest.mark.faults
-def test_a_source_that_dies_is_reported_with_its_last_words(folder: Path) -> None:
+def test_an_ingest_that_dies_is_reported_with_its_last_words(folder: Path) -> None:
     with demo(folder, "--seconds", "600", "--partitions", "2", "--json") as run:
         run.until_events_flow()
         run.find("run").kill()
         code, out, err = run.ended()
     assert code == 1
-    assert "ingest: the source's process ended with status -9. Its last log lines:" in err
+    assert "ingest: `ingest run` ended with status -9. Its last log lines:" in err
     assert "is attached" in err
     assert list(json.loads(out.splitlines()[-1])) == KEYS
     assert list(folder.iterdir()) == []

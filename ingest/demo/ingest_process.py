@@ -7,23 +7,36 @@ from urllib.parse import urlsplit
 
 from ingest.deadline import Deadline
 from ingest.demo.figures import Figures, read_figures
+from ingest.demo.hub import CommandAccess
+from ingest.demo.plan import TIER, UNITS
 from ingest.demo.process import ChildProcess
 from ingest.errors import IngestError
 
 TOPIC = "iotin"
 DEAD_LETTER_TOPIC = "iotin.dead"
+COMMAND_TOPIC = "iotout"
+COMMAND_DEAD_LETTER_TOPIC = "iotout.dead"
 START_SECONDS = 60.0
 HTTP_SECONDS = 2.0
 _POLL_SECONDS = 0.05
 _METRICS_URL = re.compile(r"(http://\S+)/metrics")
 
+# One sink process: in a group of two, the mock cluster refuses a member that asks for its partitions after the leader
+# has given them out (rdkafka_mock_cgrp.c allows no SyncGroup in the state Up), and nobody reads them then.
 # message.max.bytes spares the source the question for the topic's limit, which the mock cluster leaves unanswered.
 _CONFIG = """\
 [hub]
 event_hub_connection_string = "{hub}"
+{commands}
 [source]
 topic = "{topic}"
 dead_letter_topic = "{dead_letters}"
+[sink]
+processes = 1
+topics = ["{command_topic}"]
+dead_letter_topic = "{command_dead_letters}"
+tier = "{tier}"
+units = {units}
 [checkpoints]
 store = "file"
 path = "{folder}/checkpoints"
@@ -31,25 +44,40 @@ interval_seconds = 1
 [kafka]
 bootstrap_servers = "{kafka}"
 librdkafka."message.max.bytes" = 1000000
+librdkafka."session.timeout.ms" = 6000
 [metrics]
 port = 0
 [service]
 shutdown_seconds = 15
 """
+_COMMANDS = """\
+iot_hub_connection_string = "{hub}"
+ca_file = "{ca_file}"
+"""
 
 
-class SourceProcess:
-    """After `wait_until_ready` every partition is being received; `close` drains, `join` waits for that."""
+class IngestProcess:
+    """After `wait_until_ready` every partition is being received, and commands are, if the hub takes them; `close`
+    drains, `join` waits for that."""
 
-    def __init__(self, hub_connection_string: str, kafka: str, folder: Path) -> None:
+    def __init__(self, hub_connection_string: str, commands: CommandAccess | None, kafka: str, folder: Path) -> None:
         config = folder / "ingest.toml"
         config.touch(mode=0o600)
         config.write_text(
             _CONFIG.format(
-                hub=hub_connection_string, kafka=kafka, topic=TOPIC, dead_letters=DEAD_LETTER_TOPIC, folder=folder
+                hub=hub_connection_string,
+                commands=_COMMANDS.format(hub=commands.connection_string, ca_file=commands.ca_file) if commands else "",
+                topic=TOPIC,
+                dead_letters=DEAD_LETTER_TOPIC,
+                command_topic=COMMAND_TOPIC,
+                command_dead_letters=COMMAND_DEAD_LETTER_TOPIC,
+                tier=TIER,
+                units=UNITS,
+                folder=folder,
+                kafka=kafka,
             )
         )
-        self._process = ChildProcess("source", ["ingest", "run", "-c", str(config)], folder, talks=False)
+        self._process = ChildProcess("ingest", ["ingest", "run", "-c", str(config)], folder, talks=False)
         self._address = ""
 
     @property
@@ -66,14 +94,14 @@ class SourceProcess:
             if self.died(_POLL_SECONDS):
                 raise IngestError(self.obituary())
             if deadline.expired:
-                raise IngestError(f"the source is not ready after {START_SECONDS:g} s. {self.last_words()}")
+                raise IngestError(f"`ingest run` is not ready after {START_SECONDS:g} s. {self.last_words()}")
 
     def died(self, seconds: float = 0.0) -> bool:
         """Whether it has ended, or does so within `seconds`."""
         return self._process.wait(seconds) is not None
 
     def obituary(self) -> str:
-        return f"the source's process ended with status {self._process.wait(0)}. {self.last_words()}"
+        return f"`ingest run` ended with status {self._process.wait(0)}. {self.last_words()}"
 
     def last_words(self) -> str:
         return self._process.last_words()
