@@ -1,4 +1,4 @@
-"""What every benchmark of the source shares: one Apache Kafka, and a table of results at the end."""
+"""What every benchmark shares: one Apache Kafka, and a table of results at the end."""
 
 from collections.abc import Iterator
 
