@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+from pathlib import Path
 
 from ingest import metrics as m
 from ingest.child import Child
@@ -66,4 +67,12 @@ def shows_facts(child: Child) -> None:
         raise RuntimeError("first life")
     while not child.stopping:
         child.beat(True, f"facts: {sorted(child.task.facts)}")
+        child.wait(0.02)
+
+
+def shows_budget(child: Child) -> None:
+    """Says whether the shared file of the send budget is there."""
+    budget = child.task.shared["budget"]
+    while not child.stopping:
+        child.beat(True, budget if Path(budget).is_file() else "no budget")
         child.wait(0.02)

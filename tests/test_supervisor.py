@@ -6,15 +6,16 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
 from ingest import __version__
 from ingest import supervisor as module
-from ingest.config import Config, Metrics
+from ingest.config import Config, Metrics, Sink
 from ingest.deadline import Deadline
-from ingest.metrics import BUILD_INFO, PROCESS_UP, SOURCE_EVENTS
+from ingest.metrics import BUILD_INFO, PROCESS_RESTARTS, PROCESS_UP, SOURCE_EVENTS
 from ingest.supervisor import Supervisor
 
 PATIENCE = 60.0
@@ -79,6 +80,66 @@ def test_children_that_do_not_drain_in_time_are_ended(supervise: Callable[[str, 
     pids = [slot.pid for slot in supervisor.slots]
     assert not supervisor.drain(0.3)
     assert not any(pid and psutil.pid_exists(pid) for pid in pids)
+
+
+@pytest.fixture
+def supervise_sink(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Supervisor]]:
+    made: list[Supervisor] = []
+
+    def start(worker: str, feedback: str = "works", **sink: Any) -> Supervisor:
+        monkeypatch.setattr(module, "SINK", f"tests.children:{worker}")
+        monkeypatch.setattr(module, "FEEDBACK", f"tests.children:{feedback}")
+        config = Config(metrics=Metrics(port=0), sink=Sink(**sink))
+        supervisor = Supervisor(config, roles=("sink",))
+        made.append(supervisor)
+        supervisor.start()
+        return supervisor
+
+    yield start
+    for supervisor in made:
+        supervisor.drain(0.1)
+        supervisor.exposition.close()
+
+
+def test_the_sink_has_as_many_processes_as_asked_for_and_one_budget(
+    supervise_sink: Callable[..., Supervisor],
+) -> None:
+    supervisor = supervise_sink("shows_budget", processes=3)
+    assert [(slot.task.role, slot.task.slot) for slot in supervisor.slots] == [("sink", str(n)) for n in range(3)]
+    until(supervisor, lambda: supervisor.unready() == [])
+    [budget] = {slot.detail for slot in supervisor.slots}
+    assert Path(budget).is_file()
+    assert supervisor.drain(PATIENCE)
+    assert not Path(budget).exists(), "nothing is left in the temporary folder"
+
+
+@pytest.mark.parametrize(("ack", "roles"), [("none", ["sink"]), ("negative", ["sink", "feedback"])])
+def test_feedback_has_a_process_only_when_it_is_asked_for(
+    supervise_sink: Callable[..., Supervisor], ack: str, roles: list[str]
+) -> None:
+    supervisor = supervise_sink("works", processes=1, ack=ack)
+    assert [slot.task.role for slot in supervisor.slots] == roles
+    until(supervisor, lambda: supervisor.unready() == [])
+    assert supervisor.registry.value(PROCESS_UP, roles[-1], "0") == 1
+
+
+def test_a_killed_sink_process_comes_back_to_the_same_budget(supervise_sink: Callable[..., Supervisor]) -> None:
+    supervisor = supervise_sink("shows_budget", processes=1)
+    until(supervisor, lambda: supervisor.unready() == [])
+    [slot] = supervisor.slots
+    budget, first = slot.detail, slot.pid
+    assert first is not None
+    os.kill(first, signal.SIGKILL)
+    until(supervisor, lambda: slot.pid not in (None, first) and slot.ready)
+    assert slot.detail == budget
+    assert supervisor.registry.value(PROCESS_RESTARTS, "sink", "0") == 1
+
+
+def test_a_refused_sink_is_fatal(supervise_sink: Callable[..., Supervisor]) -> None:
+    supervisor = supervise_sink("refused", processes=1)
+    until(supervisor, lambda: supervisor.fatal is not None)
+    assert supervisor.fatal is not None
+    assert supervisor.fatal[0] == 69
 
 
 PROGRAM = """

@@ -50,6 +50,7 @@ class FeedbackLink:
         """Links opened so far."""
         self.trouble: str | None = "connecting to the hub"
         """Why nothing can come now; None while the link is up."""
+        self._known_to_work = False
         self._hub = hub
         self._ca_file = ca_file
         self._clock = clock
@@ -141,7 +142,8 @@ class FeedbackLink:
     def _lost(self, error: Exception) -> None:
         sentence = words(error).rstrip(".")
         now = self._clock()
-        if is_refusal(error) and self.links == 1:
+        self._known_to_work = self._known_to_work or self._ready
+        if is_refusal(error) and not self._known_to_work:
             self._end()
             raise Refused(f"IoT Hub {self._hub.host}: {sentence}")
         if self._ready and now - self._opened_at >= STEADY_SECONDS:

@@ -230,11 +230,12 @@ class Worker:
         if self._repeated.admit(outcome.reason) is not None:
             logger.warning("Sent again later: %s", outcome.sentence)
         self.lanes.retry(command, now)
-        if command.origin[:2] not in self.commands.assigned:
-            self._originals.pop(command.origin, None)
 
     def _dead_letter(self, origin: Origin, why: Undeliverable) -> None:
-        message = self._originals[origin]
+        message = self._originals.get(origin)
+        if message is None:
+            # Its partition went to another process while it was in flight; that one reads it again and decides.
+            return
         if self._repeated.admit(f"dead {why.reason}") is not None:
             logger.error(
                 "%s[%d] at %d: %s. The command goes to %s.", *origin, str(why).rstrip("."), self.dead_letters.topic
@@ -262,13 +263,15 @@ class Worker:
     def _revoked(self, places: list[Place]) -> None:
         """Partitions go to another process: what waits is left to it, what is in flight may still be answered here."""
         for topic, partition in places:
-            for command in self.lanes.drop(topic, partition):
-                self._originals.pop(command.origin, None)
-        deadline = Deadline(REVOKE_SECONDS)
+            self.lanes.drop(topic, partition)
+        left = self._child.deadline.remaining() if self._child.deadline is not None else REVOKE_SECONDS
+        deadline = Deadline(min(REVOKE_SECONDS, left))
         while not deadline.expired and (self.sender.in_flight or self.dead_letters.in_flight):
             self._settle(0.05)
             self.dead_letters.poll()
             self._child.beat(True, "handing partitions over")
+        gone = set(places)
+        self._originals = {origin: kept for origin, kept in self._originals.items() if origin[:2] not in gone}
 
 
 def _now_ms() -> int:

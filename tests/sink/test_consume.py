@@ -1,0 +1,298 @@
+"""Members of a consumer group of Apache Kafka; of librdkafka's mock cluster where Kafka itself has to fail."""
+
+from collections.abc import Callable, Iterator
+from itertools import count
+
+import pytest
+from confluent_kafka import Consumer, Message, Producer, TopicPartition
+
+from ingest.config import Kafka
+from ingest.deadline import Deadline
+from ingest.kafka.mock import MockCluster
+from ingest.kafka.topics import TopicSpec, create_topics
+from ingest.sink.command import Origin
+from ingest.sink.consume import Commands, Place, headers_of
+from tests.services.kafka import KafkaCluster
+
+PATIENCE = 60.0
+OFFSET_COMMIT = 8
+REBALANCE_IN_PROGRESS = 27
+_groups = count(1)
+
+
+class Group:
+    """A topic of its own, a consumer group of its own, and its members."""
+
+    def __init__(self, bootstrap: str) -> None:
+        number = next(_groups)
+        self.bootstrap = bootstrap
+        self.topic = f"consume-{number}"
+        self.name = f"consume-{number}"
+        self.members: list[Member] = []
+        self._producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 0})
+
+    def write(self, partition: int, values: int, *, first: int = 0) -> None:
+        for value in range(first, first + values):
+            self._producer.produce(self.topic, b"%d" % value, b"key", partition)
+        assert self._producer.flush(PATIENCE) == 0
+
+    def join(self) -> "Member":
+        member = Member(self, len(self.members))
+        self.members.append(member)
+        return member
+
+    def committed(self, partition: int) -> int:
+        """The offset to go on from; -1001 when nothing was ever committed."""
+        asker = Consumer({"bootstrap.servers": self.bootstrap, "group.id": self.name})
+        try:
+            [answer] = asker.committed([TopicPartition(self.topic, partition)], timeout=PATIENCE)
+            return answer.offset
+        finally:
+            asker.close()
+
+    def turn(self, reached: Callable[[], bool], *, room: int = 100) -> None:
+        """All members poll in turns, as processes would at the same time, until `reached()`."""
+        deadline = Deadline(PATIENCE)
+        while not reached():
+            assert not deadline.expired, [member.commands.assigned for member in self.members]
+            for member in self.members:
+                member.poll(room)
+
+
+class Member:
+    def __init__(self, group: Group, number: int) -> None:
+        self.read: list[tuple[int, int]] = []
+        """(partition, offset) in the order of reading."""
+        self.revoked: list[Place] = []
+        self.finishes_on_revoke = True
+        self._group = group
+        self.commands = Commands(
+            Kafka(bootstrap_servers=group.bootstrap, librdkafka={"heartbeat.interval.ms": "200"}),
+            (group.topic,),
+            group.name,
+            client_id=f"member-{number}",
+            on_revoked=self._on_revoked,
+        )
+        self.commands.start()
+
+    @property
+    def partitions(self) -> list[int]:
+        return sorted(partition for _, partition in self.commands.assigned)
+
+    def poll(self, room: int = 100) -> list[Message]:
+        messages = self.commands.poll(room, 0.05)
+        self.read += [(message.partition() or 0, message.offset() or 0) for message in messages]
+        return messages
+
+    def finish(self, partition: int, *offsets: int) -> None:
+        for offset in offsets:
+            self.commands.finish(Origin(self._group.topic, partition, offset))
+
+    def _on_revoked(self, places: list[Place]) -> None:
+        self.revoked += places
+        if self.finishes_on_revoke:
+            for partition, offset in self.read:
+                self.finish(partition, offset)
+
+
+@pytest.fixture
+def group(kafka: KafkaCluster) -> Iterator[Callable[[int], Group]]:
+    made: list[Group] = []
+
+    def make(partitions: int) -> Group:
+        made.append(Group(kafka.bootstrap))
+        create_topics(kafka.bootstrap, {}, [TopicSpec(made[-1].topic, partitions)], PATIENCE)
+        return made[-1]
+
+    yield make
+    for each in made:
+        for member in each.members:
+            member.commands.close()
+
+
+@pytest.fixture
+def mock() -> Iterator[tuple[MockCluster, Group]]:
+    with MockCluster() as cluster:
+        cluster.set_group_delay(0)
+        ours = Group(cluster.bootstrap)
+        cluster.create_topic(ours.topic, 1)
+        yield cluster, ours
+        for member in ours.members:
+            member.commands.close()
+
+
+@pytest.mark.services
+def test_only_the_contiguous_finished_prefix_is_committed(group: Callable[[int], Group]) -> None:
+    ours = group(1)
+    ours.write(0, 6)
+    member = ours.join()
+    member.finishes_on_revoke = False
+    ours.turn(lambda: len(member.read) == 6)
+    member.finish(0, 0, 1, 3, 4)
+    member.commands.commit(wait=True)
+    assert ours.committed(0) == 2, "the third is not finished"
+    assert member.commands.lag == 4
+    member.finish(0, 2)
+    member.commands.commit(wait=True)
+    assert ours.committed(0) == 5
+    member.commands.close()
+    ours.members.clear()
+    again = ours.join()
+    ours.turn(lambda: bool(again.read))
+    assert again.read == [(0, 5)]
+
+
+@pytest.mark.services
+def test_nothing_finished_commits_nothing_and_close_commits_the_rest(group: Callable[[int], Group]) -> None:
+    ours = group(1)
+    ours.write(0, 3)
+    member = ours.join()
+    member.finishes_on_revoke = False
+    ours.turn(lambda: len(member.read) == 3)
+    member.commands.commit(wait=True)
+    assert ours.committed(0) <= 0
+    member.finish(0, 0, 1)
+    member.commands.close()
+    assert ours.committed(0) == 2
+    assert member.revoked == [(ours.topic, 0)], "what is in flight is dealt with before the partition is left"
+    assert member.commands.assigned == []
+
+
+@pytest.mark.services
+def test_a_partition_moves_to_a_second_member_with_nothing_skipped_and_nothing_repeated(
+    group: Callable[[int], Group],
+) -> None:
+    ours = group(4)
+    for partition in range(4):
+        ours.write(partition, 50)
+    first = ours.join()
+    ours.turn(lambda: len(first.read) == 200)
+    first.finish(0, *range(10))
+    second = ours.join()
+    ours.turn(lambda: len(first.partitions) == len(second.partitions) == 2)
+    assert sorted(first.partitions + second.partitions) == [0, 1, 2, 3]
+    assert sorted(partition for _, partition in first.revoked) == second.partitions, "the others never stopped"
+    for partition in range(4):
+        ours.write(partition, 5, first=50)
+    ours.turn(lambda: len(first.read) + len(second.read) == 220)
+    assert sorted(first.read + second.read) == [(partition, offset) for partition in range(4) for offset in range(55)]
+    assert {partition for partition, _ in second.read} == set(second.partitions)
+
+
+@pytest.mark.services
+def test_what_is_unfinished_when_a_partition_moves_is_read_by_the_other(group: Callable[[int], Group]) -> None:
+    ours = group(2)
+    for partition in range(2):
+        ours.write(partition, 10)
+    first = ours.join()
+    first.finishes_on_revoke = False
+    ours.turn(lambda: len(first.read) == 20)
+    for partition in range(2):
+        first.finish(partition, 0, 1, 2, 5)
+    second = ours.join()
+    ours.turn(lambda: len(second.read) == 7)
+    [moved] = second.partitions
+    assert second.read == [(moved, offset) for offset in range(3, 10)]
+    first.finish(moved, 3, 4, 6, 7, 8, 9)
+    first.commands.commit(wait=True)
+    assert ours.committed(moved) == 3, "it is no longer the first member's to commit"
+    [kept] = first.partitions
+    first.finish(kept, 3)
+    first.commands.commit(wait=True)
+    assert ours.committed(kept) == 4
+
+
+@pytest.mark.services
+def test_without_room_nothing_more_is_read_but_the_group_is_served(group: Callable[[int], Group]) -> None:
+    ours = group(1)
+    ours.write(0, 3)
+    member = ours.join()
+    ours.turn(lambda: len(member.read) == 3)
+    member.poll(0)
+    ours.write(0, 3, first=3)
+    served = Deadline(1.0)
+    ours.turn(lambda: served.expired, room=0)
+    assert len(member.read) == 3
+    ours.turn(lambda: len(member.read) == 6)
+    assert member.revoked == []
+
+
+@pytest.mark.services
+def test_partitions_that_come_while_there_is_no_room_are_read_once_there_is(group: Callable[[int], Group]) -> None:
+    ours = group(2)
+    first, second = ours.join(), ours.join()
+    ours.turn(lambda: len(first.partitions) == len(second.partitions) == 1)
+    first.poll(0)
+    first.poll(0)
+    second.commands.close()
+    ours.members.remove(second)
+    # The very poll that brings the other partition is the last one without room.
+    ours.turn(lambda: len(first.partitions) == 2, room=0)
+    for partition in range(2):
+        ours.write(partition, 3)
+    ours.turn(lambda: len(first.read) == 6)
+
+
+@pytest.mark.services
+def test_a_partition_that_comes_back_is_read_from_what_was_committed(group: Callable[[int], Group]) -> None:
+    ours = group(2)
+    for partition in range(2):
+        ours.write(partition, 4)
+    first = ours.join()
+    first.finishes_on_revoke = False
+    ours.turn(lambda: len(first.read) == 8)
+    second = ours.join()
+    second.finishes_on_revoke = False
+    ours.turn(lambda: len(second.read) == 4)
+    [moved] = second.partitions
+    second.commands.close()
+    ours.members.remove(second)
+    first.read.clear()
+    ours.turn(lambda: len(first.read) == 4)
+    assert first.read == [(moved, offset) for offset in range(4)]
+    first.finish(moved, 0, 1, 2, 3)
+    first.commands.commit(wait=True)
+    assert ours.committed(moved) == 4
+
+
+def test_a_refused_commit_is_tried_again(mock: tuple[MockCluster, Group]) -> None:
+    cluster, ours = mock
+    ours.write(0, 2)
+    member = ours.join()
+    ours.turn(lambda: len(member.read) == 2)
+    member.finish(0, 0, 1)
+    cluster.push_errors(OFFSET_COMMIT, [REBALANCE_IN_PROGRESS])
+    member.commands.commit()
+    deadline = Deadline(PATIENCE)
+    while ours.committed(0) != 2:
+        assert not deadline.expired
+        assert member.revoked == []
+        member.poll()
+        member.commands.commit()
+
+
+def test_kafka_away_is_a_trouble_that_ends_by_itself(mock: tuple[MockCluster, Group]) -> None:
+    cluster, ours = mock
+    member = ours.join()
+    ours.turn(lambda: member.partitions == [0])
+    cluster.set_down(1)
+    ours.turn(lambda: member.commands.trouble is not None)
+    assert cluster.bootstrap in (member.commands.trouble or "")
+    cluster.set_up(1)
+    ours.turn(lambda: member.commands.trouble is None)
+    assert member.read == [], "not a record was needed to see it"
+    ours.write(0, 1)
+    ours.turn(lambda: len(member.read) == 1)
+
+
+@pytest.mark.services
+def test_headers_of_a_record_without_any(group: Callable[[int], Group]) -> None:
+    ours = group(1)
+    ours.write(0, 1)
+    member = ours.join()
+    messages: list[Message] = []
+    deadline = Deadline(PATIENCE)
+    while not messages:
+        assert not deadline.expired
+        messages = member.poll()
+    assert headers_of(messages[0]) == []

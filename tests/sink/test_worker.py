@@ -1,0 +1,376 @@
+"""One sink process, in this process: records in a mock cluster, devices of an emulated hub, a real `Child` on a pipe."""
+
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import count
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import psutil
+import pytest
+from confluent_kafka import Consumer, Producer, TopicPartition
+
+from ingest import metrics as m
+from ingest.child import Child, Task
+from ingest.config import Config, Kafka, Secret
+from ingest.deadline import Deadline
+from ingest.emulator import Emulator
+from ingest.errors import Refused
+from ingest.exposition import Registry
+from ingest.kafka.mock import MockCluster
+from ingest.sink import budget, worker
+from ingest.sink.lanes import Lanes
+from ingest.sink.worker import Worker
+from tests.sink.hub import hub_of
+
+PATIENCE = 60.0
+DEVICES = 20
+_numbers = count(1)
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[MockCluster]:
+    with MockCluster() as made:
+        made.set_group_delay(0)
+        yield made
+
+
+@pytest.fixture
+def hub() -> Iterator[Emulator]:
+    with Emulator(partitions=1, c2d=True, known_devices=[f"d{number}" for number in range(DEVICES)]) as emulator:
+        yield emulator
+
+
+class Bench:
+    """Topics, group and budget of one test, and the workers that it starts."""
+
+    def __init__(self, cluster: MockCluster, hub: Emulator) -> None:
+        number = next(_numbers)
+        self.hub = hub
+        self.bootstrap = cluster.bootstrap
+        self.topic, self.dead = f"iotout-{number}", f"dead-{number}"
+        cluster.create_topic(self.topic, 2)
+        cluster.create_topic(self.dead, 1)
+        base = Config()
+        self.config = replace(
+            base,
+            hub=hub_of(hub),
+            # The mock cluster's group waits for a member that has left until its session ends.
+            kafka=Kafka(bootstrap_servers=cluster.bootstrap, librdkafka={"session.timeout.ms": "4000"}),
+            sink=replace(base.sink, topics=(self.topic,), dead_letter_topic=self.dead, group_id=f"sink-{number}"),
+        )
+        self.budget = budget.create(10_000, time.monotonic())
+        self.registry = Registry()
+        self.told: list[tuple[bool, str]] = []
+        """What the supervisor was told: ready, and why not."""
+        self.child: Child | None = None
+        self._producer = Producer({"bootstrap.servers": cluster.bootstrap, "linger.ms": 0})
+        self._ends: list[Connection] = []
+        self._running: list[Worker] = []
+
+    def write(self, *values: dict[str, object] | bytes | None) -> None:
+        """Records of one device in one partition, as any producer with the device as key does it."""
+        for value in values:
+            device = value.get("deviceId") if isinstance(value, dict) else None
+            raw = json.dumps(value).encode() if isinstance(value, dict) else value
+            partition = int(device[1:]) % 2 if isinstance(device, str) else 0
+            self._producer.produce(self.topic, raw, None if device is None else str(device).encode(), partition)
+        assert self._producer.flush(PATIENCE) == 0
+
+    def start(self) -> Worker:
+        here, there = Pipe()
+        self._ends += [here, there]
+        task = Task("sink", "0", "ingest.sink.worker:run", self.config, shared={"budget": str(self.budget)})
+        self.child = Child(task, there)
+        made = Worker(self.child)
+        made.start()
+        self._running.append(made)
+        return made
+
+    def turn(self, made: Worker, reached: Callable[[], bool]) -> None:
+        deadline = Deadline(PATIENCE)
+        while not reached():
+            assert not deadline.expired, (made.counts, made.sender.trouble, self.hub.c2d.stats())
+            made.poll()
+            self.listen()
+
+    def listen(self) -> None:
+        here = self._ends[-2]
+        while here.poll():
+            _, ready, detail, snapshot = here.recv()
+            self.told.append((ready, detail))
+            self.registry.apply(snapshot)
+
+    def close(self, made: Worker, seconds: float = PATIENCE) -> None:
+        self._running.remove(made)
+        made.close(Deadline(seconds))
+        self.listen()
+
+    def clean(self) -> None:
+        for made in list(self._running):
+            self.close(made, 1.0)
+        for end in self._ends:
+            end.close()
+        self.budget.unlink()
+
+    def bodies(self) -> dict[str, list[str]]:
+        received: dict[str, list[str]] = {}
+        for delivery in self.hub.c2d.consumed():
+            received.setdefault(delivery.device_id, []).append(delivery.body.decode())
+        return received
+
+    def committed(self) -> int:
+        asker = Consumer({"bootstrap.servers": self.bootstrap, "group.id": self.config.sink.group_id})
+        try:
+            places = [TopicPartition(self.topic, partition) for partition in range(2)]
+            return sum(max(0, place.offset) for place in asker.committed(places, timeout=PATIENCE))
+        finally:
+            asker.close()
+
+    def dead_letters(self, expected: int) -> list[tuple[dict[str, str], bytes | None]]:
+        """(headers, value) of each."""
+        reader = Consumer({"bootstrap.servers": self.bootstrap, "group.id": "reader"})
+        reader.assign([TopicPartition(self.dead, 0, 0)])
+        letters: list[tuple[dict[str, str], bytes | None]] = []
+        deadline = Deadline(PATIENCE)
+        try:
+            while len(letters) < expected:
+                assert not deadline.expired, letters
+                for message in reader.consume(100, 0.1):
+                    assert message.error() is None
+                    headers = message.headers() or []
+                    assert isinstance(headers, list)
+                    value = message.value()
+                    letters.append(
+                        (
+                            {name: raw.decode() for name, raw in headers if isinstance(raw, bytes)},
+                            value.encode() if isinstance(value, str) else value,
+                        )
+                    )
+            return letters
+        finally:
+            reader.close()
+
+
+@pytest.fixture
+def bench(cluster: MockCluster, hub: Emulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    # The mock cluster does not answer the question for a topic's limit, which would be waited for.
+    monkeypatch.setattr("ingest.kafka.dead_letter_topic.max_record_bytes", lambda *_: None)
+    made = Bench(cluster, hub)
+    yield made
+    made.clean()
+
+
+def good(number: int, **more: object) -> dict[str, object]:
+    return {"deviceId": f"d{number % DEVICES}", "message": str(number), "messageId": f"m{number}", **more}
+
+
+def test_good_bad_and_tombstones_mixed(bench: Bench) -> None:
+    bench.hub.c2d.auto_complete()
+    bad: dict[str, dict[str, object] | bytes] = {
+        "malformed": b"not json",
+        "invalid_device_id": {"message": "to whom?"},
+        "invalid_property": good(1, properties={"a": 1}),
+        "invalid_expiry": good(1, expiryTime="soon"),
+        "expired": good(1, expiryTime="2020-01-01T00:00:00Z"),
+        "too_large": good(1, message="x" * 66_000),
+        "device_not_found": {"deviceId": "d999", "message": "x"},
+    }
+    for number in range(200):
+        bench.write(good(number))
+        if number % 25 == 0:
+            bench.write(None, *list(bad.values())[number // 25 : number // 25 + 1])
+    made = bench.start()
+    bench.turn(made, lambda: made.counts["sent"] == 200 and made.counts["dead_letter"] == 7)
+    bench.turn(made, lambda: made.commands.lag == 0)
+    assert made.counts["tombstone"] == 8
+    assert bench.bodies() == {
+        f"d{device}": [str(number) for number in range(device, 200, DEVICES)] for device in range(DEVICES)
+    }
+    letters = bench.dead_letters(7)
+    assert sorted(headers["ingest-reason"] for headers, _ in letters) == sorted(bad)
+    by_reason = {headers["ingest-reason"]: value for headers, value in letters}
+    assert by_reason["malformed"] == b"not json"
+    bench.close(made)
+    assert bench.committed() == 215
+    assert bench.told[-1] == (False, "stopped")
+
+
+def test_a_transient_rejection_is_sent_again_in_the_order_of_its_device(bench: Bench) -> None:
+    bench.hub.c2d.auto_complete()
+    faults = bench.hub.faults.sends
+    faults.reject_send("com.microsoft:device-container-throttled", "slow down", count=2, device_id="d3")
+    faults.release_send(after=1, device_id="d4")
+    faults.cut_service_link(40, how="abort")
+    bench.write(*(good(number) for number in range(100)))
+    made = bench.start()
+    bench.turn(made, lambda: made.counts["sent"] == 100)
+    for device, bodies in bench.bodies().items():
+        ordered = list(dict.fromkeys(bodies))
+        assert ordered == [str(number) for number in range(int(device[1:]), 100, DEVICES)]
+    # The answer to any of the three may have gone with the link.
+    assert 0 < made.throttled <= 2
+    assert made.counts["retried"] + made.counts["possible_repeat"] > 3
+    repeats = sum(Counter(delivery.message_id for delivery in bench.hub.c2d.consumed()).values()) - 100
+    assert repeats <= made.counts["possible_repeat"]
+    assert made.counts["possible_repeat"] > 0, "what was in flight when the link was cut"
+    assert made.counts["dead_letter"] == 0
+
+
+def test_a_command_that_expires_while_it_waits_is_never_sent(bench: Bench) -> None:
+    bench.hub.c2d.auto_complete()
+    bench.hub.faults.sends.reject_send("com.microsoft:timeout", "not now", count=None, device_id="d1")
+    soon = time.time() + 2.0
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(soon)) + "Z"
+    bench.write(good(1, expiryTime=stamp), good(21), good(2, expiryTime=stamp))
+    made = bench.start()
+    bench.turn(made, lambda: made.counts["sent"] >= 1)
+    bench.turn(made, lambda: time.time() > soon)
+    bench.hub.faults.sends.clear()
+    bench.turn(made, lambda: made.counts["sent"] == 2 and made.counts["dead_letter"] == 1)
+    assert bench.bodies() == {"d1": ["21"], "d2": ["2"]}
+    [(headers, _)] = bench.dead_letters(1)
+    assert headers["ingest-reason"] == "expired"
+
+
+def test_a_full_device_waits_and_no_other_waits_for_it(bench: Bench) -> None:
+    bench.hub.c2d.auto_complete([f"d{number}" for number in range(1, DEVICES)])
+    bench.write(*(good(number * DEVICES) for number in range(53)))
+    bench.write(*(good(number) for number in range(2000, 2040) if number % DEVICES))
+    made = bench.start()
+    bench.turn(made, lambda: made.counts["sent"] == 50 + 38 and made.counts["retried"] == 0)
+    bench.turn(made, lambda: bench.hub.c2d.stats().rejected.get("amqp:resource-limit-exceeded", 0) > 0)
+    assert len(made.lanes) == 3
+    bench.turn(made, lambda: bench.told[-1:] == [(True, "sending")])
+    bench.hub.c2d.auto_complete()
+    bench.turn(made, lambda: made.counts["sent"] == 53 + 38)
+    assert bench.bodies()["d0"] == [str(number * DEVICES) for number in range(53)]
+    assert made.counts["dead_letter"] == 0
+
+
+def test_a_device_that_stays_full_is_given_up_after_the_wait(bench: Bench) -> None:
+    bench.config = replace(bench.config, sink=replace(bench.config.sink, max_wait_seconds=1.0))
+    bench.write(*(good(number * DEVICES) for number in range(51)))
+    made = bench.start()
+    bench.turn(made, lambda: made.counts["dead_letter"] == 1)
+    [(headers, _)] = bench.dead_letters(1)
+    assert headers["ingest-reason"] == "device_queue_full"
+    assert made.counts["sent"] == 50
+
+
+def test_a_used_up_quota_pauses_says_so_and_ends_by_itself(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "QUOTA_SECONDS", 3.0)
+    bench.hub.c2d.auto_complete()
+    bench.hub.c2d.set_daily_quota(10)
+    bench.write(*(good(number) for number in range(30)))
+    made = bench.start()
+    bench.turn(made, lambda: any(not ready and "quota" in detail for ready, detail in bench.told))
+    watched = Deadline(1.0)
+    bench.turn(made, lambda: watched.expired)
+    assert made.counts["sent"] == 10
+    rejected = bench.hub.c2d.stats().rejected["com.microsoft:quota-exceeded"]
+    assert rejected <= DEVICES, "no second round before the pause is over"
+    bench.hub.c2d.set_daily_quota(None)
+    bench.turn(made, lambda: made.counts["sent"] == 30)
+    bench.turn(made, lambda: bench.told[-1] == (True, "sending"))
+    assert {device: len(bodies) for device, bodies in bench.bodies().items()} == {
+        f"d{number}": 2 if number < 10 else 1 for number in range(DEVICES)
+    }
+
+
+def test_a_stop_waits_for_answers_and_leaves_the_rest_to_the_next(bench: Bench) -> None:
+    bench.hub.c2d.auto_complete()
+    bench.hub.faults.sends.reject_send("com.microsoft:timeout", "not now", count=None, device_id="d5")
+    bench.write(*(good(number) for number in range(100)))
+    made = bench.start()
+    bench.turn(made, lambda: made.counts["sent"] == 95)
+    bench.close(made)
+    assert made.sender.in_flight == 0
+    assert bench.committed() < 100
+    bench.hub.faults.sends.clear()
+    again = bench.start()
+    bench.turn(again, lambda: set(bench.bodies()) == {f"d{number}" for number in range(DEVICES)})
+    bench.turn(again, lambda: len(again.lanes) == 0 and again.commands.lag == 0)
+    assert list(dict.fromkeys(bench.bodies()["d5"])) == [str(number) for number in range(5, 100, DEVICES)]
+    assert all(list(dict.fromkeys(bodies)) == sorted(set(bodies), key=int) for bodies in bench.bodies().values())
+    bench.close(again)
+    assert bench.committed() == 100
+
+
+def test_a_stop_with_an_answer_that_never_comes_ends_within_its_deadline(bench: Bench) -> None:
+    bench.hub.faults.sends.lose_disposition(count=None)
+    bench.write(good(1))
+    made = bench.start()
+    bench.turn(made, lambda: made.sender.in_flight == 1)
+    deadline = Deadline(20.0)
+    bench.close(made, 0.5)
+    assert not deadline.expired
+    assert made.counts["possible_repeat"] == 1
+    assert bench.committed() == 0, "the hub may not have it"
+
+
+def test_memory_is_bounded_and_the_cpu_idle_while_the_hub_is_away(bench: Bench, tmp_path: Path) -> None:
+    authority = tmp_path / "ca.pem"
+    authority.write_bytes(Path(bench.hub.endpoints.ca_file).read_bytes())
+    bench.config = replace(bench.config, hub=replace(bench.config.hub, ca_file=authority))
+    bench.hub.close()
+    made = bench.start()
+    made.lanes = Lanes(max_wait_seconds=60.0, capacity=300)
+    bench.write(*(good(number, message="x" * 1000) for number in range(3000)))
+    bench.turn(made, lambda: not made.lanes.has_room)
+    mine = psutil.Process()
+    turns, began, watched = 0, sum(mine.cpu_times()[:2]), Deadline(2.0)
+    while not watched.expired:
+        turns += 1
+        made.poll()
+        bench.listen()
+    assert turns < 200, "a turn without work waits"
+    assert sum(mine.cpu_times()[:2]) - began < 1.0
+    assert len(made.lanes) < 300 + worker.FETCH + 1
+    assert not bench.told[-1][0]
+    assert bench.told[-1][1].startswith("IoT Hub ") or "connecting to the hub" in bench.told[-1][1]
+    assert made.commands.lag > 0
+
+
+def test_a_wrong_key_ends_the_process_in_words(bench: Bench) -> None:
+    bench.config = replace(
+        bench.config, hub=replace(bench.config.hub, iot_hub_connection_string=_with_key(bench.hub, "d3Jvbmc="))
+    )
+    made = bench.start()
+    with pytest.raises(Refused, match="hub refuses the token"):
+        bench.turn(made, lambda: False)
+
+
+def test_every_sink_metric_is_there_under_its_worker(bench: Bench) -> None:
+    bench.hub.c2d.auto_complete()
+    bench.hub.faults.sends.reject_send("com.microsoft:device-container-throttled", "slow down")
+    bench.write(*(good(number) for number in range(10)), b"not json", None)
+    made = bench.start()
+    bench.turn(made, lambda: bench.registry.value(m.SINK_COMMANDS, "0", "sent") == 10)
+    bench.turn(made, lambda: bench.registry.value(m.SINK_DEAD_LETTERS, "0", "malformed") == 1)
+    value = bench.registry.value
+    assert value(m.SINK_COMMANDS, "0", "dead_letter") == 1
+    assert value(m.SINK_COMMANDS, "0", "tombstone") == 1
+    assert value(m.SINK_COMMANDS, "0", "retried") == 1
+    assert value(m.SINK_COMMANDS, "0", "possible_repeat") == 0
+    assert value(m.SINK_THROTTLED, "0") == 1
+    assert value(m.SINK_RATE_LIMIT, "0") > 0
+    bench.turn(made, lambda: value(m.SINK_LAG, "0") == 0 and value(m.SINK_IN_FLIGHT, "0") == 0)
+    assert sum(made.seconds.counts) == 11, "every answer of the hub, and no dead letter that was never sent"
+    samples = {
+        (sample.name, sample.labels["worker"])
+        for family in bench.registry.collect()
+        for sample in family.samples
+        if sample.name.startswith("ingest_sink_")
+    }
+    for name in ("in_flight", "rate_limit_per_second", "lag_records", "throttled_total", "send_seconds_count"):
+        assert (f"ingest_sink_{name}", "0") in samples
+
+
+def _with_key(hub: Emulator, key: str) -> Secret:
+    text = hub.endpoints.iot_hub_connection_string
+    return Secret(text.partition("SharedAccessKey=")[0] + f"SharedAccessKey={key}")
