@@ -103,8 +103,12 @@ class Topic:
         deadline = time.monotonic() + seconds
         while len(self.letters) < count:
             assert time.monotonic() < deadline, f"after {seconds:g} s {len(self.letters)} of {count} records are there"
-            self.letters += [each for each in self._consumer.consume(count, 0.5) if each.error() is None]
+            self.read_more(0.5)
         return self.letters
+
+    def read_more(self, seconds: float) -> None:
+        """Add to `letters` what comes within `seconds`; returns early when much came."""
+        self.letters += [each for each in self._consumer.consume(500, seconds) if each.error() is None]
 
     def missing(self, sent: Mapping[str, int]) -> int:
         """Events of `sent` that are not there (yet)."""

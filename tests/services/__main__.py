@@ -38,6 +38,7 @@ def install(say: Say) -> None:
     prerequisites.java()
     say("Fetching Apache Kafka, if it is not there yet.")
     kafka_jars.ensure()
+    kafka_jars.ensure_console()
     say("Fetching Azurite and the JavaScript clients, if they are not there yet.")
     javascript.ensure()
 

@@ -1,4 +1,4 @@
-"""Apache Kafka's jar files, resolved by Maven from pom.xml into the clone's cache."""
+"""Apache Kafka's jar files, resolved by Maven into the clone's cache: the broker's, and the console producer's."""
 
 import hashlib
 import shutil
@@ -9,26 +9,36 @@ from pathlib import Path
 from tests.services import ServiceError, prerequisites
 from tests.services.cache import FOLDER, locked
 
-_POM = Path(__file__).with_name("pom.xml")
+_BROKER = Path(__file__).with_name("pom.xml")
+_CONSOLE = Path(__file__).with_name("console.xml")
 _DOWNLOAD_SECONDS = 900
 
 
 def ensure() -> Path:
-    """The folder with Kafka's jar files, downloaded first if need be (about 45 MB). Raises ServiceError."""
-    digest = hashlib.sha256(_POM.read_bytes()).hexdigest()[:12]
+    """The folder with the broker's jar files, downloaded first if need be (about 45 MB). Raises ServiceError."""
+    return _ensure(_BROKER)
+
+
+def ensure_console() -> Path:
+    """The folder with the console producer's jar files, downloaded first if need be (24 MB). Raises ServiceError."""
+    return _ensure(_CONSOLE)
+
+
+def _ensure(pom: Path) -> Path:
+    digest = hashlib.sha256(pom.read_bytes()).hexdigest()[:12]
     folder = FOLDER / f"kafka-{digest}"
     if not folder.exists():
         with locked("kafka"):
             if not folder.exists():
-                _download(folder)
+                _download(pom, folder)
     return folder
 
 
-def _download(folder: Path) -> None:
+def _download(pom: Path, folder: Path) -> None:
     maven = prerequisites.maven()
     with tempfile.TemporaryDirectory(dir=FOLDER, prefix="kafka-download-", ignore_cleanup_errors=True) as temporary:
         # A repository of our own: Maven's usual one under the home directory is not made for two runs at a time.
-        command = [maven, "-q", "-B", "-ntp", "-Dstyle.color=never", "-f", str(_POM)]
+        command = [maven, "-q", "-B", "-ntp", "-Dstyle.color=never", "-f", str(pom)]
         command += [f"-Dmaven.repo.local={temporary}/repository", f"-DoutputDirectory={temporary}/jars"]
         command += ["-DincludeScope=runtime", "org.apache.maven.plugins:maven-dependency-plugin:copy-dependencies"]
         try:
