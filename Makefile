@@ -21,7 +21,7 @@ demo: $(VENV)/.demo ## Simulated devices into an embedded Kafka, with a summary:
 .PHONY: test
 test: $(VENV)/.test ## All tests, against Apache Kafka and Azurite: make test ARGS="-k checkpoints"
 	@$(BIN)/python -m tests.services install
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses=3 --dist=loadfile -p no:benchmark $(ARGS)
 
 .PHONY: check
 check: $(VENV)/.check ## Linter, formatter, types and import rules

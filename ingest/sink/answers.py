@@ -29,7 +29,7 @@ class Answers:
             # Required by the client; no group is joined, as partitions are assigned by hand.
             "group.id": f"{client_id}-{uuid.uuid4()}",
             "enable.auto.commit": False,
-            "log_level": 3,
+            "log_level": 2,
             **settings(kafka),
         }
         self._consumer: Consumer | None = None

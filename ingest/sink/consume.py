@@ -29,7 +29,8 @@ DEFAULTS = {
     "session.timeout.ms": 10_000,
     "queued.max.messages.kbytes": 8_192,
     "statistics.interval.ms": 2_000,
-    "log_level": 3,
+    # What librdkafka logs of lost connections, the error callback tells, too, and less often.
+    "log_level": 2,
 }
 
 logger = logging.getLogger(__name__)

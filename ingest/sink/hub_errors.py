@@ -9,6 +9,9 @@ def words(error: Any) -> str:
     """What uamqp says of an error, or of the hub's answer to a message, in one clause."""
     if _is_refused_token(error):
         return "the hub refuses the token: check policy, key and host name of hub.iot_hub_connection_string"
+    if type(error).__name__ == "MessageHandlerError":
+        # Its own words ask for other credentials, whatever has ended the link.
+        return "the link ended without a word from the hub"
     description = getattr(error, "description", None)
     if description:
         return description.decode(errors="replace") if isinstance(description, bytes) else str(description)

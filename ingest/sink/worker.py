@@ -165,7 +165,9 @@ class Worker:
     def _send(self) -> float:
         """Sends what the pace allows now; gives the seconds until there may be more to send."""
         now = time.monotonic()
-        window = max(0, WINDOW - self.sender.in_flight) if self.sender.ready else 0
+        # While Kafka is away nothing can be committed, and what is sent now would be sent again after it.
+        may_send = self.sender.ready and self.commands.trouble is None
+        window = max(0, WINDOW - self.sender.in_flight) if may_send else 0
         wanted = min(window, self.lanes.ready(now))
         granted, pace_wait = self.budget.take(wanted)
         for _ in range(granted):

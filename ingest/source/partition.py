@@ -64,7 +64,9 @@ class PartitionProcess:
         if checkpoint is not None and checkpoint.offset is not None and checkpoint.sequence_number is not None:
             last = Position(checkpoint.offset, checkpoint.sequence_number)
         self.transport = SdkTransport(config, self.partition)
-        self.receiver = Receiver(self.transport, self.partition, _start_at(child, checkpoint), last=last)
+        self.receiver = Receiver(
+            self.transport, self.partition, _start_at(child, checkpoint), last=last, wait=child.wait
+        )
         self.delivery = Delivery(config, self.partition, max_record_bytes=topics.max_record_bytes)
         self.writer = CheckpointWriter(store, config.checkpoints.interval_seconds)
         self.stalls = 0

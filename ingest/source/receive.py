@@ -96,7 +96,9 @@ class Receiver:
         last: Position | None,
         clock: Callable[[], float] = time.monotonic,
         backoff: Backoff | None = None,
+        wait: Callable[[float], object] = time.sleep,
     ) -> None:
+        """`wait` passes the seconds until the next link may be opened; it may return early."""
         self.events = 0
         self.bytes = 0
         self.duplicates = 0
@@ -111,6 +113,7 @@ class Receiver:
         self._partition = partition
         self._start = start
         self._clock = clock
+        self._wait = wait
         self._backoff = backoff or Backoff(0.2, 20.0)
         self._repeated = Repeated()
         self._opened_at: float | None = None
@@ -135,7 +138,8 @@ class Receiver:
         now = self._clock()
         if self._opened_at is None:
             if now < self._open_at:
-                return self._idle(min(timeout, self._open_at - now))
+                self._wait(min(timeout, self._open_at - now))
+                return ()
             self._opened_at, self._was_attached = now, False
             self._transport.open(self._start)
         try:
@@ -159,10 +163,6 @@ class Receiver:
         if self._opened_at is not None:
             self._transport.close()
             self._opened_at = None
-
-    def _idle(self, seconds: float) -> Sequence[Event]:
-        time.sleep(seconds)
-        return ()
 
     def _up(self) -> None:
         if not self._was_attached:

@@ -63,8 +63,10 @@ class FaultyProxy:
 
     def refuse(self) -> None:
         """Cut all connections and refuse new ones."""
-        self._set(None)
+        # Nothing slips through while the connections are being cut.
+        self._set(_Fault(503, "ServerBusy", ALL))
         self._stop()
+        self._set(None)
 
     def heal(self) -> None:
         """Forward again."""

@@ -228,7 +228,11 @@ class TestFailures:
         assert without_time(store.load("0")) == position("0", 2)
 
 
-@pytest.mark.parametrize("text", ["", "nonsense", f"AccountKey={KEY}", "UseDevelopmentStorage=true"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "nonsense", f"AccountKey={KEY}", "UseDevelopmentStorage=true"],
+    ids=["empty", "nonsense", "key alone", "shortcut"],  # not by value: the key is another in every process
+)
 def test_an_unreadable_connection_string(text: str) -> None:
     with pytest.raises(ConfigError) as wrong:
         BlobStore(Secret(text), "container", SCOPE)
