@@ -100,14 +100,16 @@ def test_detach_close_abort(emulator: Emulator, connect: Connect) -> None:
     detach = services[0].client.receive(Detach)
     assert detach.error == Error(condition="amqp:link:detach-forced", description="bye")
     assert faults.abort_service_connections() == 0
-    again = [connect(), connect()]
-    again[0].accepted()
+    again = connect()
+    again.accepted()
     assert faults.close_service_connections() == 1
-    assert isinstance(again[0].client.receive(Close).error, Error)
-    again[1].accepted()
+    assert isinstance(again.client.receive(Close).error, Error)
+    emulator.wait_for(lambda stats: stats.c2d.service_links == 0, SECONDS)
+    once_more = connect()
+    once_more.accepted()
     assert faults.abort_service_connections() == 1
     with pytest.raises(ConnectionResetError):
-        again[1].client.next_item()
+        once_more.client.next_item()
     emulator.wait_for(lambda stats: stats.c2d.service_links == 0, SECONDS)
 
 
