@@ -9,7 +9,8 @@ from bisect import bisect_left
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["counter", "gauge", "histogram"]
+Kind = Literal["counter", "gauge", "histogram", "summary"]
+"""A summary is written like a gauge, by somebody who knows the quantiles already."""
 
 DELIVERY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 """Seconds. From a quiet loopback to a catch-up after an outage."""
@@ -28,6 +29,8 @@ class Metric:
     action: str = ""
     """What an operator does when the value is bad; empty when the metric only informs."""
     buckets: tuple[float, ...] = ()
+    known: tuple[str, ...] = ()
+    """Values of the last label that are counted from 0; others appear with their first count."""
 
     @property
     def full_name(self) -> str:
@@ -52,6 +55,7 @@ SOURCE_DEAD_LETTERS = Metric(
     ("partition", "reason"),
     "Events written to the dead-letter topic because they can never be delivered.",
     "Read the record's headers for the reason.",
+    known=("bad_time", "body_type", "invalid_record", "invalid_timestamp", "malformed", "not_json", "too_large"),
 )
 SOURCE_GAPS = Metric(
     "source_sequence_gaps_total",
@@ -76,6 +80,21 @@ SOURCE_LAG_EVENTS = Metric(
 SOURCE_LAG_SECONDS = Metric(
     "source_lag_seconds", "gauge", _P, "Age of the last event received while behind, in seconds; 0 when caught up."
 )
+SOURCE_DATA_LOSS = Metric(
+    "source_seconds_until_data_loss",
+    "gauge",
+    _P,
+    "When the hub drops events that were not received yet, if receiving goes on as in the last minute, in seconds; "
+    "+Inf when not behind or catching up; absent until the first event or the hub's first word on its newest one.",
+    "If it falls below a few hours, see ingest_bottleneck for what holds this partition up; raise the hub's retention.",
+)
+SOURCE_REPLAY = Metric(
+    "source_replay_events",
+    "gauge",
+    _P,
+    "Events that would be received again if this process were killed now: those after the last checkpoint.",
+    "If it grows, checkpoints are not written or Kafka does not acknowledge.",
+)
 SOURCE_LAST_EVENT = Metric(
     "source_last_event_timestamp_seconds", "gauge", _P, "Enqueued time of the last event received, Unix seconds."
 )
@@ -94,6 +113,21 @@ SOURCE_RECONNECTS = Metric(
     "counter",
     ("partition", "reason"),
     "Links to the hub that ended and were opened again, by reason.",
+    "The log has the hub's words; stolen: another reader has the same consumer group.",
+    known=(
+        "bad_position",
+        "closed",
+        "connection_lost",
+        "detached",
+        "entity_updated",
+        "other",
+        "server_busy",
+        "silent",
+        "stolen",
+        "timeout",
+        "too_many_readers",
+        "unauthorized",
+    ),
 )
 SOURCE_STALLS = Metric(
     "source_stalls_total",
@@ -121,6 +155,7 @@ SINK_COMMANDS = Metric(
     ("worker", "outcome"),
     "Commands by what became of them: sent, dead_letter, tombstone, retried, possible_repeat.",
     "Read the dead-letter topic's headers for reasons; redrive them with `ingest redrive`.",
+    known=("sent", "dead_letter", "tombstone", "retried", "possible_repeat"),
 )
 SINK_DEAD_LETTERS = Metric(
     "sink_dead_letters_total",
@@ -128,6 +163,18 @@ SINK_DEAD_LETTERS = Metric(
     ("worker", "reason"),
     "Commands written to the dead-letter topic because they can never be delivered.",
     "Read the record's headers for the reason.",
+    known=(
+        "device_not_found",
+        "device_queue_full",
+        "expired",
+        "invalid_argument",
+        "invalid_device_id",
+        "invalid_expiry",
+        "invalid_message",
+        "invalid_property",
+        "malformed",
+        "too_large",
+    ),
 )
 SINK_THROTTLED = Metric(
     "sink_throttled_total",
@@ -151,7 +198,20 @@ SINK_SEND_SECONDS = Metric(
     buckets=SEND_BUCKETS,
 )
 SINK_FEEDBACK = Metric(
-    "sink_feedback_total", "counter", ("worker", "status"), "Delivery feedback of the hub, by its status code."
+    "sink_feedback_total",
+    "counter",
+    ("worker", "status"),
+    "Delivery feedback of the hub, by its status code.",
+    known=(
+        "DeliveryCountExceeded",
+        "Expired",
+        "Purged",
+        "Rejected",
+        "Success",
+        "malformed",
+        "other",
+        "repeat",
+    ),
 )
 
 KAFKA_QUEUE_MESSAGES = Metric(
@@ -159,11 +219,25 @@ KAFKA_QUEUE_MESSAGES = Metric(
 )
 KAFKA_QUEUE_BYTES = Metric("kafka_queue_bytes", "gauge", _C, "Bytes of those records.")
 KAFKA_PRODUCE_ERRORS = Metric(
-    "kafka_produce_errors_total", "counter", ("role", "slot", "error"), "Records that Kafka refused, by error name."
+    "kafka_produce_errors_total",
+    "counter",
+    ("role", "slot", "error"),
+    "Records that Kafka refused, by error name.",
+    known=("INVALID_RECORD", "INVALID_TIMESTAMP", "_MSG_TIMED_OUT"),
 )
 KAFKA_RETRIES = Metric("kafka_retries_total", "counter", _C, "Records that the producer sent again.")
 KAFKA_REQUEST_SECONDS = Metric(
-    "kafka_request_seconds", "gauge", ("role", "slot", "quantile"), "Round trip of the slowest broker, seconds."
+    "kafka_request_seconds", "summary", ("role", "slot", "quantile"), "Round trip of the slowest broker, seconds."
+)
+
+BOTTLENECK = Metric(
+    "bottleneck",
+    "gauge",
+    ("role", "slot", "part"),
+    "Which share of about the last 5 s the process's loop waited for each part; the shares of a process add up to 1. "
+    "hub: the hub's events or answers. decode: its own work. kafka_queue: Kafka. blob: the checkpoint store. "
+    "c2d_limit: the hub's limit on commands. idle: nothing to do.",
+    "The largest part other than idle is what limits throughput.",
 )
 
 PROCESS_RESTARTS = Metric(
@@ -183,6 +257,30 @@ METRICS: tuple[Metric, ...] = tuple(value for value in list(globals().values()) 
 Labels = tuple[str, ...]
 Snapshot = list[tuple[str, Labels, float | tuple[list[int], float]]]
 """(metric name, label values, delta of a counter | value of a gauge | (bucket deltas, sum delta) of a histogram)."""
+
+
+_COUNTED_BY = {
+    "source_": ("source",),
+    "sink_feedback_": ("feedback",),
+    "sink_": ("sink",),
+    "kafka_": ("source",),
+    "process_": ("source", "sink", "feedback"),
+}
+"""Start of a metric's name → the roles whose processes count it; the first that fits."""
+
+
+def zeros(role: str, slot: str) -> Snapshot:
+    """Every counter and histogram of one child process at 0, so that a first increment is seen as one."""
+    snapshot: Snapshot = []
+    for metric in METRICS:
+        roles = next((roles for start, roles in _COUNTED_BY.items() if metric.name.startswith(start)), ())
+        if role not in roles or metric.kind not in ("counter", "histogram"):
+            continue
+        own = (role, slot) if metric.labels[:2] == _C else (slot,)
+        labels = [(*own, value) for value in metric.known] if len(metric.labels) > len(own) else [own]
+        zero = ([0] * (len(metric.buckets) + 1), 0.0) if metric.kind == "histogram" else 0
+        snapshot += [(metric.name, each, zero) for each in labels]
+    return snapshot
 
 
 class Histogram:

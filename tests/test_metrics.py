@@ -1,11 +1,19 @@
+import ast
 import math
+from collections.abc import Iterator
+from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest import metrics as m
 from ingest.exposition import Registry
-from ingest.metrics import METRICS, Histogram, Meter
+from ingest.metrics import METRICS, Histogram, Meter, zeros
+from ingest.sink import feedback, outcome
+from ingest.source import conditions
+
+PACKAGE = Path(m.__file__).parent
 
 
 def test_every_metric_is_named_as_prometheus_wants_it() -> None:
@@ -66,3 +74,68 @@ def test_a_value_on_a_bucket_bound_belongs_to_that_bucket() -> None:
         histogram.observe(value)
     assert histogram.counts == [1, 2, 1]
     assert math.isclose(histogram.sum, 6.200001)
+
+
+def test_a_process_begins_with_its_counters_at_zero() -> None:
+    registry = Registry()
+    registry.apply(zeros("source", "3"))
+    samples = {(sample.name, *sample.labels.values()) for family in registry.collect() for sample in family.samples}
+    assert ("ingest_source_events_total", "3") in samples
+    assert ("ingest_source_reconnects_total", "3", "stolen") in samples
+    assert ("ingest_source_delivery_seconds_bucket", "3", "+Inf") in samples
+    assert ("ingest_kafka_retries_total", "source", "3") in samples
+    assert ("ingest_process_restarts_total", "source", "3") in samples
+    assert not [sample for sample in samples if "sink" in sample[0]]
+    assert all(sample.value == 0 for family in registry.collect() for sample in family.samples)
+
+
+def test_a_start_after_others_takes_nothing_from_their_counts() -> None:
+    registry = Registry()
+    registry.add(m.SINK_COMMANDS, 7, "0", "sent")
+    registry.apply(zeros("sink", "0"))
+    assert registry.value(m.SINK_COMMANDS, "0", "sent") == 7
+
+
+@pytest.mark.parametrize(
+    ("role", "start"),
+    [("source", "source_"), ("sink", "sink_"), ("feedback", "sink_feedback_"), ("discover", None)],
+)
+def test_each_role_counts_its_own(role: str, start: str | None) -> None:
+    own = {name for name, _, _ in zeros(role, "0") if not name.startswith(("process_", "kafka_"))}
+    others = {"sink_feedback_total"} if role == "sink" else set()
+    counted = {
+        metric.name
+        for metric in METRICS
+        if start and metric.name.startswith(start) and metric.kind in ("counter", "histogram")
+    }
+    assert own == counted - others
+
+
+def literals_of(call: str, *modules: str) -> Iterator[str]:
+    """The first literal argument of every `call(...)` in the modules."""
+    for module in modules:
+        for path in sorted((PACKAGE / module).rglob("*.py")) if (PACKAGE / module).is_dir() else [PACKAGE / module]:
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == call:
+                    argument = node.args[0]
+                    if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
+                        yield argument.value
+
+
+def test_the_reasons_of_dead_letters_are_counted_from_zero() -> None:
+    source = {*literals_of("Undeliverable", "source", "kafka/producer.py")}
+    assert source | {"invalid_record", "invalid_timestamp"} == {*m.SOURCE_DEAD_LETTERS.known}
+    sink = {*literals_of("Undeliverable", "sink", "kafka/producer.py")}
+    assert sink | {reason for verdict, reason in outcome._KNOWN.values() if verdict in ("dead", "queue_full")} == {
+        *m.SINK_DEAD_LETTERS.known
+    }
+
+
+def test_the_reasons_of_reconnects_are_counted_from_zero() -> None:
+    """Those of a link that is opened again: a refusal of a name ends the process at its first link instead."""
+    reasons = {*conditions._LOST.values(), "bad_position", "other", "silent", "unauthorized"}
+    assert reasons == {*m.SOURCE_RECONNECTS.known}
+
+
+def test_the_statuses_of_feedback_are_counted_from_zero() -> None:
+    assert {*feedback.STATUSES, "other", "repeat", "malformed"} == {*m.SINK_FEEDBACK.known}

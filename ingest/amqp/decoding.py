@@ -14,7 +14,8 @@ _ZERO_WIDTH_MAX = 16
 """An array of nulls or trues has no bytes that explain its length, so the length is bounded instead."""
 
 
-Reader: TypeAlias = Callable[[Buffer, int, int], tuple[Any, int]]
+Readers: TypeAlias = "list[Reader | None]"
+Reader: TypeAlias = Callable[[Buffer, int, int, Readers], tuple[Any, int]]
 
 
 def decode(buf: Buffer, pos: int = 0) -> tuple[Any, int]:
@@ -22,34 +23,43 @@ def decode(buf: Buffer, pos: int = 0) -> tuple[Any, int]:
 
     Raises AmqpError for anything that is not a complete AMQP 1.0 value.
     """
+    return _whole(buf, pos, _READERS)
+
+
+def decode_as_bytes(buf: Buffer, pos: int = 0) -> tuple[Any, int]:
+    """As `decode`, but strings and symbols are left as bytes: text of a stranger may be in no encoding at all."""
+    return _whole(buf, pos, _TEXT_AS_BYTES)
+
+
+def _whole(buf: Buffer, pos: int, readers: Readers) -> tuple[Any, int]:
     try:
-        return _decode(buf, pos, 0)
+        return _decode(buf, pos, 0, readers)
     except (IndexError, struct.error):
         raise AmqpError(f"The value at byte {pos} is cut short after {len(buf) - pos} bytes.") from None
 
 
-def _decode(buf: Buffer, pos: int, depth: int) -> tuple[Any, int]:
-    read = _READERS[buf[pos]]
+def _decode(buf: Buffer, pos: int, depth: int, readers: Readers) -> tuple[Any, int]:
+    read = readers[buf[pos]]
     if read is None:
         raise AmqpError(f"Byte {pos} is 0x{buf[pos]:02x}, which is no AMQP 1.0 type.")
-    return read(buf, pos + 1, depth)
+    return read(buf, pos + 1, depth, readers)
 
 
 def _constant(value: Any) -> Reader:
-    return lambda buf, pos, depth: (value, pos)
+    return lambda buf, pos, depth, readers: (value, pos)
 
 
 def _fixed(layout: str, convert: Callable[[Any], Any] | None = None) -> Reader:
     packed = struct.Struct(">" + layout)
     unpack, width = packed.unpack_from, packed.size
     if convert is None:
-        return lambda buf, pos, depth: (unpack(buf, pos)[0], pos + width)
-    return lambda buf, pos, depth: (convert(unpack(buf, pos)[0]), pos + width)
+        return lambda buf, pos, depth, readers: (unpack(buf, pos)[0], pos + width)
+    return lambda buf, pos, depth, readers: (convert(unpack(buf, pos)[0]), pos + width)
 
 
 def _char(code_point: int) -> Char:
-    if code_point > 0x10FFFF:
-        raise AmqpError(f"0x{code_point:x} is no Unicode code point.")
+    if code_point > 0x10FFFF or 0xD800 <= code_point < 0xE000:  # surrogates are halves of UTF-16, no characters
+        raise AmqpError(f"0x{code_point:x} is no Unicode character.")
     return Char(chr(code_point))
 
 
@@ -60,7 +70,7 @@ _PAIRS = {1: struct.Struct(">BB").unpack_from, 4: struct.Struct(">II").unpack_fr
 def _variable(width: int, convert: Callable[[Buffer], Any]) -> Reader:
     unpack = _WIDTHS[width]
 
-    def read(buf: Buffer, pos: int, depth: int) -> tuple[Any, int]:
+    def read(buf: Buffer, pos: int, depth: int, readers: Readers) -> tuple[Any, int]:
         start = pos + width
         end = start + unpack(buf, pos)[0]
         if end > len(buf):
@@ -93,13 +103,13 @@ def _span(buf: Buffer, pos: int, width: int, depth: int) -> tuple[int, int, int]
     return count, start, end
 
 
-def _items(buf: Buffer, pos: int, width: int, depth: int) -> tuple[list[Any], int]:
+def _items(buf: Buffer, pos: int, width: int, depth: int, readers: Readers) -> tuple[list[Any], int]:
     count, at, end = _span(buf, pos, width, depth)
     if count > end - at:
         raise AmqpError(f"The compound at byte {pos - 1} says {count} items in {end - at} bytes.")
     items = []
     for _ in range(count):
-        item, at = _decode(buf, at, depth + 1)
+        item, at = _decode(buf, at, depth + 1, readers)
         items.append(item)
     if at != end:
         raise AmqpError(f"The compound at byte {pos - 1} ends at byte {at}, its size says {end}.")
@@ -107,12 +117,12 @@ def _items(buf: Buffer, pos: int, width: int, depth: int) -> tuple[list[Any], in
 
 
 def _list(width: int) -> Reader:
-    return lambda buf, pos, depth: _items(buf, pos, width, depth)
+    return lambda buf, pos, depth, readers: _items(buf, pos, width, depth, readers)
 
 
 def _map(width: int) -> Reader:
-    def read(buf: Buffer, pos: int, depth: int) -> tuple[dict[Any, Any], int]:
-        items, end = _items(buf, pos, width, depth)
+    def read(buf: Buffer, pos: int, depth: int, readers: Readers) -> tuple[dict[Any, Any], int]:
+        items, end = _items(buf, pos, width, depth, readers)
         if len(items) % 2:
             raise AmqpError(f"The map at byte {pos - 1} has {len(items)} items, an odd number.")
         try:
@@ -124,7 +134,7 @@ def _map(width: int) -> Reader:
 
 
 def _array(width: int) -> Reader:
-    def read(buf: Buffer, pos: int, depth: int) -> tuple[Array, int]:
+    def read(buf: Buffer, pos: int, depth: int, readers: Readers) -> tuple[Array, int]:
         count, at, end = _span(buf, pos, width, depth)
         if at == end and count == 0:
             return Array(), end
@@ -132,16 +142,16 @@ def _array(width: int) -> Reader:
         descriptor: Any = None
         described = code == 0
         if described:
-            descriptor, at = _decode(buf, at, depth + 1)
+            descriptor, at = _decode(buf, at, depth + 1, readers)
             code, at = buf[at], at + 1
-        item_reader = _READERS[code]
+        item_reader = readers[code]
         if item_reader is None or code == 0:
             raise AmqpError(f"The array at byte {pos - 1} holds items of type 0x{code:02x}, which is none.")
         if count > (_ZERO_WIDTH_MAX if code >> 4 == 4 else end - at):
             raise AmqpError(f"The array at byte {pos - 1} says {count} items in {end - at} bytes.")
         items = Array()
         for _ in range(count):
-            item, at = item_reader(buf, at, depth + 1)
+            item, at = item_reader(buf, at, depth + 1, readers)
             items.append(Described(descriptor, item) if described else item)
         if at != end:
             raise AmqpError(f"The array at byte {pos - 1} ends at byte {at}, its size says {end}.")
@@ -150,15 +160,15 @@ def _array(width: int) -> Reader:
     return read
 
 
-def _described(buf: Buffer, pos: int, depth: int) -> tuple[Described, int]:
+def _described(buf: Buffer, pos: int, depth: int, readers: Readers) -> tuple[Described, int]:
     if depth >= MAX_DEPTH:
         raise AmqpError(f"Values are nested more than {MAX_DEPTH} deep at byte {pos - 1}.")
-    descriptor, pos = _decode(buf, pos, depth + 1)
-    value, pos = _decode(buf, pos, depth + 1)
+    descriptor, pos = _decode(buf, pos, depth + 1, readers)
+    value, pos = _decode(buf, pos, depth + 1, readers)
     return Described(descriptor, value), pos
 
 
-_READERS: list[Reader | None] = [None] * 256
+_READERS: Readers = [None] * 256
 for _code, _reader in {
     0x00: _described,
     0x40: _constant(None),
@@ -166,7 +176,7 @@ for _code, _reader in {
     0x42: _constant(False),
     0x43: _constant(0),
     0x44: _constant(0),
-    0x45: lambda buf, pos, depth: ([], pos),
+    0x45: lambda buf, pos, depth, readers: ([], pos),
     0x50: _fixed("B"),
     0x51: _fixed("b"),
     0x52: _fixed("B"),
@@ -202,3 +212,7 @@ for _code, _reader in {
     0xF0: _array(4),
 }.items():
     _READERS[_code] = _reader
+
+_TEXT_AS_BYTES: Readers = [*_READERS]
+for _code, _width in {0xA1: 1, 0xA3: 1, 0xB1: 4, 0xB3: 4}.items():
+    _TEXT_AS_BYTES[_code] = _variable(_width, bytes)

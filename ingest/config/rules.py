@@ -26,7 +26,9 @@ Broken = Iterator[tuple[tuple[str, ...], Problem]]
 def _required(config: Config, command: Command) -> Broken:
     # `run` runs what is configured: only commands when there is nothing to read telemetry with.
     only_commands = (
-        command == "run" and config.hub.iot_hub_connection_string and not config.hub.event_hub_connection_string
+        command in ("run", "check-config")
+        and config.hub.iot_hub_connection_string
+        and not config.hub.event_hub_connection_string
     )
     reads_hub = command in ("run", "source", "checkpoints", "check-config") and not only_commands
     if reads_hub and not config.hub.event_hub_connection_string:

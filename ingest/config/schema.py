@@ -68,6 +68,14 @@ class Hub:
             "Extra certification authority for TLS (PEM). Empty: the usual ones.",
         ),
     ] = None
+    retention_days: Annotated[
+        int,
+        Key(
+            Whole(1, 7),
+            "For how long the hub keeps telemetry: portal → IoT Hub → Built-in endpoints → Retain for. Only for the\n"
+            "metric ingest_source_seconds_until_data_loss.",
+        ),
+    ] = 1
 
     @property
     def event_hub(self) -> EventHubAddress | None:
@@ -113,10 +121,14 @@ class Source:
     transport: Annotated[
         str,
         Key(
-            Choice(("sdk", "fast")),
-            "Receive through the azure-eventhub client, or by a faster loop over its connection.",
+            Choice(("fast", "sdk")),
+            "Our own loop around the azure-eventhub client's socket, or that client as it is (slower).",
         ),
-    ] = "sdk"
+    ] = "fast"
+    prefetch: Annotated[
+        int,
+        Key(Whole(0, 100_000), "Events that the hub may send ahead of each partition process. 0: tuned to the link."),
+    ] = 0
     dead_letter_topic: Annotated[
         str, Key(Name(config_values.topic_name, "iotin.dead"), "Kafka topic for events that can never be delivered.")
     ] = "iotin.dead"

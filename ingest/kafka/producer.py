@@ -2,7 +2,7 @@
 
 import logging
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
@@ -23,7 +23,8 @@ DEFAULTS: Mapping[str, str | int | bool] = {
     # A record waits as long as it must: dropping it is never better, and memory is bounded by `room`.
     "message.timeout.ms": 0,
     "compression.type": "lz4",
-    "linger.ms": 5,
+    # 5 would save 0.1 µs CPU per event at full load, and cost every event of a quieter hour 3 ms.
+    "linger.ms": 2,
     "batch.size": 1_000_000,
     "queue.buffering.max.messages": 100_000,
     "queue.buffering.max.kbytes": 65_536,
@@ -40,7 +41,33 @@ IN_FLIGHT_RECORDS = 5_000
 IN_FLIGHT_BYTES = 8 << 20
 """Unacknowledged records of one process; past either the source stops taking events from the hub."""
 
+Record = tuple[bytes | None, bytes, Headers | None, int]
+"""Key, value, headers, timestamp in Unix milliseconds (0: now)."""
+_ANY_PARTITION = -1
+
 logger = logging.getLogger(__name__)
+
+
+class Shipment:
+    """Records that were sent together. Is done when each was acknowledged or refused."""
+
+    __slots__ = ("_done", "bytes", "failed", "missing", "records")
+
+    def __init__(self, done: "Callable[[Shipment], None]") -> None:
+        self.records = 0
+        self.bytes = 0
+        self.missing = 0
+        self.failed: list[tuple[KafkaError, Message]] = []
+        """What was refused, for good, as it was sent."""
+        self._done = done
+
+    def delivered(self, error: KafkaError | None, message: Message) -> None:
+        """librdkafka calls it once for each record: the only line of ours that runs per acknowledgement."""
+        if error is not None:
+            self.failed.append((error, message))
+        self.missing -= 1
+        if not self.missing:
+            self._done(self)
 
 
 def settings(kafka: Kafka) -> dict[str, Any]:
@@ -128,6 +155,39 @@ class ProducerPool:
         self.in_flight += 1
         self.in_flight_bytes += size
         return True
+
+    def send_all(self, topic: str, records: Sequence[Record], done: Callable[[Shipment], None]) -> int:
+        """Queues records in order, up to the first that cannot be; `send` says why that is. Returns how many it queued.
+
+        `done` is called once for all of these. Costs half of what `send` costs for each (no closure, no books).
+        """
+        if len(self._producers) > 1:
+            return 0
+        shipment = Shipment(done=self._arrived(done))
+        produce, delivered = self._producers[0].produce, shipment.delivered
+        queued = size = 0
+        try:
+            for key, value, headers, timestamp_ms in records:
+                produce(topic, value, key, _ANY_PARTITION, delivered, None, timestamp_ms, headers)
+                size += len(value)
+                queued += 1
+        except (BufferError, KafkaException):
+            pass  # tried again by `send`
+        shipment.records = shipment.missing = queued
+        shipment.bytes = size
+        self.in_flight += queued
+        self.in_flight_bytes += size
+        return queued
+
+    def _arrived(self, done: Callable[[Shipment], None]) -> Callable[[Shipment], None]:
+        def arrived(shipment: Shipment) -> None:
+            self.in_flight -= shipment.records
+            self.in_flight_bytes -= shipment.bytes
+            if len(shipment.failed) < shipment.records:
+                self.trouble = None
+            done(shipment)
+
+        return arrived
 
     def poll(self, timeout: float) -> None:
         """Runs delivery callbacks; waits up to `timeout` seconds for the first."""

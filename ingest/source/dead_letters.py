@@ -46,7 +46,7 @@ class DeadLetters:
             "enqueued-ms": event.enqueued_ms,
             "body-kind": event.body_kind,
             "device-id": event.device_id,
-            "content-type": event.content_type,
+            "content-type": event.labels.content_type,
         }
         key = None if event.device_id is None else event.device_id.encode()
         letter = dead_letter(key, event.body, why.reason, str(why), position)

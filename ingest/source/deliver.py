@@ -4,6 +4,8 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
+from operator import itemgetter
+from typing import Any
 
 from confluent_kafka import KafkaError, Message
 
@@ -11,13 +13,14 @@ from ingest.config import Config
 from ingest.deadline import Deadline
 from ingest.errors import IngestError, Recycle, Undeliverable
 from ingest.kafka.outcome import outcome
-from ingest.kafka.producer import ProducerPool
+from ingest.kafka.producer import ProducerPool, Shipment
 from ingest.metrics import DELIVERY_BUCKETS, Histogram
 from ingest.source.dead_letters import DeadLetters
 from ingest.source.event import Event
 from ingest.source.progress import Batch, Position, Progress
 from ingest.source.record import FORMATS
 
+_ENQUEUED_MS = itemgetter(2)
 SILENCE_SECONDS = 10.0
 """Records wait for their acknowledgement this long before that is called trouble."""
 
@@ -82,10 +85,32 @@ class Delivery:
         if self.idle:
             self._acked_at = time.monotonic()
         batch = self._progress.add(events[-1].position, len(events))
-        for index, event in enumerate(events):
-            if not self._send(batch, event):
-                self._waiting = [(batch, later) for later in events[index:]]
-                return
+        queued = self._send_all(batch, events)
+        if queued < len(events):
+            # Something is in the way of one of them: a full queue, or an event that cannot be delivered.
+            self._waiting = [(batch, event) for event in events[queued:]]
+            self._send_waiting()
+
+    def _send_all(self, batch: Batch, events: Sequence[Event]) -> int:
+        """The way of nearly all events. Returns how many were queued, from the first on."""
+        try:
+            records = list(map(self._encode, events))
+        except Undeliverable:
+            return 0
+        return self.pool.send_all(self._topic, records, partial(self._arrived, batch, events))
+
+    def _arrived(self, batch: Batch, events: Sequence[Event], shipment: Shipment) -> None:
+        """Every one of `shipment`'s records, which are those of the first of `events`, was acknowledged or refused."""
+        batch.pending -= shipment.records - len(shipment.failed)
+        self.acked += shipment.records - len(shipment.failed)
+        now_ms = time.time() * 1000
+        for enqueued_ms, times in Counter(map(_ENQUEUED_MS, events[: shipment.records])).items():
+            self.seconds.observe((now_ms - enqueued_ms) / 1000, times)
+        if shipment.failed:
+            sent = {_content(*self._encode(event)): event for event in events[: shipment.records]}
+            for error, message in shipment.failed:
+                event = sent[_content(message.key(), message.value(), message.headers(), 0)]
+                self._refused(batch, event, error)
 
     def poll(self, timeout: float) -> None:
         """Serves acknowledgements, waiting up to `timeout` seconds for one. Raises Recycle when Kafka will not go
@@ -139,11 +164,15 @@ class Delivery:
             return True
 
     def _delivered(self, batch: Batch, event: Event, alone: bool, error: KafkaError | None, _: Message) -> None:
+        """The answer for a record that was sent by itself."""
         if error is None:
             batch.pending -= 1
             self.acked += 1
             self.seconds.observe(time.time() - event.enqueued_ms / 1000)
-            return
+        else:
+            self._refused(batch, event, error, alone=alone)
+
+    def _refused(self, batch: Batch, event: Event, error: KafkaError, *, alone: bool = False) -> None:
         self.errors[error.name()] += 1
         if outcome(error) == "recycle":
             self._broken = Recycle(f"Kafka topic {self._topic}: {error.name()}: {error.str()}")
@@ -157,3 +186,8 @@ class Delivery:
             batch.pending -= 1
 
         self.dead_letters.send(event, why, done)
+
+
+def _content(key: Any, value: Any, headers: Any, _: int) -> tuple[Any, Any, tuple[Any, ...]]:
+    """What tells one record of a batch from the others: every format puts the offset into value or headers."""
+    return key, value, tuple(headers or ())

@@ -1,20 +1,31 @@
 """What a partition process counts, handed to the meter before every heartbeat."""
 
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
 
 from ingest import metrics as m
 from ingest.metrics import Meter
+from ingest.source.forecast import DataLossClock
 
 if TYPE_CHECKING:
     from ingest.source.partition import PartitionProcess
 
 
+DAY_SECONDS: Final = 86_400.0
+
+
 class SourceMeasures:
     """Called with the meter once a second; reads plain ints and keeps none."""
 
-    def __init__(self, process: "PartitionProcess") -> None:
+    def __init__(
+        self, process: "PartitionProcess", retention_days: int, *, clock: Callable[[], float] = time.time
+    ) -> None:
+        """Made before the process starts. `retention_days` as `hub.retention_days`; `clock` gives Unix seconds."""
         self._process = process
+        self._clock = clock
+        self._data_loss = DataLossClock(retention_days * DAY_SECONDS)
+        self._start = process.receiver.last
 
     def __call__(self, meter: Meter) -> None:
         self._source(meter)
@@ -36,24 +47,44 @@ class SourceMeasures:
             meter.total(m.SOURCE_DEAD_LETTERS, count, partition, reason)
         meter.histogram(m.SOURCE_DELIVERY, delivery.seconds, partition)
         meter.gauge(m.SOURCE_PREFETCH, process.transport.credit, partition)
-        meter.gauge(m.SOURCE_TRANSPORT, 1, partition, "sdk")
+        meter.gauge(m.SOURCE_TRANSPORT, 1, partition, process.transport.name)
         self._lag(meter)
+        self._replay(meter)
+        for part, share in process.shares.take().items():
+            meter.gauge(m.BOTTLENECK, share, "source", partition, part)
         written = process.writer.last_written
         if written is not None and written.time is not None:
             meter.gauge(m.SOURCE_CHECKPOINT, written.time, partition)
 
     def _lag(self, meter: Meter) -> None:
-        process, receiver = self._process, self._process.receiver
-        partition = process.partition
-        if receiver.last_enqueued_ms is not None:
-            meter.gauge(m.SOURCE_LAST_EVENT, receiver.last_enqueued_ms / 1000, partition)
+        process, receiver, now = self._process, self._process.receiver, self._clock()
+        partition, enqueued_ms = process.partition, receiver.last_enqueued_ms
+        last = receiver.last.sequence_number if receiver.last is not None else -1
         known = [newest for newest in (process.transport.newest, process.question.newest) if newest is not None]
-        if not known:
-            return
-        behind = max(0, max(known) - (receiver.last.sequence_number if receiver.last is not None else -1))
-        meter.gauge(m.SOURCE_LAG_EVENTS, behind, partition)
-        age = time.time() - receiver.last_enqueued_ms / 1000 if behind and receiver.last_enqueued_ms else 0.0
-        meter.gauge(m.SOURCE_LAG_SECONDS, max(0.0, age), partition)
+        if enqueued_ms is not None:
+            meter.gauge(m.SOURCE_LAST_EVENT, enqueued_ms / 1000, partition)
+        if known:
+            behind = max(0, max(known) - last)
+            meter.gauge(m.SOURCE_LAG_EVENTS, behind, partition)
+            age = now - enqueued_ms / 1000 if behind and enqueued_ms is not None else 0.0
+            meter.gauge(m.SOURCE_LAG_SECONDS, max(0.0, age), partition)
+        # A link that is down tells of nothing newer, and what we know of the newest may be older than the last event.
+        caught_up = receiver.attached and bool(known) and max(known) == last
+        if caught_up or enqueued_ms is not None:
+            left = self._data_loss.look(now, now if caught_up or enqueued_ms is None else enqueued_ms / 1000)
+            if left is not None:
+                meter.gauge(m.SOURCE_DATA_LOSS, left, partition)
+
+    def _replay(self, meter: Meter) -> None:
+        """What was received in this life after the last checkpoint; where nothing was checkpointed, all of it."""
+        process, receiver = self._process, self._process.receiver
+        written = process.writer.last_written
+        safe = written.sequence_number if written is not None else self._start.sequence_number if self._start else None
+        replay = receiver.events
+        # The hub may have numbered anew since the checkpoint, and numbers may be missing.
+        if safe is not None and receiver.last is not None and receiver.last.sequence_number >= safe:
+            replay = min(replay, receiver.last.sequence_number - safe)
+        meter.gauge(m.SOURCE_REPLAY, replay, process.partition)
 
     def _kafka(self, meter: Meter) -> None:
         delivery, slot = self._process.delivery, ("source", self._process.partition)

@@ -1,4 +1,9 @@
 """Everything that the source's children import, for the fork server."""
 
+import contextlib
+
 import ingest.source.discover
-import ingest.source.partition  # noqa: F401
+import ingest.source.partition
+
+with contextlib.suppress(ImportError):  # told by the children that want it
+    import ingest.source.fast  # noqa: F401

@@ -58,8 +58,13 @@ class StartAt:
 class Transport(Protocol):
     """One link to one partition at a time. All methods are called by one thread."""
 
-    credit: int
-    """Events that the hub may send ahead of us."""
+    name: str
+    """As in `source.transport`."""
+
+    @property
+    def credit(self) -> int:
+        """Events that the hub may send ahead of us."""
+        ...
 
     @property
     def attached(self) -> bool:
@@ -77,6 +82,10 @@ class Transport(Protocol):
 
     def poll(self, timeout: float) -> Sequence[Event]:
         """The next events in order; empty when none came in `timeout` seconds. Raises LinkEnded."""
+        ...
+
+    def tend(self) -> None:
+        """Keeps the link alive, in place of `poll` while no events are wanted. Never blocks, never raises."""
         ...
 
     def close(self) -> None:
@@ -152,6 +161,11 @@ class Receiver:
             self._down(ended)
             return ()
         return self._fresh(events) if events else events
+
+    def tend(self) -> None:
+        """In place of `poll` while no events are wanted."""
+        if self._opened_at is not None:
+            self._transport.tend()
 
     def reconnect(self, reason: str, sentence: str) -> None:
         """Gives the link up and opens another one."""

@@ -1,6 +1,7 @@
 """Event → Kafka record, one small class per format. Pure."""
 
 import base64
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
@@ -8,9 +9,13 @@ from typing import Any, NamedTuple, Protocol
 import orjson
 
 from ingest.errors import Undeliverable
-from ingest.source.event import Event
+from ingest.source.event import HUB_TIME, Event, Labels, Origin
 
 Headers = list[tuple[str, str | bytes | None]]
+
+_HUB_TIME_HEADER = f"s-{HUB_TIME}"
+_dumps = orjson.dumps
+_new_record: Callable[..., "Record"] = tuple.__new__  # half the time of a NamedTuple's own constructor
 
 
 class Record(NamedTuple):
@@ -45,74 +50,152 @@ def _second(seconds: int) -> str:
 
 
 class JsonFormat:
-    """One JSON object per event; `content` is exactly the body, base64 with `contentTransfer` when it is not UTF-8."""
+    """One JSON object per event; `content` is exactly the body, base64 with `contentTransfer` when it is not UTF-8.
+
+    What follows from `Origin` and `Labels` is made into bytes once for each of those; an event adds its numbers and body.
+    Costs about half of one `orjson.dumps` of everything (`test_record` in bench), and gives the same bytes.
+    """
 
     def __init__(self, partition: str) -> None:
         self._partition = partition
+        self._enqueued_ms = -1
+        self._time = b""
 
     def encode(self, event: Event) -> Record:
-        _require_data(event)
-        record: dict[str, Any] = {"deviceId": event.device_id}
-        if event.module_id is not None:
-            record["moduleId"] = event.module_id
-        record["offset"] = event.offset
-        record["sequenceNumber"] = event.sequence_number
-        record["partition"] = self._partition
-        record["enqueuedTime"] = rfc3339(event.enqueued_ms)
-        record["contentType"] = event.content_type
-        record["contentEncoding"] = event.content_encoding
-        if event.message_id is not None:
-            record["messageId"] = event.message_id
-        if event.correlation_id is not None:
-            record["correlationId"] = event.correlation_id
+        sequence, offset, enqueued_ms, body, kind, hub_ms, message_id, origin, labels = event
+        if kind != "data":
+            raise _no_data(kind)
+        if enqueued_ms != self._enqueued_ms:  # at 100,000 events/s a hundred share a millisecond
+            partition, time = _json(self._partition), rfc3339(enqueued_ms).encode()
+            self._time = b',"partition":%b,"enqueuedTime":"%b","contentType":' % (partition, time)
+            self._enqueued_ms = enqueued_ms
+        key, head, before, after, is_bare = origin.as_json or _json_origin(origin, hub_ms)
+        between, more, system, tail = labels.as_json or _json_labels(labels)
         try:
-            record["content"] = event.body.decode()
+            content = _dumps(str(body, "utf-8"))
         except UnicodeDecodeError:
-            record["content"] = base64.b64encode(event.body).decode("ascii")
-            record["contentTransfer"] = "base64"
-        record["systemProperties"] = event.system_properties
-        record["properties"] = event.properties
-        return Record(_key(event), _json(record), None, event.enqueued_ms)
+            content = _dumps(_base64(body)) + b',"contentTransfer":"base64"'
+        value = b"".join(
+            (
+                head,
+                _dumps(offset),
+                b',"sequenceNumber":',
+                _dumps(sequence),
+                self._time,
+                between,
+                b"" if message_id is None else b',"messageId":' + _dumps(message_id),
+                more,
+                content,
+                before,
+                b"" if hub_ms is None else _dumps(hub_ms),
+                after,
+                system[1:] if is_bare else system,
+                tail,
+            )
+        )
+        return _new_record(Record, (key, value, None, enqueued_ms))
+
+
+def _json_origin(origin: Origin, hub_ms: int | None) -> tuple[bytes | None, bytes, bytes, bytes, bool]:
+    """Key; what stands before the offset, before the hub's time and after it; whether that is no member at all."""
+    module = b"" if origin.module_id is None else b',"moduleId":' + _json(origin.module_id)
+    head = b'{"deviceId":%b%b,"offset":' % (_json(origin.device_id), module)
+    before, after = b',"systemProperties":{', _members(origin.after)
+    if hub_ms is not None:
+        before += b"%b%b:" % (_members(origin.before)[1:] + b"," if origin.before else b"", _json(HUB_TIME))
+    else:
+        after = after[1:]
+    origin.as_json = _key(origin.device_id), head, before, after, hub_ms is None and not after
+    encoded: tuple[bytes | None, bytes, bytes, bytes, bool] = origin.as_json
+    return encoded
+
+
+def _json_labels(labels: Labels) -> tuple[bytes, bytes, bytes, bytes]:
+    """What stands between the time and the message id, from there to the content, more system properties, the rest."""
+    between = b'%b,"contentEncoding":%b' % (_json(labels.content_type), _json(labels.content_encoding))
+    correlation = b"" if labels.correlation_id is None else b',"correlationId":' + _json(labels.correlation_id)
+    tail = b'},"properties":%b}' % _json(labels.properties)
+    labels.as_json = between, correlation + b',"content":', _members(labels.system), tail
+    encoded: tuple[bytes, bytes, bytes, bytes] = labels.as_json
+    return encoded
+
+
+def _members(values: Mapping[str, Any]) -> bytes:
+    """The members of a JSON object, each with a comma before it."""
+    return b"," + _json(values)[1:-1] if values else b""
 
 
 class RawFormat:
     """The body untouched as the value; everything else in headers, property headers prefixed `p-`, system ones `s-`."""
 
     def __init__(self, partition: str) -> None:
-        self._partition = partition.encode()
+        self._partition = ("partition", partition.encode())
+        self._enqueued_ms = -1
+        self._time = ("enqueuedTime", b"")
 
     def encode(self, event: Event) -> Record:
-        _require_data(event)
+        sequence, offset, enqueued_ms, body, kind, hub_ms, message_id, origin, labels = event
+        if kind != "data":
+            raise _no_data(kind)
+        if enqueued_ms != self._enqueued_ms:
+            self._time = ("enqueuedTime", rfc3339(enqueued_ms).encode())
+            self._enqueued_ms = enqueued_ms
+        key, device, before, after = origin.as_headers or _raw_origin(origin)
+        described, correlation, system = labels.as_headers or _raw_labels(labels)
         headers: Headers = [
-            ("offset", event.offset.encode()),
-            ("sequenceNumber", b"%d" % event.sequence_number),
-            ("partition", self._partition),
-            ("enqueuedTime", rfc3339(event.enqueued_ms).encode()),
+            ("offset", offset.encode()),
+            ("sequenceNumber", _dumps(sequence)),
+            self._partition,
+            self._time,
+            *device,
+            *described,
         ]
-        for name, value in (
-            ("deviceId", event.device_id),
-            ("moduleId", event.module_id),
-            ("contentType", event.content_type),
-            ("contentEncoding", event.content_encoding),
-            ("messageId", event.message_id),
-            ("correlationId", event.correlation_id),
-        ):
-            if value is not None:
-                headers.append((name, value.encode()))
-        headers += [(f"s-{name}", _header(value)) for name, value in event.system_properties.items()]
-        headers += [(f"p-{name}", _header(value)) for name, value in event.properties.items()]
-        return Record(_key(event), event.body, headers, event.enqueued_ms)
+        if message_id is not None:
+            headers.append(("messageId", message_id.encode()))
+        headers += correlation
+        headers += before
+        if hub_ms is not None:
+            headers.append((_HUB_TIME_HEADER, _dumps(hub_ms)))
+        headers += after
+        headers += system
+        return _new_record(Record, (key, body, headers, enqueued_ms))
+
+
+def _raw_origin(origin: Origin) -> tuple[bytes | None, Headers, Headers, Headers]:
+    device = _present(("deviceId", origin.device_id), ("moduleId", origin.module_id))
+    origin.as_headers = _key(origin.device_id), device, _named("s", origin.before), _named("s", origin.after)
+    encoded: tuple[bytes | None, Headers, Headers, Headers] = origin.as_headers
+    return encoded
+
+
+def _raw_labels(labels: Labels) -> tuple[Headers, Headers, Headers]:
+    described = _present(("contentType", labels.content_type), ("contentEncoding", labels.content_encoding))
+    correlation = _present(("correlationId", labels.correlation_id))
+    labels.as_headers = described, correlation, _named("s", labels.system) + _named("p", labels.properties)
+    encoded: tuple[Headers, Headers, Headers] = labels.as_headers
+    return encoded
+
+
+def _present(*fields: tuple[str, str | None]) -> Headers:
+    return [(name, value.encode()) for name, value in fields if value is not None]
+
+
+def _named(prefix: str, values: Mapping[str, Any]) -> Headers:
+    return [
+        (f"{prefix}-{name}", value.encode() if isinstance(value, str) else _json(value))
+        for name, value in values.items()
+    ]
 
 
 FORMATS: dict[str, type[JsonFormat] | type[RawFormat]] = {"json": JsonFormat, "raw": RawFormat}
 
 
-def _key(event: Event) -> bytes | None:
-    return None if event.device_id is None else event.device_id.encode()
+def _key(device_id: str | None) -> bytes | None:
+    return None if device_id is None else device_id.encode()
 
 
-def _header(value: Any) -> bytes:
-    return value.encode() if isinstance(value, str) else _json(value)
+def _base64(body: bytes) -> str:
+    return base64.b64encode(body).decode("ascii")
 
 
 def _json(value: Any) -> bytes:
@@ -122,6 +205,7 @@ def _json(value: Any) -> bytes:
         raise Undeliverable("not_json", f"a property value cannot be written as JSON ({error})") from None
 
 
-def _require_data(event: Event) -> None:
-    if event.body_kind != "data":
-        raise Undeliverable("body_type", f"the body is an AMQP {event.body_kind}, which no record format carries")
+def _no_data(kind: str) -> Undeliverable:
+    if kind == "malformed":
+        return Undeliverable("malformed", "behind its annotations the message is not AMQP 1.0")
+    return Undeliverable("body_type", f"the body is an AMQP {kind}, which no record format carries")

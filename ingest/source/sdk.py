@@ -21,16 +21,14 @@ from azure.eventhub import EventData, EventHubConsumerClient, PartitionContext
 from azure.eventhub._consumer import EventHubConsumer
 from azure.eventhub._pyamqp import ReceiveClient
 from azure.eventhub._pyamqp import receiver as _receiver_module
-from azure.eventhub._pyamqp.message import Message
 from azure.eventhub._transport._pyamqp_transport import PyamqpTransport
 
-from ingest.amqp.errors import AmqpError
 from ingest.config import Config
 from ingest.source import hub
 from ingest.source.conditions import LinkEnded, link_ended
-from ingest.source.event import RAW_PAYLOAD, Event, from_sdk
+from ingest.source.event import Event
 from ingest.source.receive import StartAt
-from ingest.source.sdk_fallback import decode_for_sdk
+from ingest.source.sdk_message import decode_for_sdk, event_from_sdk
 
 SUPPORTED = "5.15."
 PREFETCH = 2_000
@@ -52,28 +50,7 @@ for _owner, _name in (
         raise ImportError(f"azure-eventhub {version('azure-eventhub')} has no {_name}; this transport relies on it")
 
 _pyamqp: Any = _receiver_module
-_decode_payload = _pyamqp.decode_payload
-
-
-def _decode(payload: memoryview) -> Message:
-    """pyamqp's decoder, which lacks some types of AMQP and drops the bytes of bodies that are no data sections."""
-    try:
-        message: Message = _decode_payload(payload)
-    except Exception as error:
-        try:
-            message = decode_for_sdk(payload)
-        except AmqpError:
-            raise error from None
-    if message.data is None and message.value is None and message.sequence is None:
-        return message._replace(data=[b""])
-    if message.data is None:
-        annotations = dict(message.message_annotations or {})
-        annotations[RAW_PAYLOAD] = bytes(payload)
-        message = message._replace(message_annotations=annotations)
-    return message
-
-
-_pyamqp.decode_payload = _decode
+_pyamqp.decode_payload = decode_for_sdk
 
 
 def _read_what_is_there(client: Any, *, batch: int = 1, **kwargs: Any) -> bool:
@@ -192,7 +169,7 @@ class _Link:
 
     def on_batch(self, context: PartitionContext | None, batch: list[EventData]) -> None:
         """Runs on the client's thread, which reads nothing more until the batch before this one was taken."""
-        events = [from_sdk(data) for data in batch]
+        events = [event_from_sdk(data) for data in batch]
         tracked = context.last_enqueued_event_properties if context is not None else None
         with self._changed:
             while self._batch is not None and not self._closing:
@@ -224,8 +201,11 @@ class _Link:
 class SdkTransport:
     """Implements `receive.Transport`."""
 
+    name = "sdk"
+
     def __init__(self, config: Config, partition: str) -> None:
-        self.credit = PREFETCH
+        self._most = config.source.prefetch or PREFETCH
+        self.credit = self._most
         self._config = config
         self._partition = partition
         # A later process wins the partition from an earlier one that hangs or was cut off: the hub lets the higher
@@ -254,6 +234,9 @@ class SdkTransport:
             self._tune(events)
         return events
 
+    def tend(self) -> None:
+        """The client's own thread does."""
+
     def close(self) -> None:
         if self._link is not None:
             self._link.close()
@@ -263,6 +246,6 @@ class SdkTransport:
         """Keeps what may be on its way to us within the memory cap, whatever the size of events."""
         mean = sum(len(event.body) for event in events) / len(events)
         self._mean_bytes = mean if not self._mean_bytes else 0.9 * self._mean_bytes + 0.1 * mean
-        self.credit = int(min(PREFETCH, max(PREFETCH_FLOOR, PREFETCH_BYTES / (self._mean_bytes + 1_024))))
+        self.credit = int(min(self._most, max(PREFETCH_FLOOR, PREFETCH_BYTES / (self._mean_bytes + 1_024))))
         if self._link is not None and self._link.receive_client is not None:
             self._link.receive_client._link_credit = self.credit

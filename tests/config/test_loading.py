@@ -80,7 +80,7 @@ def test_a_configuration_survives_a_pipe_and_shows_no_secret(load_text: Load) ->
         ("source.start = 2024-05-01T00:00:00", "2024-05-01T00:00:00", "without a zone"),
         ('source.start = {x = "1"}', '{ "x" = "1" }', "a partition is a number"),
         ('source.format = "xml"', '"xml"', 'write one of "json", "raw"'),
-        ('source.transport = "quick"', '"quick"', 'write one of "sdk", "fast"'),
+        ('source.transport = "quick"', '"quick"', 'write one of "fast", "sdk"'),
         ("source.stall_seconds = nan", "nan", "expects a number from 5 to 3600"),
         ('source.dead_letter_topic = "iotin"', '"iotin"', "the same topic as in source.topic"),
         ('source.consumer_group = "a b"', '"a b"', "not a consumer group"),

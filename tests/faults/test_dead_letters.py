@@ -9,7 +9,7 @@ from confluent_kafka import Message as Record
 
 from ingest.amqp.message import Message, Sequence, Value, decode_message
 from ingest.emulator import Emulator
-from tests.faults.conftest import Configure
+from tests.faults.conftest import Configure, both_transports
 from tests.faults.telemetry import Feeder, Topic
 from tests.services.kafka import KafkaCluster
 
@@ -30,6 +30,7 @@ def dead(kafka: KafkaCluster, topic: Topic) -> Iterator[Topic]:
         yield dead
 
 
+@both_transports
 def test_events_that_cannot_be_delivered(
     hub: Emulator, feeder: Feeder, topic: Topic, dead: Topic, configure: Configure
 ) -> None:

@@ -78,8 +78,8 @@ class Rig(NamedTuple):
         assert len(self.source.pids(partition)) == 1
 
 
-@pytest.fixture(scope="module")
-def rig(kafka: KafkaCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
+@pytest.fixture(scope="module", params=["fast", "sdk"])
+def rig(kafka: KafkaCluster, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Rig]:
     folder = tmp_path_factory.mktemp("hub-faults")
     clock = Clock()
     with (
@@ -89,9 +89,10 @@ def rig(kafka: KafkaCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     ):
         basic = basic_config(folder, hub.endpoints.event_hub_connection_string, kafka.bootstrap, topic.name)
         # None of these tests is to end a process.
-        write_config(source.config, basic, {"source": {"stall_seconds": 30}})
+        write_config(source.config, basic, {"source": {"stall_seconds": 30, "transport": request.param}})
         source.start()
         source.wait_ready()
+        source.wait_metric("source_transport_info", len(CUTS) + 3, transport=request.param)
         yield Rig(hub, clock, source, Feeder(hub), topic)
 
 

@@ -5,6 +5,7 @@ import signal
 
 import pytest
 
+from tests.faults.conftest import both_transports
 from tests.faults.source_process import SourceProcess
 from tests.faults.telemetry import Feeder, Topic
 from tests.faults.waiting import gone
@@ -12,8 +13,11 @@ from tests.faults.waiting import gone
 pytestmark = [pytest.mark.services, pytest.mark.faults]
 EVENTS = 6_000
 """More than are in Kafka when the first are seen there."""
+REPLACED_SECONDS = 30.0
+"""The promise, not patience: a process that hangs has a successor by then."""
 
 
+@both_transports
 def test_kill_9_of_a_partition_process(feeder: Feeder, topic: Topic, source: SourceProcess) -> None:
     for number in (1, 2, 3):
         feeder.send("0", EVENTS)
@@ -60,6 +64,7 @@ def test_a_frozen_partition_process_is_replaced(feeder: Feeder, topic: Topic, so
     (frozen,) = source.wait_pids("0", 1)
     os.kill(frozen, signal.SIGSTOP)
     feeder.send("0", 2_000)
+    source.wait_pids("0", 2, seconds=REPLACED_SECONDS)
     topic.read(feeder.sent)
     topic.check(feeder.sent)
     assert source.said(rf"source 0 \(pid {frozen}\) has sent no heartbeat; it is replaced")

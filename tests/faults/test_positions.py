@@ -5,12 +5,12 @@ from collections.abc import Iterator
 import pytest
 
 from ingest.emulator import Emulator
-from tests.faults.conftest import Configure
+from tests.faults.conftest import Configure, both_transports
 from tests.faults.stock_store import StockStore
 from tests.faults.telemetry import Feeder, Topic
 from tests.services.azurite import Azurite
 
-pytestmark = [pytest.mark.services, pytest.mark.faults]
+pytestmark = [pytest.mark.services, pytest.mark.faults, both_transports]
 KEPT = 200
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from ingest.emulator import Emulator
-from tests.faults.conftest import Configure
+from tests.faults.conftest import Configure, both_transports
 from tests.faults.telemetry import Topic
 
 pytestmark = [pytest.mark.services, pytest.mark.faults]
@@ -42,6 +42,7 @@ def test_a_hub_that_refuses(configure: Configure, hub: Emulator, wrong: str, rig
     assert source.said("d3Jvbmc=") is None, "the key is in the log"
 
 
+@both_transports
 def test_an_unknown_consumer_group(configure: Configure, topic: Topic) -> None:
     source = configure({"source": {"consumer_group": "nobody"}})
     source.start()

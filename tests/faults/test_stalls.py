@@ -5,12 +5,14 @@ from collections.abc import Callable
 import pytest
 
 from ingest.emulator import Emulator
+from tests.faults.conftest import both_transports
 from tests.faults.source_process import SourceProcess
 from tests.faults.telemetry import Feeder, Topic
 
 pytestmark = [pytest.mark.services, pytest.mark.faults]
 
 
+@both_transports
 @pytest.mark.parametrize(
     "strike",
     [lambda hub: hub.faults.starve(partition="0"), lambda hub: hub.faults.pause("0")],

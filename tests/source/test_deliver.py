@@ -12,6 +12,7 @@ from ingest.kafka.mock import MockCluster
 from ingest.source.deliver import Delivery
 from ingest.source.event import Event
 from ingest.source.progress import Position
+from tests.source.events import make_event
 
 PATIENCE = 60.0
 PRODUCE = 0
@@ -35,7 +36,7 @@ def started(cluster: MockCluster, **librdkafka: str) -> Delivery:
 
 
 def event(sequence: int, *, body: bytes = b"{}", kind: str = "data") -> Event:
-    return Event(sequence, str(sequence * 10), 1_700_000_000_000 + sequence, body, kind, device_id="dev-1")
+    return make_event(sequence, body=body, body_kind=kind, device_id="dev-1")
 
 
 def settle(delivery: Delivery) -> None:

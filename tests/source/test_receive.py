@@ -12,12 +12,13 @@ from ingest.source.conditions import LinkEnded, Verdict
 from ingest.source.event import Event
 from ingest.source.progress import Position
 from ingest.source.receive import ATTACH_SECONDS, EARLIEST, Receiver, StartAt
+from tests.source.events import make_event
 
 Step = Sequence[int] | LinkEnded
 
 
 def event(sequence: int) -> Event:
-    return Event(sequence, str(sequence * 10), 1_000 + sequence, b"body")
+    return make_event(sequence, enqueued_ms=1_000 + sequence, body=b"body")
 
 
 def ended(verdict: Verdict = "lost", reason: str = "detached") -> LinkEnded:
@@ -27,8 +28,11 @@ def ended(verdict: Verdict = "lost", reason: str = "detached") -> LinkEnded:
 class Script:
     """A transport that plays steps: sequence numbers to deliver, or the end of the link."""
 
+    name = "script"
+
     def __init__(self, *steps: Step, attaches: bool = True) -> None:
         self.credit = 1
+        self.tended = 0
         self.newest: int | None = None
         self.attached = False
         self.opened: list[StartAt] = []
@@ -49,6 +53,9 @@ class Script:
             self.attached = False
             raise step
         return [event(sequence) for sequence in step]
+
+    def tend(self) -> None:
+        self.tended += 1
 
     def close(self) -> None:
         self.closed += 1

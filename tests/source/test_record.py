@@ -12,6 +12,7 @@ from ingest.config.schema import key_of
 from ingest.errors import Undeliverable
 from ingest.source.event import Event
 from ingest.source.record import FORMATS, JsonFormat, RawFormat, rfc3339
+from tests.source.events import make_event
 
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.text(st.characters(exclude_categories=["Cs"])),
@@ -22,19 +23,16 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 
 
 def event(**changes: Any) -> Event:
-    made = Event(
-        sequence_number=13280,
-        offset="12890070640",
-        enqueued_ms=1_603_288_810_824,
-        body=b'{"t":1}',
-        device_id="dev-1",
-        content_type="application/json",
-        system_properties={"iothub-message-source": "Telemetry"},
-        properties={"level": "high"},
-    )
-    for name, value in changes.items():
-        setattr(made, name, value)
-    return made
+    fields: dict[str, Any] = {
+        "offset": "12890070640",
+        "enqueued_ms": 1_603_288_810_824,
+        "body": b'{"t":1}',
+        "device_id": "dev-1",
+        "content_type": "application/json",
+        "system_properties": {"iothub-message-source": "Telemetry"},
+        "properties": {"level": "high"},
+    }
+    return make_event(13280, **{**fields, **changes})
 
 
 def test_json_has_the_agreed_fields_in_order() -> None:

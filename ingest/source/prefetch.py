@@ -1,0 +1,63 @@
+"""How many events the hub may send ahead of us. Pure.
+
+Too few, and the hub waits for our next flow while the link is idle; the right number follows rate times round trip. Neither
+needs to be measured: when everything that an earlier flow allowed has come and then nothing, although a later flow allows
+more, the hub was still waiting for that flow. The number is doubled whenever this is seen.
+"""
+
+from collections import deque
+
+START = 2_000
+FLOOR = 50
+MOST = 32_000
+"""At a round trip of 100 ms, 240,000 events a second."""
+BYTES = 16 << 20
+"""Credit times the mean size of an event stays below this."""
+EVENT_OVERHEAD_BYTES = 256
+"""Of a frame around its message."""
+
+
+class Prefetch:
+    """`fixed`: this number for ever, instead of a tuned one."""
+
+    def __init__(self, fixed: int = 0) -> None:
+        self.credit = fixed or START
+        """Events that the hub may send after a flow."""
+        self._fixed = fixed
+        self._mean_bytes = 0.0
+        self._received = 0
+        self._allowed: deque[int] = deque()
+        """Up to which event each flow let the hub go, as far as it has not gone there."""
+
+    def link(self) -> None:
+        """A new link: no flow of the one before counts."""
+        self._received = 0
+        self._allowed.clear()
+
+    def due(self, left: int) -> bool:
+        """Whether it is time for another flow, when the hub has `left` events of credit."""
+        return left <= self.credit * 3 // 4
+
+    def granted(self) -> None:
+        """A flow of `credit` events was sent."""
+        self._allowed.append(self._received + self.credit)
+
+    def received(self, events: int, message_bytes: int) -> None:
+        self._received += events
+        while self._allowed and self._allowed[0] < self._received:
+            self._allowed.popleft()
+        mean = message_bytes / events
+        self._mean_bytes = mean if not self._mean_bytes else 0.9 * self._mean_bytes + 0.1 * mean
+        self._limit()
+
+    def silent(self) -> None:
+        """Nothing is on the socket, and all that was is counted."""
+        if not self._fixed and self._allowed and self._allowed[0] == self._received:
+            self._allowed.popleft()  # once for each flow
+            self.credit *= 2
+            self._limit()
+
+    def _limit(self) -> None:
+        if not self._fixed:
+            most = min(MOST, int(BYTES / (self._mean_bytes + EVENT_OVERHEAD_BYTES)))
+            self.credit = min(self.credit, max(FLOOR, most))

@@ -1,0 +1,23 @@
+"""Which transport a partition process receives through."""
+
+import logging
+
+from ingest.config import Config
+from ingest.source.receive import Transport
+from ingest.source.sdk import SdkTransport
+
+logger = logging.getLogger(__name__)
+
+
+def open_transport(config: Config, partition: str) -> Transport:
+    """The one of `source.transport`. Instead of a fast one that does not fit the installed client, the client's own."""
+    if config.source.transport == "fast":
+        try:
+            from ingest.source.fast import FastTransport
+        except ImportError as error:
+            logger.warning(
+                'Partition %s: source.transport = "sdk" is used, which is several times slower: %s.', partition, error
+            )
+        else:
+            return FastTransport(config, partition)
+    return SdkTransport(config, partition)

@@ -1,0 +1,30 @@
+"""An emulated hub of one partition, and readers of it."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from ingest.config import Config
+from ingest.emulator import Emulator
+from ingest.source.progress import Position
+from ingest.source.receive import StartAt
+from tests.source.readers import Reader, Reading
+
+
+@pytest.fixture
+def emulator() -> Iterator[Emulator]:
+    with Emulator(partitions=1) as made:
+        yield made
+
+
+@pytest.fixture
+def reading() -> Iterator[Reading]:
+    made: list[Reader] = []
+
+    def start(config: Config, start: StartAt | None = None, last: Position | None = None) -> Reader:
+        made.append(Reader(config, start, last))
+        return made[-1]
+
+    yield start
+    for reader in made:
+        reader.receiver.close()

@@ -1,0 +1,221 @@
+"""Whatever came before, the fast decoder gives what the plain one gives."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingest.amqp.errors import AmqpError
+from ingest.amqp.message import Properties, section
+from ingest.source import shapes
+from ingest.source.event import Event
+from ingest.source.message import event_of
+from ingest.source.shapes import Decoder
+from tests.source import messages
+from tests.source.messages import odd, runtime_metrics, usual
+
+METRICS = len(runtime_metrics(9))
+
+VARIED = {
+    "usual": usual(),
+    "without metrics": usual(newest=None),
+    "module": usual(module="mod"),
+    "properties": usual(properties={"level": "high", "n": 5, "x": None}),
+    "system properties": usual(system=Properties(content_type="application/json", content_encoding="utf-8")),
+    "both": usual(system=Properties(content_type="text/plain"), properties={"level": "low"}),
+    "message id": usual(system=Properties(message_id="m-1")),
+    "correlation id": usual(system=Properties(correlation_id=5), properties={"a": "b"}),
+    "large body": usual(body=b"x" * 300),
+    "empty body": usual(body=b""),
+    "no hub's time": runtime_metrics(9) + odd("no properties"),
+    "a descriptor of eight bytes": b"\x00\x80" + (0x72).to_bytes(8, "big") + odd("nothing at all")[3:],
+}
+
+
+def fields(event: Event) -> tuple[object, ...]:
+    """Everything in it, by value and in its order."""
+    origin, labels = event.origin, event.labels
+    told = (origin.device_id, origin.module_id, labels.correlation_id)
+    described = (labels.content_type, labels.content_encoding, repr(labels.system), repr(labels.properties))
+    return *event[:7], *told, *described, repr(origin.before), repr(origin.after)
+
+
+def outcome(decode: Any, *arguments: object) -> object:
+    try:
+        return fields(decode(*arguments))
+    except AmqpError as error:
+        return str(error)
+
+
+def decoded(decoder: Decoder, payload: bytes, before: bytes = b"", behind: bytes = b"") -> object:
+    return outcome(decoder.decode, before + payload + behind, len(before), len(before) + len(payload))
+
+
+telemetry = st.builds(
+    usual,
+    st.integers(0, 1 << 40),
+    device=st.sampled_from(["dev-1", "dev-2", "d" * 128]),
+    module=st.sampled_from([None, "mod"]),
+    body=st.binary(max_size=300),
+    properties=st.sampled_from([{}, {"level": "high"}, {"level": "low"}, {"n": 5, "x": None}]),
+    system=st.sampled_from(
+        [
+            None,
+            Properties(content_type="application/json"),
+            Properties(message_id="m-1"),
+            Properties(message_id="m-2"),
+            Properties(correlation_id=5),
+        ]
+    ),
+    newest=st.none() | st.integers(0, 1 << 40),
+)
+anything = st.one_of(
+    telemetry,
+    messages.any_message().map(lambda sent: sent.encoded),
+    st.sampled_from(sorted(messages.ODD)).map(odd),
+    st.binary(max_size=100),
+)
+
+
+@given(sequence=st.lists(st.one_of(telemetry, anything), min_size=1, max_size=12))
+def test_any_sequence_of_messages_in_one_buffer(sequence: list[bytes]) -> None:
+    decoder = Decoder()
+    buf = b"".join(sequence)
+    at = 0
+    for payload in sequence:
+        end = at + len(payload)
+        assert outcome(decoder.decode, buf, at, end) == outcome(event_of, payload)
+        at = end
+
+
+@pytest.mark.parametrize("name", VARIED)
+def test_positions_in_a_larger_buffer(name: str) -> None:
+    payload = VARIED[name]
+    decoder = Decoder()
+    for _ in range(3):
+        for before in (b"", b"\x00", payload, usual(1)):
+            for behind in (b"", b"\x00", payload, usual(1)):
+                assert decoded(decoder, payload, before, behind) == fields(event_of(payload))
+
+
+@pytest.mark.parametrize("name", VARIED)
+def test_a_message_that_is_cut_short(name: str) -> None:
+    payload = VARIED[name]
+    decoder = Decoder()
+    for _ in range(2):
+        decoder.decode(payload, 0, len(payload))
+    for length in range(len(payload)):
+        # What is missing stands behind it in the buffer, as the bytes of another message would.
+        assert decoded(decoder, payload[:length], behind=payload[length:] + payload) == outcome(
+            event_of, payload[:length]
+        ), length
+
+
+@pytest.mark.parametrize("name", VARIED)
+def test_a_learned_message_that_differs_in_one_byte(name: str) -> None:
+    payload = VARIED[name]
+    known = fields(event_of(payload))
+    skipped = METRICS if payload.startswith(runtime_metrics(9)) else 0
+    decoder = Decoder()
+    decoder.decode(payload, 0, len(payload))
+    for index in range(len(payload)):
+        for other in (payload[index] ^ 1, payload[index] ^ 0x80, 0x00, 0x75, 0xC1):
+            changed = payload[:index] + bytes((other,)) + payload[index + 1 :]
+            wanted = outcome(event_of, changed)
+            # Twice, as the changed message may be learned.
+            for found in (decoded(decoder, changed), decoded(decoder, changed)):
+                # Nobody reads what is in the delivery annotations, so that they need not be without fault.
+                assert found == wanted or (index < skipped and found == known), (index, other)
+            assert decoded(decoder, payload) == known
+
+
+def test_objects_are_shared_between_messages_of_a_device() -> None:
+    decoder = Decoder()
+    system = Properties(content_type="application/json")
+    events = [
+        decoder.decode(payload, 0, len(payload))
+        for payload in (usual(n, system=system, properties={"a": "b"}) for n in range(11, 20))
+    ]
+    assert len({id(event.origin) for event in events[1:]}) == 1
+    assert len({id(event.labels) for event in events[1:]}) == 1
+
+
+def test_message_ids_do_not_fill_the_memory() -> None:
+    decoder = Decoder()
+    events: list[Event] = []
+    for n in range(100, 200):
+        payload = usual(n, system=Properties(message_id=f"m-{n}", content_type="application/json"))
+        events.append(decoder.decode(payload, 0, len(payload)))
+    assert [event.message_id for event in events] == [f"m-{n}" for n in range(100, 200)]
+    assert len({id(event.labels) for event in events[1:]}) == 1
+
+
+def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"SHAPES": 8, "SHAPE_MISSES": 16, "LABELS": 8, "REMEMBERED_BYTES": 1_000}.items():
+        monkeypatch.setattr(shapes, name, value)
+    decoder = Decoder()
+    for n in range(500):
+        for _ in range(2):
+            device, level = f"{'d' * (n % 90)}-{n}", "x" * (n % 300)
+            payload = usual(n, device=device, properties={"level": level})
+            event = decoder.decode(payload, 0, len(payload))
+            assert (event.device_id, event.labels.properties) == (device, {"level": level})
+        assert len(decoder._shapes) <= 8
+        assert len(decoder._labels) <= 8
+        assert len(decoder._layouts) <= 8
+        assert all(len(shape.labels) <= shapes.LABELS_OF_A_SHAPE for shape in decoder._shapes.values())
+    decoder = Decoder()
+    for long in ({"properties": {"level": "x" * 2_000}}, {"module": "m" * 2_000}, {}):
+        for _ in range(2):
+            payload = usual(1, **long)
+            decoder.decode(payload, 0, len(payload))
+    assert max(sum(map(len, key)) for key in decoder._labels) <= 1_000
+    assert max(sum(map(len, shape.constant)) for shape in decoder._shapes.values()) <= 1_000
+
+
+def test_two_sets_of_annotations_are_not_mixed_up() -> None:
+    first, second = usual(11, device="dev-1", newest=None), usual(12, device="dev-2", newest=None)
+    both = first[: first.index(b"\x00\x53\x75")] + second
+    decoder = Decoder()
+    for payload in (both, first, both, second, first):
+        assert decoded(decoder, payload) == fields(event_of(payload))
+
+
+def test_new_devices_take_the_place_of_others_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shapes, "SHAPES", 4)
+    monkeypatch.setattr(shapes, "SHAPE_MISSES", 10)
+    decoder = Decoder()
+    for n in range(4):
+        payload = usual(n, device=f"old-{n}")
+        decoder.decode(payload, 0, len(payload))
+    old = list(decoder._shapes)
+    for n in range(100, 111):
+        payload = usual(n, device="new")
+        decoder.decode(payload, 0, len(payload))
+    assert not set(old) & set(decoder._shapes)
+    assert len(decoder._shapes) == 1
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        section(0x72, b"\xc1\x01\x00"),
+        b"\x00\x80" + (0x72).to_bytes(8, "big") + b"\xc1\x01\x00",
+        b"\x00\xa3\x01x\x40",
+        section(0x74, b"\x45"),
+        section(0x73, b"\xc1\x01\x00"),
+        b"\xa1\x01\x73",
+        b"\x73\x73\x73",
+    ],
+    ids=lambda extra: extra.hex(),
+)
+@pytest.mark.parametrize("front", [True, False])
+def test_sections_that_do_not_belong(extra: bytes, front: bool) -> None:
+    bare = usual(newest=None)
+    payload = extra + bare if front else bare[: -len(section(0x75, b"\xa0\x07")) - 7] + extra + bare[-12:]
+    decoder = Decoder()
+    decoder.decode(bare, 0, len(bare))
+    for _ in range(3):
+        assert decoded(decoder, payload) == outcome(event_of, payload)
+    assert decoded(decoder, bare) == fields(event_of(bare))
