@@ -18,9 +18,12 @@ from ingest.errors import EXIT_CONFIG, EXIT_OK, EXIT_UNAVAILABLE
 from ingest.metrics import Snapshot
 
 STALE_SECONDS = 15.0
-"""A heartbeat older than this means that the role hangs. Beats come once a second."""
-FIRST_BEAT_SECONDS = 45.0
+"""A heartbeat older than this means that the role hangs. Beats come once a second. With `ABORT_SECONDS`, the first
+wait of the back-off and a start this keeps a replacement below 30 s, and below systemd's WatchdogSec."""
+FIRST_BEAT_SECONDS = 25.0
 """Longer for the first one: 32 processes may start at once on two cores."""
+ABORT_SECONDS = 1.0
+"""What a hung child has to write its stacks before it is killed."""
 SETTLED_SECONDS = 60.0
 """A life this long makes the next restart quick again."""
 
@@ -58,7 +61,8 @@ class Slot:
         self._ever_ready = False
         self._closing = False
         self._started_at = 0.0
-        self._stale_at = 0.0
+        self._late_at = 0.0
+        self._kill_at: float | None = None
         self._restart_at: float | None = None
         self._failure: tuple[int, str] | None = None
 
@@ -73,6 +77,11 @@ class Slot:
     def pid(self) -> int | None:
         return self._process.pid if self._process else None
 
+    @property
+    def overdue(self) -> float:
+        """Seconds by which the child's heartbeat is late; 0 while it is fresh, and while there is no child."""
+        return max(0.0, self._clock() - self._late_at) if self._process is not None else 0.0
+
     def handles(self) -> list[Any]:
         """What the supervisor's loop waits on: readable when the child spoke or ended."""
         return [h for h in (self._pipe, self._process.sentinel if self._process else None) if h is not None]
@@ -86,7 +95,8 @@ class Slot:
         theirs.close()
         self._process, self._pipe = process, ours
         self._started_at = self._clock()
-        self._stale_at = self._started_at + FIRST_BEAT_SECONDS
+        self._late_at = self._started_at + FIRST_BEAT_SECONDS
+        self._kill_at = None
         self._restart_at = None
         self._failure = None
         self.ready, self.detail = False, "starting"
@@ -98,7 +108,7 @@ class Slot:
             if self._process.exitcode is not None:
                 self._listen()  # what it said last may have come between the two looks
                 self._ended(self._process.exitcode)
-            elif self._clock() >= self._stale_at:
+            elif self.overdue:
                 self._replace_hung()
         elif self._restart_at is not None and self._clock() >= self._restart_at:
             self._on_restart()
@@ -139,7 +149,7 @@ class Slot:
                 return
             match message:
                 case ("beat", ready, detail, snapshot):
-                    self._stale_at = self._clock() + STALE_SECONDS
+                    self._late_at = self._clock() + STALE_SECONDS
                     self.ready, self.detail = ready, detail
                     self._ever_ready = self._ever_ready or ready
                     self._on_snapshot(snapshot)
@@ -173,13 +183,15 @@ class Slot:
     def _replace_hung(self) -> None:
         if self._process is None or self._process.pid is None:
             return
-        logger.error("%s (pid %d) has sent no heartbeat; it is replaced.", self, self._process.pid)
-        self._failure = (1, "hung: no heartbeat")
-        # Abort first: faulthandler writes the stacks of all threads. A stopped process only reacts to the kill.
-        os.kill(self._process.pid, signal.SIGABRT)
-        self._process.join(1.0)
-        self._process.kill()
-        self._stale_at = self._clock() + STALE_SECONDS
+        now = self._clock()
+        if self._kill_at is None:
+            logger.error("%s (pid %d) has sent no heartbeat; it is replaced.", self, self._process.pid)
+            self._failure = (1, "hung: no heartbeat")
+            self._kill_at = now + ABORT_SECONDS
+            # Abort first: faulthandler writes the stacks of all threads. A stopped process only reacts to the kill.
+            os.kill(self._process.pid, signal.SIGABRT)
+        elif now >= self._kill_at:
+            self._process.kill()
 
 
 def _how(exit_code: int) -> str:

@@ -1,5 +1,6 @@
 """Starts, watches, restarts and drains the child processes, and serves their metrics on one port."""
 
+import faulthandler
 import logging
 import multiprocessing
 import multiprocessing.connection
@@ -22,7 +23,8 @@ from ingest.config import Config
 from ingest.deadline import Deadline
 from ingest.errors import EXIT_CRASH, EXIT_OK, ConfigError
 from ingest.exposition import Exposition, Registry
-from ingest.metrics import BUILD_INFO, PROCESS_RESTARTS, PROCESS_UP
+from ingest.metrics import BUILD_INFO, PROCESS_RESTARTS, PROCESS_UP, zeros
+from ingest.sd_notify import Notifier
 from ingest.sink import budget
 from ingest.sink.tiers import sends_per_second
 from ingest.slot import Slot
@@ -33,6 +35,10 @@ PARTITION = "ingest.source.partition:run"
 SINK = "ingest.sink.worker:run"
 FEEDBACK = "ingest.sink.feedback:run"
 LOOP_STUCK_SECONDS = 10.0
+UNENDING_SECONDS = 10.0
+"""A child whose heartbeat is so much overdue was killed long ago and has not ended: we cannot replace it."""
+CHILDREN_SHARE = 0.9
+"""Of the time to drain: what is left over is for a child's last words, before it is ended."""
 LONGEST_TEMPORARY_FOLDER = 70
 SHORT_TEMPORARY_FOLDER = "/tmp"  # noqa: S108 - a name to fall back to; multiprocessing makes a private folder in it
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -52,10 +58,13 @@ class Supervisor:
         config: Config,
         *,
         roles: tuple[str, ...],
+        notifier: Notifier | None = None,
         context: ForkServerContext | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`notifier` hears of every turn of `poll`; without it nobody does."""
         self.config = config
+        self.notifier = notifier or Notifier({})
         self.registry = Registry()
         self.slots: list[Slot] = []
         self._roles = roles
@@ -88,8 +97,6 @@ class Supervisor:
         self.slots = []
         self._closing = False
         if "source" in self._roles:
-            if self.config.source.transport == "fast":
-                logger.warning('source.transport = "fast" is not in this version yet; "sdk" is used.')
             self._discovery = self._slot("discover", "0", DISCOVER)
             self._discovery.start()
         if "sink" in self._roles:
@@ -121,12 +128,42 @@ class Supervisor:
         if self._discovery is not None and found and not self._closing:
             facts: dict[str, Any] = self._discovery.result
             partitions: list[str] = facts["partitions"]
-            self._discovery = None
             sources = [self._slot("source", partition, PARTITION, facts) for partition in partitions]
+            # Before they are started, which takes a while: /readyz, on another thread, must never see neither.
+            self.slots += sources
+            self._discovery = None
             for slot in sources:
                 slot.start()
-            self.slots += sources
             logger.info("Receiving from %d partitions: %s.", len(partitions), ", ".join(partitions))
+        ready = not self._closing and not self.unready()
+        self.notifier.poll(ready=ready, coping=self.coping, status=self.status)
+
+    @property
+    def coping(self) -> bool:
+        """Whether every heartbeat is fresh, or its child's replacement is under way. If not, a new start is better."""
+        return all(slot.overdue < UNENDING_SECONDS for slot in self._all())
+
+    @property
+    def status(self) -> str:
+        """One line for people: what works, and the first thing that does not."""
+        if self.fatal:
+            return f"cannot start: {self.fatal[1]}"
+        if self._closing:
+            return f"draining, {sum(slot.alive for slot in self._all())} processes are left"
+        parts = []
+        for role, words in (("source", "receiving {} of {} partitions"), ("sink", "sending with {} of {} workers")):
+            ready = [slot.ready for slot in self.slots if slot.task.role == role]
+            if ready:
+                parts.append(words.format(sum(ready), len(ready)))
+        line = ", ".join(parts)
+        match self.unready():
+            case []:
+                return line
+            case [reason, *others]:
+                more = f" (and {len(others)} more)" if others else ""
+                return f"{line}; {reason}{more}" if line else f"starting; {reason}{more}"
+            case _:
+                return "starting"
 
     @property
     def fatal(self) -> tuple[int, str] | None:
@@ -156,7 +193,7 @@ class Supervisor:
     def drain(self, seconds: float) -> bool:
         """Closes all children within `seconds`, ends those that do not make it; True when all made it."""
         deadline = Deadline(seconds)
-        self.close(deadline)
+        self.close(Deadline(seconds * CHILDREN_SHARE))
         graceful = self.join(deadline)
         if not graceful:
             stragglers = ", ".join(str(slot) for slot in self._all() if slot.alive)
@@ -180,6 +217,8 @@ class Supervisor:
         facts: Mapping[str, Any] | None = None,
         shared: Mapping[str, str] | None = None,
     ) -> Slot:
+        self.registry.apply(zeros(role, index))
+
         def restarted() -> None:
             self.registry.add(PROCESS_RESTARTS, 1, role, index)
 
@@ -241,14 +280,18 @@ class Signals:
 
 def run(config: Config, *, roles: tuple[str, ...], reload: Callable[[], Config]) -> int:
     """Runs the roles until a signal ends them; gives the exit code. Raises ConfigError when the port is taken."""
+    faulthandler.enable()  # systemd's watchdog ends a hung service with SIGABRT: its stacks are then in the journal
     logs.configure(config.service.log_format, config.service.log_level)
+    # Before the fork server starts, whose children would inherit systemd's variables.
+    notifier = Notifier(os.environ)
     signals = Signals()
-    supervisor = Supervisor(config, roles=roles)
+    supervisor = Supervisor(config, roles=roles, notifier=notifier)
     supervisor.start()
     try:
         return _loop(supervisor, signals, reload)
     finally:
         supervisor.exposition.close()
+        notifier.close(f"cannot start: {supervisor.fatal[1]}" if supervisor.fatal else "stopped")
 
 
 def _loop(supervisor: Supervisor, signals: Signals, reload: Callable[[], Config]) -> int:
@@ -257,6 +300,7 @@ def _loop(supervisor: Supervisor, signals: Signals, reload: Callable[[], Config]
         if supervisor.fatal:
             code, sentence = supervisor.fatal
             logger.error("Cannot start: %s", sentence)
+            supervisor.notifier.stopping()
             supervisor.drain(supervisor.config.service.shutdown_seconds)
             return code
         match signals.take():
@@ -269,6 +313,7 @@ def _loop(supervisor: Supervisor, signals: Signals, reload: Callable[[], Config]
 def _stop(supervisor: Supervisor, number: signal.Signals) -> int:
     seconds = supervisor.config.service.shutdown_seconds
     logger.info("%s: draining within %g s.", number.name, seconds)
+    supervisor.notifier.stopping()
 
     def now(*_: object) -> None:
         supervisor.terminate()
@@ -282,6 +327,7 @@ def _stop(supervisor: Supervisor, number: signal.Signals) -> int:
 
 
 def _reload(supervisor: Supervisor, reload: Callable[[], Config]) -> None:
+    supervisor.notifier.reloading()
     try:
         config = reload()
     except ConfigError as error:

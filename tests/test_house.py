@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parent.parent / "ingest"
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("__main__",),
     ("cli",),
-    ("commands", "demo"),
+    ("commands", "demo", "doctor"),
     ("supervisor",),
     ("slot", "exposition", "preload"),
     ("source", "sink"),
@@ -19,7 +19,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("amqp", "deadletter"),
     ("insist",),
     ("child",),
-    ("metrics", "logs", "backoff", "deadline"),
+    ("metrics", "logs", "backoff", "deadline", "sd_notify", "waits"),
     ("config",),
     ("config_values",),
     ("errors", "device_id", ""),

@@ -15,7 +15,7 @@ from ingest.config import Config
 from ingest.deadline import Deadline
 from ingest.errors import EXIT_UNAVAILABLE
 from ingest.metrics import Snapshot
-from ingest.slot import STALE_SECONDS, Slot
+from ingest.slot import ABORT_SECONDS, FIRST_BEAT_SECONDS, STALE_SECONDS, Slot
 
 CONTEXT: ForkServerContext = multiprocessing.get_context("forkserver")
 PATIENCE = 60.0
@@ -123,9 +123,20 @@ def test_a_stopped_child_is_replaced_too(harness: Harness) -> None:
     slot = harness.slot("works")
     harness.until(slot, lambda: slot.ready)
     assert slot.pid is not None
+    assert slot.overdue == 0
     os.kill(slot.pid, signal.SIGSTOP)
     harness.ahead += STALE_SECONDS + 1
+    slot.poll()
+    assert slot.overdue > 0
     harness.until(slot, lambda: not slot.alive)
+    assert slot.overdue == 0, "nobody there is not late"
+
+
+def test_a_replacement_takes_less_than_30_seconds() -> None:
+    """Until a hang is seen, until the stacks are written, and the longest first wait before the next start; the rest
+    is for starting. The faults tests measure the whole."""
+    for seen in (STALE_SECONDS, FIRST_BEAT_SECONDS):
+        assert seen + ABORT_SECONDS + 0.5 + 2.0 < 30
 
 
 def test_a_child_that_is_deaf_to_a_stop_is_ended_by_terminate(harness: Harness) -> None:

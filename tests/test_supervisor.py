@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,10 @@ from ingest import supervisor as module
 from ingest.config import Config, Metrics, Sink
 from ingest.deadline import Deadline
 from ingest.metrics import BUILD_INFO, PROCESS_RESTARTS, PROCESS_UP, SOURCE_EVENTS
-from ingest.supervisor import Supervisor
+from ingest.sd_notify import Notifier
+from ingest.slot import ABORT_SECONDS, STALE_SECONDS
+from ingest.supervisor import UNENDING_SECONDS, Supervisor
+from tests.systemd.notify_socket import NotifySocket
 
 PATIENCE = 60.0
 
@@ -80,6 +84,73 @@ def test_children_that_do_not_drain_in_time_are_ended(supervise: Callable[[str, 
     pids = [slot.pid for slot in supervisor.slots]
     assert not supervisor.drain(0.3)
     assert not any(pid and psutil.pid_exists(pid) for pid in pids)
+
+
+def test_the_status_line_tells_what_works_and_what_does_not(supervise: Callable[[str, str], Supervisor]) -> None:
+    supervisor = supervise("answers", "works")
+    assert supervisor.status == "starting; discover 0: starting"
+    until(supervisor, lambda: bool(supervisor.slots) and supervisor.unready() == [])
+    assert supervisor.status == "receiving 2 of 2 partitions"
+    pid = supervisor.slots[1].pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    until(supervisor, lambda: bool(supervisor.unready()))
+    assert supervisor.status == "receiving 1 of 2 partitions; source 1: killed by SIGKILL"
+    supervisor.drain(PATIENCE)
+    assert supervisor.status == "draining, 0 processes are left"
+
+
+def test_a_fatal_start_is_the_status(supervise: Callable[[str, str], Supervisor]) -> None:
+    supervisor = supervise("refused", "works")
+    until(supervisor, lambda: supervisor.fatal is not None)
+    assert supervisor.status == "cannot start: amqp:not-found: no such hub"
+
+
+def test_the_watchdog_is_withheld_when_a_hung_child_cannot_be_replaced(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A child that hangs is replaced while systemd is kept content; one that not even a kill ends is reason enough to
+    start everything again."""
+    ahead = 0.0
+    monkeypatch.setattr(module, "SINK", "tests.children:works")
+    with NotifySocket(tmp_path) as systemd:
+
+        def clock() -> float:
+            return time.monotonic() + ahead
+
+        environ = {"NOTIFY_SOCKET": systemd.address, "WATCHDOG_USEC": "200000"}
+        supervisor = Supervisor(
+            Config(metrics=Metrics(port=0), sink=Sink(processes=1)),
+            roles=("sink",),
+            notifier=Notifier(environ, clock=clock),
+            clock=clock,
+        )
+        try:
+            supervisor.start()
+            until(supervisor, lambda: supervisor.unready() == [])
+            [slot] = supervisor.slots
+            pid = slot.pid
+            assert pid is not None
+            os.kill(pid, signal.SIGSTOP)
+            with monkeypatch.context() as immortal:
+                immortal.setattr("multiprocessing.context.ForkServerProcess.kill", lambda _: None)
+                systemd.take()
+                ahead += STALE_SECONDS + ABORT_SECONDS + 1
+                supervisor.poll(0)
+                supervisor.poll(0)
+                assert supervisor.coping
+                assert "WATCHDOG=1" in systemd.take()
+                ahead += UNENDING_SECONDS
+                supervisor.poll(0)
+                assert not supervisor.coping
+                assert "WATCHDOG=1" not in systemd.take()
+            until(supervisor, lambda: slot.pid not in (None, pid) and slot.ready)
+            assert supervisor.coping
+            supervisor.poll(0)
+            systemd.wait("WATCHDOG=1")
+        finally:
+            supervisor.drain(PATIENCE)
+            supervisor.exposition.close()
 
 
 @pytest.fixture
@@ -249,3 +320,61 @@ def test_sighup_takes_a_good_configuration_and_refuses_a_bad_one(program: Progra
     program.process.send_signal(signal.SIGHUP)
     program.logged("going on with the old one: source.topic = ?: not legal")
     assert program.process.poll() is None
+
+
+def until_stopped(pid: int) -> None:
+    deadline = Deadline(PATIENCE)
+    while psutil.Process(pid).status() != psutil.STATUS_STOPPED:
+        assert not deadline.expired
+
+
+def test_systemd_hears_of_start_watchdog_reload_and_stop(tmp_path: Path) -> None:
+    with NotifySocket(tmp_path) as systemd:
+        program = Program(tmp_path, NOTIFY_SOCKET=systemd.address, WATCHDOG_USEC="1000000")
+        try:
+            systemd.wait("READY=1")
+            assert any(line.startswith("EXTEND_TIMEOUT_USEC=") for line in systemd.said)
+            assert "STATUS=receiving 2 of 2 partitions" in systemd.said
+            for _ in range(3):
+                systemd.wait("WATCHDOG=1")
+            assert [child.pid for child in program.family() if "NOTIFY_SOCKET" in child.environ()] == []
+
+            program.process.send_signal(signal.SIGHUP)
+            program.logged("the configuration has not changed")
+            systemd.wait("RELOADING=1\nMONOTONIC_USEC=")
+            systemd.wait("READY=1")
+
+            program.process.send_signal(signal.SIGHUP)
+            systemd.wait("RELOADING=1\nMONOTONIC_USEC=")
+            before = len(systemd.said)
+            systemd.wait("READY=1")
+            program.logged("Receiving from 2 partitions", times=2)
+            assert any(line.startswith("EXTEND_TIMEOUT_USEC=") for line in systemd.said[before:])
+
+            # A supervisor that hangs says nothing, however its children are.
+            program.process.send_signal(signal.SIGSTOP)
+            until_stopped(program.process.pid)
+            systemd.take()
+            with pytest.raises(AssertionError, match="no 'WATCHDOG=1'"):
+                systemd.wait("WATCHDOG=1", seconds=1.5)
+            program.process.send_signal(signal.SIGCONT)
+            systemd.wait("WATCHDOG=1")
+
+            program.process.send_signal(signal.SIGTERM)
+            systemd.wait("STOPPING=1")
+            systemd.wait("EXTEND_TIMEOUT_USEC=")
+            systemd.wait("STATUS=stopped")
+            assert program.process.wait(PATIENCE) == 0
+        finally:
+            program.process.kill()
+            program.process.wait()
+
+
+def test_a_supervisor_that_systemd_aborts_leaves_its_stacks_in_the_log(program: Program) -> None:
+    program.working()
+    family = program.family()
+    program.process.send_signal(signal.SIGABRT)
+    assert program.process.wait(PATIENCE) == -signal.SIGABRT
+    assert "most recent call first" in program.log.read_text()
+    _, alive = psutil.wait_procs(family, PATIENCE)
+    assert alive == []

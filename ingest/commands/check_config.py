@@ -1,7 +1,7 @@
 """`ingest check-config`: what a configuration means in a few lines, and whether everything it names answers."""
 
 from ingest.config import At, Config, Latest, Offsets
-from ingest.errors import EXIT_OK, EXIT_UNAVAILABLE
+from ingest.errors import EXIT_OK, EXIT_UNAVAILABLE, ConfigError, Problem
 
 
 def run(config: Config, *, connect: bool) -> int:
@@ -9,6 +9,9 @@ def run(config: Config, *, connect: bool) -> int:
     print(summary(config))
     if not connect:
         return EXIT_OK
+    if config.hub.event_hub is None:
+        fix = "is needed for --connect, which tries the source's side: `ingest doctor` tries both"
+        raise ConfigError([Problem("hub.event_hub_connection_string", "", fix)])
     from ingest.source.probe import probe_connections
 
     all_ok = True

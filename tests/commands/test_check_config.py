@@ -6,7 +6,7 @@ import pytest
 
 from ingest.commands import check_config
 from ingest.config import At, Config, load
-from ingest.errors import EXIT_OK, EXIT_UNAVAILABLE
+from ingest.errors import EXIT_OK, EXIT_UNAVAILABLE, ConfigError
 from ingest.source import probe
 from tests.config.samples import COMPLETE
 
@@ -45,3 +45,18 @@ def test_connect_tries_every_service(
     assert check_config.run(config, connect=True) == code
     lines = capsys.readouterr().out.splitlines()[-2:]
     assert lines == [f"{'ok    ' if kafka_ok else 'failed'}  kafka: 3 brokers", "ok      hub: 4 partitions"]
+
+
+def test_a_configuration_for_commands_alone_is_right_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As `ingest run` and `ingest sink` would take it; systemd's ExecReload= asks this question."""
+    path = tmp_path / "ingest.toml"
+    path.write_text(
+        '[hub]\niot_hub_connection_string = "HostName=h.azure-devices.net;SharedAccessKeyName=service;'
+        'SharedAccessKey=a2V5"\n'
+    )
+    path.chmod(0o600)
+    config = load(path, environ={}, for_command="check-config")
+    assert check_config.run(config, connect=False) == EXIT_OK
+    assert "no event hub" in capsys.readouterr().out
+    with pytest.raises(ConfigError, match="ingest doctor"):
+        check_config.run(config, connect=True)

@@ -9,7 +9,7 @@ import threading
 from contextlib import ExitStack
 from types import FrameType
 
-from tests.services import ServiceError, javascript, kafka_jars, prerequisites
+from tests.services import ServiceError, javascript, kafka_jars, prerequisites, prometheus_programs
 from tests.services.azurite import Azurite
 from tests.services.kafka import KafkaCluster
 
@@ -34,13 +34,21 @@ class Say:
 
 
 def install(say: Say) -> None:
-    """Fetch what is missing: Java and Maven, Kafka's jar files, Azurite."""
+    """Fetch what `up` runs, where it is missing: Java and Maven, Kafka's jar files, Azurite."""
     prerequisites.java()
     say("Fetching Apache Kafka, if it is not there yet.")
     kafka_jars.ensure()
     kafka_jars.ensure_console()
     say("Fetching Azurite and the JavaScript clients, if they are not there yet.")
     javascript.ensure()
+
+
+def install_all(say: Say) -> None:
+    """Fetch what the tests use besides, too: systemd's checker of units, Prometheus."""
+    install(say)
+    prerequisites.systemd_analyze()
+    say("Fetching Prometheus, if it is not there yet.")
+    prometheus_programs.ensure()
 
 
 def up(brokers: int, with_parent: bool, say: Say) -> None:
@@ -66,7 +74,9 @@ def up(brokers: int, with_parent: bool, say: Say) -> None:
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.services", description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True)
-    verbs.add_parser("install", help="fetch what is missing: Java, Maven, Kafka, Azurite, the JavaScript clients")
+    verbs.add_parser(
+        "install", help="fetch what is missing: Java, Maven, Kafka, Azurite, the JavaScript clients, Prometheus"
+    )
     start = verbs.add_parser("up", help="start both, print one JSON line when both answer, stop on SIGTERM")
     start.add_argument("--brokers", type=int, default=1, metavar="N", help="Kafka brokers (default 1)")
     start.add_argument("--json", action="store_true", help="print nothing but the JSON line")
@@ -76,7 +86,7 @@ def main(arguments: list[str] | None = None) -> int:
         signal.signal(number, _stop)
     try:
         if options.verb == "install":
-            install(Say(quiet=False))
+            install_all(Say(quiet=False))
         else:
             if options.brokers < 1:
                 parser.error(f"--brokers {options.brokers}: at least 1.")

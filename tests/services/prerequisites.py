@@ -1,4 +1,4 @@
-"""Programs that the Python and npm registries do not bring: Java, Maven, and Python's own venv. Standard library only.
+"""Programs that the Python and npm registries do not bring: Java, Maven, systemd, Python's venv. Standard library only.
 
 `python3 -m tests.services.prerequisites venv java maven` installs what is missing with apt-get when that is possible
 (root on Debian or Ubuntu), and else names the packages.
@@ -35,6 +35,33 @@ def venv() -> str:
     """Make sure that this Python can make virtual environments; returns its path. Raises ServiceError."""
     package = f"python{sys.version_info.major}.{sys.version_info.minor}-venv"
     return _ensure("Python's venv module", package, _find_venv)
+
+
+def systemd_analyze() -> str:
+    """Path of systemd's checker of unit files, installed first if need be. Raises ServiceError."""
+    return _ensure("systemd-analyze", "systemd", lambda: shutil.which("systemd-analyze"))
+
+
+def unpack(package: str, folder: Path) -> None:
+    """Put a Debian package's files below `folder`, without installing it or what it depends on. Raises ServiceError.
+
+    Needs no root where apt's lists are there already.
+    """
+    if not (shutil.which("apt-get") and shutil.which("dpkg")):
+        raise ServiceError(f"The package {package} is missing, and there is no apt-get to fetch it: install it.")
+    print(f"Fetching the package {package}.", file=sys.stderr, flush=True)
+    try:
+        _run("apt-get", "-q", "download", package, folder=folder)
+    except ServiceError:
+        if os.geteuid() != 0:
+            raise
+        with _APT_LOCK.open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            _apt_get("update")
+        _run("apt-get", "-q", "download", package, folder=folder)
+    (archive,) = folder.glob("*.deb")
+    _run("dpkg", "-x", str(archive), str(folder), folder=folder)
+    archive.unlink()
 
 
 def _find_java() -> str | None:
@@ -78,11 +105,20 @@ def _ensure(what: str, package: str, find: Callable[[], str | None]) -> str:
 
 
 def _apt_get(*arguments: str) -> None:
-    command = ["apt-get", "-q", "-y", "-o", "DPkg::Lock::Timeout=600", *arguments]
+    _run("apt-get", "-q", "-y", "-o", "DPkg::Lock::Timeout=600", *arguments)
+
+
+def _run(*command: str, folder: Path | None = None) -> None:
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     try:
         done = subprocess.run(
-            command, env=environment, capture_output=True, text=True, timeout=_INSTALL_SECONDS, check=False
+            command,
+            env=environment,
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=_INSTALL_SECONDS,
+            check=False,
         )
     except subprocess.TimeoutExpired as error:
         raise ServiceError(f"`{' '.join(command)}` did not end within {_INSTALL_SECONDS} s.") from error
@@ -92,7 +128,7 @@ def _apt_get(*arguments: str) -> None:
 
 
 def main(names: list[str]) -> int:
-    wanted: dict[str, Callable[[], str]] = {"java": java, "maven": maven, "venv": venv}
+    wanted: dict[str, Callable[[], str]] = {"java": java, "maven": maven, "systemd": systemd_analyze, "venv": venv}
     missing = False
     for name in names:
         try:
