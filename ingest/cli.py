@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ingest import __version__
-from ingest.commands.numbers import positive, positive_number, up_to
+from ingest.commands.numbers import positive
 from ingest.config import Command, Config, effective_toml, example_toml, load
 from ingest.errors import EXIT_CRASH, EXIT_OK, EXIT_USAGE, ConfigError, IngestError
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 _EXIT_INTERRUPTED = 130
 """Ctrl-C, as a shell reports it: 128 + SIGINT."""
 
-_DESCRIPTION = "Moves data between Azure IoT Hub and Apache Kafka, from an edge node."
+_DESCRIPTION = "Moves data between Azure IoT Hub and Apache Kafka, both ways, from an edge node."
 _EPILOG = """\
 first steps:
   ingest demo                                     everything on this machine, nothing to configure
   ingest print-config --example > ingest.toml     a file with every key, to fill in
-  ingest check-config -c ingest.toml --connect    is it right, and does everything answer?
   ingest topics create -c ingest.toml
+  ingest doctor -c ingest.toml                    does everything answer, and if not, what mends it?
   ingest run -c ingest.toml
 
 exit codes: 0 done, 1 crash or failed, 2 wrong use, 69 a service refuses or does not answer, 78 wrong configuration
@@ -88,12 +88,14 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
         )
         _add_config(running)
     _add_check_config(commands)
+    _add_doctor(commands)
     _add_print_config(commands)
+    _add_status(commands, arguments)
     _add_checkpoints(commands)
     _add_topics(commands)
     _add_redrive(commands, arguments)
     _add_emulator(commands, arguments)
-    _add_demo(commands)
+    _add_demo(commands, arguments)
     return parser
 
 
@@ -140,11 +142,25 @@ def _add_check_config(commands: "_Commands") -> None:
         "check-config",
         "Check the configuration and say what it means.",
         "Prints every problem with its key, value and fix, and exits with 78; or ok and a summary.",
-        "ingest check-config -c ingest.toml --connect",
+        "ingest check-config -c ingest.toml",
         _check_config,
     )
     _add_config(parser)
-    parser.add_argument("--connect", action="store_true", help="also try every service; exits with 69 when one fails")
+    parser.add_argument("--connect", action="store_true", help="also try what the source needs; a failure exits 69")
+
+
+def _add_doctor(commands: "_Commands") -> None:
+    parser = _add(
+        commands,
+        "doctor",
+        "Try everything that ingest needs, one line each, with the fix.",
+        "Side by side, 5 s for each at the most. Moves nothing, and disturbs no ingest that runs. Exits with 1 when\n"
+        "something fails, 78 when the configuration is wrong.",
+        "ingest doctor -c ingest.toml",
+        _doctor,
+    )
+    _add_config(parser)
+    _add_json(parser)
 
 
 def _add_print_config(commands: "_Commands") -> None:
@@ -160,6 +176,22 @@ def _add_print_config(commands: "_Commands") -> None:
     which.add_argument("--example", action="store_true", help="every key with its meaning and default")
     which.add_argument("--effective", action="store_true", help="file, environment and --set taken together")
     _add_config(parser)
+
+
+def _add_status(commands: "_Commands", arguments: Sequence[str]) -> None:
+    parser = _add(
+        commands,
+        "status",
+        "Show what a running ingest does, and what limits it now.",
+        "A table that follows, from the metrics port; plain text and only once when stdout is no terminal. Exits with\n"
+        "69 when nothing answers.",
+        "ingest status --once --json",
+        _status,
+    )
+    if "status" in arguments:
+        from ingest.commands.status import add_arguments
+
+        add_arguments(parser)
 
 
 def _add_checkpoints(commands: "_Commands") -> None:
@@ -253,8 +285,9 @@ def _add_emulator(commands: "_Commands", arguments: Sequence[str]) -> None:
         commands,
         "emulator",
         "Run a local IoT Hub to try things on.",
-        "Serves the Event Hub-compatible endpoint and the devices' HTTPS interface until SIGTERM or Ctrl-C, and\n"
-        "prints its connection strings when it is ready.",
+        "Serves the Event Hub-compatible endpoint, service links for commands (port 5671), and devices over HTTPS and\n"
+        "MQTT (port 8883), until SIGTERM or Ctrl-C. Prints how to connect when it is ready. Simulated devices send only\n"
+        "if --rate or --events is given.",
         "ingest emulator --partitions 4 --devices 10 --rate 100",
         _emulator,
     )
@@ -264,7 +297,7 @@ def _add_emulator(commands: "_Commands", arguments: Sequence[str]) -> None:
         add_arguments(parser)
 
 
-def _add_demo(commands: "_Commands") -> None:
+def _add_demo(commands: "_Commands", arguments: Sequence[str]) -> None:
     parser = _add(
         commands,
         "demo",
@@ -275,37 +308,11 @@ def _add_demo(commands: "_Commands") -> None:
         "ingest demo --events 20000 --commands 500 --json",
         _demo,
     )
-    length = parser.add_mutually_exclusive_group()
-    length.add_argument("--seconds", type=positive_number, metavar="S", help="how long the devices send (default: 20)")
-    length.add_argument("--events", type=positive, metavar="N", help="how many events the devices send in total")
-    parser.add_argument(
-        "--rate",
-        type=positive_number,
-        metavar="R",
-        help="events/s of all devices together, at the most (default: 2000; with --events, as fast as is safe)",
-    )
-    parser.add_argument(
-        "--commands",
-        type=_whole,
-        metavar="N",
-        help="how many commands an operator sends to the devices, as fast as the hub takes them; 0: none (default: "
-        "a few per second while the devices send)",
-    )
-    parser.add_argument(
-        "--partitions",
-        type=up_to(32),
-        default=4,
-        metavar="P",
-        help="partitions of the hub, at most 32 (default: 4)",
-    )
-    parser.add_argument(
-        "--devices", type=up_to(100_000), default=20, metavar="D", help="simulated devices (default: 20)"
-    )
+    if "demo" in arguments:
+        from ingest.commands.demo_arguments import add_arguments
+
+        add_arguments(parser)
     _add_json(parser)
-
-
-def _whole(text: str) -> int:
-    return 0 if text == "0" else positive(text)
 
 
 def _load(args: argparse.Namespace, command: Command) -> Config:
@@ -331,6 +338,18 @@ def _check_config(args: argparse.Namespace) -> int:
     from ingest.commands import check_config
 
     return check_config.run(config, connect=args.connect)
+
+
+def _doctor(args: argparse.Namespace) -> int:
+    from ingest.doctor import command
+
+    return command.run(partial(_load, args, "run"), as_json=args.as_json)
+
+
+def _status(args: argparse.Namespace) -> int:
+    from ingest.commands import status
+
+    return status.run(args.url, interval=args.interval, once=args.once, as_json=args.as_json)
 
 
 def _print_config(args: argparse.Namespace) -> int:

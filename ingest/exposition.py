@@ -34,6 +34,11 @@ class Registry:
                     series[labels] = (deltas, total)
                 elif self._metrics[name].kind == "counter":
                     series[labels] = value + (before if isinstance(before, float | int) else 0)
+                elif name.endswith("_info"):
+                    # What it told before is no longer so: a partition has one transport at a time.
+                    for other in [key for key in series if key[:-1] == labels[:-1]]:
+                        del series[other]
+                    series[labels] = value
                 else:
                     series[labels] = value
 
@@ -71,6 +76,13 @@ def _family(metric: Metric, series: list[tuple[Labels, float | tuple[list[int], 
                 buckets = [(bound, float(count)) for bound, count in zip(bounds, counts, strict=True)]
                 histogram.add_metric(labels, buckets, value[1])
         return histogram
+    if metric.kind == "summary":
+        # prometheus_client's own family of this kind has a count and a sum, and no quantiles.
+        summary = Family(metric.full_name, metric.help, "summary")
+        for labels, value in series:
+            if not isinstance(value, tuple):
+                summary.add_sample(metric.full_name, dict(zip(metric.labels, labels, strict=True)), value)
+        return summary
     family: CounterMetricFamily | GaugeMetricFamily = (
         CounterMetricFamily(metric.full_name, metric.help, labels=metric.labels)
         if metric.kind == "counter"

@@ -1,14 +1,19 @@
 """Logging for every process: one line an entry on stderr, as text or JSON."""
 
 import logging
+import os
 import sys
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final, TextIO
 
 import orjson
 
 _FORMAT = "%(asctime)s %(levelname)-7s %(processName)s %(message)s"
+
+_PRIORITIES: Final = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
+"""Least level → priority as in syslog(3)."""
+_DEBUG_PRIORITY: Final = 7
 
 
 class _JsonFormatter(logging.Formatter):
@@ -26,18 +31,50 @@ class _JsonFormatter(logging.Formatter):
         return orjson.dumps(entry).decode()
 
 
+class _JournalFormatter(logging.Formatter):
+    """Begins every line with its priority, which the journal takes off again (sd-daemon(3))."""
+
+    def __init__(self, inner: logging.Formatter) -> None:
+        super().__init__()
+        self._inner = inner
+
+    def format(self, record: logging.LogRecord) -> str:
+        found = (priority for level, priority in _PRIORITIES if record.levelno >= level)
+        prefix = f"<{next(found, _DEBUG_PRIORITY)}>"
+        # Each line of a traceback is an entry of its own there.
+        return prefix + self._inner.format(record).replace("\n", f"\n{prefix}")
+
+
+def is_journal(stream: TextIO, journal_stream: str | None) -> bool:
+    """Whether `stream` is what systemd has connected to the journal; `journal_stream` is $JOURNAL_STREAM, which names
+    that by device and inode and is inherited also by processes whose stderr goes elsewhere (systemd.exec(5))."""
+    if not journal_stream:
+        return False
+    try:
+        status = os.fstat(stream.fileno())
+    except (OSError, ValueError):
+        return False
+    return journal_stream == f"{status.st_dev}:{status.st_ino}"
+
+
 def configure(log_format: str = "text", level: str = "info") -> None:
     """Sets up the root logger of this process. `log_format` is "text" or "json", `level` a logging level's name."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
-        _JsonFormatter() if log_format == "json" else logging.Formatter(_FORMAT, datefmt="%Y-%m-%dT%H:%M:%S%z")
-    )
+    formatter = _JsonFormatter() if log_format == "json" else logging.Formatter(_FORMAT, datefmt="%Y-%m-%dT%H:%M:%S%z")
+    in_journal = is_journal(sys.stderr, os.environ.get("JOURNAL_STREAM"))
+    handler.setFormatter(_JournalFormatter(formatter) if in_journal else formatter)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     # The clients log every frame-level surprise of a reconnect, which our own lines already tell in words.
-    for client in ("azure", "uamqp"):
+    # urllib3 logs whole URLs, in which the storage's tokens are.
+    for client in ("azure", "uamqp", "urllib3"):
         logging.getLogger(client).setLevel(logging.CRITICAL)
+
+
+def and_more(held: int) -> str:
+    """The end of a line that others were held back for: ` (3 more like it)`, nothing when none were."""
+    return f" ({held} more like it)" if held else ""
 
 
 class Repeated:

@@ -21,6 +21,8 @@ COMMANDS = [
     "sink",
     "redrive",
     "check-config",
+    "doctor",
+    "status",
     "print-config",
     "checkpoints",
     "topics",

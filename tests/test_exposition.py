@@ -52,6 +52,26 @@ def test_metrics_are_in_prometheus_text(service: Service) -> None:
     assert "_created" not in text
 
 
+def test_quantiles_are_a_summary(service: Service) -> None:
+    service.registry.set(m.KAFKA_REQUEST_SECONDS, 0.25, "source", "0", "0.99")
+    text = service.get("/metrics")[1]
+    assert "# TYPE ingest_kafka_request_seconds summary" in text
+    assert 'ingest_kafka_request_seconds{quantile="0.99",role="source",slot="0"} 0.25' in text
+
+
+def test_a_partition_has_one_transport_at_a_time(service: Service) -> None:
+    for transport in ("fast", "sdk", "fast"):
+        service.registry.set(m.SOURCE_TRANSPORT, 1, "0", transport)
+        service.registry.set(m.SOURCE_TRANSPORT, 1, "1", "sdk")
+    lines = [
+        line for line in service.get("/metrics")[1].splitlines() if line.startswith("ingest_source_transport_info")
+    ]
+    assert lines == [
+        'ingest_source_transport_info{partition="0",transport="fast"} 1.0',
+        'ingest_source_transport_info{partition="1",transport="sdk"} 1.0',
+    ]
+
+
 def test_readiness_gives_its_reasons(service: Service) -> None:
     assert service.get("/readyz") == (200, "ok\n")
     service.reasons = ["source 1: Kafka is away", "source 2: hub: server-busy"]

@@ -1,8 +1,10 @@
 import io
 import json
 import logging
+import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -48,6 +50,66 @@ def test_text_lines_are_one_line_an_entry(monkeypatch: pytest.MonkeyPatch) -> No
     logging.getLogger("ingest.x").warning("Slow.")
     assert stream.getvalue().rstrip().endswith("Slow.")
     assert "WARNING" in stream.getvalue()
+
+
+def journal_of(path: Path) -> str:
+    status = path.stat()
+    return f"{status.st_dev}:{status.st_ino}"
+
+
+@pytest.fixture
+def logged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
+    """The lines that a log of all levels and a traceback makes when stderr is a file, and $JOURNAL_STREAM as given."""
+
+    def log(log_format: str, journal: Callable[[Path], str] | None) -> list[str]:
+        path = tmp_path / "stderr"
+        with path.open("w", encoding="utf-8") as stream:
+            monkeypatch.setattr(sys, "stderr", stream)
+            monkeypatch.delenv("JOURNAL_STREAM", raising=False)
+            if journal is not None:
+                monkeypatch.setenv("JOURNAL_STREAM", journal(path))
+            logs.configure(log_format, "debug")
+            logger = logging.getLogger("ingest.x")
+            for level in (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR, logging.CRITICAL):
+                logger.log(level, "line")
+            try:
+                raise ValueError("odd")
+            except ValueError:
+                logger.exception("Failed.")
+        return path.read_text(encoding="utf-8").splitlines()
+
+    return log
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_every_line_for_the_journal_begins_with_its_priority(logged: Callable[..., list[str]], log_format: str) -> None:
+    lines = logged(log_format, journal_of)
+    assert [line[:3] for line in lines[:5]] == ["<7>", "<6>", "<4>", "<3>", "<2>"]
+    assert {line[:3] for line in lines[5:]} == {"<3>"}, "each line of a traceback is an entry of its own"
+    if log_format == "json":
+        assert json.loads(lines[5][3:])["exception"].startswith("Traceback")
+    else:
+        assert lines[-1] == "<3>ValueError: odd"
+
+
+@pytest.mark.parametrize("journal", [None, lambda _: "", lambda _: "8:12345", lambda path: f"{journal_of(path)}0"])
+def test_elsewhere_lines_have_no_priority(
+    logged: Callable[..., list[str]], journal: Callable[[Path], str] | None
+) -> None:
+    """The variable is inherited by everything that a service starts, and some of that writes to a file or a pipe."""
+    assert not [line for line in logged("text", journal) if line.startswith("<")]
+
+
+def test_a_stream_without_a_file_is_no_journal() -> None:
+    assert not logs.is_journal(io.StringIO(), "8:12345")
+    with Path(os.devnull).open("w", encoding="utf-8") as closed:
+        pass
+    assert not logs.is_journal(closed, "8:12345")
+
+
+def test_what_was_held_back_is_counted_in_words() -> None:
+    assert logs.and_more(0) == ""
+    assert logs.and_more(3) == " (3 more like it)"
 
 
 def test_repeated_lines_are_held_back_and_counted() -> None:

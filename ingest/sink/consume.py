@@ -12,7 +12,7 @@ from ingest.deadletter import Header
 from ingest.errors import Recycle
 from ingest.kafka.producer import settings
 from ingest.kafka.statistics import KafkaStatistics
-from ingest.logs import Repeated
+from ingest.logs import Repeated, and_more
 from ingest.sink.command import Origin
 from ingest.sink.prefix import Prefix
 
@@ -191,8 +191,9 @@ class Commands:
             return
         for failed in partitions:
             self._committed.pop((failed.topic, failed.partition), None)
-        if self._repeated.admit(f"commit {error.name()}") is not None:
-            logger.warning("Offsets not committed (they will be again): %s", error.str())
+        held = self._repeated.admit(f"commit {error.name()}")
+        if held is not None:
+            logger.warning("Offsets not committed (they will be again): %s%s.", error.str(), and_more(held))
 
     def _failed(self, error: KafkaError) -> None:
         if error.fatal():
@@ -209,4 +210,4 @@ class Commands:
             self.trouble = f"Kafka at {self._config['bootstrap.servers']}: {error.str()}"
         held = self._repeated.admit(error.name())
         if held is not None:
-            logger.warning("Kafka: %s%s.", error.str(), f" ({held} more like it)" if held else "")
+            logger.warning("Kafka: %s%s.", error.str(), and_more(held))

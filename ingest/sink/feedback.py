@@ -22,7 +22,7 @@ from ingest.insist import insist
 from ingest.kafka.dead_letter_topic import DeadLetterTopic
 from ingest.kafka.outcome import outcome
 from ingest.kafka.producer import ProducerPool
-from ingest.logs import Repeated
+from ingest.logs import Repeated, and_more
 from ingest.metrics import Meter
 from ingest.sink.feedback_batch import Feedback, parse_feedback
 from ingest.sink.feedback_link import FeedbackLink, Received
@@ -185,8 +185,9 @@ class FeedbackProcess:
             self._suspects.append((held, record))
 
     def _dead_letter(self, held: _Held, key: bytes | None, value: bytes, reason: str, sentence: str) -> None:
-        if self._repeated.admit(reason) is not None:
-            logger.error("%s. It goes to %s.", sentence.rstrip("."), self.dead_letters.topic)
+        more = self._repeated.admit(reason)
+        if more is not None:
+            logger.error("%s. It goes to %s%s.", sentence.rstrip("."), self.dead_letters.topic, and_more(more))
         held.pending += 1
 
         def done() -> None:

@@ -17,7 +17,7 @@ class SinkMeasures:
 
     def __call__(self, meter: Meter) -> None:
         worker, name = self._worker, self._worker.worker
-        for outcome in ("sent", "dead_letter", "tombstone", "retried", "possible_repeat"):
+        for outcome in m.SINK_COMMANDS.known:
             meter.total(m.SINK_COMMANDS, worker.counts[outcome], name, outcome)
         for reason, count in worker.dead_letters.written.items():
             meter.total(m.SINK_DEAD_LETTERS, count, name, reason)
@@ -26,3 +26,5 @@ class SinkMeasures:
         meter.gauge(m.SINK_RATE_LIMIT, worker.budget.rate, name)
         meter.gauge(m.SINK_LAG, worker.commands.lag, name)
         meter.histogram(m.SINK_SEND_SECONDS, worker.seconds, name)
+        for part, share in worker.shares.take().items():
+            meter.gauge(m.BOTTLENECK, share, "sink", name, part)

@@ -18,7 +18,7 @@ from ingest.deadline import Deadline
 from ingest.errors import ConfigError, Problem, Refused, Undeliverable
 from ingest.insist import insist
 from ingest.kafka.dead_letter_topic import DeadLetterTopic
-from ingest.logs import Repeated
+from ingest.logs import Repeated, and_more
 from ingest.metrics import SEND_BUCKETS, Histogram
 from ingest.sink.answers import Answers
 from ingest.sink.budget import Budget
@@ -31,6 +31,7 @@ from ingest.sink.measures import SinkMeasures
 from ingest.sink.outcome import LINK_LOST, UNANSWERED, Outcome
 from ingest.sink.readiness import look_at_topics
 from ingest.sink.send import Sender
+from ingest.waits import Part, Shares
 
 FETCH = 500
 WINDOW = 256
@@ -76,6 +77,7 @@ class Worker:
         self.counts: Counter[str] = Counter()
         self.throttled = 0
         self.seconds = Histogram(SEND_BUCKETS)
+        self.shares = Shares()
         self.sender = Sender(hub, config.hub.ca_file)
         self.budget = Budget(Path(child.task.shared["budget"]))
         self.lanes = Lanes(
@@ -116,12 +118,18 @@ class Worker:
     def poll(self) -> None:
         """One turn of the loop."""
         room = FETCH if self.lanes.has_room else 0
-        for message in self.commands.poll(room, 0 if len(self.lanes) or self.sender.in_flight else IDLE_SECONDS):
+        busy = len(self.lanes) or self.sender.in_flight
+        self.shares.enter("decode" if busy else self._waits_for(paced=False))
+        messages = self.commands.poll(room, 0 if busy else IDLE_SECONDS)
+        self.shares.enter("decode")
+        for message in messages:
             self._take(message)
         for device_id, message_id in self._answers.poll() if self._answers is not None else ():
             self.lanes.feedback(device_id, message_id, time.monotonic())
-        wait = self._send()
+        wait, part = self._send()
+        self.shares.enter(part)
         self._settle(wait)
+        self.shares.enter("decode")
         self.dead_letters.poll()
         if self.dead_letters.broken is not None:
             raise self.dead_letters.broken
@@ -162,8 +170,8 @@ class Worker:
         else:
             self.lanes.offer(command, time.monotonic())
 
-    def _send(self) -> float:
-        """Sends what the pace allows now; gives the seconds until there may be more to send."""
+    def _send(self) -> tuple[float, Part]:
+        """Sends what the pace allows now; gives the seconds until there may be more to send, and what for."""
         now = time.monotonic()
         # While Kafka is away nothing can be committed, and what is sent now would be sent again after it.
         may_send = self.sender.ready and self.commands.trouble is None
@@ -175,13 +183,27 @@ class Worker:
             if command is None:
                 break
             self.sender.send(command)
+        part = self._waits_for(paced=wanted > granted)
         if wanted > granted:
-            return min(IDLE_SECONDS, max(PACED_SECONDS, pace_wait))
+            return min(IDLE_SECONDS, max(PACED_SECONDS, pace_wait)), part
         if granted == window:
             # Only an answer, or a link, makes room.
-            return IDLE_SECONDS
+            return IDLE_SECONDS, part
         lane_wait = self.lanes.wait(now)
-        return IDLE_SECONDS if lane_wait is None else min(IDLE_SECONDS, lane_wait) if lane_wait else 0.001
+        return IDLE_SECONDS if lane_wait is None else min(IDLE_SECONDS, lane_wait) if lane_wait else 0.001, part
+
+    def _waits_for(self, *, paced: bool) -> Part:
+        """What a wait is for, now that all has been sent that could be. `paced`: the pace has held commands back."""
+        if self.commands.trouble is not None:
+            return "kafka_queue"
+        if paced:
+            return "c2d_limit"
+        if self.sender.in_flight or not self.sender.ready:
+            return "hub"
+        if len(self.lanes):
+            # Their devices' queues are full, or the devices have no credit, or wait after a throttle.
+            return "c2d_limit"
+        return "kafka_queue" if self.dead_letters.in_flight else "idle"
 
     def _next(self, now: float) -> Command | None:
         """The next command that has not expired while it waited."""
@@ -229,8 +251,9 @@ class Worker:
             case "refused" if not self.counts["sent"]:
                 raise Refused(f"IoT Hub refuses commands: {outcome.sentence}")
         self.counts["possible_repeat" if lost else "retried"] += 1
-        if self._repeated.admit(outcome.reason) is not None:
-            logger.warning("Sent again later: %s", outcome.sentence)
+        held = self._repeated.admit(outcome.reason)
+        if held is not None:
+            logger.warning("Sent again later: %s%s.", outcome.sentence.rstrip("."), and_more(held))
         self.lanes.retry(command, now)
 
     def _dead_letter(self, origin: Origin, why: Undeliverable) -> None:
@@ -238,10 +261,10 @@ class Worker:
         if message is None:
             # Its partition went to another process while it was in flight; that one reads it again and decides.
             return
-        if self._repeated.admit(f"dead {why.reason}") is not None:
-            logger.error(
-                "%s[%d] at %d: %s. The command goes to %s.", *origin, str(why).rstrip("."), self.dead_letters.topic
-            )
+        held = self._repeated.admit(f"dead {why.reason}")
+        if held is not None:
+            sentence, topic = str(why).rstrip("."), self.dead_letters.topic
+            logger.error("%s[%d] at %d: %s. The command goes to %s%s.", *origin, sentence, topic, and_more(held))
         key, value = message.key(), message.value()
         letter = dead_letter(
             key.encode() if isinstance(key, str) else key,

@@ -21,6 +21,7 @@ def worker() -> Any:
         budget=SimpleNamespace(rate=829.2),
         commands=SimpleNamespace(lag=13),
         seconds=seconds,
+        shares=SimpleNamespace(take=lambda: {"hub": 0.25, "c2d_limit": 0.75}),
     )
 
 
@@ -42,6 +43,8 @@ def test_each_metric_of_the_sink_has_its_worker_and_its_value() -> None:
         ("sink_in_flight", ("1",)): 11,
         ("sink_rate_limit_per_second", ("1",)): 829.2,
         ("sink_lag_records", ("1",)): 13,
+        ("bottleneck", ("sink", "1", "hub")): 0.25,
+        ("bottleneck", ("sink", "1", "c2d_limit")): 0.75,
     }
 
 

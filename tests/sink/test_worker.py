@@ -25,6 +25,7 @@ from ingest.kafka.mock import MockCluster
 from ingest.sink import budget, worker
 from ingest.sink.lanes import Lanes
 from ingest.sink.worker import Worker
+from ingest.waits import Part
 from tests.sink.hub import hub_of
 
 PATIENCE = 60.0
@@ -369,6 +370,30 @@ def test_every_sink_metric_is_there_under_its_worker(bench: Bench) -> None:
     }
     for name in ("in_flight", "rate_limit_per_second", "lag_records", "throttled_total", "send_seconds_count"):
         assert (f"ingest_sink_{name}", "0") in samples
+
+
+def test_what_the_process_waits_for_is_named(bench: Bench) -> None:
+    """Nothing to do; then the pace, although an answer is out as well; then that answer."""
+    bench.hub.c2d.auto_complete()
+    bench.hub.faults.sends.lose_disposition(count=1)
+    bench.budget.unlink()
+    bench.budget = budget.create(2.0, time.monotonic())
+    made = bench.start()
+    entered: list[str] = []
+    bench.turn(made, lambda: made.sender.ready and bool(made.commands.assigned))
+    enter = made.shares.enter
+
+    def spy(part: Part) -> None:
+        entered.append(part)
+        enter(part)
+
+    made.shares.enter = spy  # type: ignore[method-assign]  # to see every turn, where take() gives an average
+    bench.turn(made, lambda: len(entered) >= 9)
+    assert {*entered} == {"idle", "decode"}
+    bench.write(*(good(number) for number in range(6)))
+    bench.turn(made, lambda: made.counts["sent"] == 5)
+    assert {*entered} == {"idle", "decode", "c2d_limit", "hub"}
+    bench.turn(made, lambda: bench.registry.value(m.BOTTLENECK, "sink", "0", "c2d_limit") > 0)
 
 
 def _with_key(hub: Emulator, key: str) -> Secret:

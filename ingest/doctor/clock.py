@@ -1,0 +1,122 @@
+"""This machine's clock against the services' own: tokens and signatures carry the time, and are refused when it is off."""
+
+import http.client
+import ssl
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+from ingest.config import Config
+from ingest.doctor.check import Check, Verdict, fail, ok, warn
+
+NAME = "clock"
+_ASK_SECONDS = 1.2
+_WARN_SECONDS = 30.0
+_REFUSED_SECONDS = 300.0
+_HTTPS_PORT = 443
+_FIX = "set it right: timedatectl set-ntp true"
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """Somebody who tells the time in the Date header of any HTTP answer, even of a refusal."""
+
+    host: str
+    port: int
+    tls: bool
+
+
+def clock_check(
+    config: Config,
+    clock: Callable[[], float],
+    newest_event: Callable[[], datetime | None],
+    after: tuple[str, ...],
+) -> Check:
+    """`clock`: epoch seconds; `newest_event`: when the hub says its newest event came, known after the checks `after`."""
+
+    def ask() -> Verdict:
+        for service in services(config):
+            ahead = _seconds_ahead(service, clock)
+            if ahead is not None:
+                return judge_clock(ahead, service.host)
+        newest = newest_event()
+        return judge_by_event(None if newest is None else newest.timestamp() - clock())
+
+    return Check(NAME, ask, after=after)
+
+
+def services(config: Config) -> Sequence[Service]:
+    """Whom to ask for the time, best first."""
+    found = []
+    if config.hub.iot_hub is not None:
+        found.append(Service(config.hub.iot_hub.host, _HTTPS_PORT, True))
+    event_hub = config.hub.event_hub
+    if event_hub is not None and not event_hub.emulator:
+        found.append(Service(event_hub.host, _HTTPS_PORT, True))
+    if config.checkpoints.store == "blob" and config.checkpoints.blob_connection_string:
+        found += _storage(config.checkpoints.blob_connection_string.reveal())
+    return found
+
+
+def _storage(connection_string: str) -> list[Service]:
+    from urllib.parse import urlsplit
+
+    from azure.eventhub.extensions.checkpointstoreblob._vendor.storage.blob import BlobServiceClient
+
+    try:
+        with BlobServiceClient.from_connection_string(connection_string) as client:
+            url = urlsplit(client.primary_endpoint)
+    except ValueError:  # what is wrong with it, the checkpoints' check says
+        return []
+    tls = url.scheme == "https"
+    return [Service(url.hostname or "", url.port or (443 if tls else 80), tls)]
+
+
+def _seconds_ahead(service: Service, clock: Callable[[], float]) -> float | None:
+    """How much our clock is ahead of the service's (negative: behind), to about a second; None when it does not tell."""
+    connection: http.client.HTTPConnection
+    if service.tls:
+        # Unverified on purpose: a certificate cannot be verified with a wrong clock, and nothing else is sent or read.
+        context = ssl._create_unverified_context()  # noqa: S323
+        connection = http.client.HTTPSConnection(service.host, service.port, timeout=_ASK_SECONDS, context=context)
+    else:
+        connection = http.client.HTTPConnection(service.host, service.port, timeout=_ASK_SECONDS)
+    try:
+        asked = clock()
+        connection.request("HEAD", "/")
+        date = connection.getresponse().getheader("Date")
+        answered = clock()
+        # The header cuts off fractions of the second.
+        return (asked + answered) / 2 - (parsedate_to_datetime(date).timestamp() + 0.5) if date else None
+    except (OSError, http.client.HTTPException, ValueError, TypeError):
+        return None
+    finally:
+        connection.close()
+
+
+def judge_clock(ahead: float, host: str) -> Verdict:
+    """`ahead`: seconds by which this machine's clock is before that of `host`."""
+    off = abs(ahead)
+    if off < 2:
+        return ok(f"agrees with {host} to within 2 s")
+    seen = f"{off:.0f} s {'ahead of' if ahead > 0 else 'behind'} {host}"
+    if off >= _REFUSED_SECONDS:
+        return fail(f"{seen}: tokens made with it are refused", _FIX)
+    if off > _WARN_SECONDS:
+        return warn(f"{seen}: tokens made with it will be refused from {_REFUSED_SECONDS:.0f} s on", _FIX)
+    return ok(seen)
+
+
+def judge_by_event(newest_ahead: float | None) -> Verdict:
+    """`newest_ahead`: seconds by which the newest event is in this machine's future. All that is known without a service
+    that tells the time: a clock that is behind shows, one that is ahead does not."""
+    now = "no service tells the time"
+    if newest_ahead is not None and newest_ahead > _WARN_SECONDS:
+        return judge_clock(-newest_ahead, "the hub, at the least: its newest event is from the future")
+    if newest_ahead is not None and -newest_ahead < _WARN_SECONDS:
+        return ok(f"{now}, but the hub's newest event is {max(0.0, -newest_ahead):.0f} s old by it")
+    return warn(
+        f"{now}, so this clock ({datetime.now(UTC):%Y-%m-%dT%H:%MZ}) was not compared",
+        "look at it yourself: timedatectl",
+    )

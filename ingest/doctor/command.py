@@ -1,0 +1,85 @@
+"""`ingest doctor`: runs the checks, shows what they find."""
+
+import json
+import logging
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+
+from ingest.config import Config
+from ingest.doctor.check import Finding, Result
+from ingest.doctor.plan import checks_of
+from ingest.doctor.runner import run_checks
+from ingest.errors import EXIT_CONFIG, EXIT_CRASH, EXIT_OK, ConfigError
+
+_WORDS: Mapping[Result, str] = {"ok": "ok", "warn": "warn", "fail": "FAIL", "skipped": "skip"}
+_COLOURS: Mapping[Result, str] = {"ok": "32", "warn": "33", "fail": "31;1", "skipped": "2"}
+
+
+def run(
+    load: Callable[[], Config],
+    *,
+    as_json: bool,
+    environ: Mapping[str, str] = os.environ,
+    now: Callable[[], float] = time.time,
+) -> int:
+    """Prints one line per check, or one JSON list. Gives 0, 1 when a check has failed, 78 when the configuration is wrong.
+
+    Takes about as long as the slowest check; the few that need others come after them.
+    """
+    with _quiet():
+        try:
+            config = load()
+        except ConfigError as error:
+            problems = [
+                Finding("configuration", "fail", f"{each.key} = {each.value}" if each.value else each.key, each.fix, 0)
+                for each in error.problems
+            ]
+            _show(iter(problems), as_json=as_json, width=len("configuration"))
+            return EXIT_CONFIG
+        checks = checks_of(config, environ, now)
+        return _show(run_checks(checks), as_json=as_json, width=max(len(check.name) for check in checks))
+
+
+def _show(findings: Iterator[Finding], *, as_json: bool, width: int) -> int:
+    if as_json:
+        found = list(findings)
+        print(json.dumps([asdict(finding) for finding in found], ensure_ascii=False))
+    else:
+        found = []
+        coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+        for finding in findings:
+            found.append(finding)
+            print(line_of(finding, width, coloured=coloured), flush=True)
+        print(summary(found))
+    return EXIT_CRASH if any(finding.result == "fail" for finding in found) else EXIT_OK
+
+
+def line_of(finding: Finding, width: int, *, coloured: bool) -> str:
+    """`width`: of the column of names."""
+    word = f"{_WORDS[finding.result]:<5}"
+    if coloured:
+        word = f"\x1b[{_COLOURS[finding.result]}m{word}\x1b[0m"
+    fix = f"  → {finding.fix}" if finding.fix else ""
+    return f"{word} {finding.check:<{width}}  {' '.join(finding.seen.split())}{fix}"
+
+
+def summary(found: list[Finding]) -> str:
+    counts = {result: sum(finding.result == result for finding in found) for result in _WORDS}
+    words = {"fail": "failed", "warn": "to look at", "skipped": "skipped", "ok": "ok"}
+    told = [f"{counts[result]} {word}" for result, word in words.items() if counts[result]]  # type: ignore[index]
+    return ", ".join(told)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """What libraries log of the troubles that are looked for here, the findings say better."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(before)

@@ -1,0 +1,99 @@
+"""The Event Hub-compatible endpoint: key, partitions, and who else reads them."""
+
+from datetime import datetime
+
+from ingest.config import Config, Offsets
+from ingest.doctor.check import Check, Verdict, fail, ok
+from ingest.doctor.endpoint import endpoint_checks, event_hub_context
+from ingest.doctor.readers import SAMPLE, Attempt, judge_readers, try_to_read
+from ingest.errors import IngestError, Refused, Unreachable
+from ingest.source import hub
+
+NAME = "event hub"
+KEY_CHECK = f"{NAME} key"
+_KEY = "hub.event_hub_connection_string"
+_AMQP, _AMQPS = 5672, 5671
+
+
+class EventHubChecks:
+    """Made for a configuration with an event hub."""
+
+    def __init__(self, config: Config, metrics_check: str) -> None:
+        """`metrics_check`: the check that tells whether an ingest runs here, see `ingest_runs_here`."""
+        self._config = config
+        self._address = hub.address(config)
+        self._metrics_check = metrics_check
+        self._partitions: list[str] = []
+        self.ingest_runs_here = False
+        """Set by the caller before the consumer group is looked at."""
+        self.newest_event: datetime | None = None
+        """When the first partition's newest event came, by the hub's clock; known after the key's check, if at all."""
+
+    def checks(self) -> list[Check]:
+        plain, ca_file = self._address.emulator, self._config.hub.ca_file
+        port = self._address.port or (_AMQP if plain else _AMQPS)
+        context = None if plain else (lambda: event_hub_context(ca_file))
+        reached = endpoint_checks(NAME, self._address.host, port, _KEY, context)
+        return [
+            *reached,
+            Check(KEY_CHECK, self._ask_key, needs=(reached[-1].name,)),
+            Check("partitions", self._judge_partitions, needs=(KEY_CHECK,)),
+            Check("consumer group", self._ask_readers, needs=("partitions",), after=(self._metrics_check,)),
+        ]
+
+    def _ask_key(self) -> Verdict:
+        from ingest.source.conditions import link_ended
+        from ingest.source.management import OutspokenTransport
+
+        with hub.client(self._config, amqp_transport=OutspokenTransport) as client:
+            try:
+                self._partitions = list(client.get_partition_ids())
+            except Exception as error:
+                ended = link_ended(error)
+                kind = Refused if ended.verdict == "refused" else Unreachable
+                return judge_answer(kind(str(ended)), self._address.policy, self._address.event_hub)
+            found = ok(f"policy {self._address.policy} is known to {self._address.event_hub}")
+            try:
+                self.newest_event = client.get_partition_properties(self._partitions[0])["last_enqueued_time_utc"]
+            except Exception:  # only the clock's check makes use of it, and it has other means
+                return found
+        return found
+
+    def _judge_partitions(self) -> Verdict:
+        start = self._config.source.start
+        named = start.by_partition.keys() if isinstance(start, Offsets) else ()
+        return judge_partitions(self._partitions, self._config.source.partitions, tuple(named))
+
+    def _ask_readers(self) -> Verdict:
+        wanted = list(self._config.source.partitions) or self._partitions
+        attempts: list[Attempt] = try_to_read(self._config, wanted[:SAMPLE])
+        return judge_readers(
+            self._config.source.consumer_group, attempts, len(wanted), ingest_runs_here=self.ingest_runs_here
+        )
+
+
+def judge_answer(error: IngestError, policy: str, event_hub: str) -> Verdict:
+    """The hub's answer to the first question, which was no."""
+    words = str(error)
+    if isinstance(error, Unreachable):
+        return fail(words, "wait and try again; Azure's service health page tells about outages")
+    if "expiredtoken" in words.lower():
+        return fail(words, "set this machine's clock right (timedatectl): the token that it made was too old at once")
+    if "not-found" in words:
+        return fail(words, f"correct EntityPath in {_KEY}: {event_hub} is not the Event Hub-compatible name")
+    return fail(
+        words,
+        f"copy {_KEY} again (portal → IoT Hub → Built-in endpoints); policy {policy} needs the right service connect",
+    )
+
+
+def judge_partitions(found: list[str], wanted: tuple[str, ...], started: tuple[str, ...]) -> Verdict:
+    """The hub's partitions against `source.partitions` and the table `source.start`."""
+    for key, named in (("source.partitions", wanted), ("source.start", started)):
+        unknown = [partition for partition in named if partition not in found]
+        if unknown:
+            return fail(
+                f"{key} names {', '.join(unknown)}; the hub has {', '.join(found)}", f"correct {key} to what there is"
+            )
+    which = f"reading {', '.join(wanted)}" if wanted else "reading all"
+    return ok(f"{len(found)} ({found[0]} to {found[-1]}), {which}")

@@ -1,0 +1,71 @@
+"""The IoT Hub's service side: key and right to send commands, and how many it takes."""
+
+from ingest.config import Config, Sink
+from ingest.config.connection_strings import IotHubAddress
+from ingest.deadline import Deadline
+from ingest.doctor.check import Check, Verdict, fail, ok, warn
+from ingest.doctor.endpoint import endpoint_checks, iot_hub_context
+from ingest.errors import Refused
+from ingest.sink.tiers import sends_per_second
+
+NAME = "IoT hub"
+_KEY = "hub.iot_hub_connection_string"
+_AMQPS = 5671
+_LINK_SECONDS = 4.5
+_MOST_UNITS = {"F1": 1, "S1": 200, "S2": 200, "S3": 10}
+_MESSAGES_PER_DAY = {"F1": 8_000, "S1": 400_000, "S2": 6_000_000, "S3": 300_000_000}
+"""Per unit, telemetry and commands together ("Reference - IoT Hub quotas and throttling", Microsoft Learn)."""
+
+
+def iot_hub_checks(config: Config, hub: IotHubAddress) -> list[Check]:
+    ca_file = config.hub.ca_file
+    reached = endpoint_checks(NAME, hub.host, hub.port or _AMQPS, _KEY, lambda: iot_hub_context(ca_file))
+    return [
+        *reached,
+        Check(f"{NAME} key", lambda: _ask_key(config, hub), needs=(reached[-1].name,)),
+        Check("rate", lambda: judge_rate(config.sink)),
+    ]
+
+
+def _ask_key(config: Config, hub: IotHubAddress) -> Verdict:
+    from ingest.sink.send import Sender
+
+    sender = Sender(hub, config.hub.ca_file)
+    deadline = Deadline(_LINK_SECONDS)
+    sender.start()
+    try:
+        while not sender.ready and not deadline.expired:
+            sender.poll(0.1)
+    except Refused as error:
+        return fail(
+            str(error),
+            f"copy {_KEY} again (portal → IoT Hub → Shared access policies → service); policy {hub.policy} needs the "
+            "right service connect; and set this machine's clock right",
+        )
+    finally:
+        sender.close()
+    if sender.links and not deadline.expired:
+        return ok(f"policy {hub.policy} may send commands")
+    return fail(
+        f"no link for commands within {_LINK_SECONDS:g} s ({sender.trouble})",
+        f"see whether policy {hub.policy} of {_KEY} is right, and try again",
+    )
+
+
+def judge_rate(sink: Sink) -> Verdict:
+    """The wanted rate against what tier and units of the hub allow."""
+    allowed = sends_per_second(sink.tier, sink.units)
+    hub = f"{sink.tier} with {sink.units} unit{'s' * (sink.units != 1)}"
+    if sink.units > _MOST_UNITS[sink.tier]:
+        return warn(
+            f"sink.units = {sink.units}, and {sink.tier} is sold with {_MOST_UNITS[sink.tier]} at the most",
+            "write what the portal shows (IoT Hub → Pricing and scale)",
+        )
+    wanted = sends_per_second(sink.tier, sink.units, sink.sends_per_second)
+    if wanted > allowed:
+        return warn(
+            f"sink.sends_per_second = {wanted:g}, and {hub} takes {allowed:.3g} commands/s",
+            f"lower it to {allowed:.3g} or less, leave it out, or scale the hub: it answers the rest with throttling",
+        )
+    a_day = _MESSAGES_PER_DAY[sink.tier] * sink.units
+    return ok(f"{wanted:.3g} commands/s of {allowed:.3g} that {hub} takes; {a_day:,} messages a day both ways")

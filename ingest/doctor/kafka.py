@@ -1,0 +1,149 @@
+"""The Kafka cluster: reached, its topics there, and this user allowed to do what ingest does."""
+
+from typing import Any
+
+from ingest.config import Config
+from ingest.doctor import kafka_judges as judges
+from ingest.doctor.check import Check, Verdict, fail, ok
+from ingest.doctor.kafka_judges import Use
+from ingest.kafka.limits import max_record_bytes
+from ingest.kafka.producer import settings
+
+NAME = "Kafka"
+_ASK_SECONDS = 4.0
+_RIGHTS_SECONDS = 2.0
+"""Clusters that do not know such a question leave it unanswered."""
+
+
+def topics_in_use(config: Config) -> dict[str, Use]:
+    """Topic → what ingest does with it."""
+    source, sink = config.source, config.sink
+    uses: dict[str, Use] = {}
+    if config.hub.event_hub_connection_string:
+        uses |= {source.topic: "write", source.dead_letter_topic: "write"}
+    if config.hub.iot_hub_connection_string:
+        uses |= dict.fromkeys(sink.topics, "read")
+        uses |= {sink.dead_letter_topic: "write"}
+        if sink.ack != "none":
+            uses[sink.feedback_topic] = "write"
+    return uses
+
+
+class KafkaChecks:
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._complaints: list[Any] = []
+        """librdkafka tells a callback alone why no broker answers."""
+        self._client: Any = None
+        self._partitions: dict[str, int] = {}
+        """Topic → how many it has, of all that this user may see."""
+        self._controller = -1
+
+    def checks(self) -> list[Check]:
+        config, uses = self._config, topics_in_use(self._config)
+        found = [Check(NAME, self._ask_cluster, if_silent="see whether kafka.bootstrap_servers is right and up")]
+        found += [
+            Check(f"topic {topic}", lambda topic=topic, use=use: self._ask_topic(topic, use), needs=(NAME,))  # type: ignore[misc]  # mypy cannot infer the defaults' types
+            for topic, use in uses.items()
+        ]
+        if config.hub.event_hub_connection_string:
+            for topic in (config.source.topic, config.source.dead_letter_topic):
+                found.append(
+                    Check(
+                        f"largest record of {topic}",
+                        lambda topic=topic: self._ask_size(topic),  # type: ignore[misc]  # as above
+                        needs=(f"topic {topic}",),
+                    )
+                )
+        if config.hub.iot_hub_connection_string:
+            found.append(Check("sink group", self._ask_group, needs=(NAME,)))
+        return found
+
+    def _ask_cluster(self) -> Verdict:
+        from confluent_kafka import KafkaException
+        from confluent_kafka.admin import AdminClient
+
+        servers = self._config.kafka.bootstrap_servers
+        try:
+            # Its log lines say on stderr what the callback says.
+            self._client = AdminClient(
+                {**settings(self._config.kafka), "log_level": 0}, error_cb=self._complaints.append
+            )
+        except KafkaException as wrong:
+            return fail(wrong.args[0].str(), "correct [kafka.librdkafka]")
+        try:
+            cluster = self._client.list_topics(timeout=_ASK_SECONDS)
+        except KafkaException as failed:
+            self._client.poll(0)
+            errors = [(each.name(), each.str()) for each in (failed.args[0], *self._complaints)]
+            return judges.judge_unreached(servers, errors)
+        self._partitions = {
+            name: len(topic.partitions) for name, topic in cluster.topics.items() if topic.error is None
+        }
+        self._controller = cluster.controller_id
+        brokers = len(cluster.brokers)
+        return ok(f"{servers}: cluster {cluster.cluster_id} of {brokers} broker{'s' * (brokers != 1)}")
+
+    def _makes_topics(self) -> bool | None:
+        """Whether brokers make a topic at its first use; None when they do not tell."""
+        from confluent_kafka import KafkaException
+        from confluent_kafka.admin._config import ConfigResource
+        from confluent_kafka.admin._resource import ResourceType
+
+        if self._controller < 0:
+            return None
+        resource = ConfigResource(ResourceType.BROKER, str(self._controller))
+        try:
+            asked = self._client.describe_configs([resource], request_timeout=_RIGHTS_SECONDS)[resource]
+            return bool(asked.result(_RIGHTS_SECONDS)["auto.create.topics.enable"].value == "true")
+        except (KafkaException, KeyError, TimeoutError):
+            return None
+
+    def _ask_topic(self, topic: str, use: Use) -> Verdict:
+        from confluent_kafka import KafkaException, TopicCollection
+
+        partitions, rights, error = self._partitions.get(topic), None, ("", "")
+        try:
+            # Unlike a request for the topic's metadata, this never makes the topic.
+            asked = self._client.describe_topics(
+                TopicCollection([topic]), include_authorized_operations=True, request_timeout=_RIGHTS_SECONDS
+            )[topic]
+            described = asked.result(_ASK_SECONDS)
+            partitions = len(described.partitions)
+            allowed = described.authorized_operations
+            rights = None if allowed is None else [operation.name for operation in allowed]
+        except KafkaException as failed:
+            error = (failed.args[0].name(), failed.args[0].str())
+        if partitions is not None:
+            readers = self._config.sink.processes if use == "read" else 1
+            return judges.judge_topic(topic, use, partitions=partitions, rights=rights, processes=readers)
+        file = str(self._config.path or "FILE")
+        return judges.judge_topic_error(topic, *error, makes_topics=self._makes_topics(), file=file)
+
+    def _ask_size(self, topic: str) -> Verdict:
+        limit = max_record_bytes(settings(self._config.kafka), topic, _ASK_SECONDS)
+        own = self._config.kafka.librdkafka.get("message.max.bytes")
+        dead_letters = topic == self._config.source.dead_letter_topic
+        return judges.judge_size(
+            limit, None if own is None else int(str(own)), self._config.source.format, dead_letters=dead_letters
+        )
+
+    def _ask_group(self) -> Verdict:
+        from confluent_kafka import KafkaException
+
+        group = self._config.sink.group_id
+        try:
+            asked = self._client.describe_consumer_groups(
+                [group], include_authorized_operations=True, request_timeout=_ASK_SECONDS
+            )[group]
+            found = asked.result(_ASK_SECONDS)
+        except KafkaException as failed:
+            return judges.judge_group_error(group, failed.args[0].name(), failed.args[0].str())
+        except TimeoutError:
+            return judges.judge_group_error(group, "_TIMED_OUT", "no answer in time")
+        allowed = found.authorized_operations
+        return judges.judge_group(
+            group,
+            None if allowed is None else [operation.name for operation in allowed],
+            sorted({f"{member.client_id} on {member.host.lstrip('/')}" for member in found.members}),
+        )

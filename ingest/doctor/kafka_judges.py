@@ -1,0 +1,103 @@
+"""What the cluster's answers mean. Pure."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from ingest.doctor.check import Verdict, fail, ok, warn
+
+Use = Literal["read", "write"]
+
+_EVENT_BYTES = 256 * 1024
+"""The largest telemetry message of IoT Hub, properties counted ("IoT Hub quotas and throttling", Microsoft Learn)."""
+_ENVELOPE_BYTES = 4 * 1024
+"""Room for what a record has besides: names of fields, times, Kafka's own framing."""
+_MISSING = ("UNKNOWN_TOPIC_OR_PART", "_TIMED_OUT", "_UNSUPPORTED_FEATURE")
+"""Of a topic that is in no list of the cluster's; the latter two, when the cluster does not know the question."""
+_WEIGHT = {"_AUTHENTICATION": 3, "_SSL": 3, "_RESOLVE": 2, "_TRANSPORT": 1}
+
+
+def judge_unreached(servers: str, errors: Sequence[tuple[str, str]]) -> Verdict:
+    """`errors`: (librdkafka's name, its words) of everything that went wrong, the first one last resort."""
+    name, words = sorted(errors, key=lambda error: _WEIGHT.get(error[0], 0))[-1]
+    if name == "_AUTHENTICATION":
+        fix = "correct sasl.mechanism, sasl.username and sasl.password in [kafka.librdkafka]"
+    elif name == "_SSL":
+        fix = "correct security.protocol and ssl.ca.location in [kafka.librdkafka]"
+    elif name == "_RESOLVE":
+        fix = "correct the host in kafka.bootstrap_servers, or mend this machine's DNS"
+    else:
+        fix = "see whether kafka.bootstrap_servers is right, the brokers are up and no firewall is between"
+    return fail(f"{servers} does not answer ({words})", fix)
+
+
+def judge_topic_error(topic: str, name: str, words: str, *, makes_topics: bool | None, file: str) -> Verdict:
+    """A topic that cannot be looked at. `makes_topics`: whether brokers make one at its first use, None: unknown; `file`:
+    of the configuration."""
+    create = f"ingest topics create -c {file}"
+    if name == "TOPIC_AUTHORIZATION_FAILED":
+        return fail(
+            "this user may not see it",
+            f"allow it: kafka-acls.sh --add --allow-principal User:NAME --operation All --topic {topic}",
+        )
+    if name not in _MISSING:
+        return fail(words, "try again")
+    if makes_topics:
+        return warn("does not exist; the brokers make it at its first use, with their defaults", create)
+    return fail("does not exist", create)
+
+
+def judge_topic(topic: str, use: Use, *, partitions: int, rights: Sequence[str] | None, processes: int) -> Verdict:
+    """A topic that exists. `rights`: what this user may do, in Kafka's words, None: unknown; `processes`: that read it."""
+    has = f"{partitions} partition{'s' * (partitions != 1)}"
+    wanted = use.upper()
+    if rights is not None and wanted not in rights:
+        return fail(
+            f"{has}, but this user may not {use} it",
+            f"allow it: kafka-acls.sh --add --allow-principal User:NAME --operation {wanted.title()} --topic {topic}",
+        )
+    if partitions < processes:
+        return warn(
+            f"{has} for sink.processes = {processes}: some will have nothing to do",
+            f"give it more (kafka-topics.sh --alter --partitions {processes}), or lower sink.processes",
+        )
+    return ok(f"{has}, may {use}" if rights is not None else f"{has} (the cluster does not tell what this user may)")
+
+
+def judge_size(limit: int | None, own_limit: int | None, form: str, *, dead_letters: bool) -> Verdict:
+    """The topic's `max.message.bytes` and librdkafka's `message.max.bytes` (None: unknown, not set) against the hub's
+    largest event. `form`: `source.format`; dead letters carry the event as it was."""
+    most = min((each for each in (limit, own_limit) if each is not None), default=None)
+    if most is None:
+        return warn("the cluster does not tell max.message.bytes", f"see that it is {_needed('json')} or more")
+    needed = _needed("raw" if dead_letters else form)
+    if most >= needed:
+        return ok(f"{most:,} bytes, enough for the hub's largest event ({_EVENT_BYTES // 1024} KB)")
+    which = "[kafka.librdkafka] message.max.bytes" if most == own_limit else "max.message.bytes of the topic"
+    harm = "larger dead letters lose their body" if dead_letters else "larger events become dead letters"
+    return warn(f"{most:,} bytes, and the hub's largest event needs {needed:,}: {harm}", f"raise {which} to {needed}")
+
+
+def _needed(form: str) -> int:
+    """A body that is not UTF-8 is base64 in JSON, four bytes for three."""
+    return (_EVENT_BYTES * 4 // 3 if form == "json" else _EVENT_BYTES) + _ENVELOPE_BYTES
+
+
+def judge_group(group: str, rights: Sequence[str] | None, members: Sequence[str]) -> Verdict:
+    """The sink's consumer group. `members`: who is in it now."""
+    if rights is not None and "READ" not in rights:
+        return fail(
+            f"this user may not read as group {group}",
+            f"allow it: kafka-acls.sh --add --allow-principal User:NAME --operation Read --group {group}",
+        )
+    if members:
+        return ok(f"{group} is in use by {', '.join(members[:4])}; partitions are shared with who comes")
+    return ok(f"{group} has no members now")
+
+
+def judge_group_error(group: str, name: str, words: str) -> Verdict:
+    """A group that cannot be described."""
+    if name == "GROUP_AUTHORIZATION_FAILED":
+        return judge_group(group, (), ())
+    if name == "GROUP_ID_NOT_FOUND":
+        return ok(f"{group} is new")
+    return warn(f"{group} cannot be looked at ({words})", "try again; old brokers do not tell")

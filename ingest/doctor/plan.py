@@ -1,0 +1,41 @@
+"""Which checks a configuration calls for, in the order in which they are shown."""
+
+import time
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+from ingest.config import Config
+from ingest.doctor import clock
+from ingest.doctor.check import Check, Verdict, ok
+from ingest.doctor.checkpoints import checkpoint_checks
+from ingest.doctor.event_hub import KEY_CHECK, EventHubChecks
+from ingest.doctor.iot_hub import iot_hub_checks
+from ingest.doctor.kafka import KafkaChecks
+from ingest.doctor.local import METRICS, ask_metrics_port, ask_secret_files
+
+
+def checks_of(config: Config, environ: Mapping[str, str], now: Callable[[], float] = time.time) -> list[Check]:
+    """`now`: this machine's clock, epoch seconds."""
+    event_hub = EventHubChecks(config, METRICS) if config.hub.event_hub is not None else None
+
+    def metrics_port() -> Verdict:
+        verdict, running = ask_metrics_port(config.metrics)
+        if event_hub is not None:
+            event_hub.ingest_runs_here = running
+        return verdict
+
+    def newest_event() -> datetime | None:
+        return event_hub.newest_event if event_hub is not None else None
+
+    where = str(config.path) if config.path is not None else "defaults and environment"
+    checks = [
+        Check("configuration", lambda: ok(where)),
+        Check("secret files", lambda: ask_secret_files(config.path, environ)),
+        Check(METRICS, metrics_port),
+        clock.clock_check(config, now, newest_event, (KEY_CHECK,) if event_hub is not None else ()),
+    ]
+    if event_hub is not None:
+        checks += [*event_hub.checks(), *checkpoint_checks(config)]
+    if config.hub.iot_hub is not None:
+        checks += iot_hub_checks(config, config.hub.iot_hub)
+    return checks + KafkaChecks(config).checks()

@@ -1,0 +1,114 @@
+"""Modes of files with secrets, and the metrics port."""
+
+import errno
+import socket
+from pathlib import Path
+
+import pytest
+
+from ingest.config import Metrics
+from ingest.doctor.local import ask_metrics_port, ask_secret_files, judge_metrics_port
+from ingest.exposition import Exposition, Registry
+from ingest.metrics import BUILD_INFO
+from tests.config.samples import COMPLETE, EVENT_HUB
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "ingest.toml"
+    path.write_text(COMPLETE)
+    path.chmod(0o600)
+    return path
+
+
+def test_secrets_for_this_user_alone(file: Path) -> None:
+    verdict = ask_secret_files(file, {})
+    assert (verdict.result, verdict.seen) == ("ok", f"{file}: not for every user")
+
+
+@pytest.mark.parametrize(
+    ("mode", "result", "fix"), [(0o640, "ok", ""), (0o644, "warn", "chmod o-r "), (0o602, "fail", "chmod o-w ")]
+)
+def test_a_configuration_with_secrets(file: Path, mode: int, result: str, fix: str) -> None:
+    file.chmod(mode)
+    verdict = ask_secret_files(file, {})
+    assert verdict.result == result
+    assert verdict.fix == (f"{fix}{file}" if fix else "")
+
+
+def test_a_configuration_without_secrets_may_be_read_but_not_written_by_all(file: Path) -> None:
+    file.write_text('[hub]\nca_file = "ca.pem"\n[kafka.librdkafka]\n"sasl.username" = "u"\n')
+    file.chmod(0o644)
+    assert ask_secret_files(file, {}).seen == "no file holds a secret"
+    file.chmod(0o646)
+    assert ask_secret_files(file, {}).result == "fail"
+
+
+@pytest.mark.parametrize("through", ["file", "environment", "credentials"])
+def test_a_secret_in_a_file_of_its_own(file: Path, through: str) -> None:
+    secret = file.parent / "event-hub"
+    secret.write_text(EVENT_HUB)
+    secret.chmod(0o644)
+    environ = {}
+    file.write_text('[hub]\nevent_hub_connection_string_file = "event-hub"\n')
+    if through == "environment":
+        file.write_text("")
+        environ = {"INGEST__HUB__EVENT_HUB_CONNECTION_STRING_FILE": str(secret)}
+    if through == "credentials":
+        (file.parent / "credentials").mkdir()
+        secret = secret.rename(file.parent / "credentials" / "event-hub")
+        environ = {"CREDENTIALS_DIRECTORY": str(secret.parent)}
+    verdict = ask_secret_files(file, environ)
+    assert (verdict.result, verdict.fix) == ("warn", f"chmod o-r {secret}")
+    secret.chmod(0o400)
+    assert ask_secret_files(file, environ).result == "ok"
+
+
+def test_a_librdkafka_password_counts(file: Path) -> None:
+    file.write_text('[kafka.librdkafka]\n"sasl.password" = "p"\n')
+    file.chmod(0o644)
+    assert ask_secret_files(file, {}).result == "warn"
+
+
+def test_no_file_at_all() -> None:
+    assert ask_secret_files(None, {}).result == "ok"
+
+
+def test_a_free_port() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    verdict, running = ask_metrics_port(Metrics(port=port))
+    assert (verdict.result, running) == ("ok", False)
+    assert "is free" in verdict.seen
+
+
+def test_any_port() -> None:
+    assert ask_metrics_port(Metrics(port=0))[0].seen == "any free one of 127.0.0.1"
+
+
+def test_a_port_of_another_program() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        verdict, running = ask_metrics_port(Metrics(port=taken.getsockname()[1]))
+    assert (verdict.result, running) == ("fail", False)
+    assert "metrics.port" in verdict.fix
+
+
+def test_a_port_of_an_ingest_that_runs() -> None:
+    registry = Registry()
+    registry.set(BUILD_INFO, 1, "1", "3")
+    exposition = Exposition(registry, healthy=lambda: True, unready=list, host="127.0.0.1", port=0)
+    exposition.start()
+    try:
+        verdict, running = ask_metrics_port(Metrics(port=exposition.port))
+    finally:
+        exposition.close()
+    assert (verdict.result, running) == ("ok", True)
+    assert "taken by an ingest" in verdict.seen
+
+
+def test_an_address_that_is_not_ours() -> None:
+    verdict, _ = ask_metrics_port(Metrics(host="192.0.2.1", port=9464))
+    assert verdict.result == "fail"
+    assert "metrics.host" in verdict.fix
+    assert ask_metrics_port(Metrics(host="no-such-host.invalid", port=9464))[0].result == "fail"
+    assert "1024" in judge_metrics_port(Metrics(port=80), errno.EACCES, ingest=False).fix

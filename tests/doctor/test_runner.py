@@ -1,0 +1,109 @@
+"""Checks side by side: order, what is skipped, and what takes too long or breaks."""
+
+import threading
+
+from ingest.doctor.check import Check, Finding, Verdict, fail, ok, warn
+from ingest.doctor.runner import run_checks
+from ingest.errors import Refused
+
+PATIENCE = 60.0
+
+
+def found(*checks: Check, seconds: float = PATIENCE) -> dict[str, Finding]:
+    return {finding.check: finding for finding in run_checks(checks, seconds=seconds)}
+
+
+def test_findings_come_in_order_whatever_ends_first() -> None:
+    second_is_over = threading.Event()
+
+    def first() -> Verdict:
+        assert second_is_over.wait(PATIENCE), "the checks do not run side by side"
+        return ok("first")
+
+    def second() -> Verdict:
+        second_is_over.set()
+        return warn("second", "do something")
+
+    findings = found(Check("a", first), Check("b", second))
+    assert [(each.check, each.result, each.seen, each.fix) for each in findings.values()] == [
+        ("a", "ok", "first", ""),
+        ("b", "warn", "second", "do something"),
+    ]
+
+
+def test_what_needs_a_failed_check_is_skipped_with_all_that_needs_it() -> None:
+    asked: list[str] = []
+
+    def never() -> Verdict:
+        asked.append("never")
+        return ok("")
+
+    findings = found(
+        Check("broken", lambda: fail("no", "mend it")),
+        Check("lame", lambda: warn("so so", "look")),
+        Check("next", never, needs=("lame", "broken")),
+        Check("after that", never, needs=("next",)),
+        Check("lame is enough", lambda: ok("yes"), needs=("lame",)),
+    )
+    assert (findings["next"].result, findings["next"].seen) == ("skipped", "needs broken")
+    assert (findings["after that"].result, findings["after that"].seen) == ("skipped", "needs next")
+    assert findings["lame is enough"].result == "ok"
+    assert asked == []
+
+
+def test_a_check_comes_after_another_however_that_ends() -> None:
+    order: list[str] = []
+
+    def told(name: str, verdict: Verdict) -> Verdict:
+        order.append(name)
+        return verdict
+
+    found(
+        Check("late", lambda: told("late", ok("")), after=("early",)),
+        Check("early", lambda: told("early", fail("no", "mend it"))),
+    )
+    assert order == ["early", "late"]
+
+
+def test_a_check_that_hangs_is_left_behind() -> None:
+    release = threading.Event()
+
+    def hang() -> Verdict:
+        release.wait(PATIENCE)
+        return ok("too late")
+
+    try:
+        findings = found(
+            Check("hung", hang, if_silent="wake it"),
+            Check("next", lambda: ok(""), needs=("hung",)),
+            Check("other", lambda: ok("")),
+            seconds=0.2,
+        )
+    finally:
+        release.set()
+    assert (findings["hung"].result, findings["hung"].seen, findings["hung"].fix) == (
+        "fail",
+        "no answer within 0.2 s",
+        "wake it",
+    )
+    assert findings["hung"].seconds >= 0.2
+    assert findings["next"].result == "skipped"
+    assert findings["other"].result == "ok"
+
+
+def test_an_error_of_ours_is_the_finding() -> None:
+    def refused() -> Verdict:
+        raise Refused("the store says no: give it another key")
+
+    finding = found(Check("a", refused))["a"]
+    assert (finding.result, finding.seen, finding.fix) == ("fail", "the store says no", "give it another key")
+
+
+def test_any_other_error_is_told_without_its_words() -> None:
+    def broken() -> Verdict:
+        raise ValueError("SharedAccessKey=abc")
+
+    finding = found(Check("a", broken))["a"]
+    assert finding.result == "fail"
+    assert finding.seen.startswith("the check broke: ValueError in test_runner.py:")
+    assert "abc" not in finding.seen
