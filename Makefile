@@ -1,10 +1,12 @@
-# Every target sets up what it needs: a virtual environment in .venv, and for tests also Java, Maven, Kafka and Azurite.
+# Every target sets up what it needs: a virtual environment in .venv, and for tests also Java, Maven, Kafka,
+# Azurite, Prometheus and systemd's checker of units.
 # PYTHON=python3.12 chooses the interpreter, ARGS="…" goes on to the command.
 
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
+FIGURES := build/bench
 # Twice quiet: errors only, without the build backend's advice on editable installs.
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 
@@ -31,15 +33,21 @@ check: $(VENV)/.check ## Linter, formatter, types and import rules
 	@$(BIN)/python -m pytest --quiet tests/test_house.py
 
 .PHONY: bench
-bench: $(VENV)/.test ## Benchmarks: make bench ARGS="-k emulator"
+bench: $(VENV)/.bench ## Benchmarks, a table and a plot of CPU per event: make bench ARGS="-k source_fast"
 	@$(BIN)/python -m tests.services install
-	@$(BIN)/python -m pytest --capture=no bench $(ARGS)
+	@mkdir -p $(FIGURES)
+	@$(BIN)/python -m pytest --capture=no --benchmark-only --benchmark-quiet \
+		--benchmark-json=$(FIGURES)/figures.json bench $(ARGS); status=$$?; \
+	if [ -s $(FIGURES)/figures.json ]; then \
+		$(BIN)/python -m bench.plot $(FIGURES)/figures.json $(FIGURES)/cpu_per_event.png; \
+	fi; \
+	exit $$status
 
 .PHONY: clean
 clean: ## Remove everything that these targets made
 	@rm -rf $(VENV) .cache .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist *.egg-info \
 		tests/javascript/node_modules
-	@find ingest tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
+	@find ingest tests bench grafana -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamps below tell make what .venv holds already.
 
@@ -56,6 +64,11 @@ $(VENV)/.test: pyproject.toml | $(VENV)/.made
 $(VENV)/.check: pyproject.toml | $(VENV)/.made
 	@echo 'Installing the Python packages for checks into $(VENV) (once).' >&2
 	@$(PIP) --editable . --group test --group check
+	@touch $@ $(VENV)/.test $(VENV)/.demo
+
+$(VENV)/.bench: pyproject.toml | $(VENV)/.made
+	@echo 'Installing the Python packages for benchmarks into $(VENV) (once).' >&2
+	@$(PIP) --editable . --group test --group bench
 	@touch $@ $(VENV)/.test $(VENV)/.demo
 
 # `pip install --group` came with pip 25.1.

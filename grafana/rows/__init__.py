@@ -1,0 +1,1 @@
+"""The rows of the dashboard, one per file: a TITLE, and PANELS from left to right."""
