@@ -25,10 +25,6 @@ STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `ingest emulator`."""
-    parser.description = (
-        "A local IoT Hub with an Event Hub-compatible endpoint, devices over HTTPS and faults on request. Prints how "
-        "to connect, then serves until SIGTERM or Ctrl-C. Simulated devices send only if --rate or --events is given."
-    )
     whole, number = _whole_number, _number
     parser.add_argument("--partitions", type=whole(1, 32), default=4, metavar="N", help="1 to 32 (default: 4)")
     parser.add_argument(

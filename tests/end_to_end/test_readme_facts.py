@@ -1,0 +1,242 @@
+"""What the README says besides its commands: examples, names of keys and metrics, numbers, links."""
+
+import json
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ingest import metrics
+from ingest.cli import main
+from ingest.config import Config, Secret, load
+from ingest.config.kinds import SecretText
+from ingest.config.schema import KEYS, SECTIONS
+from ingest.deadletter import DeadLetter
+from ingest.errors import EXIT_CONFIG, EXIT_CRASH, EXIT_OK, EXIT_UNAVAILABLE, EXIT_USAGE, Undeliverable
+from ingest.kafka.producer import IN_FLIGHT_BYTES, IN_FLIGHT_RECORDS
+from ingest.logs import Repeated
+from ingest.sink.command import Origin, parse
+from ingest.sink.credit import PER_DEVICE
+from ingest.sink.feedback_batch import Feedback
+from ingest.slot import ABORT_SECONDS, STALE_SECONDS
+from ingest.source.dead_letters import DeadLetters
+from ingest.source.fast_check import SUPPORTED
+from ingest.source.record import JsonFormat
+from tests.config.samples import BLOB, EVENT_HUB, IOT_HUB
+from tests.end_to_end.documents import Document, squeezed
+from tests.source.events import make_event
+
+README = Document("README.md")
+PROSE = squeezed(README.text)
+SPANS = README.spans()
+TELEMETRY, COMMAND, FEEDBACK = (
+    # Shown on several lines; in Kafka there is one.
+    "".join(line.strip() for line in example.splitlines()).encode()
+    for example in README.blocks("json")
+)
+EVENT = make_event(
+    13280,
+    offset="12890070640",
+    enqueued_ms=1_603_288_810_824,
+    body=b'{"t":1}',
+    device_id="dev-1",
+    content_type="application/json",
+    system_properties={"iothub-message-source": "Telemetry"},
+    properties={"level": "high"},
+)
+
+
+def test_a_record_of_telemetry_is_what_the_format_makes() -> None:
+    assert JsonFormat("3").encode(EVENT).value == TELEMETRY
+    assert JsonFormat("3").encode(EVENT).key == b"dev-1"
+
+
+def test_a_command_is_what_the_sink_takes() -> None:
+    command = parse(COMMAND, None, Origin("iotout", 0, 0), now_ms=0)
+    assert command is not None
+    assert (command.device_id, command.body, command.message_id) == ("myDeviceId", b"Turn On", "msg1")
+    assert command.properties == {"level": "high"}
+
+
+@pytest.mark.parametrize("key", ["expiryTime", "expiry"])
+def test_an_expiry_is_what_the_sink_takes(key: str) -> None:
+    (time,) = [span for span in SPANS if re.fullmatch(r"2026-\d\d-\d\dT[\d:]+Z", span)]
+    command = parse(json.dumps({**json.loads(COMMAND), key: time}).encode(), None, Origin("t", 0, 0), now_ms=0)
+    assert command is not None
+    assert command.expiry_ms == 1_796_083_200_000
+
+
+def test_a_record_of_feedback_is_what_its_process_writes() -> None:
+    told = Feedback("msg1", "myDeviceId", "Success", "Success", "637500000000000000", 1_795_379_400_250)
+    assert told.value == FEEDBACK
+
+
+def test_headers_of_dead_letters(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of events; `ingest run` in test_readme.py has those of commands."""
+    written: list[DeadLetter] = []
+    letters = DeadLetters(Config(), "3")
+    monkeypatch.setattr(letters.topic, "send", lambda letter, *_: written.append(letter))
+    letters.send(EVENT, Undeliverable("too_large", "the record is too large"), lambda: None)
+    names = {name for name, _ in written[0].headers}
+    bullet = PROSE.partition("An event that can never be delivered")[2].partition("##")[0]
+    assert set(re.findall(r"`(ingest-[a-z-]+)`", bullet)) <= names
+
+
+def test_the_configuration_loads(tmp_path: Path) -> None:
+    (toml,) = README.blocks("toml")
+    file = tmp_path / "ingest.toml"
+    file.write_text(toml)
+    for name, secret in {"event-hub": EVENT_HUB, "iot-hub": IOT_HUB, "blob": BLOB}.items():
+        (tmp_path / name).write_text(secret + "\n")
+        (tmp_path / name).chmod(0o600)
+    config = load(file, environ={}, for_command="run")
+    assert config.hub.iot_hub_connection_string == Secret(IOT_HUB)
+    assert config.kafka.bootstrap_servers == "kafka1:9092,kafka2:9092"
+    assert (config.sink.tier, config.sink.units) == ("S1", 1)
+
+
+def named_keys() -> list[tuple[str, str]]:
+    """(section, key) of every span such as `source.topic` or `sink.ack = "full"`."""
+    found = [re.match(rf"({'|'.join(SECTIONS)})\.([a-z_]+)(?![a-z_./])", span) for span in SPANS]
+    return sorted({(match[1], match[2]) for match in found if match})
+
+
+@pytest.mark.parametrize(("section", "key"), named_keys())
+def test_a_key_exists(section: str, key: str) -> None:
+    if key.endswith("_file") and key not in KEYS[section]:
+        key = key.removesuffix("_file")
+        assert isinstance(KEYS[section][key].kind, SecretText)
+    assert key in KEYS[section]
+
+
+def test_keys_are_found() -> None:
+    assert {("source", "format"), ("sink", "max_wait_seconds"), ("hub", "event_hub_connection_string_file")} <= set(
+        named_keys()
+    )
+
+
+@pytest.mark.parametrize("span", [span for span in SPANS if re.match(rf"({'|'.join(SECTIONS)})\.\w+ = ", span)])
+def test_a_value_is_taken(span: str, tmp_path: Path) -> None:
+    file = tmp_path / "ingest.toml"
+    file.write_text(span + "\n")
+    section, key = span.partition(" =")[0].split(".")
+    config = load(file, environ={}, for_command="print-config")
+    assert getattr(getattr(config, section), key) == tomllib.loads(span)[section][key]
+
+
+def test_layers() -> None:
+    (variable,) = [span for span in SPANS if span.startswith("INGEST__")]
+    (flag,) = [span for span in SPANS if span.startswith("--set ")]
+    environ = dict([variable.split("=")])
+    assert load(None, environ=environ, for_command="print-config").source.topic == "telemetry"
+    over = load(
+        None,
+        environ={"INGEST__SOURCE__TOPIC": "other"},
+        overrides=[flag.removeprefix("--set ")],
+        for_command="print-config",
+    )
+    assert over.source.topic == "telemetry"
+
+
+def test_metrics_exist() -> None:
+    named = set(re.findall(r"\bingest_[a-z_]+", README.text))
+    assert named
+    assert named <= {metric.full_name for metric in metrics.METRICS}
+
+
+def test_numbers_are_those_of_the_code() -> None:
+    config = Config()
+    for sentence in (
+        f"about {IN_FLIGHT_RECORDS:,} records or {IN_FLIGHT_BYTES >> 20} MiB per partition",
+        f"at most {PER_DEVICE} commands waiting in the hub",
+        f"`http://{config.metrics.host}:{config.metrics.port}/metrics`",
+        f"every `checkpoints.interval_seconds` ({config.checkpoints.interval_seconds:g})",
+        f"its releases {SUPPORTED}x are accepted",
+        f"{EXIT_OK} done, {EXIT_CRASH} crash or failed, {EXIT_USAGE} wrong use, {EXIT_UNAVAILABLE} a service",
+        f"{EXIT_CONFIG} wrong configuration",
+        f"{config.source.topic}, {config.source.dead_letter_topic}; with commands {config.sink.topics[0]}, "
+        f"{config.sink.dead_letter_topic}, and {config.sink.feedback_topic} if it is wanted",
+        f'`source.format = "{config.source.format}"`',
+        f'`source.transport = "{config.source.transport}"`, the default',
+    ):
+        assert sentence in PROSE
+    assert "at most every 10 s" in PROSE
+    assert Repeated(clock=lambda: 0.0)._seconds == 10.0
+    assert "a hang is found within 30 s" in PROSE
+    assert STALE_SECONDS + ABORT_SECONDS < 30
+
+
+def help_of(*command: str, capsys: pytest.CaptureFixture[str]) -> str:
+    with pytest.raises(SystemExit) as raised:
+        main([*command, "--help"])
+    assert raised.value.code == EXIT_OK
+    return capsys.readouterr().out
+
+
+def test_every_command_of_the_help_is_in_it(capsys: pytest.CaptureFixture[str]) -> None:
+    commands = re.findall(r"^    ([a-z][a-z-]+)", help_of(capsys=capsys), re.MULTILINE)
+    assert len(commands) > 10
+    typed = {squeezed(command) for command in README.commands()} | {
+        span for span in SPANS if span.startswith(("ingest ", "make "))
+    }
+    missing = [name for name in commands if not any(re.search(rf"\b(ingest|make) {name}\b", line) for line in typed)]
+    assert missing == []
+
+
+@pytest.mark.parametrize("span", sorted({span for span in SPANS if re.match(r"ingest [a-z]", span)}))
+def test_a_command_in_the_prose_is_in_the_help(span: str, capsys: pytest.CaptureFixture[str]) -> None:
+    words = span.split()[1:]
+    options = [word for word in words if word.startswith("-")]
+    shown = help_of(*(word for word in words if not word.startswith("-")), capsys=capsys)
+    assert all(option in shown for option in options)
+
+
+def test_make_lists_the_targets_of_the_prose() -> None:
+    makefile = (README.folder / "Makefile").read_text()
+    targets = {span.split()[1] for span in SPANS if span.startswith("make ")}
+    assert targets >= {"demo", "test", "help", "bench"}
+    assert all(re.search(rf"^{target}:.* ## ", makefile, re.MULTILINE) for target in targets)
+    (arguments,) = [span for span in SPANS if span.startswith("make demo ARGS=")]
+    assert arguments == 'make demo ARGS="--events 20000 --commands 500 --json"'
+
+
+@pytest.mark.parametrize("page", ["README.md", "systemd/README.md", "grafana/README.md", "bench/README.md"])
+def test_links_lead_somewhere(page: str) -> None:
+    assert [str(path) for path in Document(page).files() if not path.exists()] == []
+
+
+def test_files_of_the_prose_exist() -> None:
+    """`ls ingest/` and what is said of it."""
+    house = PROSE.partition("`ls ingest/` is the data flow")[2].partition("##")[0]
+    named = re.findall(r"`([a-z_]+(?:/|\.py))`", house)
+    assert len(named) > 6
+    assert [name for name in named if not (README.folder / "ingest" / name).exists()] == []
+
+
+def old_properties() -> Any:
+    return re.findall(r"^\| (.*?) \| (.*?) \|$", README.text.partition("## Moving from")[2].partition("\n## ")[0], re.M)
+
+
+def test_every_property_of_the_old_connector_has_a_place() -> None:
+    there = " ".join(left for left, _ in old_properties())
+    for name in (
+        "bootstrap.servers",
+        "tasks.max",
+        "Kafka.Topic",
+        "EventHubCompatibleName",
+        "EventHubCompatibleEndpoint",
+        "AccessKeyName",
+        "AccessKeyValue",
+        "IotHub.ConsumerGroup",
+        "IotHub.Partitions",
+        "IotHub.StartTime",
+        "IotHub.Offsets",
+        "BatchSize",
+        "ReceiveTimeout",
+        "topics",
+        "IotHub.ConnectionString",
+        "IotHub.MessageDeliveryAcknowledgement",
+    ):
+        assert name in there
