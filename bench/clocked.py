@@ -1,7 +1,9 @@
-"""Times how long a process takes to move the hub's whole backlog into a Kafka topic, and its CPU time for that."""
+"""Times how long processes take to move the hub's whole backlog into a Kafka topic, and their CPU time for that."""
 
+import statistics
 import time
 import uuid
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -9,6 +11,7 @@ import psutil
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # missing from __all__
 
+from bench.console import Stage
 from bench.feed import Feed
 from bench.results import Run
 from tests.faults.waiting import wait_until
@@ -16,15 +19,17 @@ from tests.faults.waiting import wait_until
 TOPIC_PARTITIONS = 4
 MOVED_SECONDS = 300.0
 ASK_SECONDS = 20.0
+MIB = 1 << 20
 
 
 class Topic:
     """A new topic of its own, whose records are counted by their offsets: no record is read."""
 
-    def __init__(self, bootstrap: str) -> None:
+    def __init__(self, bootstrap: str, config: Mapping[str, str] | None = None) -> None:
         self.name = f"bench-{uuid.uuid4().hex}"
-        admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 4})
-        for topic in admin.create_topics([NewTopic(self.name, TOPIC_PARTITIONS, 1)]).values():
+        self._admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 4})
+        new = NewTopic(self.name, TOPIC_PARTITIONS, 1, config=dict(config or {}))
+        for topic in self._admin.create_topics([new]).values():
             topic.result(ASK_SECONDS)
         self._consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": self.name})
 
@@ -42,19 +47,70 @@ class Topic:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._consumer.close()
+        for topic in self._admin.delete_topics([self.name]).values():
+            topic.result(ASK_SECONDS)
 
 
-def clock(feed: Feed, topic: Topic, process: psutil.Process, events: int) -> Run:
-    """`process` is attached to the hub, which hides its backlog until the clock starts."""
-    cpu_before = _cpu_seconds(process)
+class Movers:
+    """The processes that move the events."""
+
+    def __init__(self, pids: Sequence[int]) -> None:
+        self._processes = [psutil.Process(pid) for pid in pids]
+
+    def cpu_seconds(self) -> float:
+        """User and system, all threads of all of them."""
+        return cpu_seconds(self._processes)
+
+    def unique_mib(self) -> list[float]:
+        """USS of each: memory that would be free without it, MiB."""
+        return [process.memory_full_info().uss / MIB for process in self._processes]
+
+
+class MemoryWatch:
+    """Looks at the movers' memory once in a while, as looking takes CPU time of this process and of the kernel."""
+
+    EVERY_SECONDS = 1.0
+
+    def __init__(self, movers: Movers) -> None:
+        self._movers = movers
+        self._looked_at = 0.0
+        self._seen: list[list[float]] = []
+
+    def look(self) -> None:
+        if time.monotonic() - self._looked_at > self.EVERY_SECONDS:
+            self._seen.append(self._movers.unique_mib())
+            self._looked_at = time.monotonic()
+
+    def figures(self) -> dict[str, float]:
+        """Of each process its largest; of these the median and the largest, MiB."""
+        largest = [max(one) for one in zip(*self._seen, strict=True)]
+        return {"uss_mib_median": round(statistics.median(largest), 1), "uss_mib_max": round(max(largest), 1)}
+
+
+def cpu_seconds(processes: Sequence[psutil.Process]) -> float:
+    times = [process.cpu_times() for process in processes]
+    return float(sum(each.user + each.system for each in times))
+
+
+def clock(feed: Feed, topic: Topic, movers: Movers, stage: Stage, memory: MemoryWatch | None = None) -> Run:
+    """`movers` are attached to the hub, which hides its backlog until the clock starts."""
+    cpu_before, hub_before = movers.cpu_seconds(), feed.cpu_seconds()
     started = time.perf_counter()
     feed.show()
-    wait_until(lambda: topic.records() >= events, lambda: f"{topic.records()} of {events} records", MOVED_SECONDS)
-    run = Run(events, time.perf_counter() - started, _cpu_seconds(process) - cpu_before)
-    assert topic.records() == events
+
+    def moved() -> bool:
+        records = topic.records()
+        stage.at(records, feed.events)
+        if memory is not None:
+            memory.look()
+        return records >= feed.events
+
+    wait_until(moved, lambda: f"{topic.records()} of {feed.events} records", MOVED_SECONDS)
+    run = Run(
+        feed.events,
+        time.perf_counter() - started,
+        movers.cpu_seconds() - cpu_before,
+        feed.cpu_seconds() - hub_before,
+    )
+    assert topic.records() == feed.events
     return run
-
-
-def _cpu_seconds(process: psutil.Process) -> float:
-    times = process.cpu_times()
-    return float(times.user + times.system)

@@ -1,41 +1,97 @@
 """The hub of the source's benchmarks: its log is full before the clock starts, and is shown when the clock does."""
 
+import contextlib
+from types import TracebackType
+from typing import Self
+
+from bench.console import Stage
+from bench.events import LEAN_FRAME_BYTES, body_bytes
 from bench.hub import HubProcess
 from tests.emulator.raw_client import RawClient
 from tests.faults.waiting import wait_until
 
 HUB = "iothub-ehub-emulator"
-FILL_SECONDS = 60.0
+FILL_SECONDS = 300.0
 DEVICES = 100
 SAMPLED_FRAMES = 1_000
 
 
 class Feed(HubProcess):
-    """`events` simulated events in `partitions` partitions. The transfer frame of one has about 600 bytes: some 120 of
-    body, IoT Hub's own annotations most of the rest."""
+    """`events` events in `partitions` partitions, from `devices` devices for each, their transfer frames about
+    `frame_bytes` long."""
 
-    def __init__(self, events: int, partitions: int = 1) -> None:
-        super().__init__("--partitions", str(partitions), "--events", str(events), "--devices", str(DEVICES))
+    def __init__(self, events: int, partitions: int = 1, frame_bytes: int = 600, devices: int = DEVICES) -> None:
+        if frame_bytes == LEAN_FRAME_BYTES:
+            numbers = (partitions, events, devices * partitions)
+            super().__init__(*map(str, numbers), module="bench.lean_hub")
+        else:
+            super().__init__(
+                *("--partitions", str(partitions), "--events", str(events), "--devices", str(devices * partitions)),
+                *("--body-bytes", str(body_bytes(frame_bytes))),
+            )
+        self.log = (events, partitions, frame_bytes, devices)
+        self.events = events
+        self.partitions = partitions
+        self.frame_bytes = frame_bytes
+        self.measured_frame_bytes = 0
+        """Mean size of the transfer frames of partition 0, as a stranger's client gets them."""
 
     def start(self) -> None:
         """Returns when the log is full."""
-        super().start()
-        wait_until(lambda: self.control("GET", "/simulation")["done"], "the hub's log is not full", FILL_SECONDS)
+        with Stage(
+            f"the hub takes {self.events:,} events of {self.frame_bytes} bytes into {self.partitions} partitions"
+        ):
+            super().start()
+            wait_until(lambda: self.control("GET", "/simulation")["done"], "the hub's log is not full", FILL_SECONDS)
+        self.measured_frame_bytes = self._sample_frames()
+        assert abs(self.measured_frame_bytes / self.frame_bytes - 1) < 0.02, self.measured_frame_bytes
 
     def hide(self) -> None:
-        """Clients can attach, and are sent nothing until `show`."""
+        """Clients can attach, and are sent nothing until `show`. Returns when none is attached."""
         self.order("faults/starve")
+        wait_until(lambda: self.attached() == 0, "a client is still attached")
 
     def show(self) -> None:
         self.control("DELETE", "/faults")
 
-    def frame_bytes(self) -> int:
-        """Mean size of the transfer frames of partition 0, as a stranger's client gets them."""
-        key = self.event_hub.partition("SharedAccessKey=")[2].partition(";")[0]
+    def attached(self) -> int:
+        """Partitions that have a receiver."""
+        return sum(bool(one["receivers"]) for one in self.stats()["partitions"].values())
+
+    def wait_attached(self, partitions: int) -> None:
+        wait_until(lambda: self.attached() == partitions, lambda: f"{self.attached()} partitions have a receiver")
+
+    def _sample_frames(self) -> int:
+        frames = min(SAMPLED_FRAMES, self.events // self.partitions // 2)
         with RawClient(self.endpoints["amqp"]) as client:
             client.open()
-            client.authorize(key, HUB)
+            client.authorize(self.key, HUB)
             client.attach_receiver(HUB)
             client.receive_attach()
-            client.flow(0, SAMPLED_FRAMES)
-            return round(client.count_transfers(SAMPLED_FRAMES) / SAMPLED_FRAMES)
+            client.flow(0, frames)
+            return round(client.count_transfers(frames) / frames)
+
+
+class Feeds:
+    """Keeps the hub of the benchmark before: filling a log takes longer than reading it."""
+
+    def __init__(self) -> None:
+        self._feed: Feed | None = None
+        self._open = contextlib.ExitStack()
+
+    def get(self, events: int, partitions: int = 1, frame_bytes: int = 600, devices: int = DEVICES) -> Feed:
+        """A hub with this log, started; valid until the next `get`."""
+        feed = self._feed
+        if feed is None or feed.log != (events, partitions, frame_bytes, devices):
+            self._feed = None
+            self._open.close()
+            self._feed = feed = self._open.enter_context(Feed(events, partitions, frame_bytes, devices))
+        return feed
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open.close()

@@ -21,8 +21,9 @@ END_SECONDS = 20
 class HubProcess:
     """Started by `with`; ends with it. `endpoints` is the line that the command prints when it is ready."""
 
-    def __init__(self, *options: str) -> None:
-        self._options = options
+    def __init__(self, *options: str, module: str | None = None) -> None:
+        """`module` is run instead of `ingest emulator`, and prints the same line."""
+        self._command = ["-m", module, *options] if module else ["-m", "ingest", "emulator", "--json", *options]
         self._folder = tempfile.TemporaryDirectory(prefix="bench-")
         self._process: subprocess.Popen[str] | None = None
         self.endpoints: dict[str, Any] = {}
@@ -30,6 +31,20 @@ class HubProcess:
     @property
     def event_hub(self) -> str:
         return str(self.endpoints["event_hub_connection_string"])
+
+    @property
+    def event_hub_tls(self) -> str:
+        return str(self.endpoints["event_hub_connection_string_tls"])
+
+    @property
+    def address_tls(self) -> str:
+        """As azure-eventhub wants an address with a port."""
+        return "sb://" + str(self.endpoints["amqps"]).partition("://")[2]
+
+    @property
+    def key(self) -> str:
+        """The service policy's."""
+        return self.event_hub.partition("SharedAccessKey=")[2].partition(";")[0]
 
     @property
     def iot_hub(self) -> str:
@@ -43,7 +58,7 @@ class HubProcess:
         """Returns when the hub can be reached."""
         with (Path(self._folder.name) / "log").open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "ingest", "emulator", "--json", *self._options],
+                [sys.executable, *self._command],
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,

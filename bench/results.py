@@ -17,7 +17,9 @@ class Run:
     wall_seconds: float
     """From the moment that the hub shows the backlog until the last record is in Kafka."""
     cpu_seconds: float
-    """User and system, all threads of the process that moves the events, over the same time."""
+    """User and system, all threads of the processes that move the events, over the same time."""
+    hub_cpu_seconds: float = 0.0
+    """The same of the hub."""
 
     @property
     def events_per_second(self) -> float:
@@ -27,11 +29,15 @@ class Run:
     def cpu_us_per_event(self) -> float:
         return self.cpu_seconds / self.events * 1e6
 
+    @property
+    def hub_cpu_us_per_event(self) -> float:
+        return self.hub_cpu_seconds / self.events * 1e6
+
 
 @dataclass(frozen=True)
 class Conditions:
     frame_bytes: int
-    """The whole AMQP transfer frame, mean."""
+    """The whole AMQP transfer frame, mean, as asked for: 200, 600, 4096."""
     partitions: int
     transport: str
     format: str
@@ -39,28 +45,37 @@ class Conditions:
 
 
 class Results:
+    """Rows in the order in which they were added."""
+
     def __init__(self) -> None:
         self._rows: list[Row] = []
 
-    def add(self, benchmark: Any, name: str, runs: Sequence[Run], conditions: Conditions) -> None:
+    def add(
+        self, benchmark: Any, name: str, runs: Sequence[Run], conditions: Conditions, more: Row | None = None
+    ) -> None:
         """Medians of the runs of the source."""
+        benchmark.extra_info.update(runs=[asdict(run) for run in runs])
         figures = {
             "cpu_us_per_event": round(statistics.median(run.cpu_us_per_event for run in runs), 1),
             "events_per_second": round(statistics.median(run.events_per_second for run in runs)),
             **asdict(conditions),
+            "hub_cpu_us_per_event": round(statistics.median(run.hub_cpu_us_per_event for run in runs), 2),
         }
-        benchmark.extra_info.update(runs=[asdict(run) for run in runs])
-        self.add_row(benchmark, name, {"runs": len(runs), "events": runs[0].events, **figures})
+        self.add_row(benchmark, name, {"runs": len(runs), "events": runs[0].events, **figures, **(more or {})})
 
     def add_row(self, benchmark: Any, name: str, figures: Row) -> None:
+        """Prints the row at once, too: the table comes when all benchmarks have run."""
         benchmark.extra_info.update(figures)
         self._rows.append({"benchmark": name, **figures})
+        print(f"{name}: {', '.join(f'{key} {value}' for key, value in figures.items())}", flush=True)
 
-    def show(self) -> None:
-        """One table for each run of rows with the same columns."""
-        for columns, rows in groupby(self._rows, key=tuple):
-            cells = [columns, *([str(value) for value in row.values()] for row in rows)]
-            widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-            print()
-            for row in cells:
-                print("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)))
+    def table(self) -> str:
+        """One table for each stretch of rows with the same columns; empty without rows."""
+        return "\n".join(_table(columns, list(rows)) for columns, rows in groupby(self._rows, key=tuple))
+
+
+def _table(columns: tuple[str, ...], rows: Sequence[Row]) -> str:
+    cells = [columns, *([str(value) for value in row.values()] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = ("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in cells)
+    return "\n".join(lines) + "\n"

@@ -1,137 +1,115 @@
-"""What the source costs: CPU time per event, events per second, seconds to start and memory per process."""
+"""What the source costs: CPU time per event and events per second, by transport, size of frames, TLS and format."""
 
-import json
-import statistics
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
-import psutil
+import pytest
 
-from bench.clocked import Topic, clock
-from bench.feed import Feed
+from bench.clocked import Movers, Topic, clock
+from bench.console import Stage
+from bench.feed import Feed, Feeds
 from bench.results import Conditions, Results, Run
-from tests.faults.source_process import SourceProcess, write_config
-from tests.faults.waiting import wait_until
-from tests.services import ROOT
+from bench.source_process import Way, attached_sample, attached_source, mover_pids
 from tests.services.kafka import KafkaCluster
 
-EVENTS = 100_000
+COMPARED = {(600, True, "json"), (600, True, "json.dumps")}
+"""The rows that are read first, by size, TLS and format: each has `ROUNDS` rounds, others have one."""
 ROUNDS = 3
-FRAME_BYTES = 600
-START_PARTITIONS = 32
-MIB = 1 << 20
+SLOW_EVENTS = 100_000
+FAST_EVENTS = {200: 500_000, 600: 500_000, 4096: 200_000}
+
+# Sizes come last, which is the outermost loop: a hub is kept for the next benchmark of the same size.
+formats = pytest.mark.parametrize("record_format", ["json", "raw"])
+wires = pytest.mark.parametrize("tls", [True, False], ids=["tls", "plain"])
+sizes = pytest.mark.parametrize("frame_bytes", [600, 200, 4096])
+
+Attached = Callable[[int, str], AbstractContextManager[Movers]]
+"""(round, topic) → the processes that wait for the hub to show its backlog."""
 
 
-@contextmanager
-def source(folder: Path, event_hub: str, bootstrap: str, topic: str) -> Iterator[SourceProcess]:
-    """`ingest source`, started; ended by SIGTERM."""
-    with SourceProcess(folder) as process:
-        write_config(
-            process.config,
-            {
-                "hub": {"event_hub_connection_string": event_hub},
-                "source": {"topic": topic, "dead_letter_topic": "bench.dead", "format": "json", "transport": "sdk"},
-                "checkpoints": {"store": "file", "path": str(folder / "checkpoints")},
-                "kafka": {"bootstrap_servers": bootstrap},
-                "metrics": {"port": 0},
-                "service": {"log_format": "json"},
-            },
-        )
-        process.config.chmod(0o600)
-        process.start()
-        yield process
-        process.close()
-
-
-@contextmanager
-def sample(event_hub: str, bootstrap: str, topic: str) -> Iterator[psutil.Process]:
-    """The documentation's loop, started."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "bench.sample_client", event_hub, bootstrap, topic],
-        stdout=subprocess.PIPE,
-        cwd=ROOT,
-    ) as process:
-        try:
-            assert process.stdout is not None
-            assert process.stdout.readline() == b"receiving\n"
-            yield psutil.Process(process.pid)
-        finally:
-            process.kill()
-
-
-def attached(feed: Feed) -> bool:
-    return any(one["receivers"] for one in feed.stats()["partitions"].values())
-
-
-def test_source_sdk(benchmark: Any, results: Results, kafka: KafkaCluster, tmp_path: Path) -> None:
-    """The whole partition process under the real supervisor."""
-    runs: list[Run] = []
-    with Feed(EVENTS) as feed:
-        frame_bytes = feed.frame_bytes()
-
-        def measure() -> None:
-            feed.hide()
-            folder = tmp_path / str(len(runs))
-            folder.mkdir()
-            with (
-                Topic(kafka.bootstrap) as topic,
-                source(folder, feed.event_hub, kafka.bootstrap, topic.name) as process,
-            ):
-                process.wait_ready()
-                wait_until(lambda: attached(feed), "the source is not attached")
-                [pid] = process.pids("0")
-                runs.append(clock(feed, topic, psutil.Process(pid), EVENTS))
-
-        benchmark.pedantic(measure, rounds=ROUNDS)
-    assert abs(frame_bytes - FRAME_BYTES) <= 10
-    results.add(benchmark, "source", runs, Conditions(frame_bytes, 1, "sdk", "json", tls=False))
-
-
-def test_source_sdk_sample(benchmark: Any, results: Results, kafka: KafkaCluster) -> None:
+@wires
+@sizes
+def test_source_sdk_sample(
+    benchmark: Any, results: Results, kafka: KafkaCluster, feeds: Feeds, frame_bytes: int, tls: bool
+) -> None:
     """The loop of Microsoft's documentation, for comparison."""
+    feed = feeds.get(SLOW_EVENTS, frame_bytes=frame_bytes)
+
+    @contextmanager
+    def attached(_: int, topic: str) -> Iterator[Movers]:
+        with attached_sample(feed, kafka.bootstrap, topic, tls=tls) as pid:
+            yield Movers([pid])
+
+    conditions = Conditions(frame_bytes, 1, "sdk_sample", "json.dumps", tls)
+    measure(benchmark, results, kafka, feed, conditions, attached)
+
+
+@formats
+@wires
+@sizes
+def test_source_sdk(
+    benchmark: Any,
+    results: Results,
+    kafka: KafkaCluster,
+    feeds: Feeds,
+    tmp_path: Path,
+    frame_bytes: int,
+    tls: bool,
+    record_format: str,
+) -> None:
+    """The whole partition process under the real supervisor, receiving through the client's own loop."""
+    feed = feeds.get(SLOW_EVENTS, frame_bytes=frame_bytes)
+    conditions = Conditions(frame_bytes, 1, "sdk", record_format, tls)
+    measure(benchmark, results, kafka, feed, conditions, ours(kafka, feed, tmp_path, conditions))
+
+
+@formats
+@wires
+@sizes
+def test_source_fast(
+    benchmark: Any,
+    results: Results,
+    kafka: KafkaCluster,
+    feeds: Feeds,
+    tmp_path: Path,
+    frame_bytes: int,
+    tls: bool,
+    record_format: str,
+) -> None:
+    """The same through the inner loop of our own."""
+    feed = feeds.get(FAST_EVENTS[frame_bytes], frame_bytes=frame_bytes)
+    conditions = Conditions(frame_bytes, 1, "fast", record_format, tls)
+    measure(benchmark, results, kafka, feed, conditions, ours(kafka, feed, tmp_path, conditions))
+
+
+def ours(kafka: KafkaCluster, feed: Feed, folder: Path, conditions: Conditions) -> Attached:
+    @contextmanager
+    def attached(number: int, topic: str) -> Iterator[Movers]:
+        way = Way(conditions.transport, conditions.tls, conditions.format)
+        with attached_source(folder / str(number), feed, kafka.bootstrap, topic, way) as process:
+            yield Movers(mover_pids(process, 1))
+
+    return attached
+
+
+def measure(
+    benchmark: Any, results: Results, kafka: KafkaCluster, feed: Feed, conditions: Conditions, attached: Attached
+) -> None:
+    """A new process and a new topic for each round; adds the row."""
     runs: list[Run] = []
-    with Feed(EVENTS) as feed:
-        frame_bytes = feed.frame_bytes()
+    rounds = ROUNDS if (conditions.frame_bytes, conditions.tls, conditions.format) in COMPARED else 1
+    wire = "TLS" if conditions.tls else "plain"
+    name = f"{conditions.transport}, {conditions.frame_bytes} bytes, {wire}, {conditions.format}"
 
-        def measure() -> None:
-            feed.hide()
-            with (
-                Topic(kafka.bootstrap) as topic,
-                sample(feed.event_hub, kafka.bootstrap, topic.name) as process,
-            ):
-                wait_until(lambda: attached(feed), "the sample is not attached")
-                runs.append(clock(feed, topic, process, EVENTS))
+    def once() -> None:
+        with (
+            Stage(f"{name}: round {len(runs) + 1} of {rounds}") as stage,
+            Topic(kafka.bootstrap) as topic,
+            attached(len(runs), topic.name) as movers,
+        ):
+            runs.append(clock(feed, topic, movers, stage))
 
-        benchmark.pedantic(measure, rounds=ROUNDS)
-    results.add(benchmark, "documented loop", runs, Conditions(frame_bytes, 1, "sdk", "json.dumps", tls=False))
-
-
-def test_startup_32(benchmark: Any, kafka: KafkaCluster, tmp_path: Path) -> None:
-    """Seconds from the command until 32 partitions are being received, and unique memory of their processes."""
-    seconds: list[float] = []
-    unique: list[float] = []
-    with Feed(1_000, START_PARTITIONS) as feed, Topic(kafka.bootstrap) as topic:
-
-        def measure() -> None:
-            started = time.perf_counter()
-            with source(tmp_path, feed.event_hub, kafka.bootstrap, topic.name) as process:
-                wait_until(lambda: process.said("Metrics are served"), "it does not start")
-                process.wait_ready()
-                seconds.append(time.perf_counter() - started)
-                pids = [process.pids(str(partition))[-1] for partition in range(START_PARTITIONS)]
-                unique.extend(psutil.Process(pid).memory_full_info().uss / MIB for pid in pids)
-
-        benchmark.pedantic(measure, rounds=1)
-    figures = {
-        "partitions": START_PARTITIONS,
-        "seconds_until_all_receive": round(seconds[0], 1),
-        "uss_mib_median": round(statistics.median(unique), 1),
-        "uss_mib_max": round(max(unique), 1),
-    }
-    benchmark.extra_info.update(figures)
-    print("\nstart-up: " + json.dumps(figures))
+    benchmark.pedantic(once, rounds=rounds)
+    results.add(benchmark, "source", runs, conditions, {"frame_bytes_measured": feed.measured_frame_bytes})

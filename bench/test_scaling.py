@@ -1,0 +1,67 @@
+"""Whether an event costs more when there are more partitions, and what each process weighs while it works."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.clocked import MemoryWatch, Movers, Topic, clock
+from bench.console import Stage
+from bench.feed import Feeds
+from bench.results import Conditions, Results, Run
+from bench.source_process import Way, attached_source, mover_pids
+from tests.services.kafka import KafkaCluster
+
+LEAST_EVENTS = 400_000
+EVENTS_PER_PARTITION = 50_000
+ROUNDS = {1: 3, 32: 3}
+"""The two that are compared; one round for the others."""
+
+
+@pytest.fixture(scope="module")
+def alone() -> list[float]:
+    """CPU per event of one partition, once that was measured."""
+    return []
+
+
+@pytest.mark.parametrize("partitions", [1, 2, 4, 8, 16, 32])
+def test_source_scaling(
+    benchmark: Any,
+    results: Results,
+    kafka: KafkaCluster,
+    feeds: Feeds,
+    tmp_path: Path,
+    alone: list[float],
+    partitions: int,
+) -> None:
+    """All partition processes together: their CPU time over all events."""
+    runs: list[Run] = []
+    memory: list[dict[str, float]] = []
+    rounds = ROUNDS.get(partitions, 1)
+    feed = feeds.get(max(LEAST_EVENTS, partitions * EVENTS_PER_PARTITION), partitions)
+
+    def measure() -> None:
+        with (
+            Stage(f"{partitions} partitions: round {len(runs) + 1} of {rounds}") as stage,
+            Topic(kafka.bootstrap) as topic,
+            attached_source(tmp_path / str(len(runs)), feed, kafka.bootstrap, topic.name, Way("fast")) as process,
+        ):
+            movers = Movers(mover_pids(process, partitions))
+            watch = MemoryWatch(movers)
+            runs.append(clock(feed, topic, movers, stage, watch))
+            memory.append(watch.figures())
+
+    benchmark.pedantic(measure, rounds=rounds)
+    cpu_us = sorted(run.cpu_us_per_event for run in runs)[rounds // 2]
+    if partitions == 1:
+        alone.append(cpu_us)
+    results.add(
+        benchmark,
+        "source, more partitions",
+        runs,
+        Conditions(600, partitions, "fast", "json", tls=True),
+        {
+            "times_one_partition": round(cpu_us / alone[0], 2) if alone else None,
+            **{name: max(each[name] for each in memory) for name in memory[0]},
+        },
+    )
