@@ -114,6 +114,7 @@ class _Link:
         self._counted = 0
         self._error: BaseException | None = None
         self._tended_at = 0.0
+        self._awaits_token = False
         # From here on the client reads frames through us: when it waits for an answer about a token, say.
         self._transport.receive_frame = self._frame_for_client
         self._slices = self._transfers.feed(self._transport._read_buffer.read())
@@ -162,7 +163,7 @@ class _Link:
         messages = self._transfers.feed(data)
         if messages:
             self._slices += messages
-            self._prefetch.received(len(messages), sum(end - start for _, start, end in messages))
+            self._prefetch.received(len(messages), len(data))
         self._account(len(messages))
         return len(data)
 
@@ -234,14 +235,17 @@ class _Link:
         now = time.monotonic()
         if now - self._tended_at >= TEND_SECONDS:
             self._tended_at = now
+            while self._awaits_token and self._wait(0):
+                self._receive()  # the answer may be behind all events that the hub was allowed to send
             self._connection.listen(wait=False)
+            self._hand_over()
             self._check()
 
     def _check(self) -> None:
         """Raises what the client knows of the link's end; renews the token when that is due."""
         if self._connection._error is not None:
             raise self._connection._error
-        self._handler.auth_complete()
+        self._awaits_token = not self._handler.auth_complete()
         if self._link.get_state() is not LinkState.ATTACHED:
             raise LinkEnded("lost", "detached", "the hub detached the link without a reason")
 

@@ -78,7 +78,7 @@ def sections(payload: bytes) -> Sections:
                     application = value
                 case 0x75, bytes():
                     data.append(value)
-                case 0x77, None:
+                case 0x77, _ if plain(value) is None:
                     pass  # how JMS clients send no body at all
                 case 0x76 | 0x77, _:
                     kind = _BODY_KINDS[code]

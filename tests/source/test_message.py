@@ -5,7 +5,7 @@ import pytest
 from ingest.amqp.encoding import encode
 from ingest.amqp.errors import AmqpError
 from ingest.amqp.message import Data, Header, Message, Properties, Sequence, Value, section
-from ingest.amqp.types import Symbol, Timestamp, UInt
+from ingest.amqp.types import Described, Symbol, Timestamp, UInt
 from ingest.source.event import HUB_TIME
 from ingest.source.message import event_of, newest_of, sections
 from ingest.source.progress import Position
@@ -61,7 +61,7 @@ def test_bodies_of_other_kinds_keep_the_whole_message(body: Value | Sequence, ki
     assert (event.body, event.body_kind) == (payload, kind)
 
 
-@pytest.mark.parametrize("body", [None, Value(None), Data((b"",))])
+@pytest.mark.parametrize("body", [None, Value(None), Value(Described(Symbol("nothing"), None)), Data((b"",))])
 def test_no_body_is_an_empty_one(body: Value | Data | None) -> None:
     event = event_of(POSITION + Message(body=body).encode())
     assert (event.body, event.body_kind) == (b"", "data")

@@ -152,7 +152,7 @@ def test_message_ids_do_not_fill_the_memory() -> None:
 
 
 def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in {"SHAPES": 8, "SHAPE_MISSES": 16, "LABELS": 8, "REMEMBERED_BYTES": 1_000}.items():
+    for name, value in {"SHAPES": 8, "SENDERS": 8, "MISSES": 16, "LABELS": 8, "REMEMBERED_BYTES": 1_000}.items():
         monkeypatch.setattr(shapes, name, value)
     decoder = Decoder()
     for n in range(500):
@@ -163,8 +163,9 @@ def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
             assert (event.device_id, event.labels.properties) == (device, {"level": level})
         assert len(decoder._shapes) <= 8
         assert len(decoder._labels) <= 8
-        assert len(decoder._layouts) <= 8
-        assert all(len(shape.labels) <= shapes.LABELS_OF_A_SHAPE for shape in decoder._shapes.values())
+        senders = [sender for shape in decoder._shapes.values() for sender in shape.senders.values()]
+        assert len(senders) == decoder._senders <= 8
+        assert all(len(sender.labels) <= shapes.LABELS_OF_A_SENDER for sender in senders)
     decoder = Decoder()
     for long in ({"properties": {"level": "x" * 2_000}}, {"module": "m" * 2_000}, {}):
         for _ in range(2):
@@ -183,18 +184,44 @@ def test_two_sets_of_annotations_are_not_mixed_up() -> None:
 
 
 def test_new_devices_take_the_place_of_others_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shapes, "SHAPES", 4)
-    monkeypatch.setattr(shapes, "SHAPE_MISSES", 10)
+    monkeypatch.setattr(shapes, "SENDERS", 4)
+    monkeypatch.setattr(shapes, "MISSES", 10)
     decoder = Decoder()
-    for n in range(4):
+    for n in range(100, 105):
         payload = usual(n, device=f"old-{n}")
         decoder.decode(payload, 0, len(payload))
-    old = list(decoder._shapes)
-    for n in range(100, 111):
-        payload = usual(n, device="new")
-        decoder.decode(payload, 0, len(payload))
-    assert not set(old) & set(decoder._shapes)
-    assert len(decoder._shapes) == 1
+    for n in range(200, 216):
+        payload = usual(n, device="new-1")
+        event = decoder.decode(payload, 0, len(payload))
+        assert event.device_id == "new-1"
+    assert [list(shape.senders) for shape in decoder._shapes.values()] == [[shape_texts(payload, decoder)]]
+    again = decoder.decode(payload, 0, len(payload))
+    assert again.origin is event.origin
+
+
+def test_a_fleet_larger_than_what_is_remembered_is_decoded_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without learning a layout again for each of its messages."""
+    monkeypatch.setattr(shapes, "SENDERS", 4)
+    decoder = Decoder()
+    learned: list[bytes] = []
+
+    def learn(payload: bytes) -> None:
+        learned.append(payload)
+        Decoder._learn(decoder, payload)
+
+    monkeypatch.setattr(decoder, "_learn", learn)
+    for n in range(1_000, 3_000):
+        payload = usual(n, device=f"device-{n % 100:03}")
+        assert decoder.decode(payload, 0, len(payload)).device_id == f"device-{n % 100:03}"
+    assert len(learned) == 1
+    assert decoder._senders == 4
+
+
+def shape_texts(payload: bytes, decoder: Decoder) -> object:
+    """By what the sender of this message is remembered."""
+    (shape,) = decoder._shapes.values()
+    at = payload.index(b"\x00\x53\x72")
+    return shape.texts(shape.unpack(payload, at))
 
 
 @pytest.mark.parametrize(
