@@ -163,7 +163,8 @@ class _Link:
         messages = self._transfers.feed(data)
         if messages:
             self._slices += messages
-            self._prefetch.received(len(messages), len(data))
+            # Not the bytes read: a message may have come in many reads.
+            self._prefetch.received(len(messages), sum(end - start for _, start, end in messages))
         self._account(len(messages))
         return len(data)
 

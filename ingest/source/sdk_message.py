@@ -1,10 +1,10 @@
 """Messages as azure-eventhub decodes them → `Event`; and what its decoder cannot read, put into its shape.
 
-The decoder lacks char, decimal32, decimal64 and arrays of described values, gets decimal128 wrong, and drops the bytes of
-bodies that are no data sections.
+The decoder lacks char, decimal32, decimal64 and arrays of described values, gets decimal128 and empty arrays wrong, and
+drops the bytes of bodies that are no data sections.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from azure.eventhub._pyamqp import _decode
@@ -30,7 +30,19 @@ def _decimal128(buffer: memoryview) -> tuple[memoryview, Decimal128]:
     return buffer[16:], Decimal128(buffer[:16])
 
 
+def _array(width: int, decode: Callable[[memoryview], tuple[memoryview, list[Any]]]) -> Callable[[memoryview], Any]:
+    def read(buffer: memoryview) -> tuple[memoryview, list[Any]]:
+        size = int.from_bytes(buffer[:width], "big")
+        if not any(buffer[width : 2 * width]):  # no items, but their type
+            return buffer[width + size :], []
+        return decode(buffer)
+
+    return read
+
+
 _pyamqp._DECODE_BY_CONSTRUCTOR[0x94] = _decimal128
+for _code, _width in {0xE0: 1, 0xF0: 4}.items():
+    _pyamqp._DECODE_BY_CONSTRUCTOR[_code] = _array(_width, _pyamqp._DECODE_BY_CONSTRUCTOR[_code])
 
 
 def decode_for_sdk(payload: memoryview) -> Message:

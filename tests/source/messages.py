@@ -84,6 +84,7 @@ EVERY_TYPE: dict[str, object] = {
     "list": [1, "a", [None]],
     "map": {"a": 1, 5: {"b": b"c"}},
     "array": Array([UInt(1), UInt(2)]),
+    "empty array": [Array(), 0],
     "described": Described(Symbol("of:something"), "inner"),
 }
 
