@@ -239,6 +239,8 @@ class Decoder:
         properties: Any = ()
         application: Any = {}
         while (code := buf[at + 2]) in (PROPERTIES, APPLICATION):
+            if code == PROPERTIES and at != start:
+                raise AmqpError("A second set of properties; the message id is in the last one.")
             section, at = decode_as_bytes(buf, at)
             if type(section) is not Described or section.descriptor != code:
                 raise AmqpError("No section.")

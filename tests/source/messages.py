@@ -84,7 +84,6 @@ EVERY_TYPE: dict[str, object] = {
     "list": [1, "a", [None]],
     "map": {"a": 1, 5: {"b": b"c"}},
     "array": Array([UInt(1), UInt(2)]),
-    "empty array": [Array(), 0],
     "described": Described(Symbol("of:something"), "inner"),
 }
 
@@ -122,6 +121,8 @@ ODD: dict[str, Message | bytes] = {
     "text in no encoding": section(0x74, b"\xc1\x09\x02\xa1\x02\xffk\xa1\x02\xffv") + section(0x75, b"\xa0\x01x"),
     "the same key twice": section(0x74, b"\xc1\x0d\x04\xa1\x01k\xa1\x01a\xa1\x01k\xa1\x01b")
     + section(0x75, b"\xa0\x01x"),
+    # azure-eventhub's decoder leaves a byte of the array, and makes sense of what follows all the same.
+    "an empty array": Message(application_properties={"a": [Array(), UByte(0)]}, body=Data((b"\x00P\x00",))),
     "a footer": Message(body=Data((b"x",)), footer={"f": 1}),
     "no AMQP behind the annotations": b"\x00\x53\x73\xc0\xff",
     "a body of another type": section(0x75, b"\x54\x05"),

@@ -21,6 +21,7 @@ from ingest.emulator.conditions import Condition
 from ingest.emulator.connection import Connection
 from ingest.emulator.event_receiver import EventReceiver
 from ingest.emulator.stats import ReceiverStats
+from ingest.source import hub
 from ingest.source.fast import FastTransport
 from ingest.source.receive import EARLIEST, StartAt
 from tests.source.readers import PARTITION, PATIENCE, Reading, configured, fill
@@ -96,12 +97,16 @@ def test_the_token_is_renewed_while_events_come(emulator: Emulator, reading: Rea
 
 
 @pytest.mark.usefixtures("short_tokens")
-def test_the_token_is_renewed_while_no_events_are_wanted(emulator: Emulator, reading: Reading) -> None:
-    reader = reading(configured(emulator, "fast", prefetch=200))
+def test_the_token_is_renewed_while_no_events_are_wanted(
+    emulator: Emulator, reading: Reading, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub, "AUTH_SECONDS", 3.0)
+    reader = reading(configured(emulator, "fast", prefetch=2_000))
     reader.until(lambda: reader.receiver.attached)
-    fill(emulator, 1_000)
+    # The answer about the token is behind a megabyte of them.
+    fill(emulator, 3_000)
     pass_by(TOKEN_SECONDS + 2, reader.receiver.tend)
-    reader.until_events(1_000)
+    reader.until_events(3_000)
     assert emulator.stats().attaches == 1
 
 

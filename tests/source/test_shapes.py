@@ -172,7 +172,7 @@ def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
             payload = usual(1, **long)
             decoder.decode(payload, 0, len(payload))
     assert max(sum(map(len, key)) for key in decoder._labels) <= 1_000
-    assert max(sum(map(len, shape.constant)) for shape in decoder._shapes.values()) <= 1_000
+    assert max(shape.size for shape in decoder._shapes.values()) <= 1_000
 
 
 def test_two_sets_of_annotations_are_not_mixed_up() -> None:
@@ -181,6 +181,17 @@ def test_two_sets_of_annotations_are_not_mixed_up() -> None:
     decoder = Decoder()
     for payload in (both, first, both, second, first):
         assert decoded(decoder, payload) == fields(event_of(payload))
+
+
+def test_the_message_id_of_two_sets_of_properties_is_the_last() -> None:
+    bare = usual(newest=None)
+    body_at = bare.index(b"\x00\x53\x75")
+    decoder = Decoder()
+    for ids in (("m-1", "m-2"), ("m-1", "m-2"), ("m-3", "m-2"), ("m-1", "m-4")):
+        both = b"".join(Properties(message_id=message_id).encode() for message_id in ids)
+        payload = bare[:body_at] + both + bare[body_at:]
+        assert decoded(decoder, payload) == fields(event_of(payload))
+        assert event_of(payload).message_id == ids[1]
 
 
 def test_new_devices_take_the_place_of_others_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,104 @@
+"""What a fuzzer gives its bytes to: the hot path from the socket to the event, and what must hold for any bytes.
+
+The first byte chooses: even, the rest is one message; odd, it is a stream of frames, cut as the second byte says.
+"""
+
+import contextlib
+
+from ingest.amqp.errors import AmqpError
+from ingest.amqp.message import Properties
+from ingest.errors import Undeliverable
+from ingest.source.event import Event
+from ingest.source.message import ANNOTATIONS, event_of, newest_of
+from ingest.source.record import FORMATS
+from ingest.source.shapes import Decoder
+from ingest.source.transfer import Transfers
+from tests.source.messages import usual
+
+HANDLE = 0
+FRAME_BYTES = 65_536
+KNOWN = (
+    usual(),
+    usual(newest=None),
+    usual(module="mod", properties={"level": "high"}),
+    usual(system=Properties(message_id="m-1", content_type="application/json")),
+)
+"""Learned before, so that bytes like these meet what was remembered."""
+
+
+def hot_path(data: bytes) -> None:
+    """Returns, whatever the bytes are. Raises AssertionError, or what should not have been raised."""
+    if data[:1] and data[0] % 2:
+        stream(data[2:], size=1 + data[1] if len(data) > 1 else 1)
+    else:
+        message(data[1:])
+
+
+def message(payload: bytes) -> None:
+    decoder = Decoder()
+    for known in KNOWN:
+        decoder.decode(known, 0, len(known))
+    wanted = _event(payload)
+    newest_of(payload)
+    around = KNOWN[0] + payload + KNOWN[1]
+    for _ in range(2):
+        try:
+            found: Event | None = decoder.decode(around, len(KNOWN[0]), len(KNOWN[0]) + len(payload))
+        except AmqpError:
+            found = None
+        # Nobody reads what is in front of the annotations, so that it may be anything.
+        skipped = wanted is None and payload[2:3] < bytes((ANNOTATIONS,))
+        assert skipped or _content(found) == _content(wanted), payload
+        if found is not None:
+            _record(found)
+    assert _content(decoder.decode(KNOWN[0], 0, len(KNOWN[0]))) == _content(event_of(KNOWN[0]))
+
+
+def _event(payload: bytes) -> Event | None:
+    try:
+        return event_of(payload)
+    except AmqpError:
+        return None
+
+
+def _content(event: Event | None) -> object:
+    if event is None:
+        return None
+    origin, labels = event.origin, event.labels
+    described = (labels.correlation_id, labels.content_type, labels.content_encoding)
+    # As text, since not a number is not equal to itself.
+    properties = repr((event.system_properties, labels.properties))
+    return *event[:7], origin.device_id, origin.module_id, *described, properties
+
+
+def _record(event: Event) -> None:
+    for make in FORMATS.values():
+        with contextlib.suppress(Undeliverable):
+            make("0").encode(event)
+
+
+def stream(data: bytes, *, size: int) -> None:
+    """The same messages, other frames and end, cut into reads of `size` bytes and not cut at all."""
+    pieces = [data[start : start + size] for start in range(0, len(data), size)]
+    cut, whole = _read(pieces), _read([data])
+    # An error costs the messages of its read alone: the link ends, and they come again.
+    assert cut[0][: len(whole[0])] == whole[0] or whole[2], data
+    assert whole[2] or cut == whole, data
+    decoder = Decoder()
+    for payload in cut[0]:
+        try:
+            decoder.decode(payload, 0, len(payload))
+        except AmqpError:
+            break
+
+
+def _read(pieces: list[bytes]) -> tuple[list[bytes], list[bytes], bool]:
+    """Messages, other frames, and whether it ended in an error."""
+    transfers = Transfers(HANDLE, FRAME_BYTES)
+    messages: list[bytes] = []
+    for piece in pieces:
+        try:
+            messages += [buf[start:end] for buf, start, end in transfers.feed(piece)]
+        except AmqpError:
+            return messages, transfers.others, True
+    return messages, transfers.others, False
