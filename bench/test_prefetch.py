@@ -18,7 +18,8 @@ from tests.services.kafka import KafkaCluster
 
 EVENTS = 800_000
 TUNED = 0
-CREDITS = (TUNED, 100, 500, 2_000, 5_000, 20_000)
+CREDITS = (100, 500, 2_000, TUNED, 5_000, 20_000)
+FIXED = tuple(credit for credit in CREDITS if credit != TUNED)
 ROUNDS = 2
 WARM_UP_SECONDS = 1.5
 MEASURED_SECONDS = 3.0
@@ -40,7 +41,8 @@ def test_prefetch_sweep(
 
     def measure() -> None:
         for number in range(ROUNDS):
-            for credit in CREDITS:
+            # Back and forth: whoever is first meets a Kafka that has not warmed up.
+            for credit in CREDITS if number % 2 == 0 else reversed(CREDITS):
                 setting = credit or "tuned"
                 with (
                     Stage(f"{round_trip_ms} ms, prefetch {setting}, round {number + 1} of {ROUNDS}"),
@@ -61,7 +63,7 @@ def test_prefetch_sweep(
     benchmark.pedantic(measure, rounds=1)
     feed.show()
     rates = {credit: statistics.median(each.events_per_second for each in paces[credit]) for credit in CREDITS}
-    best = max(CREDITS[1:], key=rates.__getitem__)
+    best = max(FIXED, key=rates.__getitem__)
     results.add_row(
         benchmark,
         "prefetch",
@@ -71,7 +73,7 @@ def test_prefetch_sweep(
             "events_per_second": round(rates[TUNED]),
             "best_fixed": best,
             "tuned_over_best": round(rates[TUNED] / rates[best], 3),
-            **{f"fixed_{credit}": round(rates[credit]) for credit in CREDITS[1:]},
+            **{f"fixed_{credit}": round(rates[credit]) for credit in FIXED},
             "frame_bytes": 600,
             "partitions": 1,
             "transport": "fast",

@@ -7,7 +7,8 @@ more, the hub was still waiting for that flow. The number is doubled whenever th
 
 from collections import deque
 
-START = 2_000
+START = 8_000
+"""Enough for a round trip of some milliseconds at once. What is not read yet waits in the hub and the kernel, not here."""
 FLOOR = 50
 MOST = 32_000
 """At a round trip of 100 ms, 240,000 events a second."""

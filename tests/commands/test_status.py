@@ -140,6 +140,10 @@ def test_a_proxy_of_the_environment_is_not_asked(service: Service, monkeypatch: 
     assert once(service.url) == EXIT_OK
 
 
+def _heed_ctrl_c() -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 class Terminal:
     """The command with a terminal of 160 columns; what it has drawn so far."""
 
@@ -155,6 +159,8 @@ class Terminal:
             cwd=ROOT,
             env={**known, "TERM": "xterm", "COLUMNS": "160", "LINES": "50", **environment},
             start_new_session=True,
+            # Tests that run in the background of a shell are born with Ctrl-C ignored, and so are their children.
+            preexec_fn=_heed_ctrl_c,
         )
         os.close(theirs)
         self.drawn = ""

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from ingest.config.kinds import Choice
 from ingest.config.schema import key_of
 from ingest.errors import Undeliverable
-from ingest.source.event import Event
+from ingest.source.event import HUB_TIME, Event
 from ingest.source.record import FORMATS, JsonFormat, RawFormat, rfc3339
 from tests.source.events import make_event
 
@@ -129,3 +129,50 @@ def test_times_are_rfc_3339_with_milliseconds(milliseconds: int) -> None:
     assert written.endswith("Z")
     parsed = datetime.strptime(written, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
     assert round(parsed.timestamp() * 1000) == milliseconds
+
+
+NAMES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8)
+OPTIONAL_TEXT = st.none() | TEXT
+
+
+@given(
+    offset=TEXT,
+    enqueued_ms=st.integers(0, 4_102_444_800_000),
+    body=st.binary(max_size=60) | TEXT.map(str.encode),
+    device_id=OPTIONAL_TEXT,
+    module_id=OPTIONAL_TEXT,
+    message_id=OPTIONAL_TEXT,
+    correlation_id=OPTIONAL_TEXT,
+    content_type=OPTIONAL_TEXT,
+    content_encoding=OPTIONAL_TEXT,
+    before=st.dictionaries(NAMES.map("b{}".format), JSON_VALUES, max_size=3),
+    after=st.dictionaries(NAMES.map("a{}".format), JSON_VALUES, max_size=3),
+    hub_ms=st.none() | st.integers(0, 2**62),
+    properties=st.dictionaries(NAMES, JSON_VALUES, max_size=3),
+)
+def test_json_is_what_orjson_makes_of_the_whole(**fields: Any) -> None:
+    """The pieces that are made once and joined for every event, against one dump of everything."""
+    before, after, hub_ms = fields.pop("before"), fields.pop("after"), fields.pop("hub_ms")
+    system = {**before, **({} if hub_ms is None else {HUB_TIME: hub_ms}), **after}
+    made = make_event(7, system_properties=system, **fields)
+    whole: dict[str, Any] = {"deviceId": fields["device_id"]}
+    if fields["module_id"] is not None:
+        whole["moduleId"] = fields["module_id"]
+    whole |= {
+        "offset": fields["offset"],
+        "sequenceNumber": 7,
+        "partition": "3",
+        "enqueuedTime": rfc3339(fields["enqueued_ms"]),
+        "contentType": fields["content_type"],
+        "contentEncoding": fields["content_encoding"],
+    }
+    for name, value in (("messageId", fields["message_id"]), ("correlationId", fields["correlation_id"])):
+        if value is not None:
+            whole[name] = value
+    try:
+        whole["content"] = fields["body"].decode()
+    except UnicodeDecodeError:
+        whole |= {"content": base64.b64encode(fields["body"]).decode(), "contentTransfer": "base64"}
+    whole |= {"systemProperties": system, "properties": fields["properties"]}
+    json = JsonFormat("3")
+    assert json.encode(made).value == json.encode(made).value == orjson.dumps(whole)
