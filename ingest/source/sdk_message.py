@@ -49,7 +49,7 @@ def decode_for_sdk(payload: memoryview) -> Message:
     """In place of the client's decoder. Raises AmqpError when not even the message's position can be read."""
     try:
         message: Message = _decode_payload(payload)
-    except Exception:
+    except Exception:  # whatever bytes lead it to, by index: TypeError, IndexError, struct.error, …
         message = _message(sections(bytes(payload)))
     else:
         if not _is_sound(message):
