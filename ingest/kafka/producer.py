@@ -126,8 +126,7 @@ class ProducerPool:
 
         Raises Undeliverable when the record is larger than the topic allows, IngestError when the producer is broken.
         """
-        producers = self._producers
-        producer = producers[zlib.crc32(key) % len(producers)] if key and len(producers) > 1 else producers[0]
+        producer = self._producer_of(key)
         size = len(value)
 
         def delivered(error: KafkaError | None, message: Message) -> None:
@@ -161,13 +160,14 @@ class ProducerPool:
 
         `done` is called once for all of these. Costs half of what `send` costs for each (no closure, no books).
         """
-        if len(self._producers) > 1:
-            return 0
         shipment = Shipment(done=self._arrived(done))
         produce, delivered = self._producers[0].produce, shipment.delivered
+        sharded = len(self._producers) > 1
         queued = size = 0
         try:
             for key, value, headers, timestamp_ms in records:
+                if sharded:
+                    produce = self._producer_of(key).produce
                 produce(topic, value, key, _ANY_PARTITION, delivered, None, timestamp_ms, headers)
                 size += len(value)
                 queued += 1
@@ -178,6 +178,11 @@ class ProducerPool:
         self.in_flight += queued
         self.in_flight_bytes += size
         return queued
+
+    def _producer_of(self, key: bytes | None) -> Producer:
+        """Always the same for a key, so that its order holds."""
+        producers = self._producers
+        return producers[zlib.crc32(key) % len(producers)] if key and len(producers) > 1 else producers[0]
 
     def _arrived(self, done: Callable[[Shipment], None]) -> Callable[[Shipment], None]:
         def arrived(shipment: Shipment) -> None:
