@@ -98,6 +98,7 @@ class _Link:
 
     def __init__(self, consumer: Any, prefetch: Prefetch, decoder: Decoder) -> None:
         self.newest: int | None = None
+        self.more = False
         self._consumer = consumer
         self._prefetch = prefetch
         self._decode = decoder.decode
@@ -135,6 +136,7 @@ class _Link:
         return self._events(slices)
 
     def _read(self, timeout: float) -> None:
+        self.more = False
         if not self._wait(0):
             self._prefetch.silent()
             if not timeout or not self._wait(timeout):
@@ -145,7 +147,8 @@ class _Link:
                 read += self._receive()
                 self._top_up()
                 if not self._wait(0):
-                    break
+                    return
+            self.more = True
         finally:
             # Also in front of an end of the stream: the hub's last frame says why.
             if self._transfers.others:
@@ -299,6 +302,10 @@ class FastTransport:
     @property
     def newest(self) -> int | None:
         return self._link.newest if self._link is not None else None
+
+    @property
+    def more(self) -> bool:
+        return self._link is not None and self._link.more
 
     def open(self, start: StartAt) -> None:
         self._opening = _Opening(lambda: self._make(start), f"attach-{self._partition}")

@@ -76,6 +76,11 @@ class Transport(Protocol):
         """Sequence number of the newest event in the hub, as far as the last delivery told."""
         ...
 
+    @property
+    def more(self) -> bool:
+        """Whether the last `poll` left something that the hub has sent; False if nobody knows."""
+        ...
+
     def open(self, start: StartAt) -> None:
         """Begins to connect and returns at once. The link before it must be closed."""
         ...

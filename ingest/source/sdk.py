@@ -202,6 +202,7 @@ class SdkTransport:
     """Implements `receive.Transport`."""
 
     name = "sdk"
+    more = False
 
     def __init__(self, config: Config, partition: str) -> None:
         self._most = config.source.prefetch or PREFETCH

@@ -15,13 +15,13 @@ from ingest.config.kinds import SecretText
 from ingest.config.schema import KEYS, SECTIONS
 from ingest.deadletter import DeadLetter
 from ingest.errors import EXIT_CONFIG, EXIT_CRASH, EXIT_OK, EXIT_UNAVAILABLE, EXIT_USAGE, Undeliverable
-from ingest.kafka.producer import IN_FLIGHT_BYTES, IN_FLIGHT_RECORDS
 from ingest.logs import Repeated
 from ingest.sink.command import Origin, parse
 from ingest.sink.credit import PER_DEVICE
 from ingest.sink.feedback_batch import Feedback
 from ingest.slot import ABORT_SECONDS, STALE_SECONDS
 from ingest.source.dead_letters import DeadLetters
+from ingest.source.deliver import READY_BYTES, READY_EVENTS
 from ingest.source.fast_check import SUPPORTED
 from ingest.source.record import JsonFormat
 from tests.config.samples import BLOB, EVENT_HUB, IOT_HUB
@@ -149,7 +149,7 @@ def test_metrics_exist() -> None:
 def test_numbers_are_those_of_the_code() -> None:
     config = Config()
     for sentence in (
-        f"about {IN_FLIGHT_RECORDS:,} records or {IN_FLIGHT_BYTES >> 20} MiB per partition",
+        f"about {READY_EVENTS:,} events or {READY_BYTES >> 20} MiB per partition",
         f"at most {PER_DEVICE} commands waiting in the hub",
         f"`http://{config.metrics.host}:{config.metrics.port}/metrics`",
         f"every `checkpoints.interval_seconds` ({config.checkpoints.interval_seconds:g})",

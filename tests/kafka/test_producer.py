@@ -9,7 +9,6 @@ from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 from ingest.config import Kafka, Secret
 from ingest.deadline import Deadline
 from ingest.errors import Undeliverable
-from ingest.kafka import producer as module
 from ingest.kafka.mock import MockCluster
 from ingest.kafka.producer import ProducerPool, settings
 
@@ -95,21 +94,6 @@ def test_an_outage_costs_nothing_and_is_told_while_it_lasts(cluster: MockCluster
     assert pool.join(Deadline(PATIENCE))
     assert pool.trouble is None
     assert [message.value() for message in read(cluster, 2)] == [b"before", b"during"]
-
-
-def test_a_full_pool_says_so(cluster: MockCluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "IN_FLIGHT_RECORDS", 5)
-    pool = started(cluster)
-    for _ in range(5):
-        assert pool.room
-        pool.send("t", b"k", b"v", None, 1, nobody)
-    assert not pool.room
-    assert pool.join(Deadline(PATIENCE))
-    assert pool.room
-    monkeypatch.setattr(module, "IN_FLIGHT_BYTES", 10)
-    pool.send("t", b"k", b"0123456789", None, 1, nobody)
-    assert not pool.room
-    assert pool.join(Deadline(PATIENCE))
 
 
 def test_a_queue_of_librdkafka_that_is_full_refuses_without_losing_the_place(cluster: MockCluster) -> None:

@@ -9,7 +9,7 @@ from ingest.config import Config, Kafka
 from ingest.deadline import Deadline
 from ingest.errors import Recycle
 from ingest.kafka.mock import MockCluster
-from ingest.source.deliver import Delivery
+from ingest.source.deliver import READY_BYTES, READY_EVENTS, Delivery
 from ingest.source.event import Event
 from ingest.source.progress import Position
 from tests.source.events import make_event
@@ -67,6 +67,37 @@ def test_the_position_is_that_of_the_last_acknowledged_batch(cluster: MockCluste
     assert delivery.acked == 3
     assert sum(delivery.seconds.counts) == 3
     assert [message.key() for message in read(cluster, "iotin", 3)] == [b"dev-1"] * 3
+
+
+def test_nothing_is_sent_behind_what_is_on_its_way(cluster: MockCluster) -> None:
+    """librdkafka would spin with it: see `Delivery._send_ready`."""
+    delivery = started(cluster)
+    cluster.set_down(1)
+    sequence = 0
+    while delivery.room:
+        delivery.send([event(sequence + n) for n in range(100)])
+        sequence += 100
+        assert delivery.pool.in_flight == 100
+    assert sequence == 100 + READY_EVENTS
+    cluster.set_up(1)
+    settle(delivery)
+    assert delivery.room
+    assert delivery.position == Position(str(10 * (sequence - 1)), sequence - 1)
+    assert len(read(cluster, "iotin", sequence)) == sequence
+
+
+def test_large_events_are_no_longer_taken_when_their_bytes_are_many(cluster: MockCluster) -> None:
+    delivery = started(cluster, message_max_bytes="1000000")
+    cluster.set_down(1)
+    size = 500_000
+    taken = 0
+    while delivery.room:
+        delivery.send([event(taken, body=b"x" * size)])
+        taken += 1
+    assert (taken - 1) * size < READY_BYTES + size
+    cluster.set_up(1)
+    settle(delivery)
+    assert delivery.acked == taken
 
 
 def test_the_position_stays_while_kafka_is_away(cluster: MockCluster) -> None:

@@ -30,6 +30,8 @@ class Script:
 
     name = "script"
 
+    more = False
+
     def __init__(self, *steps: Step, attaches: bool = True) -> None:
         self.credit = 1
         self.tended = 0
