@@ -1,7 +1,8 @@
 """What every child process has before its role starts: signals, logging, a heartbeat and a metrics channel.
 
 The pipe to the supervisor carries tuples. Up: `("beat", ready, detail, snapshot)` once a second, `("result", value)`
-from one-shot roles, `("failed", exit_code, sentence)` before a death that has a reason. Down: `("stop", seconds)`.
+from one-shot roles, `("failed", exit_code, sentence)` before a death that has a reason, `("turn", wanted)` when a turn is
+asked for or given back. Down: `("stop", seconds)`, and `("turn",)` when the turn begins (`ingest.turns`).
 """
 
 import contextlib
@@ -57,6 +58,7 @@ class Child:
         self.deadline: Deadline | None = None
         self._pipe = pipe
         self._stop = threading.Event()
+        self._turn = threading.Event()
         self._due = 0.0
         self._said: tuple[bool, str] | None = None
         self._measures: list[Callable[[Meter], None]] = [self._measure_process]
@@ -92,6 +94,19 @@ class Child:
         self._send(("beat", ready, detail, self.meter.changes()))
         self.meter.sent()
 
+    def want_turn(self) -> None:
+        """Asks for a turn; the last one is over with that."""
+        self._turn.clear()
+        self._send(("turn", True))
+
+    def end_turn(self) -> None:
+        """Gives the turn back before its time."""
+        self._send(("turn", False))
+
+    def wait_for_turn(self, seconds: float) -> bool:
+        """Waits, but not longer than until the turn that was asked for; True once it is there, or a stop is asked for."""
+        return self._turn.wait(seconds)
+
     def result(self, value: Any) -> None:
         """Hands up what a one-shot role was started for."""
         self._send(("result", value))
@@ -109,6 +124,7 @@ class Child:
         if self.deadline is None:
             self.deadline = Deadline(seconds)
         self._stop.set()
+        self._turn.set()
 
     def control(self) -> None:
         """Reads the supervisor's orders until it goes away; runs on a thread of its own."""
@@ -120,6 +136,8 @@ class Child:
                 os._exit(EXIT_ORPHAN)
             if order[0] == "stop":
                 self.stop(order[1])
+            elif order[0] == "turn":
+                self._turn.set()
 
     @staticmethod
     def _measure_process(meter: Meter) -> None:

@@ -16,6 +16,7 @@ from ingest.backoff import Backoff
 from ingest.deadline import Deadline
 from ingest.errors import EXIT_CONFIG, EXIT_OK, EXIT_UNAVAILABLE
 from ingest.metrics import Snapshot
+from ingest.turns import Turns
 
 STALE_SECONDS = 15.0
 """A heartbeat older than this means that the role hangs. Beats come once a second. With `ABORT_SECONDS`, the first
@@ -43,6 +44,7 @@ class Slot:
         *,
         on_snapshot: Callable[[Snapshot], None],
         on_restart: Callable[[], None],
+        turns: "Turns[Slot]",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.task = task
@@ -54,6 +56,7 @@ class Slot:
         self._context = context
         self._on_snapshot = on_snapshot
         self._on_restart = on_restart
+        self._turns = turns
         self._clock = clock
         self._backoff = Backoff(0.5, 60.0)
         self._process: ForkServerProcess | None = None
@@ -123,6 +126,12 @@ class Slot:
             with contextlib.suppress(OSError):
                 self._pipe.send(("stop", deadline.remaining()))
 
+    def begin_turn(self) -> None:
+        """Tells the child that its turn has begun."""
+        if self._pipe is not None:
+            with contextlib.suppress(OSError):
+                self._pipe.send(("turn",))
+
     def terminate(self) -> None:
         """Ends the child now."""
         self._closing = True
@@ -153,6 +162,8 @@ class Slot:
                     self.ready, self.detail = ready, detail
                     self._ever_ready = self._ever_ready or ready
                     self._on_snapshot(snapshot)
+                case ("turn", wanted):
+                    (self._turns.want if wanted else self._turns.done)(self)
                 case ("result", value):
                     self.result = value
                 case ("failed", code, sentence):
@@ -165,6 +176,7 @@ class Slot:
         if self._pipe is not None:
             self._pipe.close()
         self._process = self._pipe = None
+        self._turns.done(self)
         self.ready = False
         if self._closing or (exit_code == EXIT_OK and self.result is not None):
             self.detail = "ended"

@@ -28,6 +28,7 @@ from ingest.sd_notify import Notifier
 from ingest.sink import budget
 from ingest.sink.tiers import sends_per_second
 from ingest.slot import Slot
+from ingest.turns import Turns
 
 PRELOAD = "ingest.preload"
 DISCOVER = "ingest.source.discover:run"
@@ -75,6 +76,7 @@ class Supervisor:
         self._context.set_forkserver_preload([*_preloads(config, roles), PRELOAD])
         self._discovery: Slot | None = None
         self._budget: Path | None = None
+        self._turns: Turns[Slot] = Turns(cores(), clock=clock)
         self._closing = False
         self._polled_at = clock()
         self.exposition = Exposition(
@@ -122,6 +124,8 @@ class Supervisor:
         self._polled_at = self._clock()
         for slot in self._all():
             slot.poll()
+        for slot in self._turns.begin():
+            slot.begin_turn()
         for slot in self.slots:
             self.registry.set(PROCESS_UP, float(slot.alive), slot.task.role, slot.task.slot)
         found = self._discovery is not None and self._discovery.result is not None and not self._discovery.alive
@@ -227,8 +231,14 @@ class Supervisor:
             self._context,
             on_snapshot=self.registry.apply,
             on_restart=restarted,
+            turns=self._turns,
             clock=self._clock,
         )
+
+
+def cores() -> int:
+    """How many cores this node may use."""
+    return len(os.sched_getaffinity(0))
 
 
 def _preloads(config: Config, roles: tuple[str, ...]) -> list[str]:

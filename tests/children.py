@@ -76,3 +76,13 @@ def shows_budget(child: Child) -> None:
     while not child.stopping:
         child.beat(True, budget if Path(budget).is_file() else "no budget")
         child.wait(0.02)
+
+
+def takes_a_turn(child: Child) -> None:
+    """Asks for a turn, is ready once it has it, and keeps it."""
+    child.want_turn()
+    while not child.stopping and not child.wait_for_turn(0.1):
+        child.beat(False, "waits")
+    while not child.stopping:
+        child.beat(True, "has its turn")
+        child.wait(0.02)

@@ -19,7 +19,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("amqp", "deadletter"),
     ("insist",),
     ("child",),
-    ("metrics", "logs", "backoff", "deadline", "sd_notify", "waits"),
+    ("metrics", "logs", "backoff", "deadline", "sd_notify", "waits", "turns"),
     ("config",),
     ("config_values",),
     ("errors", "device_id", ""),

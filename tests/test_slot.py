@@ -16,6 +16,7 @@ from ingest.deadline import Deadline
 from ingest.errors import EXIT_UNAVAILABLE
 from ingest.metrics import Snapshot
 from ingest.slot import ABORT_SECONDS, FIRST_BEAT_SECONDS, STALE_SECONDS, Slot
+from ingest.turns import Turns
 
 CONTEXT: ForkServerContext = multiprocessing.get_context("forkserver")
 PATIENCE = 60.0
@@ -40,6 +41,7 @@ class Harness:
             CONTEXT,
             on_snapshot=self.snapshots.append,
             on_restart=restarted,
+            turns=Turns(1, clock=self.clock),
             clock=self.clock,
         )
         self.slots.append(made)

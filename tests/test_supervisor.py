@@ -184,6 +184,21 @@ def test_the_sink_has_as_many_processes_as_asked_for_and_one_budget(
     assert not Path(budget).exists(), "nothing is left in the temporary folder"
 
 
+def test_turns_go_to_as_many_children_as_there_are_cores_and_on_when_one_dies(
+    supervise_sink: Callable[..., Supervisor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "cores", lambda: 1)
+    monkeypatch.setattr("ingest.turns.LOST_SECONDS", 10 * PATIENCE)
+    supervisor = supervise_sink("takes_a_turn", processes=3)
+    until(supervisor, lambda: all(slot.detail in ("waits", "has its turn") for slot in supervisor.slots))
+    until(supervisor, lambda: any(slot.ready for slot in supervisor.slots))
+    [first] = [slot for slot in supervisor.slots if slot.ready]
+    assert first.pid is not None
+    os.kill(first.pid, signal.SIGKILL)
+    until(supervisor, lambda: any(slot.ready for slot in supervisor.slots if slot is not first))
+    assert [slot.ready for slot in supervisor.slots].count(True) == 1
+
+
 @pytest.mark.parametrize(("ack", "roles"), [("none", ["sink"]), ("negative", ["sink", "feedback"])])
 def test_feedback_has_a_process_only_when_it_is_asked_for(
     supervise_sink: Callable[..., Supervisor], ack: str, roles: list[str]

@@ -14,6 +14,7 @@ from ingest.deadline import Deadline
 from ingest.errors import Recycle
 from ingest.insist import insist
 from ingest.source import hub
+from ingest.source.catch_up import CatchUp
 from ingest.source.checkpoint_writer import CheckpointWriter
 from ingest.source.checkpoints import Checkpoint, CheckpointStore, open_store
 from ingest.source.deliver import Delivery
@@ -85,6 +86,7 @@ class PartitionProcess:
         self._watch = StallWatch(config.source.stall_seconds, time.monotonic())
         self._child = child
         self.shares = Shares()
+        self.catch_up = CatchUp(child)
         child.measure(SourceMeasures(self, config.hub.retention_days))
 
     def start(self) -> None:
@@ -98,18 +100,24 @@ class PartitionProcess:
         Everything here is paid once per turn, and under load a turn has some 1,500 events. Per event there are only the
         loops in `Transfers.feed`, `Decoder.decode`, `Format.encode`, `ProducerPool.send_all` and `Shipment.delivered`.
         """
-        if self.delivery.room:
+        if not self.catch_up.go():
+            self.receiver.tend()
+            self._look_for_stall(moved=True)
+            self.delivery.poll(0)
+        elif self.delivery.room:
             self.shares.enter("hub" if self.backlog or not self.receiver.attached else "idle")
             events = self.receiver.poll(self._event_wait)
             self.shares.enter("decode")
             if events:
                 self.delivery.send(events)
+            self.catch_up.received(len(events), more=self.transport.more)
             self._look_for_stall(moved=bool(events) or not self.receiver.attached)
             self._acknowledgements()
             if 0 < len(events) < SMALL_TURN and self.backlog > COLLECT_BACKLOG:
                 self._child.wait(COLLECT_SECONDS)
         else:
             self.receiver.tend()
+            self.catch_up.received(0, more=self.transport.more)
             self._look_for_stall(moved=True)
             self.shares.enter("kafka_queue")
             self.delivery.poll(EVENT_WAIT_SECONDS)
