@@ -33,6 +33,14 @@ def made() -> tuple[CatchUp, Node]:
     return CatchUp(node, clock=node.clock), node
 
 
+def at_its_turn() -> tuple[CatchUp, Node]:
+    catch_up, node = made()
+    catch_up.received(1_000, more=True)
+    node.turn = True
+    assert catch_up.go()
+    return catch_up, node
+
+
 def test_who_keeps_up_asks_nobody() -> None:
     catch_up, node = made()
     for events in (0, 1, 5_000, 0):
@@ -55,10 +63,7 @@ def test_more_than_one_read_can_take_waits_for_a_turn() -> None:
 
 
 def test_a_turn_ends_after_its_time_and_the_next_one_is_asked_for_at_once() -> None:
-    catch_up, node = made()
-    catch_up.received(1_000, more=True)
-    node.turn = True
-    assert catch_up.go()
+    catch_up, node = at_its_turn()
     node.now += TURN_SECONDS
     catch_up.received(1_000, more=True)
     assert node.asked == ["want", "want"]
@@ -66,10 +71,7 @@ def test_a_turn_ends_after_its_time_and_the_next_one_is_asked_for_at_once() -> N
 
 
 def test_a_turn_that_ends_with_nothing_left_asks_for_none() -> None:
-    catch_up, node = made()
-    catch_up.received(1_000, more=True)
-    node.turn = True
-    assert catch_up.go()
+    catch_up, node = at_its_turn()
     node.now += TURN_SECONDS
     catch_up.received(10, more=False)
     assert node.asked == ["want", "done"]
@@ -77,10 +79,7 @@ def test_a_turn_that_ends_with_nothing_left_asks_for_none() -> None:
 
 
 def test_a_silent_hub_gives_the_turn_to_others() -> None:
-    catch_up, node = made()
-    catch_up.received(1_000, more=True)
-    node.turn = True
-    assert catch_up.go()
+    catch_up, node = at_its_turn()
     node.now += SILENT_SECONDS
     catch_up.received(10, more=False)
     assert node.asked == ["want"], "events came"
