@@ -13,9 +13,10 @@ from bench.source_process import Way, attached_source, mover_pids
 from tests.services.kafka import KafkaCluster
 
 LEAST_EVENTS = 400_000
-EVENTS_PER_PARTITION = 50_000
-ROUNDS = {1: 3, 32: 3}
-"""The two that are compared; one round for the others."""
+EVENTS_PER_PARTITION = 100_000
+"""What a new process learns and allocates for its first events is paid once, and must not be what is compared."""
+ROUNDS = {1: 5, 32: 3}
+"""The two that are compared, one right after the other, as a shared machine drifts; one round for the others."""
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +25,7 @@ def alone() -> list[float]:
     return []
 
 
-@pytest.mark.parametrize("partitions", [1, 2, 4, 8, 16, 32])
+@pytest.mark.parametrize("partitions", [1, 32, 16, 8, 4, 2])
 def test_source_scaling(
     benchmark: Any,
     results: Results,

@@ -9,12 +9,12 @@ from typing import Final, Protocol
 
 from ingest.turns import TURN_SECONDS
 
-WAIT_SECONDS: Final = 0.25
-"""Heartbeat, link and acknowledgements are looked after this often while others have their turn."""
-PATIENCE_SECONDS: Final = 15.0
-"""The longest wait: 32 partitions on one core take eight seconds. A supervisor that hangs must stop nobody."""
-SILENT_SECONDS: Final = 0.02
-"""A hub that sends nothing for so long is slower than we are: others can use the time."""
+WAIT_SECONDS: Final = 1.0
+"""Heartbeat and link are looked after this often while others have their turn. Each look takes a part of their caches."""
+PATIENCE_SECONDS: Final = 40.0
+"""The longest wait: 32 partitions on one core take 32 seconds. A supervisor that hangs must stop nobody."""
+CONTENT_SECONDS: Final = 0.05
+"""Who has read all that was there for so long keeps up with the hub, and needs no turn for that."""
 
 
 class Supervisor(Protocol):
@@ -35,17 +35,21 @@ class CatchUp:
         self._clock = clock
         self._wanted_at: float | None = None
         self._until: float | None = None
-        self._moved_at = 0.0
+        self._behind_at = 0.0
 
-    def go(self) -> bool:
-        """Whether to receive now. Waits up to `WAIT_SECONDS` while others have their turn."""
+    @property
+    def has_turn(self) -> bool:
+        return self._until is not None
+
+    def go(self, wait: float = WAIT_SECONDS) -> bool:
+        """Whether to receive now. Waits up to `wait` seconds while others have their turn."""
         if self._wanted_at is None:
             return True
-        mine = self._supervisor.wait_for_turn(WAIT_SECONDS)
+        mine = self._supervisor.wait_for_turn(wait)
         now = self._clock()
         if not mine and now - self._wanted_at < PATIENCE_SECONDS:
             return False
-        self._wanted_at, self._until, self._moved_at = None, now + TURN_SECONDS, now
+        self._wanted_at, self._until, self._behind_at = None, now + TURN_SECONDS, now
         return True
 
     def received(self, events: int, *, more: bool) -> None:
@@ -55,11 +59,11 @@ class CatchUp:
             if more:
                 self._want(now)
             return
-        if events:
-            self._moved_at = now
+        if events and more:
+            self._behind_at = now
         if now >= self._until and more:
             self._want(now)
-        elif now >= self._until or now - self._moved_at >= SILENT_SECONDS:
+        elif now >= self._until or now - self._behind_at >= CONTENT_SECONDS:
             self._until = None
             self._supervisor.end_turn()
 

@@ -1,6 +1,6 @@
 """When a partition process asks for a turn, and when it gives it back."""
 
-from ingest.source.catch_up import PATIENCE_SECONDS, SILENT_SECONDS, WAIT_SECONDS, CatchUp
+from ingest.source.catch_up import CONTENT_SECONDS, PATIENCE_SECONDS, WAIT_SECONDS, CatchUp
 from ingest.turns import TURN_SECONDS
 
 
@@ -78,13 +78,24 @@ def test_a_turn_that_ends_with_nothing_left_asks_for_none() -> None:
     assert catch_up.go()
 
 
-def test_a_silent_hub_gives_the_turn_to_others() -> None:
+def test_who_keeps_up_again_gives_the_turn_to_others() -> None:
     catch_up, node = at_its_turn()
-    node.now += SILENT_SECONDS
+    node.now += 0.9 * CONTENT_SECONDS
+    catch_up.received(1_000, more=True)
+    node.now += 0.9 * CONTENT_SECONDS
     catch_up.received(10, more=False)
-    assert node.asked == ["want"], "events came"
-    node.now += 1.5 * SILENT_SECONDS
-    catch_up.received(0, more=False)
+    assert catch_up.has_turn, "it was behind just now"
+    node.now += 0.2 * CONTENT_SECONDS
+    catch_up.received(10, more=False)
+    assert node.asked == ["want", "done"]
+    assert not catch_up.has_turn
+    assert catch_up.go(), "keeping up takes no turn"
+
+
+def test_who_has_no_room_for_events_gives_the_turn_to_others() -> None:
+    catch_up, node = at_its_turn()
+    node.now += 1.1 * CONTENT_SECONDS
+    catch_up.received(0, more=True)
     assert node.asked == ["want", "done"]
 
 
