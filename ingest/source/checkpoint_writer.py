@@ -87,8 +87,12 @@ class CheckpointWriter:
         never goes back within the life of a writer."""
         with self._condition:
             if self._closing is None and not self._terminated and not _is_older(checkpoint, self._latest):
+                was_pending = self.pending
                 self._latest = checkpoint
-                self._condition.notify()
+                # Otherwise the thread knows when to wake. Each time that it does, the caller loses the interpreter's lock
+                # to it, and with that its core where there are other processes: hundreds of times a second.
+                if not was_pending and self.pending:
+                    self._condition.notify()
 
     def close(self, deadline: Deadline) -> None:
         """Save what was offered last, at once, then end. A failing save is tried again until the deadline, not after.

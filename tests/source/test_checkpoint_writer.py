@@ -31,6 +31,12 @@ class FakeClock:
         self._waiting = threading.Condition()
         self._writer: threading.Condition | None = None
 
+    @property
+    def writer(self) -> threading.Condition:
+        """What the writer waits on."""
+        assert self._writer is not None
+        return self._writer
+
     def monotonic(self) -> float:
         return self.now
 
@@ -48,11 +54,10 @@ class FakeClock:
     def advance(self, seconds: float = 0.0) -> None:
         with self._waiting:
             assert self._waiting.wait_for(lambda: self._writer is not None, PATIENCE)
-        assert self._writer is not None
-        with self._writer:
+        with self.writer:
             waits = self._waits
             self.now += seconds
-            self._writer.notify_all()
+            self.writer.notify_all()
         with self._waiting:
             assert self._waiting.wait_for(lambda: self._waits > waits, PATIENCE)
 
@@ -134,6 +139,23 @@ def test_first_at_once_then_one_per_interval_and_the_latest_only(
     assert not writer.pending
     assert writer.writes == 2
     assert writer.last_written == Checkpoint("3", "9", 9, WALL + clock.now)
+
+
+def test_the_thread_is_woken_for_the_first_of_many_offers_only(
+    writer: CheckpointWriter, clock: FakeClock, store: FakeStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer.offer(at(1))
+    clock.advance()
+    woken: list[bool] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(clock.writer, "notify", lambda: woken.append(True))
+        writer.offer(at(1))
+        assert not woken, "it is saved"
+        for number in range(2, 10):
+            writer.offer(at(number))
+    assert woken == [True], "who knows of 2 wakes when the interval is over"
+    clock.advance(INTERVAL)
+    assert store.saved == [1, 9]
 
 
 def test_nothing_new_is_not_written_again(writer: CheckpointWriter, clock: FakeClock, store: FakeStore) -> None:
