@@ -6,6 +6,7 @@ Counters therefore survive the death of the process that counted them.
 """
 
 from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -298,6 +299,21 @@ class Histogram:
         """Counts `times` observations of `value`."""
         self.counts[bisect_left(self.buckets, value)] += times
         self.sum += value * times
+
+    def observe_since(self, moments: Sequence[int], now: float) -> None:
+        """Counts the seconds from each of `moments` to `now`, all in milliseconds; `moments` in ascending order.
+
+        Costs one search for each bucket, however many different moments there are.
+        """
+        counted = 0
+        for index, bucket in enumerate(self.buckets):
+            within = len(moments) - bisect_left(moments, now - bucket * 1000)
+            self.counts[index] += within - counted
+            counted = within
+            if counted == len(moments):
+                break
+        self.counts[-1] += len(moments) - counted
+        self.sum += (len(moments) * now - sum(moments)) / 1000
 
 
 class Meter:

@@ -76,6 +76,16 @@ def test_a_value_on_a_bucket_bound_belongs_to_that_bucket() -> None:
     assert math.isclose(histogram.sum, 6.200001)
 
 
+@given(st.lists(st.integers(0, 2_000)), st.integers(1_000, 4_000))
+def test_many_at_once_count_as_they_do_one_by_one(moments: list[int], now: int) -> None:
+    at_once, one_by_one = Histogram((0.1, 0.5, 1.0)), Histogram((0.1, 0.5, 1.0))
+    at_once.observe_since(sorted(moments), now)
+    for moment in moments:
+        one_by_one.observe((now - moment) / 1000)
+    assert at_once.counts == one_by_one.counts
+    assert math.isclose(at_once.sum, one_by_one.sum, abs_tol=1e-9)
+
+
 def test_a_process_begins_with_its_counters_at_zero() -> None:
     registry = Registry()
     registry.apply(zeros("source", "3"))

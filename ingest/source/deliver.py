@@ -132,9 +132,7 @@ class Delivery:
         """Every one of `shipment`'s records, which are those of the first of `events`, was acknowledged or refused."""
         batch.pending -= shipment.records - len(shipment.failed)
         self.acked += shipment.records - len(shipment.failed)
-        now_ms = time.time() * 1000
-        for enqueued_ms, times in Counter(map(_ENQUEUED_MS, events[: shipment.records])).items():
-            self.seconds.observe((now_ms - enqueued_ms) / 1000, times)
+        self.seconds.observe_since(sorted(map(_ENQUEUED_MS, events[: shipment.records])), time.time() * 1000)
         if shipment.failed:
             sent = {_content(*self._encode(event)): event for event in events[: shipment.records]}
             for error, message in shipment.failed:

@@ -3,7 +3,6 @@
 import base64
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
 import orjson
@@ -38,13 +37,19 @@ class Format(Protocol):
 def rfc3339(milliseconds: int) -> str:
     """Unix milliseconds as RFC 3339 in UTC with three digits: `2026-11-22T16:39:00.123Z`. Raises Undeliverable."""
     seconds, millis = divmod(milliseconds, 1000)
-    return f"{_second(seconds)}.{millis:03}Z"
+    return (_second(seconds) + _MILLIS[millis]).decode()
 
 
-@lru_cache(maxsize=64)  # events come in order of time, so that thousands share a second
-def _second(seconds: int) -> str:
+_MILLIS = tuple(b"%03dZ" % millis for millis in range(1000))
+"""How a time ends. Under load most events have a millisecond of their own, and thousands share a second."""
+_NEVER_MS = -(1 << 64)
+"""Before any time that AMQP can carry."""
+
+
+def _second(seconds: int) -> bytes:
+    """`2026-11-22T16:39:00.`"""
     try:
-        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.").encode()
     except (ValueError, OverflowError, OSError):
         raise Undeliverable("bad_time", f"the enqueued time, {seconds} s after 1970, is no date") from None
 
@@ -56,18 +61,17 @@ class JsonFormat:
     """
 
     def __init__(self, partition: str) -> None:
-        self._partition = partition
-        self._enqueued_ms = -1
-        self._time = b""
+        self._partition = _json(partition)
+        self._second_ms = _NEVER_MS
+        self._until_second = b""
 
     def encode(self, event: Event) -> Record:
         sequence, offset, enqueued_ms, body, kind, hub_ms, message_id, origin, labels = event
         if kind != "data":
             raise _no_data(kind)
-        if enqueued_ms != self._enqueued_ms:  # at 100,000 events/s a hundred share a millisecond
-            partition, time = _json(self._partition), rfc3339(enqueued_ms).encode()
-            self._time = b',"partition":%b,"enqueuedTime":"%b","contentType":' % (partition, time)
-            self._enqueued_ms = enqueued_ms
+        millis = enqueued_ms - self._second_ms
+        if not 0 <= millis < 1000:
+            millis = self._begin_second(enqueued_ms)
         key, head, before, after, is_bare = origin.as_json or _json_origin(origin, hub_ms)
         between, more, system, tail = labels.as_json or _json_labels(labels)
         try:
@@ -80,7 +84,8 @@ class JsonFormat:
                 _dumps(offset),
                 b',"sequenceNumber":',
                 _dumps(sequence),
-                self._time,
+                self._until_second,
+                _MILLIS[millis],
                 between,
                 b"" if message_id is None else b',"messageId":' + _dumps(message_id),
                 more,
@@ -93,6 +98,12 @@ class JsonFormat:
             )
         )
         return _new_record(Record, (key, value, None, enqueued_ms))
+
+    def _begin_second(self, enqueued_ms: int) -> int:
+        seconds, millis = divmod(enqueued_ms, 1000)
+        self._until_second = b',"partition":%b,"enqueuedTime":"%b' % (self._partition, _second(seconds))
+        self._second_ms = enqueued_ms - millis
+        return millis
 
 
 def _json_origin(origin: Origin, hub_ms: int | None) -> tuple[bytes | None, bytes, bytes, bytes, bool]:
@@ -111,7 +122,7 @@ def _json_origin(origin: Origin, hub_ms: int | None) -> tuple[bytes | None, byte
 
 def _json_labels(labels: Labels) -> tuple[bytes, bytes, bytes, bytes]:
     """What stands between the time and the message id, from there to the content, more system properties, the rest."""
-    between = b'%b,"contentEncoding":%b' % (_json(labels.content_type), _json(labels.content_encoding))
+    between = b'","contentType":%b,"contentEncoding":%b' % (_json(labels.content_type), _json(labels.content_encoding))
     correlation = b"" if labels.correlation_id is None else b',"correlationId":' + _json(labels.correlation_id)
     tail = b'},"properties":%b}' % _json(labels.properties)
     labels.as_json = between, correlation + b',"content":', _members(labels.system), tail
@@ -129,23 +140,24 @@ class RawFormat:
 
     def __init__(self, partition: str) -> None:
         self._partition = ("partition", partition.encode())
-        self._enqueued_ms = -1
-        self._time = ("enqueuedTime", b"")
+        self._second_ms = _NEVER_MS
+        self._second = b""
 
     def encode(self, event: Event) -> Record:
         sequence, offset, enqueued_ms, body, kind, hub_ms, message_id, origin, labels = event
         if kind != "data":
             raise _no_data(kind)
-        if enqueued_ms != self._enqueued_ms:
-            self._time = ("enqueuedTime", rfc3339(enqueued_ms).encode())
-            self._enqueued_ms = enqueued_ms
+        millis = enqueued_ms - self._second_ms
+        if not 0 <= millis < 1000:
+            seconds, millis = divmod(enqueued_ms, 1000)
+            self._second, self._second_ms = _second(seconds), enqueued_ms - millis
         key, device, before, after = origin.as_headers or _raw_origin(origin)
         described, correlation, system = labels.as_headers or _raw_labels(labels)
         headers: Headers = [
             ("offset", offset.encode()),
             ("sequenceNumber", _dumps(sequence)),
             self._partition,
-            self._time,
+            ("enqueuedTime", self._second + _MILLIS[millis]),
             *device,
             *described,
         ]

@@ -131,6 +131,18 @@ def test_times_are_rfc_3339_with_milliseconds(milliseconds: int) -> None:
     assert round(parsed.timestamp() * 1000) == milliseconds
 
 
+@pytest.mark.parametrize("name", FORMATS)
+@given(st.lists(st.integers(-2_000, 3_000), min_size=1))
+def test_each_event_has_its_own_time_whichever_came_before(name: str, times: list[int]) -> None:
+    encode = FORMATS[name]("0").encode
+    for enqueued_ms in times:
+        record = encode(event(enqueued_ms=enqueued_ms))
+        fields = orjson.loads(record.value) if name == "json" else dict(record.headers or ())
+        expected = rfc3339(enqueued_ms)
+        assert fields["enqueuedTime"] == (expected if name == "json" else expected.encode())
+        assert record.timestamp_ms == enqueued_ms
+
+
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8)
 OPTIONAL_TEXT = st.none() | TEXT
 
