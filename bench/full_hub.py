@@ -1,7 +1,7 @@
-"""A hub with events that are smaller than what IoT Hub makes.
+"""A hub whose log is full when it begins to serve.
 
-`python -m bench.lean_hub PARTITIONS EVENTS DEVICES` prints its endpoints as `ingest emulator --json` does, when its log is
-full, and serves until SIGTERM.
+`python -m bench.full_hub PARTITIONS EVENTS FRAME_BYTES DEVICES` prints its endpoints as `ingest emulator --json` does, when its
+log is full, and serves until SIGTERM.
 """
 
 import dataclasses
@@ -9,18 +9,17 @@ import json
 import signal
 import sys
 
-from bench.events import lean_messages
+from bench.events import fill
 from ingest.emulator import Emulator
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
-def main(partitions: int, events: int, devices: int) -> None:
+def main(partitions: int, events: int, frame_bytes: int, devices: int) -> None:
     # Blocked before there are threads, and fetched below.
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     with Emulator(partitions=partitions) as emulator:
-        for device, message in lean_messages(events, devices):
-            emulator.append(str(device % partitions), message)
+        fill(emulator.hub, events, frame_bytes, devices)
         print(json.dumps(dataclasses.asdict(emulator.endpoints)), flush=True)
         signal.sigwait(STOP_SIGNALS)
 
