@@ -92,6 +92,11 @@ class ProducerPool:
         self._repeated = Repeated()
         self._complaint = ""
 
+    @property
+    def batch_bytes(self) -> int:
+        """As much as one request carries for one partition of a topic."""
+        return int(self._config["batch.size"])
+
     def start(self) -> None:
         self._producers = [
             Producer({**self._config, "error_cb": self._on_error, "stats_cb": self._stats_of(index)}, logger=logger)

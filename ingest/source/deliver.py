@@ -1,8 +1,8 @@
 """Events → records → Kafka, and which of them are safe there."""
 
 import time
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from operator import itemgetter
 from typing import Any
@@ -24,8 +24,12 @@ _ENQUEUED_MS = itemgetter(2)
 SILENCE_SECONDS = 10.0
 """Records wait for their acknowledgement this long before that is called trouble."""
 READY_EVENTS = 4_000
-READY_BYTES = 4 << 20
+READY_BYTES = 2 << 20
 """No more events are taken while so many wait for the acknowledgement of those before them, which were as many at most."""
+FILLED, FILLED_ALONE = 0.75, 0.95
+"""So much of a request is to be filled on average: keys do not fall upon the topic's partitions evenly, unless there is one."""
+FIRST_SHIPMENT_EVENTS = 1_000
+"""Before the size of a record is known."""
 
 
 class Delivery:
@@ -34,7 +38,7 @@ class Delivery:
     `start, poll, close, join` on the loop's thread. Counters are plain ints.
     """
 
-    def __init__(self, config: Config, partition: str, *, max_record_bytes: int | None) -> None:
+    def __init__(self, config: Config, partition: str, *, max_record_bytes: int | None, topic_partitions: int) -> None:
         self.acked = 0
         self.seconds = Histogram(DELIVERY_BUCKETS)
         """From the hub's enqueued time to Kafka's acknowledgement."""
@@ -46,9 +50,13 @@ class Delivery:
         self._topic = config.source.topic
         self._encode = FORMATS[config.source.format](partition).encode
         self._progress = Progress()
-        self._ready: list[tuple[Batch, Sequence[Event]]] = []
-        """What is sent together once everything before it is acknowledged."""
+        self._ready: deque[tuple[Batch, Sequence[Event], int]] = deque()
+        """What is sent once everything before it is acknowledged, with the bytes of its bodies."""
         self._ready_events = self._ready_bytes = 0
+        filled = FILLED if topic_partitions > 1 else FILLED_ALONE
+        self._shipment_bytes = self.pool.batch_bytes * topic_partitions * filled
+        self._record_bytes = 0.0
+        """Mean of the shipment before."""
         self._waiting: list[tuple[Batch, Event]] = []
         """Events that librdkafka had no room for, or that must be sent again; sent before anything newer."""
         self._suspects: list[tuple[Batch, Event]] = []
@@ -96,9 +104,10 @@ class Delivery:
         """Takes one batch; its events come after all that were given before."""
         if self.idle:
             self._acked_at = time.monotonic()
-        self._ready.append((self._progress.add(events[-1].position, len(events)), events))
+        body_bytes = sum(len(event.body) for event in events)
+        self._ready.append((self._progress.add(events[-1].position, len(events)), events, body_bytes))
         self._ready_events += len(events)
-        self._ready_bytes += sum(len(event.body) for event in events)
+        self._ready_bytes += body_bytes
         self._send_ready()
 
     def _send_ready(self) -> None:
@@ -110,16 +119,33 @@ class Delivery:
         """
         if self.pool.in_flight or self._waiting or self._suspects:
             return
-        ready, self._ready = self._ready, []
-        self._ready_events = self._ready_bytes = 0
+        around = 0
         # All are encoded before the first is sent, so that the producer gets them in less time than `linger.ms`.
-        for batch, events, records in [(batch, events, self._records(events)) for batch, events in ready]:
+        for batch, events, records in [(batch, events, self._records(events)) for batch, events in self._shipment()]:
             queued = 0
-            if not self._waiting:
+            if records and not self._waiting:
+                around = _bytes_around(records[0])
                 queued = self.pool.send_all(self._topic, records, partial(self._arrived, batch, events))
             # Something is in the way of one of them: a full queue, or an event that cannot be delivered.
             self._waiting += [(batch, event) for event in events[queued:]]
+        if self.pool.in_flight:
+            self._record_bytes = self.pool.in_flight_bytes / self.pool.in_flight + around
         self._send_waiting()
+
+    def _shipment(self) -> Iterator[tuple[Batch, Sequence[Event]]]:
+        """Takes from what is ready as much as one request for each partition of the topic holds."""
+        room = max(1.0, self._shipment_bytes / self._record_bytes) if self._record_bytes else FIRST_SHIPMENT_EVENTS
+        while self._ready and room >= 1:
+            batch, events, body_bytes = self._ready.popleft()
+            if len(events) > room:
+                events, rest = events[: int(room)], events[int(room) :]
+                rest_bytes = sum(len(event.body) for event in rest)
+                self._ready.appendleft((batch, rest, rest_bytes))
+                body_bytes -= rest_bytes
+            self._ready_events -= len(events)
+            self._ready_bytes -= body_bytes
+            room -= len(events)
+            yield batch, events
 
     def _records(self, events: Sequence[Event]) -> Sequence[Record]:
         """The way of nearly all events; none if one of them cannot be delivered."""
@@ -214,6 +240,11 @@ class Delivery:
             batch.pending -= 1
 
         self.dead_letters.send(event, why, done)
+
+
+def _bytes_around(record: Record) -> int:
+    """Of what a record has besides its value, which is much the same for all records of a partition."""
+    return len(record.key or b"") + sum(len(name) + len(value or b"") for name, value in record.headers or ())
 
 
 def _content(key: Any, value: Any, headers: Any, _: int) -> tuple[Any, Any, tuple[Any, ...]]:

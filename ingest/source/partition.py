@@ -83,7 +83,9 @@ class PartitionProcess:
         self.receiver = Receiver(
             self.transport, self.partition, _start_at(child, checkpoint), last=last, wait=child.wait
         )
-        self.delivery = Delivery(config, self.partition, max_record_bytes=topics.max_record_bytes)
+        self.delivery = Delivery(
+            config, self.partition, max_record_bytes=topics.max_record_bytes, topic_partitions=topics.partitions
+        )
         self.writer = CheckpointWriter(store, config.checkpoints.interval_seconds)
         self.stalls = 0
         self.question = HubQuestion(lambda: hub.newest_sequence_number(config, self.partition))

@@ -17,6 +17,8 @@ class Topics:
 
     max_record_bytes: int | None
     """Of the telemetry topic, unless `message.max.bytes` is configured; None when the cluster does not tell."""
+    partitions: int
+    """Of the telemetry topic."""
 
 
 def look_at_topics(config: Config) -> Topics:
@@ -29,9 +31,9 @@ def look_at_topics(config: Config) -> Topics:
         producer = Producer({"log_level": 2, **chosen})
     except KafkaException as wrong:
         raise ConfigError([Problem("kafka.librdkafka", "", wrong.args[0].str())]) from None
-    for topic in (config.source.topic, config.source.dead_letter_topic):
-        describe(producer, topic, ANSWER_SECONDS)
+    partitions = describe(producer, config.source.topic, ANSWER_SECONDS)
+    describe(producer, config.source.dead_letter_topic, ANSWER_SECONDS)
     own_limit = config.kafka.librdkafka.get("message.max.bytes")
     if own_limit is not None:
-        return Topics(int(str(own_limit)))
-    return Topics(max_record_bytes(chosen, config.source.topic, ANSWER_SECONDS))
+        return Topics(int(str(own_limit)), partitions)
+    return Topics(max_record_bytes(chosen, config.source.topic, ANSWER_SECONDS), partitions)

@@ -29,7 +29,10 @@ def cluster() -> Iterator[MockCluster]:
 def started(cluster: MockCluster, **librdkafka: str) -> Delivery:
     settings = {"message.max.bytes": "4000", **{name.replace("_", "."): value for name, value in librdkafka.items()}}
     made = Delivery(
-        Config(kafka=Kafka(bootstrap_servers=cluster.bootstrap, librdkafka=settings)), "3", max_record_bytes=None
+        Config(kafka=Kafka(bootstrap_servers=cluster.bootstrap, librdkafka=settings)),
+        "3",
+        max_record_bytes=None,
+        topic_partitions=1,
     )
     made.start()
     return made
@@ -84,6 +87,36 @@ def test_nothing_is_sent_behind_what_is_on_its_way(cluster: MockCluster) -> None
     assert delivery.room
     assert delivery.position == Position(str(10 * (sequence - 1)), sequence - 1)
     assert len(read(cluster, "iotin", sequence)) == sequence
+
+
+def test_no_more_is_sent_at_once_than_one_request_for_each_partition_holds(cluster: MockCluster) -> None:
+    """The rest would wait behind it in librdkafka's queue, and keep its thread spinning."""
+    delivery = started(cluster, batch_size="100000")
+    delivery.send([event(n, body=b"x" * 2_000) for n in range(10)])
+    settle(delivery)
+    taken = 10
+    for count in (500, 20, 400):
+        cluster.set_down(1)
+        delivery.send([event(taken + n, body=b"x" * 2_000) for n in range(count)])
+        assert 0 < delivery.pool.in_flight_bytes < 100_000
+        taken += count
+        cluster.set_up(1)
+        settle(delivery)
+    assert [message.timestamp()[1] for message in read(cluster, "iotin", taken)] == [
+        event(n).enqueued_ms for n in range(taken)
+    ]
+    assert delivery.position == Position(str(10 * (taken - 1)), taken - 1)
+    assert delivery.acked == taken
+
+
+def test_records_larger_than_a_request_is_meant_to_be_go_one_by_one(cluster: MockCluster) -> None:
+    delivery = started(cluster, batch_size="1000")
+    delivery.send([event(n, body=b"x" * 2_000) for n in range(5)])
+    settle(delivery)
+    delivery.send([event(n, body=b"x" * 2_000) for n in range(5, 10)])
+    assert delivery.pool.in_flight == 1
+    settle(delivery)
+    assert delivery.position == Position("90", 9)
 
 
 def test_large_events_are_no_longer_taken_when_their_bytes_are_many(cluster: MockCluster) -> None:

@@ -71,7 +71,7 @@ def process(child: LastInLine, emulator: Emulator, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("ingest.source.fast.TURN_BYTES", READ_BYTES)
     emulator.send_many(("dev-1", BODY, {}) for _ in range(BACKLOG))
     store = open_store(child.task.config.checkpoints, hub.scope(child.task.config))
-    made = PartitionProcess(child, store, None, Topics(None))
+    made = PartitionProcess(child, store, None, Topics(None, 1))
     made.start()
     yield made
     made.close(Deadline(LONG_SECONDS))
