@@ -156,14 +156,19 @@ class Delivery:
 
     def _arrived(self, batch: Batch, events: Sequence[Event], shipment: Shipment) -> None:
         """Every one of `shipment`'s records, which are those of the first of `events`, was acknowledged or refused."""
-        batch.pending -= shipment.records - len(shipment.failed)
-        self.acked += shipment.records - len(shipment.failed)
-        self.seconds.observe_since(sorted(map(_ENQUEUED_MS, events[: shipment.records])), time.time() * 1000)
+        events = events[: shipment.records]
         if shipment.failed:
-            sent = {_content(*self._encode(event)): event for event in events[: shipment.records]}
-            for error, message in shipment.failed:
-                event = sent[_content(message.key(), message.value(), message.headers(), 0)]
+            sent = {_content(*self._encode(event)): event for event in events}
+            refused = {
+                sent[_content(message.key(), message.value(), message.headers(), 0)]: error
+                for error, message in shipment.failed
+            }
+            events = [event for event in events if event not in refused]
+            for event, error in refused.items():
                 self._refused(batch, event, error)
+        batch.pending -= len(events)
+        self.acked += len(events)
+        self.seconds.observe_since(sorted(map(_ENQUEUED_MS, events)), time.time() * 1000)
 
     def poll(self, timeout: float) -> None:
         """Sends what is ready and serves acknowledgements, waiting up to `timeout` seconds for all of them. Raises

@@ -178,6 +178,16 @@ def test_a_body_that_even_the_dead_letter_topic_refuses_leaves_its_position_ther
     assert headers["ingest-offset"] == b"0"
 
 
+def test_records_of_a_refused_batch_count_once_they_are_delivered(cluster: MockCluster) -> None:
+    delivery = started(cluster)
+    cluster.push_errors(PRODUCE, [KafkaError.INVALID_RECORD])
+    delivery.send([event(n) for n in range(3)])
+    settle(delivery)
+    assert delivery.errors == {"INVALID_RECORD": 3}
+    assert delivery.acked == sum(delivery.seconds.counts) == 3
+    assert delivery.position == Position("20", 2)
+
+
 def test_an_error_that_no_record_is_to_blame_for_ends_the_process_before_the_position_moves(
     cluster: MockCluster,
 ) -> None:
