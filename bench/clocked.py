@@ -25,10 +25,13 @@ MIB = 1 << 20
 class Topic:
     """A new topic of its own, whose records are counted by their offsets: no record is read."""
 
-    def __init__(self, bootstrap: str, config: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, bootstrap: str, config: Mapping[str, str] | None = None, partitions: int = TOPIC_PARTITIONS
+    ) -> None:
+        self._partitions = partitions
         self.name = f"bench-{uuid.uuid4().hex}"
         self._admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 4})
-        new = NewTopic(self.name, TOPIC_PARTITIONS, 1, config=dict(config or {}))
+        new = NewTopic(self.name, partitions, 1, config=dict(config or {}))
         for topic in self._admin.create_topics([new]).values():
             topic.result(ASK_SECONDS)
         self._consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": self.name})
@@ -36,7 +39,7 @@ class Topic:
     def records(self) -> int:
         ends = (
             self._consumer.get_watermark_offsets(TopicPartition(self.name, partition), timeout=ASK_SECONDS)[1]
-            for partition in range(TOPIC_PARTITIONS)
+            for partition in range(self._partitions)
         )
         return sum(ends)
 

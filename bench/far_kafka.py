@@ -71,6 +71,7 @@ class _Wire(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         transport.writelines(self._early)
+        self._early.clear()
         if self._other is None:
             self._other = _Wire(self._far, self)
             self._connecting = asyncio.create_task(self._far.connect(self._other))

@@ -23,11 +23,19 @@ def far_kafka() -> Iterator[FarKafka]:
         yield made
 
 
+@pytest.mark.parametrize("topic_partitions", [4, 1])
 @pytest.mark.parametrize("round_trip_ms", [0, 20])
 def test_source_far_kafka(
-    benchmark: Any, results: Results, far_kafka: FarKafka, feeds: Feeds, tmp_path: Path, round_trip_ms: int
+    benchmark: Any,
+    results: Results,
+    far_kafka: FarKafka,
+    feeds: Feeds,
+    tmp_path: Path,
+    round_trip_ms: int,
+    topic_partitions: int,
 ) -> None:
-    """As `test_source_fast` with TLS and JSON; the way to Kafka is longer."""
+    """As `test_source_fast` with TLS and JSON; the way to Kafka is longer, and one request for each of the topic's partitions
+    is on it at a time."""
     runs: list[Run] = []
     memory: list[dict[str, float]] = []
     feed = feeds.get(EVENTS)
@@ -35,8 +43,10 @@ def test_source_far_kafka(
 
     def measure() -> None:
         with (
-            Stage(f"Kafka {round_trip_ms} ms away: round {len(runs) + 1} of {ROUNDS}") as stage,
-            Topic(far_kafka.bootstrap) as topic,
+            Stage(
+                f"Kafka {round_trip_ms} ms away, topic of {topic_partitions}: round {len(runs) + 1} of {ROUNDS}"
+            ) as stage,
+            Topic(far_kafka.bootstrap, partitions=topic_partitions) as topic,
             attached_source(tmp_path / str(len(runs)), feed, far_kafka.bootstrap, topic.name, Way("fast")) as process,
         ):
             movers = Movers(mover_pids(process, 1))
@@ -50,5 +60,9 @@ def test_source_far_kafka(
         "source, Kafka far away",
         runs,
         Conditions(600, 1, "fast", "json", tls=True),
-        {"kafka_round_trip_ms": round_trip_ms, "uss_mib_max": max(each["uss_mib_max"] for each in memory)},
+        {
+            "kafka_round_trip_ms": round_trip_ms,
+            "topic_partitions": topic_partitions,
+            "uss_mib_max": max(each["uss_mib_max"] for each in memory),
+        },
     )
