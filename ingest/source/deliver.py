@@ -27,7 +27,7 @@ READY_EVENTS = 4_000
 READY_BYTES = 2 << 20
 """No more events are taken while so many wait for the acknowledgement of those before them, which were as many at most."""
 FILLED, FILLED_ALONE = 0.75, 0.95
-"""So much of a request is to be filled on average: keys do not fall upon the topic's partitions evenly, unless there is one."""
+"""So much of each request is to be filled on average: keys fall unevenly upon the topic's partitions, unless there is one."""
 FIRST_SHIPMENT_EVENTS = 1_000
 """Before the size of a record is known."""
 
@@ -53,8 +53,8 @@ class Delivery:
         self._ready: deque[tuple[Batch, Sequence[Event], int]] = deque()
         """What is sent once everything before it is acknowledged, with the bytes of its bodies."""
         self._ready_events = self._ready_bytes = 0
-        filled = FILLED if topic_partitions > 1 else FILLED_ALONE
-        self._shipment_bytes = self.pool.batch_bytes * topic_partitions * filled
+        requests = config.kafka.producers * topic_partitions
+        self._shipment_bytes = self.pool.batch_bytes * requests * (FILLED if requests > 1 else FILLED_ALONE)
         self._record_bytes = 0.0
         """Mean of the shipment before."""
         self._waiting: list[tuple[Batch, Event]] = []
@@ -133,7 +133,7 @@ class Delivery:
         self._send_waiting()
 
     def _shipment(self) -> Iterator[tuple[Batch, Sequence[Event]]]:
-        """Takes from what is ready as much as one request for each partition of the topic holds."""
+        """Takes from what is ready as much as one request of each producer for each partition of the topic holds."""
         room = max(1.0, self._shipment_bytes / self._record_bytes) if self._record_bytes else FIRST_SHIPMENT_EVENTS
         while self._ready and room >= 1:
             batch, events, body_bytes = self._ready.popleft()
