@@ -1,4 +1,4 @@
-"""An emulated hub of one partition, and readers of it."""
+"""An emulated hub of one partition, readers of it, and a Kafka of librdkafka's."""
 
 from collections.abc import Iterator
 
@@ -6,6 +6,7 @@ import pytest
 
 from ingest.config import Config
 from ingest.emulator import Emulator
+from ingest.kafka.mock import MockCluster
 from ingest.source.progress import Position
 from ingest.source.receive import StartAt
 from tests.source.readers import Reader, Reading
@@ -14,6 +15,15 @@ from tests.source.readers import Reader, Reading
 @pytest.fixture
 def emulator() -> Iterator[Emulator]:
     with Emulator(partitions=1) as made:
+        yield made
+
+
+@pytest.fixture
+def cluster() -> Iterator[MockCluster]:
+    """One broker with the default topics, of one partition each."""
+    with MockCluster() as made:
+        for topic in ("iotin", "iotin.dead"):
+            made.create_topic(topic, 1)
         yield made
 
 

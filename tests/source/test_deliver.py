@@ -1,7 +1,5 @@
 """Delivery against librdkafka's mock cluster: positions move only behind acknowledgements and dead letters."""
 
-from collections.abc import Iterator
-
 import pytest
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
@@ -16,14 +14,6 @@ from tests.source.events import make_event
 
 PATIENCE = 60.0
 PRODUCE = 0
-
-
-@pytest.fixture
-def cluster() -> Iterator[MockCluster]:
-    with MockCluster() as made:
-        for topic in ("iotin", "iotin.dead"):
-            made.create_topic(topic, 1)
-        yield made
 
 
 def started(cluster: MockCluster, **librdkafka: str) -> Delivery:

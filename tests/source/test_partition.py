@@ -47,14 +47,6 @@ class LastInLine(Child):
 
 
 @pytest.fixture
-def cluster() -> Iterator[MockCluster]:
-    with MockCluster() as made:
-        for topic in ("iotin", "iotin.dead"):
-            made.create_topic(topic, 1)
-        yield made
-
-
-@pytest.fixture
 def child(emulator: Emulator, cluster: MockCluster, tmp_path: Path) -> LastInLine:
     return LastInLine(
         replace(
