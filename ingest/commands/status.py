@@ -4,7 +4,6 @@ import argparse
 import http.client
 import json
 import sys
-import threading
 import time
 import urllib.error
 import urllib.request
@@ -47,16 +46,16 @@ def run(url: str, *, interval: float, once: bool, as_json: bool) -> int:
     """Shows the status every `interval` seconds until Ctrl-C, or once. Raises Unreachable when the port is silent."""
     look = Looking(url)
     first = look()
-    pause = threading.Event()
     if once or (not as_json and not sys.stdout.isatty()):
         # A counter tells a rate only by its change.
-        pause.wait(interval)
+        time.sleep(interval)
         _print(status(look(), first), as_json=as_json)
         return EXIT_OK
     try:
+        # No Event's wait: Ctrl-C inside one may come out as RuntimeError, "release unlocked lock" (CPython's Condition.wait).
         if as_json:
-            _follow_as_json(look, first, lambda: pause.wait(interval))
-        _follow(look, first, lambda: pause.wait(interval))
+            _follow_as_json(look, first, lambda: time.sleep(interval))
+        _follow(look, first, lambda: time.sleep(interval))
     except KeyboardInterrupt:
         return EXIT_OK
 
