@@ -1,17 +1,28 @@
-"""Which device ids IoT Hub accepts.
+"""Which device ids IoT Hub accepts, and how an address holds one.
 
-Source: "Understand the identity registry in your IoT hub", device identity properties, Microsoft Learn.
+Sources: "Understand the identity registry in your IoT hub" and the REST reference of device identities, Microsoft Learn;
+what either of them allows is legal here. The encoding is that of the .NET and Node service clients.
 """
 
 import re
 from typing import Final
+from urllib.parse import quote
 
 MAX_LENGTH: Final = 128
 """Characters."""
-ALLOWED: Final = "ASCII letters, digits and - . _ % # * ? ! ( ) , : = @ $ '"
+ALLOWED: Final = "ASCII letters, digits and - . _ % # * ? ! ( ) , : = @ $ ' + ;"
 """The legal characters, for sentences."""
-_LEGAL: Final = re.compile(r"[A-Za-z0-9\-._%#*?!(),:=@$']{1,128}", re.ASCII)
+_LEGAL: Final = re.compile(r"[A-Za-z0-9\-._%#*?!(),:=@$'+;]{1,128}", re.ASCII)
 
 
 def is_legal(device_id: str) -> bool:
     return _LEGAL.fullmatch(device_id) is not None
+
+
+def devicebound(device_id: str) -> str:
+    """The address of a device's cloud-to-device messages; the hub decodes the id in it.
+
+    All but letters, digits and - . _ ~ are percent-encoded, as Uri.EscapeDataString does; encodeURIComponent leaves
+    ! ' ( ) * as they are, which decodes to the same. As it is, `valve%41` would be the address of `valveA`.
+    """
+    return f"/devices/{quote(device_id, safe='')}/messages/devicebound"

@@ -7,6 +7,7 @@ in Microsoft's own device SDKs.
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
+from urllib.parse import quote
 
 from aiohttp import web
 
@@ -18,6 +19,8 @@ from ingest.emulator.lock_queue import LockLost
 
 _SHORTEST_LOCK: Final = 5
 _LONGEST_LOCK: Final = 300
+_NAME_MARKS: Final = "!#$&'*+^`|"
+"""Of RFC 9110's token, beside letters, digits and - . _ ~; without % itself."""
 _PATH: Final = "/devices/{id}/messages/devicebound"
 
 
@@ -88,7 +91,8 @@ def _headers(delivery: Delivery) -> dict[str, str]:
         "iothub-contentencoding": command.content_encoding,
         "Content-Type": "application/octet-stream",
     }
-    own = {f"iothub-app-{name}": str(value) for name, value in command.properties.items()}
+    # A header's name holds less than a property's.
+    own = {f"iothub-app-{quote(name, safe=_NAME_MARKS)}": str(value) for name, value in command.properties.items()}
     return {_line(name): _line(value) for name, value in (found | own).items() if value is not None}
 
 

@@ -9,15 +9,19 @@ from typing import Any
 
 import pytest
 
+from ingest.amqp.message import Data, Message, Properties
+from ingest.device_id import devicebound
 from ingest.emulator import Emulator
 from tests.services import javascript
 
 SECONDS = 60.0
+LIKE_ENCODED = ("a#1", "valve%41", "valveA", "100%", "a+b;c", "a!'()*", "-:._,=@?$")
+"""Ids that differ from their percent-encoded form, or look like one."""
 
 
 @pytest.fixture
 def emulator() -> Iterator[Emulator]:
-    with Emulator(partitions=1, c2d=True, known_devices={"d", "a#1"}) as running:
+    with Emulator(partitions=1, c2d=True, known_devices={"d", *LIKE_ENCODED}) as running:
         yield running
 
 
@@ -55,6 +59,22 @@ def test_commands_reach_their_devices(emulator: Emulator) -> None:
     assert second is not None
     assert (first.body, first.message_id, first.properties) == (b"Turn On", "m1", {"level": "hot"})
     assert second.message_id == number
+
+
+def test_the_javascript_client_and_the_sink_address_the_same_devices(emulator: Emulator) -> None:
+    """Stock encoding (encodeURIComponent) and ours (as Uri.EscapeDataString) decode to the same id."""
+    commands = [{"deviceId": device_id, "body": device_id} for device_id in LIKE_ENCODED]
+    assert send(emulator, commands)["outcomes"] == ["sent"] * len(commands)
+    for device_id in LIKE_ENCODED:
+        address = Properties(to=devicebound(device_id))
+        sent = Message(properties=address, body=Data((device_id.encode(),)))
+        assert emulator.submit(_send(emulator, sent)).result(SECONDS) is None
+        received = [emulator.c2d.receive(device_id) for _ in range(3)]
+        assert [each and each.body for each in received] == [device_id.encode()] * 2 + [None]
+
+
+async def _send(emulator: Emulator, message: Message) -> object:
+    return emulator.c2d.hub.send(message)
 
 
 def test_feedback_leaves_with_64_records(emulator: Emulator) -> None:

@@ -92,6 +92,20 @@ def test_a_command_with_all_its_headers(emulator: Emulator, call: Call) -> None:
     assert {name: value for name, value in answer.headers.items() if name.startswith("iothub-")} == expected
 
 
+def test_properties_whose_names_no_header_can_have(emulator: Emulator, call: Call) -> None:
+    sent = message("d", b"x")
+    sent.application_properties = {"a b:c": "x/y", "größe": "z", "": "no name", "plain": "two words"}
+    assert emulator.submit(_send(emulator, sent)).result(10) is None
+    answer = call("GET")  # with all names in small letters
+    own = {name: value for name, value in answer.headers.items() if name.startswith("iothub-app-")}
+    assert own == {
+        "iothub-app-a%20b%3ac": "x/y",
+        "iothub-app-gr%c3%b6%c3%9fe": "z",
+        "iothub-app-": "no name",
+        "iothub-app-plain": "two words",
+    }
+
+
 def test_complete_reject_abandon(emulator: Emulator, call: Call) -> None:
     for index in range(2):
         put(emulator, message_id=f"m{index}")
