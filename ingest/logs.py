@@ -14,6 +14,8 @@ _FORMAT = "%(asctime)s %(levelname)-7s %(processName)s %(message)s"
 _PRIORITIES: Final = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
 """Least level → priority as in syslog(3)."""
 _DEBUG_PRIORITY: Final = 7
+_OTHERS: Final = "\0others"
+"""Stands for all keys of `Repeated` that found no room."""
 
 
 class _JsonFormatter(logging.Formatter):
@@ -81,14 +83,25 @@ class Repeated:
     """Lets the first of a run of equal log lines through, then at most one in `seconds`, with the count of the
     others."""
 
-    def __init__(self, seconds: float = 10.0, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, seconds: float = 10.0, *, most: int = 1000, clock: Callable[[], float] = time.monotonic) -> None:
+        """`most`: so many keys are told apart in `seconds`, so that any number of them neither fills memory nor log;
+        further ones count as one and the same."""
         self._seconds = seconds
+        self._most = most
         self._clock = clock
         self._last: dict[str, tuple[float, int]] = {}
 
     def admit(self, key: str) -> int | None:
         """How many lines with this key were held back since the last one; None when this one is to be held back too."""
         now = self._clock()
+        if key not in self._last and len(self._last) >= self._most:
+            self._last = {
+                kept: state
+                for kept, state in self._last.items()
+                if now - state[0] < self._seconds or kept == _OTHERS  # whose count is still to be told
+            }
+            if len(self._last) >= self._most:
+                key = _OTHERS
         last, held = self._last.get(key, (float("-inf"), 0))
         if now - last < self._seconds:
             self._last[key] = (last, held + 1)

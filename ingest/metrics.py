@@ -174,7 +174,9 @@ SINK_DEAD_LETTERS = Metric(
         "invalid_message",
         "invalid_property",
         "malformed",
+        "module_unsupported",
         "too_large",
+        "unknown_field",
     ),
 )
 SINK_THROTTLED = Metric(

@@ -125,3 +125,11 @@ def test_repeated_lines_are_held_back_and_counted() -> None:
     assert repeated.admit("down") == 2
     now = 20.0
     assert repeated.admit("down") == 0
+
+
+def test_keys_without_end_share_one_line() -> None:
+    now = 0.0
+    repeated = logs.Repeated(10.0, most=2, clock=lambda: now)
+    assert [repeated.admit(key) for key in "abcda"] == [0, 0, 0, None, None]
+    now = 10.0
+    assert [repeated.admit(key) for key in "ef"] == [0, 1], "the old ones are forgotten; d shared the line of c"

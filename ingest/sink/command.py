@@ -4,15 +4,14 @@ Source of the limits: "Create and read IoT Hub messages" and "Reference - IoT Hu
 """
 
 import hashlib
-import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple
 
 from ingest import device_id as device_ids
 from ingest.errors import Undeliverable
 from ingest.sink.clip import clip
 from ingest.sink.expiry import check_expiry, parse_expiry
-from ingest.sink.fields import Fields, Headers, from_headers, from_json
+from ingest.sink.fields import Fields, Headers, read
 
 Ack = Literal["none", "positive", "negative", "full"]
 """Which delivery feedback the hub is asked for."""
@@ -21,12 +20,15 @@ MAX_BYTES: Final = 64 * 1024
 """Body, values of system properties, and names and values of the sender's properties, together."""
 MAX_ID_LENGTH: Final = 128
 
-_ACKS: Final[dict[object, Ack]] = {"none": "none", "positive": "positive", "negative": "negative", "full": "full"}
-_MESSAGE_ID: Final = re.compile(r"[A-Za-z0-9\-:.+%_#*?!(),=@;$']{1,128}", re.ASCII)
-_PRINTABLE: Final = re.compile(r"[ -~]{1,128}")
-_PROPERTY_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+\-.^_`|~]+", re.ASCII)
-_PROPERTY_VALUE: Final = re.compile(r"[A-Za-z0-9!#$%&'*+\-.^_`|~]*", re.ASCII)
-_PROPERTY_CHARACTERS: Final = "ASCII letters, digits and ! # $ % & ' * + - . ^ _ ` | ~"
+_ACKS: Final[dict[str, Ack]] = {
+    "none": "none",
+    "positive": "positive",
+    "negative": "negative",
+    "full": "full",
+    # The words of the service SDKs, and of the connector that this one replaces.
+    "positiveonly": "positive",
+    "negativeonly": "negative",
+}
 _HUB_PREFIX: Final = "iothub-"
 _EXPIRY_BYTES: Final = 8
 
@@ -54,19 +56,23 @@ class Command:
     """Unix milliseconds; None: the hub's default time to live."""
     properties: dict[str, str]
     origin: Origin
+    content_encoding: str | None = None
+    passed_over: tuple[str, ...] = field(default=(), compare=False)
+    """What else stands in the record, as `the key 'x'`: no part of the command."""
 
     @property
     def to(self) -> str:
         """The address in the message's `to` property."""
-        return f"/devices/{self.device_id}/messages/devicebound"
+        return device_ids.devicebound(self.device_id)
 
     @property
     def size(self) -> int:
         """Bytes that the hub counts."""
-        size = len(self.body) + len(self.to) + len(self.message_id) + len(self.ack)
-        size += len(self.correlation_id or "") + len(self.content_type or "")
-        size += 0 if self.expiry_ms is None else _EXPIRY_BYTES
-        return size + sum(len(name) + len(value) for name, value in self.properties.items())
+        texts = [self.to, self.message_id, self.ack]
+        texts += [self.correlation_id or "", self.content_type or "", self.content_encoding or ""]
+        texts += [*self.properties, *self.properties.values()]
+        size = len(self.body) + (0 if self.expiry_ms is None else _EXPIRY_BYTES)
+        return size + sum(len(text.encode()) for text in texts)
 
 
 def parse(
@@ -74,23 +80,32 @@ def parse(
 ) -> Command | None:
     """One record of a command topic; None for a tombstone, which is no command. `now_ms` is in Unix milliseconds.
 
-    Raises Undeliverable with the reason malformed, invalid_device_id, invalid_property, invalid_expiry, too_large or
-    expired.
+    Raises Undeliverable with the reason malformed, unknown_field, invalid_device_id, module_unsupported,
+    invalid_property, invalid_expiry, too_large or expired. Only what the hub never sees as it was written is refused
+    here: the rest is for the hub to judge.
     """
     if value is None:
         return None
-    fields = (from_headers(value, headers) if headers else None) or from_json(value)
-    message_id = fields.message_id
+    fields = read(value, headers or ())
+    device_id = _device_id(fields.device_id)
+    if fields.module_id is not None:
+        raise Undeliverable(
+            "module_unsupported",
+            f"The command is for module {clip(fields.module_id)} of {clip(device_id)}: IoT Hub has no cloud-to-device "
+            "messages for modules; without moduleId it goes to the device itself.",
+        )
     command = Command(
-        device_id=_device_id(fields.device_id),
+        device_id=device_id,
         body=fields.body,
-        message_id=message_id_for(origin) if message_id is None else _message_id(message_id),
-        correlation_id=_printable("correlationId", fields.correlation_id),
-        content_type=_printable("contentType", fields.content_type),
+        message_id=message_id_for(origin) if fields.message_id is None else _message_id(fields.message_id),
+        correlation_id=_optional("correlationId", fields.correlation_id),
+        content_type=_symbol("contentType", fields.content_type),
+        content_encoding=_symbol("contentEncoding", fields.content_encoding),
         ack=default_ack if fields.ack is None else _ack(fields.ack),
         expiry_ms=None if fields.expiry is None else parse_expiry(fields.expiry),
         properties=_properties(fields),
         origin=origin,
+        passed_over=fields.passed_over,
     )
     if (size := command.size) > MAX_BYTES:
         raise Undeliverable(
@@ -127,31 +142,47 @@ def _device_id(value: object) -> str:
 
 
 def _message_id(value: object) -> str:
-    if not isinstance(value, str) or not _MESSAGE_ID.fullmatch(value):
-        raise Undeliverable(
-            "invalid_property",
-            f"messageId {clip(value)} is not legal: write a string of 1 to {MAX_ID_LENGTH} ASCII letters, digits and "
-            "- : . + % _ # * ? ! ( ) , = @ ; $ '.",
-        )
-    return value
+    text = _text("messageId", value)
+    if not text:
+        raise Undeliverable("invalid_property", "messageId is '', by which no feedback could be told: leave it out.")
+    return text
 
 
-def _printable(key: str, value: object) -> str | None:
-    if value is None:
-        return None
-    if not isinstance(value, str) or not _PRINTABLE.fullmatch(value):
+def _optional(key: str, value: object) -> str | None:
+    return None if value is None else _text(key, value)
+
+
+def _symbol(key: str, value: object) -> str | None:
+    """AMQP has these as symbols, which are ASCII."""
+    text = _optional(key, value)
+    if text is not None and not text.isascii():
+        raise Undeliverable("invalid_property", f"{key} {clip(text)} is not ASCII, and AMQP carries no other.")
+    return text
+
+
+def _text(what: str, value: object) -> str:
+    """A text that the AMQP client puts on the wire as it is."""
+    if not isinstance(value, str):
+        raise Undeliverable("invalid_property", f"{what} is {clip(value)}, which is no string: write it in quotes.")
+    if "\0" in value:
+        raise Undeliverable(
+            "invalid_property", f"{what} {clip(value)} has a NUL, at which the AMQP client cuts it off."
+        )
+    try:
+        value.encode()
+    except UnicodeEncodeError:
         raise Undeliverable(
             "invalid_property",
-            f"{key} {clip(value)} is not legal: write a string of 1 to {MAX_ID_LENGTH} printable ASCII characters.",
-        )
+            f"{what} {clip(value)} has one half of a surrogate pair, which is no text: write both halves.",
+        ) from None
     return value
 
 
 def _ack(value: object) -> Ack:
-    ack = _ACKS.get(value) if isinstance(value, str) else None
+    ack = _ACKS.get(value.lower()) if isinstance(value, str) else None
     if ack is None:
         raise Undeliverable(
-            "invalid_property", f"ack {clip(value)} is not known: write one of {', '.join(_ACKS.values())}."
+            "invalid_property", f"ack {clip(value)} is not known: write none, positive, negative or full."
         )
     return ack
 
@@ -162,25 +193,17 @@ def _properties(fields: Fields) -> dict[str, str]:
         return {}
     if not isinstance(properties, dict):
         raise Undeliverable(
-            "invalid_property", f"properties is {clip(properties)}: write an object with string values."
+            "invalid_property",
+            f"properties is {clip(properties)}: write an object with strings, numbers, true or false.",
         )
+    checked: dict[str, str] = {}
     for name, value in properties.items():
-        if not _PROPERTY_NAME.fullmatch(name):
-            raise Undeliverable(
-                "invalid_property", f"The property name {clip(name)} is not legal: use {_PROPERTY_CHARACTERS} only."
-            )
+        _text("The property name", name)
         if name.lower().startswith(_HUB_PREFIX):
             raise Undeliverable(
                 "invalid_property",
-                f"The property name {clip(name)} is the hub's own: do not begin it with {_HUB_PREFIX}.",
+                f"The property name {clip(name)} is the hub's own, which would change what it does: do not begin it "
+                f"with {_HUB_PREFIX}.",
             )
-        if not isinstance(value, str):
-            raise Undeliverable(
-                "invalid_property", f"The property {clip(name)} = {clip(value)} is no string: write it in quotes."
-            )
-        if not _PROPERTY_VALUE.fullmatch(value):
-            raise Undeliverable(
-                "invalid_property",
-                f"The property {clip(name)} = {clip(value)} is not legal: use {_PROPERTY_CHARACTERS} only.",
-            )
-    return properties
+        checked[name] = _text(f"The property {clip(name)}", value)
+    return checked

@@ -18,7 +18,8 @@ def parse_expiry(value: object) -> int:
     if not isinstance(value, str):
         raise _invalid(value, "write a string with date, time and zone")
     try:
-        moment = datetime.fromisoformat(value)
+        # RFC 3339 allows t and z, too; Python does not know z.
+        moment = datetime.fromisoformat(value.upper())
     except ValueError:
         raise _invalid(value, "write date, time and zone") from None
     if moment.tzinfo is None:

@@ -34,9 +34,15 @@ _KNOWN: dict[str, tuple[Verdict, str]] = {
     "com.microsoft:timeout": ("retry", "timeout"),
     "com.microsoft:iot-hub-suspended": ("quota", "hub_suspended"),
     "com.microsoft:argument-error": ("dead", "invalid_argument"),
+    "com.microsoft:argument-out-of-range": ("dead", "invalid_argument"),
     "com.microsoft:message-expired": ("dead", "expired"),
     "amqp:decode-error": ("dead", "invalid_message"),
     "amqp:invalid-field": ("dead", "invalid_message"),
+    "amqp:not-allowed": ("dead", "invalid_message"),
+    "amqp:not-implemented": ("dead", "invalid_message"),
+    "amqp:precondition-failed": ("dead", "invalid_message"),
+    "com.microsoft:precondition-failed": ("dead", "invalid_message"),
+    "com.microsoft:iot-hub-not-found-error": ("dead", "device_not_found"),
 }
 
 

@@ -204,6 +204,8 @@ def _message(command: Command) -> Any:
     )
     if command.content_type is not None:
         properties.content_type = command.content_type
+    if command.content_encoding is not None:
+        properties.content_encoding = command.content_encoding
     if command.expiry_ms is not None:
         properties.absolute_expiry_time = command.expiry_ms
     application: dict[str, str] = dict(command.properties)

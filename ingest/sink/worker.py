@@ -31,6 +31,7 @@ from ingest.sink.measures import SinkMeasures
 from ingest.sink.outcome import LINK_LOST, UNANSWERED, Outcome
 from ingest.sink.readiness import look_at_topics
 from ingest.sink.send import Sender
+from ingest.sink.unread import Unread
 from ingest.waits import Part, Shares
 
 FETCH = 500
@@ -107,6 +108,7 @@ class Worker:
         self._quota: str | None = None
         self._commit_at = 0.0
         self._repeated = Repeated()
+        self._unread = Unread()
         child.measure(SinkMeasures(self))
 
     def start(self) -> None:
@@ -168,6 +170,7 @@ class Worker:
             self.counts["tombstone"] += 1
             self._finish(origin)
         else:
+            self._unread.tell(command)
             self.lanes.offer(command, time.monotonic())
 
     def _send(self) -> tuple[float, Part]:

@@ -88,16 +88,36 @@ def test_all_of_a_command_reaches_the_device(hub: Emulator, sender: Sender) -> N
         body=b"\x00\xff{}",
         correlation_id="c-1",
         content_type="application/json",
+        content_encoding="utf-8",
         ack="full",
         expiry_ms=expiry,
-        properties={"unit": "bar"},
+        properties={"unit": "bar", "größe / \t": "süß 😀\n", "": "no name", "empty": ""},
     )
     [(_, outcome)] = send(sender, [full])
     assert outcome == SENT
     received = hub.c2d.consumed()[-1].command
-    for name in ("device_id", "body", "message_id", "correlation_id", "content_type", "ack", "expiry_ms", "properties"):
-        assert getattr(received, name) == getattr(full, name), name
+    for field in dataclasses.fields(full):
+        if field.name not in ("origin", "passed_over"):
+            assert getattr(received, field.name) == getattr(full, field.name), field.name
     assert received.size == full.size, "what is measured before sending is what the hub counts"
+
+
+def test_each_command_reaches_the_device_that_was_named(hub: Emulator, sender: Sender) -> None:
+    ids = [
+        "valve%41",
+        "valveA",
+        "%",
+        "%2F",
+        "%25",
+        "a+b",
+        "..",
+        "a%20b",
+        *(f"x{mark}y" for mark in "-:.+%_#*?!(),=@;$'"),
+    ]
+    answers = send(sender, [command(device_id, device_id.encode()) for device_id in ids])
+    assert [outcome for _, outcome in answers] == [SENT] * len(ids)
+    received = [(delivery.device_id, delivery.body.decode()) for delivery in hub.c2d.consumed()[-len(ids) :]]
+    assert sorted(received) == sorted((device_id, device_id) for device_id in ids)
 
 
 @pytest.mark.parametrize(
@@ -114,6 +134,8 @@ def test_all_of_a_command_reaches_the_device(hub: Emulator, sender: Sender) -> N
         ("com.microsoft:message-expired", "dead"),
         ("amqp:decode-error", "dead"),
         ("amqp:invalid-field", "dead"),
+        ("amqp:not-allowed", "dead"),
+        ("com.microsoft:argument-out-of-range", "dead"),
         ("com.microsoft:timeout", "retry"),
         ("amqp:internal-error", "retry"),
         ("amqp:unauthorized-access", "refused"),

@@ -175,7 +175,7 @@ def test_good_bad_and_tombstones_mixed(bench: Bench) -> None:
     bad: dict[str, dict[str, object] | bytes] = {
         "malformed": b"not json",
         "invalid_device_id": {"message": "to whom?"},
-        "invalid_property": good(1, properties={"a": 1}),
+        "invalid_property": good(1, properties={"a": [1]}),
         "invalid_expiry": good(1, expiryTime="soon"),
         "expired": good(1, expiryTime="2020-01-01T00:00:00Z"),
         "too_large": good(1, message="x" * 66_000),

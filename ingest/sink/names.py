@@ -1,0 +1,79 @@
+"""The names of a command's fields, and what somebody may have meant by another name. Pure."""
+
+import re
+from collections.abc import Iterable
+from typing import Final
+
+KEYS: Final = (
+    "deviceId",
+    "message",
+    "messageId",
+    "correlationId",
+    "contentType",
+    "contentEncoding",
+    "ack",
+    "expiry",
+    "expiryTime",
+    "properties",
+    "moduleId",
+)
+"""Of the JSON object."""
+HEADERS: Final = tuple(key for key in KEYS if key not in ("message", "properties"))
+"""The same in headers: the message is the value, and each property has a header of its own."""
+PROPERTY_PREFIX: Final = "p-"
+"""Header `p-NAME` is property NAME, as the source's `raw` format writes it."""
+
+_SEPARATORS: Final = re.compile(r"[\s_.\-]+")
+_TRACING: Final = frozenset(
+    (
+        "traceparent",
+        "tracestate",
+        "baggage",
+        "b3",
+        "uber-trace-id",
+        "x-amzn-trace-id",
+        "elasticapmtraceparent",
+        "elastic-apm-traceparent",
+        "newrelic",
+        "sentry-trace",
+    )
+)
+_FOREIGN_PREFIXES: Final = ("x-b3-", "x-datadog-", "x-ot-span-", "ingest-")
+
+
+def nearest(name: str, known: Iterable[str] = KEYS) -> str | None:
+    """The known name that differs from `name` by case, separators, or one letter more, less, other or swapped."""
+    folded = _fold(name)
+    found = None
+    for candidate in known:
+        other = _FOLDED[candidate]
+        if folded == other:
+            return candidate
+        if found is None and _is_one_edit(folded, other):
+            found = candidate
+    return found
+
+
+def is_of_others(header: str) -> bool:
+    """Whether the header is known to be there for others: tracing systems', and those that ingest writes itself."""
+    name = header.lower()
+    return name in _TRACING or name.startswith(_FOREIGN_PREFIXES)
+
+
+def _is_one_edit(one: str, two: str) -> bool:
+    """Whether one letter more, less, other, or two swapped neighbours make the one of the other; they differ."""
+    if not -1 <= len(one) - len(two) <= 1:
+        return False
+    short, long = sorted((one, two), key=len)
+    at = next((index for index, letter in enumerate(short) if letter != long[index]), len(short))
+    if len(long) > len(short):
+        return short[at:] == long[at + 1 :]
+    swapped = short[:at] + short[at + 1 : at + 2] + short[at : at + 1] + short[at + 2 :]
+    return swapped == long or short[at + 1 :] == long[at + 1 :]
+
+
+def _fold(name: str) -> str:
+    return _SEPARATORS.sub("", name).casefold()
+
+
+_FOLDED: Final = {key: _fold(key) for key in KEYS}
