@@ -1,7 +1,7 @@
 """Which device ids IoT Hub accepts, and how an address holds one.
 
 Sources: "Understand the identity registry in your IoT hub" and the REST reference of device identities, Microsoft Learn;
-what either of them allows is legal here. The encoding is that of the .NET and Node service clients.
+what either of them allows is legal here.
 """
 
 import re
@@ -22,7 +22,8 @@ def is_legal(device_id: str) -> bool:
 def devicebound(device_id: str) -> str:
     """The address of a device's cloud-to-device messages; the hub decodes the id in it.
 
-    All but letters, digits and - . _ ~ are percent-encoded, as Uri.EscapeDataString does; encodeURIComponent leaves
-    ! ' ( ) * as they are, which decodes to the same. As it is, `valve%41` would be the address of `valveA`.
+    All but letters, digits and - . _ ~ are percent-encoded. The service clients of .NET (WebUtility.UrlEncode) and Node
+    (encodeURIComponent) leave some of ! ' ( ) * as they are, which decodes to the same; Python's encodes nothing, so that
+    its `valve%41` is the address of `valveA`.
     """
     return f"/devices/{quote(device_id, safe='')}/messages/devicebound"

@@ -91,8 +91,8 @@ def parse(
     if fields.module_id is not None:
         raise Undeliverable(
             "module_unsupported",
-            f"The command is for module {clip(fields.module_id)} of {clip(device_id)}: IoT Hub has no cloud-to-device "
-            "messages for modules; without moduleId it goes to the device itself.",
+            f"The command is for module {clip(fields.module_id)} of {clip(device_id)}, and commands go to devices only: "
+            "without moduleId it goes to the device itself.",
         )
     command = Command(
         device_id=device_id,

@@ -13,8 +13,13 @@ from typing import Final, NamedTuple, NoReturn
 MAX_DEPTH: Final = 500
 """Arrays and objects within each other. The scanner recurses, and Python ends it at about 1000."""
 
-_WHITE: Final = re.compile(r"[ \t\n\r]*")
-_NESTING: Final = re.compile(r'"(?:[^"\\]|\\.)*"?|[\[\]{}]', re.DOTALL)
+_WHITE: Final = r"[ \t\n\r]*"
+_STRING: Final = r'"[^"\\\x00-\x1f]*(?:\\.[^"\\\x00-\x1f]*)*"'
+_BEGIN: Final = re.compile(rf"{_WHITE}\{{{_WHITE}(\}}?)")
+_NAME: Final = re.compile(rf"({_STRING}){_WHITE}:{_WHITE}")
+_NEXT: Final = re.compile(rf"{_WHITE}([,}}]){_WHITE}")
+_NESTING: Final = re.compile(rf"{_STRING}|[\[\]{{}}]", re.DOTALL)
+_NUMBER_BEGINS: Final = frozenset("-0123456789")
 
 
 class NotJson(ValueError):
@@ -36,7 +41,7 @@ class Member(NamedTuple):
 
     name: str
     value: object
-    """As `json` gives it, but for each number a `Number`."""
+    """As `json` gives it, but for a number a `Number`; numbers within arrays and objects are strings."""
     text: str
     """The value's slice of the source, without the white space around it."""
 
@@ -45,46 +50,36 @@ def members(text: str) -> list[Member]:
     """All members of the one object that `text` is, in its order; a name may be there twice. Raises NotJson."""
     if _is_deeper(text, MAX_DEPTH):
         raise NotJson(f"its depth is over {MAX_DEPTH}: nest it less deeply, or send the message as a string")
-    at = _expect(text, 0, "{")
+    begin = _BEGIN.match(text)
+    if begin is None:
+        raise NotJson("it is no object")
     found: list[Member] = []
-    end = _skip(text, at)
-    if text[end : end + 1] != "}":
-        while True:
-            if text[end : end + 1] != '"':
-                raise NotJson(f"a name in double quotes is missing at character {end}")
-            name, end = _value(text, end)
-            start = _skip(text, _expect(text, end, ":"))
-            value, end = _value(text, start)
-            found.append(Member(str(name), value, text[start:end]))
-            end = _skip(text, end)
-            if text[end : end + 1] == "}":
-                break
-            end = _skip(text, _expect(text, end, ","))
-    if (end := _skip(text, end + 1)) != len(text):
-        raise NotJson(f"it goes on behind its object, at character {end}: write one record for each command")
+    at, mark = begin.end(), begin[1]
+    while mark != "}":
+        named = _NAME.match(text, at)
+        if named is None:
+            raise NotJson(f"a name in double quotes, and a colon, are missing at character {at}")
+        name, _ = _value(named[1], 0)
+        start = named.end()
+        value, end = _value(text, start)
+        written = text[start:end]
+        found.append(Member(str(name), Number(written) if written[0] in _NUMBER_BEGINS else value, written))
+        following = _NEXT.match(text, end)
+        if following is None:
+            raise NotJson(f"a comma or the object's end is missing at character {end}")
+        at, mark = following.end(), following[1]
+    if text[at:].strip(" \t\n\r"):
+        raise NotJson(f"it goes on behind its object, at character {at}: write one record for each command")
     return found
-
-
-def _skip(text: str, at: int) -> int:
-    white = _WHITE.match(text, at)
-    return white.end() if white is not None else at
-
-
-def _expect(text: str, at: int, mark: str) -> int:
-    at = _skip(text, at)
-    if text[at : at + 1] != mark:
-        raise NotJson(f"{mark} is missing at character {at}")
-    return at + 1
 
 
 def _value(text: str, start: int) -> tuple[object, int]:
     try:
-        value, end = _DECODER.raw_decode(text, start)
+        return _DECODER.raw_decode(text, start)
     except json.JSONDecodeError as error:
         raise NotJson(f"{error.msg} at character {error.pos}") from None
     except RecursionError:
         raise NotJson("its depth is too much: nest it less deeply, or send the message as a string") from None
-    return value, end
 
 
 def _is_deeper(text: str, limit: int) -> bool:
@@ -107,4 +102,4 @@ def _refuse_constant(name: str) -> NoReturn:
     raise NotJson(f"{name} is no JSON")
 
 
-_DECODER: Final = json.JSONDecoder(parse_float=Number, parse_int=Number, parse_constant=_refuse_constant)
+_DECODER: Final = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=_refuse_constant)

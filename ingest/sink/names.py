@@ -64,12 +64,19 @@ def _is_one_edit(one: str, two: str) -> bool:
     """Whether one letter more, less, other, or two swapped neighbours make the one of the other; they differ."""
     if not -1 <= len(one) - len(two) <= 1:
         return False
-    short, long = sorted((one, two), key=len)
-    at = next((index for index, letter in enumerate(short) if letter != long[index]), len(short))
-    if len(long) > len(short):
-        return short[at:] == long[at + 1 :]
-    swapped = short[:at] + short[at + 1 : at + 2] + short[at : at + 1] + short[at + 2 :]
-    return swapped == long or short[at + 1 :] == long[at + 1 :]
+    at = 0
+    for letter, other in zip(one, two, strict=False):
+        if letter != other:
+            break
+        at += 1
+    if len(one) < len(two):
+        return one[at:] == two[at + 1 :]
+    if len(one) > len(two):
+        return one[at + 1 :] == two[at:]
+    return (
+        one[at + 1 :] == two[at + 1 :]
+        or one[at : at + 2] + one[at + 2 :] == two[at + 1 : at + 2] + two[at : at + 1] + two[at + 2 :]
+    )
 
 
 def _fold(name: str) -> str:

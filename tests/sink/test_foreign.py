@@ -71,7 +71,7 @@ def sentence(value: bytes) -> str:
         (b"\0", "not JSON"),
         (b"\x01\x02", "not JSON"),
         (b"\x03\0", "not JSON"),
-        (b"{'deviceId':'d1'}", "a name in double quotes is missing at character 1"),
+        (b"{'deviceId':'d1'}", "a name in double quotes, and a colon, are missing at character 1"),
     ],
 )
 def test_frames_are_named(value: bytes, named: str) -> None:

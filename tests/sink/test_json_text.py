@@ -42,19 +42,8 @@ def test_each_value_is_the_slice_that_was_written(source: list[tuple[str, str]],
     found = members(text)
     assert [(member.name, member.text) for member in found] == [(json.loads(name), value) for name, value in source]
     for member in found:
-        # 1e400 is infinity to the standard library, and equal to itself.
-        assert as_python(member.value) == json.loads(member.text)
-
-
-def as_python(value: object) -> object:
-    match value:
-        case Number(text):
-            return json.loads(text)
-        case dict():
-            return {name: as_python(inner) for name, inner in value.items()}
-        case list():
-            return [as_python(inner) for inner in value]
-    return value
+        value = json.loads(member.text, parse_int=str, parse_float=str)
+        assert member.value == (Number(member.text) if member.text[0] in "-0123456789" else value)
 
 
 def is_object(text: str) -> bool:

@@ -170,11 +170,13 @@ def good(number: int, **more: object) -> dict[str, object]:
     return {"deviceId": f"d{number % DEVICES}", "message": str(number), "messageId": f"m{number}", **more}
 
 
-def test_good_bad_and_tombstones_mixed(bench: Bench) -> None:
+def test_good_bad_and_tombstones_mixed(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
     bench.hub.c2d.auto_complete()
     bad: dict[str, dict[str, object] | bytes] = {
         "malformed": b"not json",
         "invalid_device_id": {"message": "to whom?"},
+        "unknown_field": good(1, expirytime="2020-01-01T00:00:00Z"),
+        "module_unsupported": good(1, moduleId="m"),
         "invalid_property": good(1, properties={"a": [1]}),
         "invalid_expiry": good(1, expiryTime="soon"),
         "expired": good(1, expiryTime="2020-01-01T00:00:00Z"),
@@ -182,22 +184,24 @@ def test_good_bad_and_tombstones_mixed(bench: Bench) -> None:
         "device_not_found": {"deviceId": "d999", "message": "x"},
     }
     for number in range(200):
-        bench.write(good(number))
-        if number % 25 == 0:
-            bench.write(None, *list(bad.values())[number // 25 : number // 25 + 1])
+        bench.write(good(number, priority=1) if number % 50 == 0 else good(number))
+        if number % 20 == 0:
+            bench.write(None, *list(bad.values())[number // 20 : number // 20 + 1])
     made = bench.start()
-    bench.turn(made, lambda: made.counts["sent"] == 200 and made.counts["dead_letter"] == 7)
+    bench.turn(made, lambda: made.counts["sent"] == 200 and made.counts["dead_letter"] == 9)
     bench.turn(made, lambda: made.commands.lag == 0)
-    assert made.counts["tombstone"] == 8
+    assert made.counts["tombstone"] == 10
     assert bench.bodies() == {
         f"d{device}": [str(number) for number in range(device, 200, DEVICES)] for device in range(DEVICES)
     }
-    letters = bench.dead_letters(7)
+    letters = bench.dead_letters(9)
     assert sorted(headers["ingest-reason"] for headers, _ in letters) == sorted(bad)
     by_reason = {headers["ingest-reason"]: value for headers, value in letters}
     assert by_reason["malformed"] == b"not json"
+    [told] = [line for line in caplog.messages if "no part of a command" in line]
+    assert "the key 'priority' is" in told
     bench.close(made)
-    assert bench.committed() == 215
+    assert bench.committed() == 219
     assert bench.told[-1] == (False, "stopped")
 
 
