@@ -8,8 +8,8 @@ import uuid
 from collections.abc import Collection
 from typing import Final
 
-_TO_JSON: Final = "write the command as JSON text, without a schema registry, or put deviceId in a header"
-_MARKS: Final[tuple[tuple[bytes, str], ...]] = (
+_TO_JSON: Final = "write the command as plain JSON text, or put deviceId in a header to send the bytes as they are"
+_COMPRESSED: Final = (
     (b"\x1f\x8b", "gzip data"),
     (b"PK\x03\x04", "a ZIP archive"),
     (b"\x28\xb5\x2f\xfd", "Zstandard data"),
@@ -21,11 +21,15 @@ _MARKS: Final[tuple[tuple[bytes, str], ...]] = (
     (b"\x78\xda", "zlib data"),
     (b"\xff\x06\x00\x00sNaPpY", "Snappy data"),
     (b"\x82SNAPPY\x00", "Snappy data"),
+)
+_OTHER_FORMATS: Final = (
     (b"Obj\x01", "an Avro file"),
     (b"\xac\xed\x00\x05", "a serialized Java object"),
     (b"PAR1", "a Parquet file"),
     (b"\xd9\xd9\xf7", "CBOR"),
     (b"<", "XML"),
+    (b"eyJ", "JSON in Base64"),
+    (b"Struct{", "a Kafka Connect struct as text"),
 )
 _WIDE_MARKS: Final = (
     (b"\xff\xfe\x00\x00", "UTF-32"),
@@ -47,9 +51,12 @@ def foreign_bytes(value: bytes) -> str | None:
             return f"text in {name}: write it in UTF-8"
     if registry := _registry(value):
         return f"{registry}: {_TO_JSON}"
-    for mark, name in _MARKS:
+    for mark, name in _COMPRESSED:
         if value.startswith(mark):
-            return f"{name}: write the command as JSON text (Kafka's own compression.type costs readers nothing)"
+            return f"{name}: write the command as it is, and leave compression to the producer (compression.type)"
+    for mark, name in _OTHER_FORMATS:
+        if value.startswith(mark):
+            return f"{name}: {_TO_JSON}"
     return None
 
 

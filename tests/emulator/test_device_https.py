@@ -24,7 +24,7 @@ class Interface:
     """A device interface on a loop of its own; what devices send ends in `events`."""
 
     def __init__(self, certificate: Certificate) -> None:
-        self.devices = Devices(b"secret", "localhost", lambda: NOW, {"dev1", "a#1", "x%y"})
+        self.devices = Devices(b"secret", "localhost", lambda: NOW, {"dev1", "a#1", "x%y", "a+b;c"})
         self.events: list[dict[str, object]] = []
         self._ca_file = certificate.ca_file
         self._server = DeviceHttps(self.devices, self._publish, certificate.server_context(), lambda: NOW)
@@ -118,7 +118,7 @@ def test_a_compressed_body_is_left_as_it_is(interface: Interface) -> None:
     assert interface.events[0]["content_type"] == "text/plain"
 
 
-@pytest.mark.parametrize("device", ["a#1", "x%y"])
+@pytest.mark.parametrize("device", ["a#1", "x%y", "a+b;c"])
 def test_device_ids_are_decoded_from_the_path(interface: Interface, device: str) -> None:
     assert interface.post(device=device).status == 204
     assert interface.events[0]["device_id"] == device

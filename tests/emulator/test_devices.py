@@ -60,7 +60,7 @@ def test_bad_tokens_are_refused() -> None:
         registry(at=NOW + 61).authenticate("a", devices.token("a", 60))
 
 
-@pytest.mark.parametrize("device_id", ["", "a/b", "a b", "ä", "a\n", "x" * 129, "a;b", 'a"'])
+@pytest.mark.parametrize("device_id", ["", "a/b", "a b", "ä", "a\n", "x" * 129, "a&b", 'a"'])
 def test_ids_that_iot_hub_refuses_are_unknown(device_id: str) -> None:
     with pytest.raises(UnknownDevice):
         registry().token(device_id)

@@ -1,5 +1,6 @@
 """Envelopes and frames by name: what other systems write into a command topic."""
 
+import base64
 import gzip
 import io
 import json
@@ -58,6 +59,8 @@ def sentence(value: bytes) -> str:
         (b"Obj\x01\x04", "an Avro file"),
         (b"\xac\xed\0\x05t", "a serialized Java object"),
         (b"<command/>", "XML"),
+        (base64.b64encode(TEXT.encode()), "JSON in Base64"),
+        (b"Struct{deviceId=d1,message=on}", "a Kafka Connect struct as text"),
         (TEXT.encode("utf-16"), "text in UTF-16"),
         (TEXT.encode("utf-16-le"), "text in UTF-16"),
         (TEXT.encode("utf-16-be"), "text in UTF-16"),
