@@ -83,7 +83,7 @@ class Sender:
         """Puts one command on the link; its answer comes from `poll`. Only while `ready`."""
         number, self._next = self._next, self._next + 1
         self._waiting[number] = (command, self._clock())
-        message = _message(command)
+        message = message_of(command)
         message.on_send_complete = partial(self._answered, number)
         self._client.queue_message(message)
 
@@ -196,7 +196,8 @@ class Sender:
             self._unexplained[number] = waiting[0]
 
 
-def _message(command: Command) -> Any:
+def message_of(command: Command) -> Any:
+    """uamqp's message, with everything of the command in it."""
     import uamqp
 
     properties = uamqp.message.MessageProperties(

@@ -1,26 +1,32 @@
 """The sender on a real link to the emulator, and every way in which a link or a message can fail."""
 
 import dataclasses
+import string
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from azure.iot.hub import sastoken
+from hypothesis import given
+from hypothesis import strategies as st
 
+from ingest.amqp.message import decode_message
 from ingest.backoff import Backoff
 from ingest.config import Secret
 from ingest.deadline import Deadline
-from ingest.emulator import Emulator
+from ingest.emulator import Emulator, c2d_message
 from ingest.emulator.keys import random_key
 from ingest.errors import Refused
 from ingest.sink import hub_auth
-from ingest.sink.command import Command
+from ingest.sink.command import Command, Origin
 from ingest.sink.outcome import LINK_LOST, RELEASED, SENT, Outcome
-from ingest.sink.send import Sender
+from ingest.sink.send import Sender, message_of
 from tests.sink.hub import address_of, command
 
 PATIENCE = 60.0
+FIELDS = [field.name for field in dataclasses.fields(Command) if field.name not in ("origin", "passed_over")]
+"""What the hub gets of a command."""
 Answers = list[tuple[Command, Outcome]]
 
 
@@ -96,10 +102,38 @@ def test_all_of_a_command_reaches_the_device(hub: Emulator, sender: Sender) -> N
     [(_, outcome)] = send(sender, [full])
     assert outcome == SENT
     received = hub.c2d.consumed()[-1].command
-    for field in dataclasses.fields(full):
-        if field.name not in ("origin", "passed_over"):
-            assert getattr(received, field.name) == getattr(full, field.name), field.name
+    for name in FIELDS:
+        assert getattr(received, name) == getattr(full, name), name
     assert received.size == full.size, "what is measured before sending is what the hub counts"
+
+
+on_the_wire = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12)
+symbols = st.none() | st.text(st.characters(codec="ascii", exclude_characters="\0"), max_size=12)
+
+
+@given(
+    st.builds(
+        Command,
+        device_id=st.text(st.sampled_from(string.ascii_letters + "-:.+%_#*?!(),=@;$'"), min_size=1, max_size=12),
+        body=st.binary(max_size=12),
+        message_id=on_the_wire.filter(bool),
+        correlation_id=st.none() | on_the_wire,
+        content_type=symbols,
+        content_encoding=symbols,
+        ack=st.sampled_from(("none", "positive", "negative", "full")),
+        expiry_ms=st.none() | st.integers(0, 253_402_387_139_999),
+        properties=st.dictionaries(
+            on_the_wire.filter(lambda name: not name.lower().startswith("iothub-")), on_the_wire
+        ),
+        origin=st.just(Origin("iotout", 0, 0)),
+        passed_over=st.just(()),
+    )
+)
+def test_the_hub_reads_what_was_written_and_counts_the_same_size(sent: Command) -> None:
+    received = c2d_message.parse(decode_message(bytes(message_of(sent).encode_message())))
+    assert (received.to, received.size) == (sent.to, sent.size)
+    for name in FIELDS:
+        assert getattr(received, name) == getattr(sent, name), name
 
 
 def test_each_command_reaches_the_device_that_was_named(hub: Emulator, sender: Sender) -> None:
