@@ -81,8 +81,8 @@ def parse(
     """One record of a command topic; None for a tombstone, which is no command. `now_ms` is in Unix milliseconds.
 
     Raises Undeliverable with the reason malformed, unknown_field, invalid_device_id, module_unsupported,
-    invalid_property, invalid_expiry, too_large or expired. Only what the hub never sees as it was written is refused
-    here: the rest is for the hub to judge.
+    invalid_property, invalid_expiry, too_large or expired. Of texts and properties only those are refused that cannot
+    be put on the wire, or that would be orders to the hub: the rest is for the hub to judge.
     """
     if value is None:
         return None

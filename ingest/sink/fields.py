@@ -71,7 +71,11 @@ def _from_json(value: bytes, headers: dict[str, str | bytes]) -> Fields:
                 raise _unknown("key", name, known)
             passed_over.append(f"the key {clip(name)}")
     # What a header says of a command whose fields are in its value is another writer's business, but may be a mistake.
-    passed_over += [f"the header {clip(name)}, beside no header deviceId," for name in headers if name in KEYS]
+    passed_over += [
+        f"the header {clip(name)}, beside no header deviceId,"
+        for name in headers
+        if name in KEYS or name.startswith(PROPERTY_PREFIX)
+    ]
 
     def get(name: str) -> object:
         member = record.get(name)

@@ -130,8 +130,12 @@ def test_other_names_are_told() -> None:
 
 
 def test_headers_that_say_something_of_a_command_in_json_are_told() -> None:
-    fields = of('{"deviceId":"d1","message":"on"}', [("expiryTime", b"2020-01-01T00:00:00Z"), ("colour", b"red")])
-    assert fields.passed_over == ("the header 'expiryTime', beside no header deviceId,",)
+    headers: Headers = [("expiryTime", b"2020-01-01T00:00:00Z"), ("colour", b"red"), ("p-kind", b"set")]
+    fields = of('{"deviceId":"d1","message":"on"}', headers)
+    assert fields.passed_over == (
+        "the header 'expiryTime', beside no header deviceId,",
+        "the header 'p-kind', beside no header deviceId,",
+    )
     assert fields.expiry is None
 
 
