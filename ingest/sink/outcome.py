@@ -42,7 +42,6 @@ _KNOWN: dict[str, tuple[Verdict, str]] = {
     "amqp:not-implemented": ("dead", "invalid_message"),
     "amqp:precondition-failed": ("dead", "invalid_message"),
     "com.microsoft:precondition-failed": ("dead", "invalid_message"),
-    "com.microsoft:iot-hub-not-found-error": ("dead", "device_not_found"),
 }
 
 
