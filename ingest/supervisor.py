@@ -178,9 +178,7 @@ class Supervisor:
         self._question = None
         new = self._watch.answer(facts)
         if new:
-            logger.info(
-                "The hub was given %d partitions: %s. Reading from their oldest event.", len(new), ", ".join(new)
-            )
+            logger.info("The hub was given more partitions, read from their oldest event: %s.", ", ".join(new))
             added = self._partitions(new, facts, joins=True)
             self.slots += added
             for slot in added:
