@@ -1,6 +1,7 @@
 """What the one-shot children ask, against the emulator and librdkafka's mock cluster."""
 
 import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from multiprocessing import Pipe
 from pathlib import Path
@@ -81,21 +82,26 @@ def test_a_hub_that_does_not_tell_is_trouble_and_no_death(
     assert asked(config) == {"trouble": str(error)}
 
 
-def test_a_hub_that_never_answers_is_left_behind_in_time(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
-    released = threading.Event()
+@pytest.fixture
+def silent_hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    over = threading.Event()
 
     def ask(_: Config) -> list[str]:
-        released.wait()
+        over.wait()
         return []
 
     monkeypatch.setattr(hub, "partition_ids", ask)
+    yield
+    over.set()
+
+
+@pytest.mark.usefixtures("silent_hub")
+def test_a_hub_that_never_answers_is_left_behind_in_time(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(discover, "ANSWER_SECONDS", 0.5)
-    try:
-        assert asked(config) == {"trouble": "no answer within 0.5 s"}
-    finally:
-        released.set()
+    assert asked(config) == {"trouble": "no answer within 0.5 s"}
 
 
+@pytest.mark.usefixtures("silent_hub")
 def test_a_stop_ends_the_question(config: Config) -> None:
     child = Asking(config)
     child.stop(1)
@@ -113,5 +119,5 @@ def test_ids_that_a_hub_names_twice_are_one_partition(config: Config, monkeypatc
 
 def test_a_hub_that_names_none_is_waited_for(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hub, "partition_ids", lambda _: [])
-    with pytest.raises(Unreachable, match="names no partitions"):
+    with pytest.raises(Unreachable, match=r"names no partitions"):
         discover._partitions(config)
