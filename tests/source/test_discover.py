@@ -1,8 +1,7 @@
-"""What the one-shot children ask, against the emulator and librdkafka's mock cluster."""
+"""What the one-shot children ask, and what they make of the answers."""
 
 import threading
 from collections.abc import Iterator
-from dataclasses import replace
 from multiprocessing import Pipe
 from pathlib import Path
 from typing import Any
@@ -10,12 +9,12 @@ from typing import Any
 import pytest
 
 from ingest.child import Child, Task
-from ingest.config import Checkpoints, Config, Kafka
+from ingest.config import Checkpoints, Config, Hub, Secret
 from ingest.emulator import Emulator
 from ingest.errors import ConfigError, Refused, Unreachable
-from ingest.kafka.mock import MockCluster
 from ingest.source import discover, hub
 from ingest.source.readiness import Topics
+from tests.config.samples import EVENT_HUB
 from tests.source.readers import configured
 
 
@@ -32,12 +31,8 @@ class Asking(Child):
 
 
 @pytest.fixture
-def config(emulator: Emulator, cluster: MockCluster, tmp_path: Path) -> Config:
-    return replace(
-        configured(emulator, "fast"),
-        kafka=Kafka(bootstrap_servers=cluster.bootstrap),
-        checkpoints=Checkpoints(store="file", path=tmp_path),
-    )
+def config(tmp_path: Path) -> Config:
+    return Config(hub=Hub(Secret(EVENT_HUB)), checkpoints=Checkpoints(store="file", path=tmp_path))
 
 
 def asked(config: Config, **facts: object) -> dict[str, Any]:
@@ -47,19 +42,14 @@ def asked(config: Config, **facts: object) -> dict[str, Any]:
     return dict(result)
 
 
-def test_partitions_that_are_all_known_cost_one_question(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
-    def unwanted(_: Config) -> Topics:
-        raise AssertionError("Kafka is asked for nothing")
-
-    monkeypatch.setattr(discover, "look_at_topics", unwanted)
+def test_what_the_hub_has_been_given_since(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With what new partitions must know of Kafka, which is asked for nothing while there are none."""
+    topics: list[Topics] = []
+    monkeypatch.setattr(discover, "look_at_topics", lambda _: topics[0])
+    config = configured(emulator, "fast")
     assert asked(config, known=["0"]) == {"partitions": ["0"], "topics": None}
-
-
-def test_new_ones_come_with_what_they_must_know_of_kafka(
-    config: Config, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(discover, "look_at_topics", lambda _: Topics(1_000, 4))
     emulator.add_partitions(2)
+    topics.append(Topics(1_000, 4))
     assert asked(config, known=["0"]) == {"partitions": ["0", "1", "2"], "topics": Topics(1_000, 4)}
 
 
@@ -67,6 +57,7 @@ def test_a_kafka_that_is_away_holds_no_new_partition_up(config: Config, monkeypa
     def away(_: Config) -> Topics:
         raise Unreachable("Kafka at kafka:9092 is away")
 
+    monkeypatch.setattr(hub, "partition_ids", lambda _: ["0"])
     monkeypatch.setattr(discover, "look_at_topics", away)
     assert asked(config, known=[]) == {"partitions": ["0"], "topics": None}
 
