@@ -10,6 +10,7 @@ import pytest
 
 from ingest import supervisor as module
 from ingest.commands.status_rows import read, status
+from ingest.commands.status_table import as_lines
 from ingest.config import Config, Hub, Metrics, Secret, Sink, Source
 from ingest.deadline import Deadline
 from ingest.metrics import METRICS, PROCESS_UP, SOURCE_EVENTS
@@ -143,6 +144,28 @@ def test_no_gauge_outlives_its_process_and_every_counter_does(node: Node, role: 
     node.ready()
     assert gauges <= {(name, labels) for name, series in registry._series.items() for labels in series}
     assert registry.value(PROCESS_UP, role, index) == 1
+
+
+def test_the_status_of_a_process_that_is_down_shows_its_counters_and_no_old_gauge(node: Node) -> None:
+    [slot] = [slot for slot in node.supervisor.slots if (slot.task.role, slot.task.slot) == ("source", "1")]
+    assert slot.pid is not None
+    os.kill(slot.pid, signal.SIGKILL)
+    node.until(lambda: not slot.alive)
+    look = read(node.page(), at=1, unix=1)
+    up, down = status(look, look).partitions
+    assert (up.up, up.lag_events, up.transport) == (True, 1, "any")
+    assert (down.up, down.lag_events, down.data_age_seconds, down.replay_events, down.transport) == (
+        False,
+        None,
+        None,
+        None,
+        None,
+    )
+    assert down.dead_letters is not None
+    assert down.dead_letters > 0
+    assert ("source", "1") not in status(look, look).shares
+    lines = as_lines(status(look, look))
+    assert any("down" in line and "-" in line for line in lines)
 
 
 def test_a_process_that_hangs_is_not_up(node: Node) -> None:
