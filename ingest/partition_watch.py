@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 class PartitionWatch:
     """Knows which partitions are read, and which of them are new to the hub since ingest runs.
 
-    `begin` after every discovery; then `due`, `asked` and `answer` in turns.
+    `begin` after every discovery, `pause` before it; in between `due`, `asked` and `answer` in turns.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -47,6 +47,10 @@ class PartitionWatch:
         self._seconds = config.source.partitions_check_seconds
         self._reported.clear()
         self._wait()
+
+    def pause(self) -> None:
+        """Nothing is read now; until the next `begin` the hub is not asked."""
+        self._next = None
 
     @property
     def due(self) -> bool:

@@ -96,6 +96,7 @@ class Supervisor:
         """Starts the children that the configuration asks for, from nothing; those of other roles are forgotten."""
         self.slots = []
         self._closing = False
+        self._watch.pause()
         if "source" in running:
             self._discovery = self._slot("discover", "0", DISCOVER)
             self._discovery.start()

@@ -79,6 +79,13 @@ def test_before_the_first_discovery_nobody_asks() -> None:
     assert Watch().asks() is None
 
 
+def test_nobody_asks_between_a_pause_and_the_next_discovery(watch: Watch) -> None:
+    watch.watch.pause()
+    assert watch.asks() is None
+    watch.watch.begin(CONFIG, ["0", "1"])
+    assert watch.asks() == 30
+
+
 def test_trouble_is_told_now_and_then_and_its_end_once(watch: Watch, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     began = watch.now

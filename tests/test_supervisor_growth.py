@@ -12,7 +12,7 @@ from ingest.deadline import Deadline
 from ingest.metrics import PROCESS_RESTARTS, PROCESS_UP, SOURCE_EVENTS
 from ingest.slot import STALE_SECONDS
 from ingest.supervisor import Supervisor
-from tests.config.samples import EVENT_HUB
+from tests.config.samples import EVENT_HUB, IOT_HUB
 
 PATIENCE = 60.0
 CONFIG = Config(
@@ -163,6 +163,31 @@ def test_a_drain_ends_the_question_and_starts_nothing(grow: Callable[..., Node])
     node.ahead += 1000
     node.supervisor.poll(0)
     assert node.supervisor._question is None
+
+
+@pytest.mark.parametrize("way", ["the source is gone", "the discovery takes long"])
+def test_the_hub_is_not_asked_while_no_partition_is_read(
+    grow: Callable[..., Node], monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    """What it told then would be started beside the discovery, or without being asked for."""
+    monkeypatch.setattr(module, "SINK", "tests.children:works")
+    node = grow("finds", "works")
+    monkeypatch.setattr(module, "DISCOVER", "tests.children:hangs")
+    source, sink = replace(CONFIG, source=replace(CONFIG.source, topic="0.1.2")), Hub(Secret(), Secret(IOT_HUB))
+    if way == "the source is gone":
+        node.supervisor.roles = ("source", "sink")
+        module._reload(node.supervisor, lambda: replace(CONFIG, hub=sink))
+        node.ready()
+    else:
+        module._reload(node.supervisor, lambda: source)
+        node.until(lambda: node.supervisor.unready() == [] or "starting" not in node.supervisor.unready()[0])
+    before = list(node.supervisor.slots)
+    node.ahead += 31
+    for slot in node.supervisor._children():
+        slot._late_at += 31
+    node.supervisor.poll(0)
+    assert node.supervisor._question is None
+    assert node.supervisor.slots == before
 
 
 def test_after_a_reload_new_partitions_still_begin_at_the_oldest_event(
