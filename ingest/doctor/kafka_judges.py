@@ -5,7 +5,7 @@ from typing import Literal
 
 from ingest.doctor.check import Verdict, fail, ok, warn
 from ingest.doctor.listener import Look
-from ingest.doctor.listener_judges import PLAINTEXT, Security, mismatch
+from ingest.doctor.listener_judges import PLAINTEXT, Security, mismatch, troubles
 
 Use = Literal["read", "write"]
 
@@ -31,6 +31,12 @@ def judge_unreached(
         if other is not None:
             return fail(f"{servers} does not answer: {other[0]}", other[1])
     name, words = sorted(errors, key=lambda error: _WEIGHT.get(error[0], 0))[-1]
+    if name not in ("_AUTHENTICATION", "_SSL"):
+        # librdkafka tells of one listener, and of a connection that dies not why.
+        if len(looks) > 1 or any(look.trouble == "mute" for look in looks):
+            words = troubles(looks) or words
+        if looks and all(look.trouble == "no_address" for look in looks):
+            name = "_RESOLVE"
     if name == "_AUTHENTICATION":
         fix = "correct sasl.mechanism, sasl.username and sasl.password in [kafka.librdkafka]"
     elif name == "_SSL":

@@ -22,6 +22,8 @@ CLIENT_SECONDS = 3.5
 DOUBT_SECONDS = 1.0
 """After so long without an answer a listener is looked at, while the client goes on trying."""
 _LOOK_SECONDS = 3.3
+_SPEECH_SECONDS = 2.8
+"""For a look at one listener, DNS aside."""
 _CONNECT_SECONDS = 1.0
 _ANSWER_SECONDS = 1.5
 """Of a listener as it is expected to be; one of another kind ends the connection at once, and has what is left over."""
@@ -69,12 +71,12 @@ def addresses(servers: str) -> list[Address]:
 
 
 def look(address: Address, expected: Speech) -> Look:
-    """Speaks as `expected`, and when that is not understood, the other way; `_LOOK_SECONDS` at most, DNS aside."""
+    """Speaks as `expected`, and when that is not understood, the other way; `_SPEECH_SECONDS` at most, DNS aside."""
     try:
         socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         return Look(address, "no_address", getattr(error, "strerror", None) or "not a host name")
-    words, deadline = "", Deadline(_LOOK_SECONDS)
+    words, deadline = "", Deadline(_SPEECH_SECONDS)
     for speech in (expected, "plain" if expected == "tls" else "tls"):
         try:
             with socket.create_connection((address.host, address.port), _CONNECT_SECONDS) as plain:

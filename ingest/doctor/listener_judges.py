@@ -7,6 +7,7 @@ from ingest.doctor.check import Verdict, fail, ok
 from ingest.doctor.listener import Address, Look, Speech
 
 _SHOWN = 4
+_MUTE = "no Kafka broker, with TLS or without: "
 _LOOPBACK = ("localhost", "127.", "::1", "0.0.0.0")  # noqa: S104 - compared, not bound
 
 
@@ -69,6 +70,13 @@ def mismatch(look: Look, security: Security) -> tuple[str, str] | None:
     return what, f"{fix}; or use the port of a listener for {security}"
 
 
+def troubles(looks: Sequence[Look]) -> str:
+    """Why each listener is not reached, in one clause; empty when all are."""
+    told = [f"{look.address}: {_MUTE if look.trouble == 'mute' else ''}{look.words}" for look in looks if look.trouble]
+    more = f"; and {len(told) - _SHOWN} more" if len(told) > _SHOWN else ""
+    return "; ".join(told[:_SHOWN]) + more
+
+
 def judge_brokers(brokers: Sequence[Broker], cluster: str | None, bootstrap: str, security: Security) -> Verdict:
     """Whether clients get to every broker at the address that it advertises: that is where records go, wherever the
     first connection went."""
@@ -111,7 +119,7 @@ def _trouble(broker: Broker, cluster: str | None, bootstrap: str, security: Secu
         )
     if look.trouble == "mute":
         return (
-            f"no Kafka broker, with TLS or without ({look.words})",
+            f"{_MUTE}{look.words}",
             f"correct {listeners}, or see whether a proxy is between",
         )
     other = mismatch(look, security)

@@ -123,9 +123,28 @@ def test_every_broker_is_tried_wherever_the_first_connection_goes() -> None:
     assert (found.result, found.seen) == ("ok", f"reached at {', '.join(every)}, as advertised")
 
 
+@pytest.mark.usefixtures("little_patience")
+def test_a_cluster_none_of_whose_listeners_is_reached_is_told_of_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listener, "_ANSWER_SECONDS", 0.1)
+    monkeypatch.setattr(listener, "_SPEECH_SECONDS", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        servers = f"127.0.0.1:1,no-such-broker.invalid:9092,127.0.0.1:{port}"
+        found = checked(servers)["Kafka"]
+    assert found.result == "fail"
+    assert "(127.0.0.1:1: connection refused; no-such-broker.invalid:9092: " in found.seen
+    assert f"127.0.0.1:{port}: no Kafka broker, with TLS or without: it takes the connection" in found.seen
+
+
+@pytest.mark.usefixtures("little_patience")
+def test_names_without_address_are_the_dns_s_business() -> None:
+    found = checked("no-such-broker.invalid:9092")["Kafka"]
+    assert (found.result, "DNS" in found.fix) == ("fail", True)
+
+
 def test_a_port_that_takes_connections_and_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listener, "_ANSWER_SECONDS", 0.1)
-    monkeypatch.setattr(listener, "_LOOK_SECONDS", 0.3)
+    monkeypatch.setattr(listener, "_SPEECH_SECONDS", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         seen = look(Address(*silent.getsockname()), "plain")
     assert (seen.trouble, seen.words) == ("mute", "it takes the connection and says nothing")
