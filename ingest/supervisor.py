@@ -98,6 +98,8 @@ class Supervisor:
         self._closing = False
         self._watch.pause()
         if "source" in running:
+            if self.config.source.partitions:
+                self.registry.keep_only("source", self.config.source.partitions)
             self._discovery = self._slot("discover", "0", DISCOVER)
             self._discovery.start()
         else:

@@ -94,6 +94,13 @@ def test_a_slot_that_a_reload_takes_away_is_forgotten(node: Node) -> None:
     assert [(row.worker, row.up) for row in shown.workers] == [("0", True)]
 
 
+def test_partitions_that_are_listed_no_longer_are_forgotten_without_asking_the_hub(node: Node) -> None:
+    """It may be away."""
+    module._reload(node.supervisor, lambda: replace(BOTH, source=Source(topic="0.1", partitions=("0",))))
+    assert node.series("source", "1") == {}
+    assert node.series("source", "0")["ingest_process_up", "source", "0"] == 0
+
+
 def test_a_slot_that_comes_back_counts_from_zero(node: Node) -> None:
     fewer = replace(BOTH, sink=Sink(processes=1))
     node.reload(fewer)
