@@ -6,7 +6,7 @@ from typing import Any
 from ingest.config import Kafka
 from ingest.doctor import listener
 from ingest.doctor.check import Verdict
-from ingest.doctor.listener import Address, Doubt, look, side_by_side
+from ingest.doctor.listener import Address, Doubt, Look, addresses, look, side_by_side
 from ingest.doctor.listener_judges import Broker, Security, judge_brokers
 from ingest.kafka.producer import settings
 
@@ -25,22 +25,30 @@ def ask_brokers(kafka: Kafka, advertised: Mapping[int, Address], cluster: str | 
     clients = set(list(tried)[: max(1, _MOST_THREADS // len(tried))]) if tried else set()
     chosen = settings(kafka)
 
-    def ask(number: int) -> Broker:
-        address = tried[number]
-        if number not in clients:
-            return Broker(number, address, look=look(address, security.speech))
+    # One server that does not answer is not missed while another does.
+    doors = [each for each in addresses(kafka.bootstrap_servers) if each not in advertised.values()][:SIDE_BY_SIDE]
+
+    def ask(one: int | Address) -> Broker | Look:
+        if isinstance(one, Address):
+            return look(one, security.speech)
+        address = tried[one]
+        if one not in clients:
+            return Broker(one, address, look=look(address, security.speech))
         doubt = Doubt([address], security.speech)
         try:
-            return Broker(number, address, cluster=_serves(chosen, address))
+            return Broker(one, address, cluster=_serves(chosen, address))
         except _NotServed as failed:
-            return Broker(number, address, (failed.name, failed.words), look=next(iter(doubt.looks()), None))
+            return Broker(one, address, (failed.name, failed.words), look=next(iter(doubt.looks()), None))
         finally:
             doubt.over()
 
-    found = side_by_side(ask, list(tried), _SECONDS)
-    late = ("_TIMED_OUT", "no answer in time")
-    brokers = [found.get(number, Broker(number, address, late)) for number, address in tried.items()]
-    return judge_brokers(brokers, cluster, kafka.bootstrap_servers, security)
+    every: list[int | Address] = [*tried, *doors]
+    found = side_by_side(ask, every, _SECONDS)
+    for number, address in tried.items():
+        found.setdefault(number, Broker(number, address, ("_TIMED_OUT", "no answer in time")))
+    brokers = sorted((each for each in found.values() if isinstance(each, Broker)), key=lambda each: each.number)
+    seen = [each for each in found.values() if isinstance(each, Look)]
+    return judge_brokers(brokers, cluster, kafka.bootstrap_servers, security, seen)
 
 
 class _NotServed(Exception):

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ingest.doctor.check import Verdict, fail, ok
+from ingest.doctor.check import Verdict, fail, ok, warn
 from ingest.doctor.listener import Address, Look, Speech
 
 _SHOWN = 4
@@ -77,14 +77,24 @@ def troubles(looks: Sequence[Look]) -> str:
     return "; ".join(told[:_SHOWN]) + more
 
 
-def judge_brokers(brokers: Sequence[Broker], cluster: str | None, bootstrap: str, security: Security) -> Verdict:
+def judge_brokers(
+    brokers: Sequence[Broker], cluster: str | None, bootstrap: str, security: Security, doors: Sequence[Look] = ()
+) -> Verdict:
     """Whether clients get to every broker at the address that it advertises: that is where records go, wherever the
-    first connection went."""
+    first connection went. `doors`: the bootstrap servers that are not among those addresses."""
     wrong = [(broker, *told) for broker in brokers if (told := _trouble(broker, cluster, bootstrap, security))]
     if not wrong:
         shown = ", ".join(str(broker.address) for broker in brokers[:_SHOWN])
         more = f" and {len(brokers) - _SHOWN} more" if len(brokers) > _SHOWN else ""
-        return ok(f"reached at {shown}{more}, as advertised")
+        reached = f"reached at {shown}{more}, as advertised"
+        others = [other[0] for door in doors if (other := mismatch(door, security))]
+        shut = [told for told in (troubles(doors), *others) if told]
+        if not shut:
+            return ok(reached)
+        return warn(
+            f"{reached}; but of kafka.bootstrap_servers {'; '.join(shut)}",
+            "correct it there: when the others are down, ingest cannot start with it",
+        )
     seen = "; ".join(f"broker {broker.number} at {broker.address}: {words}" for broker, words, _ in wrong[:_SHOWN])
     more = f"; and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
     return fail(f"{len(wrong)} of {len(brokers)} not reached as advertised: {seen}{more}", wrong[0][2])

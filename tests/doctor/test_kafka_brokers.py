@@ -123,6 +123,19 @@ def test_every_broker_is_tried_wherever_the_first_connection_goes() -> None:
     assert (found.result, found.seen) == ("ok", f"reached at {', '.join(every)}, as advertised")
 
 
+def test_a_bootstrap_server_that_is_not_missed_while_another_answers() -> None:
+    with MockCluster() as cluster:
+        right = cluster.bootstrap
+        found = checked(f"{right},127.0.0.1:1")[BROKERS]
+    assert (found.result, found.seen) == (
+        "warn",
+        f"reached at {right}, as advertised; but of kafka.bootstrap_servers 127.0.0.1:1: connection refused",
+    )
+    tls = Look(Address("kafka9", 9093), "", speaks="tls")
+    told = judge_brokers([Broker(1, HERE, cluster="a")], "a", "kafka2:9092,kafka9:9093", PLAINTEXT, [tls])
+    assert (told.result, "kafka9:9093 speaks TLS" in told.seen) == ("warn", True)
+
+
 @pytest.mark.usefixtures("little_patience")
 def test_a_cluster_none_of_whose_listeners_is_reached_is_told_of_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listener, "_ANSWER_SECONDS", 0.1)
