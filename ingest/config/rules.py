@@ -40,7 +40,8 @@ def _required(config: Config, command: Command) -> Broken:
     )
     reads_hub = command in ("run", "source", "checkpoints", "check-config") and not only_commands
     if reads_hub and not config.hub.event_hub_connection_string:
-        yield _missing("hub", "event_hub_connection_string")
+        either = ", or hub.iot_hub_connection_string for commands alone" if command in ("run", "check-config") else ""
+        yield _missing("hub", "event_hub_connection_string", either)
     if reads_hub and config.checkpoints.store == "blob" and not config.checkpoints.blob_connection_string:
         keys, problem = _missing("checkpoints", "blob_connection_string", ', or write checkpoints.store = "file"')
         yield (*keys, "checkpoints.store"), problem
