@@ -110,7 +110,7 @@ class Source:
             "How often the hub is asked whether it was given more partitions, as event hubs behind a route can be; new\n"
             "ones are read from their oldest event. Only without a list of partitions. 0: never.",
         ),
-    ] = 30
+    ] = 20
     start: Annotated[
         Start,
         Key(
