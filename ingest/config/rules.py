@@ -10,6 +10,14 @@ from ingest.errors import Problem
 Command = Literal["run", "source", "sink", "checkpoints", "topics", "check-config", "print-config"]
 
 
+def directions(config: Config, command: Command = "run") -> tuple[str, ...]:
+    """What a command runs: `source` and `sink` what they are named after, the others what has a connection string."""
+    if command in ("source", "sink"):
+        return (command,)
+    configured = {"source": config.hub.event_hub_connection_string, "sink": config.hub.iot_hub_connection_string}
+    return tuple(direction for direction, secret in configured.items() if secret)
+
+
 def broken_rules(config: Config, command: Command, bad: Set[str]) -> list[Problem]:
     """Every broken rule, save those about a key in `bad` (dotted), whose value is not the user's."""
     return [
@@ -32,7 +40,8 @@ def _required(config: Config, command: Command) -> Broken:
     )
     reads_hub = command in ("run", "source", "checkpoints", "check-config") and not only_commands
     if reads_hub and not config.hub.event_hub_connection_string:
-        yield _missing("hub", "event_hub_connection_string")
+        either = ", or hub.iot_hub_connection_string for commands alone" if command in ("run", "check-config") else ""
+        yield _missing("hub", "event_hub_connection_string", either)
     if reads_hub and config.checkpoints.store == "blob" and not config.checkpoints.blob_connection_string:
         keys, problem = _missing("checkpoints", "blob_connection_string", ', or write checkpoints.store = "file"')
         yield (*keys, "checkpoints.store"), problem

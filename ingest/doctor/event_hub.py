@@ -1,9 +1,10 @@
 """The Event Hub-compatible endpoint: key, partitions, and who else reads them."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from ingest.config import Config, Offsets
-from ingest.doctor.check import Check, Verdict, fail, ok
+from ingest.doctor.check import Check, Verdict, fail, ok, warn
 from ingest.doctor.endpoint import endpoint_checks, event_hub_context
 from ingest.doctor.readers import SAMPLE, Attempt, judge_readers, try_to_read
 from ingest.errors import IngestError, Refused, Unreachable
@@ -26,6 +27,8 @@ class EventHubChecks:
         self._partitions: list[str] = []
         self.ingest_runs_here = False
         """Set by the caller before the consumer group is looked at."""
+        self.read_here: list[str] = []
+        """The partitions that it reads; likewise."""
         self.newest_event: datetime | None = None
         """When the first partition's newest event came, by the hub's clock; known after the key's check, if at all."""
 
@@ -37,7 +40,7 @@ class EventHubChecks:
         return [
             *reached,
             Check(KEY_CHECK, self._ask_key, needs=(reached[-1].name,)),
-            Check("partitions", self._judge_partitions, needs=(KEY_CHECK,)),
+            Check("partitions", self._judge_partitions, needs=(KEY_CHECK,), after=(self._metrics_check,)),
             Check("consumer group", self._ask_readers, needs=("partitions",), after=(self._metrics_check,)),
         ]
 
@@ -62,7 +65,10 @@ class EventHubChecks:
     def _judge_partitions(self) -> Verdict:
         start = self._config.source.start
         named = start.by_partition.keys() if isinstance(start, Offsets) else ()
-        return judge_partitions(self._partitions, self._config.source.partitions, tuple(named))
+        source = self._config.source
+        return judge_partitions(
+            self._partitions, source.partitions, tuple(named), self.read_here, source.partitions_check_seconds
+        )
 
     def _ask_readers(self) -> Verdict:
         wanted = list(self._config.source.partitions) or self._partitions
@@ -87,13 +93,32 @@ def judge_answer(error: IngestError, policy: str, event_hub: str) -> Verdict:
     )
 
 
-def judge_partitions(found: list[str], wanted: tuple[str, ...], started: tuple[str, ...]) -> Verdict:
-    """The hub's partitions against `source.partitions` and the table `source.start`."""
+def judge_partitions(
+    found: list[str],
+    wanted: tuple[str, ...],
+    started: tuple[str, ...],
+    read_here: Sequence[str] = (),
+    check_seconds: int = 0,
+) -> Verdict:
+    """The hub's partitions against `source.partitions` and the table `source.start`. `read_here`: what an ingest on this
+    machine reads now; `check_seconds`: how often it asks for more (0: never)."""
     for key, named in (("source.partitions", wanted), ("source.start", started)):
         unknown = [partition for partition in named if partition not in found]
         if unknown:
             return fail(
                 f"{key} names {', '.join(unknown)}; the hub has {', '.join(found)}", f"correct {key} to what there is"
             )
-    which = f"reading {', '.join(wanted)}" if wanted else "reading all"
-    return ok(f"{len(found)} ({found[0]} to {found[-1]}), {which}")
+    which = f"{len(found)} ({found[0]} to {found[-1]}), " + (
+        f"reading {', '.join(wanted)}" if wanted else "reading all"
+    )
+    waiting = [partition for partition in wanted or found if partition not in read_here] if read_here else []
+    if not waiting:
+        return ok(which)
+    seen = f"{which}; the ingest that runs here has no process for {', '.join(waiting)} now"
+    if wanted:
+        return warn(seen, "its log and /readyz say why")
+    if not check_seconds:
+        return warn(seen, "source.partitions_check_seconds is 0: it finds what was added when it is reloaded (SIGHUP)")
+    return warn(
+        seen, f"it asks every {check_seconds} s whether some were added; if that stays so, see its log and /readyz"
+    )

@@ -4,8 +4,12 @@ from typing import Any
 
 from ingest.config import Config
 from ingest.doctor import kafka_judges as judges
+from ingest.doctor import listener
 from ingest.doctor.check import Check, Verdict, fail, ok
+from ingest.doctor.kafka_brokers import BROKERS, SIDE_BY_SIDE, ask_brokers
 from ingest.doctor.kafka_judges import Use
+from ingest.doctor.listener import Address, Doubt, addresses
+from ingest.doctor.listener_judges import Security
 from ingest.kafka.limits import max_record_bytes
 from ingest.kafka.producer import settings
 
@@ -38,10 +42,15 @@ class KafkaChecks:
         self._partitions: dict[str, int] = {}
         """Topic → how many it has, of all that this user may see."""
         self._controller = -1
+        self._cluster: str | None = None
+        self._brokers: dict[int, Address] = {}
+        """As they advertise themselves."""
+        self._security = Security.of(config.kafka.librdkafka)
 
     def checks(self) -> list[Check]:
         config, uses = self._config, topics_in_use(self._config)
         found = [Check(NAME, self._ask_cluster, if_silent="see whether kafka.bootstrap_servers is right and up")]
+        found.append(Check(BROKERS, self._ask_brokers, needs=(NAME,)))
         found += [
             Check(f"topic {topic}", lambda topic=topic, use=use: self._ask_topic(topic, use), needs=(NAME,))  # type: ignore[misc]  # mypy cannot infer the defaults' types
             for topic, use in uses.items()
@@ -71,18 +80,26 @@ class KafkaChecks:
             )
         except KafkaException as wrong:
             return fail(wrong.args[0].str(), "correct [kafka.librdkafka]")
+        doubt = Doubt(addresses(servers)[:SIDE_BY_SIDE], self._security.speech)
         try:
-            cluster = self._client.list_topics(timeout=_ASK_SECONDS)
+            cluster = self._client.list_topics(timeout=listener.CLIENT_SECONDS)
         except KafkaException as failed:
             self._client.poll(0)
             errors = [(each.name(), each.str()) for each in (failed.args[0], *self._complaints)]
-            return judges.judge_unreached(servers, errors)
+            return judges.judge_unreached(servers, errors, doubt.looks(), self._security)
+        finally:
+            doubt.over()
+        self._cluster = cluster.cluster_id
+        self._brokers = {number: Address(each.host, each.port) for number, each in sorted(cluster.brokers.items())}
         self._partitions = {
             name: len(topic.partitions) for name, topic in cluster.topics.items() if topic.error is None
         }
         self._controller = cluster.controller_id
         brokers = len(cluster.brokers)
         return ok(f"{servers}: cluster {cluster.cluster_id} of {brokers} broker{'s' * (brokers != 1)}")
+
+    def _ask_brokers(self) -> Verdict:
+        return ask_brokers(self._config.kafka, self._brokers, self._cluster, self._security)
 
     def _makes_topics(self) -> bool | None:
         """Whether brokers make a topic at its first use; None when they do not tell."""

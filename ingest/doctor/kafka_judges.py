@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from typing import Literal
 
 from ingest.doctor.check import Verdict, fail, ok, warn
+from ingest.doctor.listener import Look
+from ingest.doctor.listener_judges import PLAINTEXT, Security, mismatch, troubles
 
 Use = Literal["read", "write"]
 
@@ -16,9 +18,25 @@ _MISSING = ("UNKNOWN_TOPIC_OR_PART", "_TIMED_OUT", "_UNSUPPORTED_FEATURE")
 _WEIGHT = {"_AUTHENTICATION": 3, "_SSL": 3, "_RESOLVE": 2, "_TRANSPORT": 1}
 
 
-def judge_unreached(servers: str, errors: Sequence[tuple[str, str]]) -> Verdict:
-    """`errors`: (librdkafka's name, its words) of everything that went wrong, the first one last resort."""
+def judge_unreached(
+    servers: str,
+    errors: Sequence[tuple[str, str]],
+    looks: Sequence[Look] = (),
+    security: Security = PLAINTEXT,
+) -> Verdict:
+    """`errors`: (librdkafka's name, its words) of everything that went wrong, the first one last resort. `looks`: what was
+    seen of the listeners by other means."""
+    for look in looks:
+        other = mismatch(look, security)
+        if other is not None:
+            return fail(f"{servers} does not answer: {other[0]}", other[1])
     name, words = sorted(errors, key=lambda error: _WEIGHT.get(error[0], 0))[-1]
+    if name not in ("_AUTHENTICATION", "_SSL"):
+        # librdkafka tells of one listener, and of a connection that dies not why.
+        if len(looks) > 1 or any(look.trouble == "mute" for look in looks):
+            words = troubles(looks) or words
+        if looks and all(look.trouble == "no_address" for look in looks):
+            name = "_RESOLVE"
     if name == "_AUTHENTICATION":
         fix = "correct sasl.mechanism, sasl.username and sasl.password in [kafka.librdkafka]"
     elif name == "_SSL":

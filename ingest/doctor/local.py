@@ -3,6 +3,7 @@
 import errno
 import http.client
 import os
+import re
 import socket
 import stat
 from collections.abc import Mapping, Sequence
@@ -16,6 +17,8 @@ from ingest.doctor.check import Verdict, fail, ok, warn
 
 METRICS = "metrics port"
 _ASK_SECONDS = 2.0
+_LARGEST_PAGE = 4 << 20
+_READ = re.compile(r'^ingest_process_up\{role="source",slot="([^"]+)"\} 1', re.MULTILINE)
 
 
 def ask_secret_files(path: Path | None, environ: Mapping[str, str]) -> Verdict:
@@ -101,12 +104,22 @@ def judge_metrics_port(metrics: Metrics, problem: int, *, ingest: bool) -> Verdi
 
 
 def _is_ingest(metrics: Metrics) -> bool:
+    return "ingest_build_info" in _page(metrics)
+
+
+def partitions_read(metrics: Metrics) -> list[str]:
+    """Those that the ingest at that port has a process for; none when there is no such ingest, or only a sink."""
+    return _READ.findall(_page(metrics))
+
+
+def _page(metrics: Metrics) -> str:
+    """The metrics page, as far as it goes; empty when there is none."""
     host = "127.0.0.1" if metrics.host in ("0.0.0.0", "") else metrics.host  # noqa: S104  # compared, not bound
     connection = http.client.HTTPConnection(host, metrics.port, timeout=_ASK_SECONDS)
     try:
         connection.request("GET", "/metrics")
-        return b"ingest_build_info" in connection.getresponse().read(1 << 20)
+        return connection.getresponse().read(_LARGEST_PAGE).decode("utf-8", "replace")
     except (OSError, http.client.HTTPException):
-        return False
+        return ""
     finally:
         connection.close()

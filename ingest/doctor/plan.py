@@ -11,7 +11,7 @@ from ingest.doctor.checkpoints import checkpoint_checks
 from ingest.doctor.event_hub import KEY_CHECK, EventHubChecks
 from ingest.doctor.iot_hub import iot_hub_checks
 from ingest.doctor.kafka import KafkaChecks
-from ingest.doctor.local import METRICS, ask_metrics_port, ask_secret_files
+from ingest.doctor.local import METRICS, ask_metrics_port, ask_secret_files, partitions_read
 
 
 def checks_of(config: Config, environ: Mapping[str, str], now: Callable[[], float] = time.time) -> list[Check]:
@@ -22,6 +22,7 @@ def checks_of(config: Config, environ: Mapping[str, str], now: Callable[[], floa
         verdict, running = ask_metrics_port(config.metrics)
         if event_hub is not None:
             event_hub.ingest_runs_here = running
+            event_hub.read_here = partitions_read(config.metrics) if running else []
         return verdict
 
     def newest_event() -> datetime | None:

@@ -1,5 +1,6 @@
 """What a partition process counts, handed to the meter before every heartbeat."""
 
+import math
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
@@ -25,6 +26,7 @@ class SourceMeasures:
         self._process = process
         self._clock = clock
         self._data_loss = DataLossClock(retention_days * DAY_SECONDS)
+        self._position_known = False
         self._start = process.receiver.last
 
     def __call__(self, meter: Meter) -> None:
@@ -70,8 +72,11 @@ class SourceMeasures:
             meter.gauge(m.SOURCE_LAG_SECONDS, max(0.0, age), partition)
         # A link that is down tells of nothing newer, and what we know of the newest may be older than the last event.
         caught_up = receiver.attached and bool(known) and max(known) == last
-        if caught_up or enqueued_ms is not None:
-            left = self._data_loss.look(now, now if caught_up or enqueued_ms is None else enqueued_ms / 1000)
+        # Who was caught up once knows its position for good, also without any event: it falls behind while the link is down.
+        self._position_known = self._position_known or caught_up or enqueued_ms is not None
+        if self._position_known:
+            received_until = now if caught_up else -math.inf if enqueued_ms is None else enqueued_ms / 1000
+            left = self._data_loss.look(now, received_until)
             if left is not None:
                 meter.gauge(m.SOURCE_DATA_LOSS, left, partition)
 

@@ -276,6 +276,12 @@ def test_what_each_command_requires(command: Command, required: set[str]) -> Non
     assert set(problems_of(lambda: load(None, environ={}, for_command=command))) == required
 
 
+@pytest.mark.parametrize(("command", "either"), [("run", True), ("check-config", True), ("source", False)])
+def test_without_any_hub_both_directions_are_named(command: Command, either: bool) -> None:
+    fix = problems_of(lambda: load(None, environ={}, for_command=command))["hub.event_hub_connection_string"].fix
+    assert ("hub.iot_hub_connection_string for commands alone" in fix) == either
+
+
 @pytest.mark.parametrize("command", ["topics", "print-config"])
 def test_commands_that_require_nothing(command: Command) -> None:
     load(None, environ={}, for_command=command)

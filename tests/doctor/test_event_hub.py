@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ingest.config import Config, Hub, Secret
-from ingest.doctor.check import Check, Finding, ok
+from ingest.doctor.check import Check, Finding, Verdict, ok
 from ingest.doctor.event_hub import EventHubChecks, judge_answer, judge_partitions
 from ingest.doctor.runner import run_checks
 from ingest.emulator import Emulator
@@ -86,6 +86,45 @@ def test_partitions(wanted: tuple[str, ...], started: tuple[str, ...], result: s
     verdict = judge_partitions(["0", "1", "2"], wanted, started)
     assert verdict.result == result
     assert words in verdict.seen
+
+
+@pytest.mark.parametrize(
+    ("wanted", "read", "seconds", "result", "words", "fix"),
+    [
+        ((), ["0", "1", "2"], 30, "ok", "reading all", ""),
+        ((), [], 30, "ok", "reading all", ""),
+        ((), ["0"], 30, "warn", "has no process for 1, 2 now", "every 30 s"),
+        ((), ["0"], 0, "warn", "has no process for 1, 2 now", "SIGHUP"),
+        (("0", "1"), ["0", "1"], 30, "ok", "reading 0, 1", ""),
+        (("0", "1"), ["0"], 30, "warn", "has no process for 1 now", "/readyz"),
+    ],
+)
+def test_partitions_beside_an_ingest_that_runs(
+    wanted: tuple[str, ...], read: list[str], seconds: int, result: str, words: str, fix: str
+) -> None:
+    """While a hub is given partitions, the doctor says which of them nobody reads yet."""
+    verdict = judge_partitions(["0", "1", "2"], wanted, (), read, seconds)
+    assert verdict.result == result
+    assert words in verdict.seen
+    assert fix in verdict.fix
+
+
+def test_partitions_that_were_added_while_ingest_runs(emulator: Emulator) -> None:
+    ends = emulator.endpoints
+    config = Config(hub=Hub(Secret(ends.event_hub_connection_string)))
+    checks = EventHubChecks(config, "metrics port")
+    emulator.add_partitions(1)
+
+    def runs() -> Verdict:
+        checks.read_here = ["0", "1"]
+        return ok("")
+
+    every = [Check("metrics port", runs), *checks.checks()]
+    found = {finding.check: finding for finding in run_checks(every, seconds=60)}["partitions"]
+    assert (found.result, found.seen) == (
+        "warn",
+        "3 (0 to 2), reading all; the ingest that runs here has no process for 2 now",
+    )
 
 
 def test_the_emulators_plain_port_needs_no_certificate(emulator: Emulator) -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from ingest.config import Metrics
-from ingest.doctor.local import ask_metrics_port, ask_secret_files, judge_metrics_port
+from ingest.doctor.local import ask_metrics_port, ask_secret_files, judge_metrics_port, partitions_read
 from ingest.exposition import Exposition, Registry
-from ingest.metrics import BUILD_INFO
+from ingest.metrics import BUILD_INFO, PROCESS_UP
 from tests.config.samples import COMPLETE, EVENT_HUB
 
 
@@ -96,14 +96,23 @@ def test_a_port_of_another_program() -> None:
 def test_a_port_of_an_ingest_that_runs() -> None:
     registry = Registry()
     registry.set(BUILD_INFO, 1, "1", "3")
+    for role, slot, up in (("source", "0", 1), ("source", "1", 0), ("source", "12", 1), ("sink", "3", 1)):
+        registry.set(PROCESS_UP, up, role, slot)
     exposition = Exposition(registry, healthy=lambda: True, unready=list, host="127.0.0.1", port=0)
     exposition.start()
     try:
         verdict, running = ask_metrics_port(Metrics(port=exposition.port))
+        assert partitions_read(Metrics(port=exposition.port)) == ["0", "12"]
     finally:
         exposition.close()
     assert (verdict.result, running) == ("ok", True)
     assert "taken by an ingest" in verdict.seen
+
+
+def test_nobody_reads_where_nobody_answers() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    assert partitions_read(Metrics(port=port)) == []
 
 
 def test_an_address_that_is_not_ours() -> None:

@@ -132,6 +132,16 @@ def test_a_link_that_is_down_is_not_caught_up() -> None:
     assert found == pytest.approx(86_400 - 600)
 
 
+def test_a_link_that_is_down_is_not_caught_up_without_any_event_either() -> None:
+    process, now = partition(), NOW
+    process.question.newest = -1
+    measures = SourceMeasures(process, 1, clock=lambda: now)
+    assert values(measures)["source_seconds_until_data_loss"] == math.inf
+    process.receiver.attached = False
+    now += 600
+    assert values(measures)["source_seconds_until_data_loss"] == pytest.approx(86_400 - 600)
+
+
 def test_the_transport_and_the_shares_of_waiting_have_their_names() -> None:
     meter = Meter()
     SourceMeasures(partition(), 1, clock=lambda: NOW)(meter)
