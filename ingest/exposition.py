@@ -10,6 +10,7 @@ from prometheus_client.metrics_core import Metric as Family
 
 from ingest.errors import ConfigError, Problem
 from ingest.metrics import METRICS, Labels, Metric, Snapshot
+from ingest.printable import printable
 
 
 class Registry:
@@ -156,7 +157,9 @@ class Exposition:
             return (200, plain, b"ok\n") if self._healthy() else (503, plain, b"the supervisor's loop is stuck\n")
         if path == "/readyz":
             reasons = self._unready()
-            return (503, plain, ("\n".join(reasons) + "\n").encode()) if reasons else (200, plain, b"ok\n")
+            return (
+                (503, plain, ("\n".join(map(printable, reasons)) + "\n").encode()) if reasons else (200, plain, b"ok\n")
+            )
         return 404, plain, b"there is /metrics, /healthz and /readyz\n"
 
     def close(self) -> None:

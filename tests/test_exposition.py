@@ -96,3 +96,8 @@ def test_a_taken_port_is_a_configuration_error() -> None:
         exposition = Exposition(Registry(), healthy=lambda: True, unready=list, host="127.0.0.1", port=port)
         with pytest.raises(ConfigError, match=f"metrics.port = 127.0.0.1:{port}: cannot listen there"):
             exposition.start()
+
+
+def test_a_reason_is_one_line_whatever_is_in_it(service: Service) -> None:
+    service.reasons = ["source 0: hub: gone\nsource 1: fine\x1b[2J", "sink 0: starting"]
+    assert service.get("/readyz") == (503, "source 0: hub: gone\\nsource 1: fine\\x1b[2J\nsink 0: starting\n")

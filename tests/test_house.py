@@ -22,7 +22,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("metrics", "logs", "backoff", "deadline", "sd_notify", "waits", "turns"),
     ("config",),
     ("config_values",),
-    ("errors", "device_id", ""),
+    ("errors", "device_id", "printable", ""),
 )
 """Top to bottom; a module imports only from layers below its own, or from its own package."""
 
@@ -40,6 +40,7 @@ LIGHT_MODULES = (
     "logs",
     "amqp",
     "deadletter",
+    "printable",
 )
 
 
