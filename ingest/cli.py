@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ingest import __version__
 from ingest.commands.numbers import positive
-from ingest.config import Command, Config, effective_toml, example_toml, load
+from ingest.config import Command, Config, directions, effective_toml, example_toml, load
 from ingest.errors import EXIT_CRASH, EXIT_OK, EXIT_USAGE, ConfigError, IngestError
 from ingest.printable import printable
 
@@ -324,14 +324,7 @@ def _run(args: argparse.Namespace, command: Command) -> int:
     config = _load(args, command)
     from ingest.supervisor import run
 
-    return run(config, roles=_roles(config, command), reload=partial(_load, args, command))
-
-
-def _roles(config: Config, command: Command) -> tuple[str, ...]:
-    if command != "run":
-        return (command,)
-    configured = {"source": config.hub.event_hub_connection_string, "sink": config.hub.iot_hub_connection_string}
-    return tuple(role for role, secret in configured.items() if secret)
+    return run(config, roles=directions(config, command), reload=partial(_load, args, command))
 
 
 def _check_config(args: argparse.Namespace) -> int:

@@ -1,29 +1,39 @@
 """The supervisor's HTTP port: /metrics, /healthz and /readyz."""
 
 import threading
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable, Collection, Iterator
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric as Family
 
 from ingest.errors import ConfigError, Problem
-from ingest.metrics import METRICS, Labels, Metric, Snapshot
+from ingest.http_port import HttpPort
+from ingest.metrics import METRICS, PROCESS_UP, Labels, Metric, Snapshot
 from ingest.printable import printable
+
+Owner = tuple[str, str]
+"""(role, slot) of the child process that a series tells of."""
 
 
 class Registry:
-    """All series of this node. Written by the supervisor's loop, read by the HTTP threads."""
+    """All series of this node. Written by the supervisor's loop, read by the HTTP threads.
+
+    A series is there for as long as it tells the truth: a gauge as long as the process that measures it (`lapse`), a
+    counter as long as its slot (`keep_only`). A series of several owners goes with the last of them.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._series: dict[str, dict[Labels, float | tuple[list[int], float]]] = {m.name: {} for m in METRICS}
         self._metrics = {metric.name: metric for metric in METRICS}
+        self._owned: dict[Owner, set[tuple[str, Labels]]] = {}
 
-    def apply(self, snapshot: Snapshot) -> None:
-        """Adds what a child counted since its last snapshot."""
+    def apply(self, snapshot: Snapshot, owner: Owner | None = None) -> None:
+        """Adds what a child counted since its last snapshot. A series without owner is there for ever."""
         with self._lock:
+            if owner is not None and snapshot:
+                self._owned.setdefault(owner, set()).update((name, labels) for name, labels, _ in snapshot)
             for name, labels, value in snapshot:
                 series = self._series[name]
                 before = series.get(labels)
@@ -43,11 +53,31 @@ class Registry:
                 else:
                     series[labels] = value
 
-    def add(self, metric: Metric, delta: float, *labels: str) -> None:
-        self.apply([(metric.name, labels, delta)])
+    def add(self, metric: Metric, delta: float, *labels: str, owner: Owner | None = None) -> None:
+        self.apply([(metric.name, labels, delta)], owner)
 
-    def set(self, metric: Metric, value: float, *labels: str) -> None:
-        self.apply([(metric.name, labels, value)])
+    def set(self, metric: Metric, value: float, *labels: str, owner: Owner | None = None) -> None:
+        self.apply([(metric.name, labels, value)], owner)
+
+    def lapse(self, owner: Owner) -> None:
+        """The process of this slot is gone: what it measured last is so no longer. What it counted stays so, and that
+        it is down is the supervisor's word."""
+        with self._lock:
+            self._drop(owner, lambda metric: metric.kind in ("gauge", "summary") and metric is not PROCESS_UP)
+
+    def keep_only(self, role: str, slots: Collection[str]) -> None:
+        """The role has these slots and no others: every series of others vanishes."""
+        with self._lock:
+            for owner in [owner for owner in self._owned if owner[0] == role and owner[1] not in slots]:
+                self._drop(owner, lambda _: True)
+                del self._owned[owner]
+
+    def _drop(self, owner: Owner, which: Callable[[Metric], bool]) -> None:
+        owned = self._owned.get(owner, set())
+        for name, labels in [key for key in owned if which(self._metrics[key[0]])]:
+            owned.discard((name, labels))
+            if not any((name, labels) in others for others in self._owned.values()):
+                self._series[name].pop(labels, None)
 
     def value(self, metric: Metric, *labels: str) -> float:
         """The value of one counter or gauge series; 0 when nothing was counted yet."""
@@ -96,7 +126,7 @@ def _family(metric: Metric, series: list[tuple[Labels, float | tuple[list[int], 
 
 
 class Exposition:
-    """Serves one registry and two questions over HTTP, on threads of its own.
+    """Serves one registry and two questions over HTTP, on a thread of its own.
 
     `healthy` and `unready` are asked at each request: whether the supervisor's loop is alive, and the reasons why the
     service is not ready (empty when it is).
@@ -111,42 +141,22 @@ class Exposition:
         self._healthy = healthy
         self._unready = unready
         self._address = (host, port)
-        self._server: ThreadingHTTPServer | None = None
-        self._thread: threading.Thread | None = None
+        self._port = HttpPort(self.answer, host=host, port=port)
 
     @property
     def port(self) -> int:
         """The port in use; the one asked for before `start`."""
-        return self._server.server_address[1] if self._server else self._address[1]
+        return self._port.port
 
     def start(self) -> None:
         """Binds and serves. Raises ConfigError when the address is taken or not ours."""
-        exposition = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                status, kind, body = exposition.answer(self.path.partition("?")[0])
-                self.send_response(status)
-                self.send_header("Content-Type", kind)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_: object) -> None:
-                """A scrape every few seconds is no news."""
-
         host, port = self._address
         try:
-            self._server = ThreadingHTTPServer(self._address, Handler)
+            self._port.start()
         except OSError as error:
             raise ConfigError(
                 [Problem("metrics.port", f"{host}:{port}", f"cannot listen there ({error.strerror}); choose another")]
             ) from None
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": 0.1}, name="exposition", daemon=True
-        )
-        self._thread.start()
 
     def answer(self, path: str) -> tuple[int, str, bytes]:
         """(status, content type, body) for a path."""
@@ -164,8 +174,4 @@ class Exposition:
 
     def close(self) -> None:
         """Stops listening and ends the serving thread."""
-        if self._server and self._thread:
-            self._server.shutdown()
-            self._server.server_close()
-            self._thread.join(5.0)
-            self._server = None
+        self._port.close()

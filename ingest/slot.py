@@ -28,6 +28,10 @@ ABORT_SECONDS = 1.0
 SETTLED_SECONDS = 60.0
 """A life this long makes the next restart quick again."""
 
+STARTING = "starting"
+HUNG = "hung: no heartbeat"
+JOINING = "the hub was given this partition; it starts"
+
 logger = logging.getLogger(__name__)
 
 
@@ -46,10 +50,12 @@ class Slot:
         on_restart: Callable[[], None],
         turns: "Turns[Slot]",
         clock: Callable[[], float] = time.monotonic,
+        joins: bool = False,
     ) -> None:
+        """`joins`: the service works already without this one, so that no refusal of its first start may end it."""
         self.task = task
         self.ready = False
-        self.detail = "starting"
+        self.detail = STARTING
         self.result: Any = None
         self.fatal: tuple[int, str] | None = None
         """(exit code, sentence) when starting again cannot help: the first start was refused."""
@@ -58,6 +64,7 @@ class Slot:
         self._on_restart = on_restart
         self._turns = turns
         self._clock = clock
+        self._joins = joins
         self._backoff = Backoff(0.5, 60.0)
         self._process: ForkServerProcess | None = None
         self._pipe: Connection | None = None
@@ -75,6 +82,11 @@ class Slot:
     @property
     def alive(self) -> bool:
         return self._process is not None
+
+    @property
+    def up(self) -> bool:
+        """Whether there is a child, and its heartbeat is fresh."""
+        return self._process is not None and not self.overdue
 
     @property
     def pid(self) -> int | None:
@@ -102,7 +114,7 @@ class Slot:
         self._kill_at = None
         self._restart_at = None
         self._failure = None
-        self.ready, self.detail = False, "starting"
+        self.ready, self.detail = False, JOINING if self._joins and not self._ever_ready else STARTING
 
     def poll(self) -> None:
         """Takes the child's news, replaces it when it hangs, starts it again when that is due."""
@@ -183,7 +195,7 @@ class Slot:
             return
         code, sentence = self._failure or (exit_code, _how(exit_code))
         self.detail = sentence
-        if code in (EXIT_CONFIG, EXIT_UNAVAILABLE) and self._failure and not self._ever_ready:
+        if code in (EXIT_CONFIG, EXIT_UNAVAILABLE) and self._failure and not (self._ever_ready or self._joins):
             self.fatal = (code, sentence)
             return
         if lived >= SETTLED_SECONDS:
@@ -198,7 +210,8 @@ class Slot:
         now = self._clock()
         if self._kill_at is None:
             logger.error("%s (pid %d) has sent no heartbeat; it is replaced.", self, self._process.pid)
-            self._failure = (1, "hung: no heartbeat")
+            self._failure = (1, HUNG)
+            self.ready, self.detail = False, HUNG
             self._kill_at = now + ABORT_SECONDS
             # Abort first: faulthandler writes the stacks of all threads. A stopped process only reacts to the kill.
             os.kill(self._process.pid, signal.SIGABRT)

@@ -2,36 +2,36 @@
 
 import faulthandler
 import logging
-import multiprocessing
 import multiprocessing.connection
 import os
 import platform
 import signal
 import socket
-import tempfile
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
-from ingest import __version__, logs
+from ingest import __version__, forkserver, logs
 from ingest.child import Task
-from ingest.config import Config
+from ingest.config import Config, directions
+from ingest.config_values import EARLIEST
 from ingest.deadline import Deadline
 from ingest.errors import EXIT_CRASH, EXIT_OK, ConfigError
-from ingest.exposition import Exposition, Registry
+from ingest.exposition import Exposition, Owner, Registry
 from ingest.metrics import BUILD_INFO, PROCESS_RESTARTS, PROCESS_UP, zeros
+from ingest.partition_watch import PartitionWatch
 from ingest.sd_notify import Notifier
+from ingest.signals import Signals
 from ingest.sink import budget
 from ingest.sink.tiers import sends_per_second
 from ingest.slot import Slot
 from ingest.turns import Turns
 
-PRELOAD = "ingest.preload"
 DISCOVER = "ingest.source.discover:run"
+LOOK_AGAIN = "ingest.source.discover:look_again"
 PARTITION = "ingest.source.partition:run"
 SINK = "ingest.sink.worker:run"
 FEEDBACK = "ingest.sink.feedback:run"
@@ -40,9 +40,6 @@ UNENDING_SECONDS = 10.0
 """A child whose heartbeat is so much overdue was killed long ago and has not ended: we cannot replace it."""
 CHILDREN_SHARE = 0.9
 """Of the time to drain: what is left over is for a child's last words, before it is ended."""
-LONGEST_TEMPORARY_FOLDER = 70
-SHORT_TEMPORARY_FOLDER = "/tmp"  # noqa: S108 - a name to fall back to; multiprocessing makes a private folder in it
-_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 logger = logging.getLogger(__name__)
 
@@ -68,13 +65,14 @@ class Supervisor:
         self.notifier = notifier or Notifier({})
         self.registry = Registry()
         self.slots: list[Slot] = []
-        self._roles = roles
+        self.roles = roles
+        """Those of the command; a configuration that is read again may have a connection string for some of them only."""
         self._clock = clock
-        _shorten_temporary_folder()
-        self._context = context or multiprocessing.get_context("forkserver")
-        # The last one freezes what all have loaded.
-        self._context.set_forkserver_preload([*_preloads(config, roles), PRELOAD])
+        self._watch = PartitionWatch(clock)
+        self._context = context or forkserver.context(config, roles)
         self._discovery: Slot | None = None
+        self._question: Slot | None = None
+        """Whether the hub was given more partitions. However it fares, the service does not depend on it."""
         self._budget: Path | None = None
         self._turns: Turns[Slot] = Turns(cores(), clock=clock)
         self._closing = False
@@ -92,17 +90,28 @@ class Supervisor:
         self.exposition.start()
         self.registry.set(BUILD_INFO, 1, __version__, platform.python_version())
         logger.info("Metrics are served on http://%s:%d/metrics.", self.config.metrics.host, self.exposition.port)
-        self.start_roles()
+        self.start_roles(self.roles)
 
-    def start_roles(self) -> None:
-        """Starts the children that the configuration asks for, from nothing."""
+    def start_roles(self, running: tuple[str, ...]) -> None:
+        """Starts the children that the configuration asks for, from nothing; those of other roles are forgotten."""
         self.slots = []
         self._closing = False
-        if "source" in self._roles:
+        if "source" in running:
             self._discovery = self._slot("discover", "0", DISCOVER)
             self._discovery.start()
-        if "sink" in self._roles:
+        else:
+            self._forget_others("discover", [])
+            self._forget_others("source", [])
+        if "sink" in running:
             self._start_sink()
+        else:
+            self._forget_others("sink", [])
+            self._forget_others("feedback", [])
+
+    def start_anew(self, config: Config, running: tuple[str, ...]) -> None:
+        """After `drain`: starts the children that another configuration asks for. What is counted goes on."""
+        self.config = config
+        self.start_roles(running)
 
     def _start_sink(self) -> None:
         sink = self.config.sink
@@ -112,6 +121,8 @@ class Supervisor:
         workers = [self._slot("sink", str(index), SINK, shared=shared) for index in range(sink.processes)]
         if sink.ack != "none":
             workers.append(self._slot("feedback", "0", FEEDBACK))
+        self._forget_others("sink", workers)
+        self._forget_others("feedback", workers)
         for slot in workers:
             slot.start()
         self.slots += workers
@@ -119,28 +130,74 @@ class Supervisor:
 
     def poll(self, timeout: float, also: Iterable[socket.socket] = ()) -> None:
         """Waits up to `timeout` seconds for news of a child (or for `also` to become readable) and deals with it."""
-        handles = [handle for slot in self._all() for handle in slot.handles()]
+        handles = [handle for slot in self._children() for handle in slot.handles()]
         multiprocessing.connection.wait([*handles, *also], timeout)
         self._polled_at = self._clock()
-        for slot in self._all():
+        for slot in self._children():
             slot.poll()
+            if not slot.up:
+                self.registry.lapse(_owner(slot))
         for slot in self._turns.begin():
             slot.begin_turn()
         for slot in self.slots:
-            self.registry.set(PROCESS_UP, float(slot.alive), slot.task.role, slot.task.slot)
-        found = self._discovery is not None and self._discovery.result is not None and not self._discovery.alive
-        if self._discovery is not None and found and not self._closing:
-            facts: dict[str, Any] = self._discovery.result
-            partitions: list[str] = facts["partitions"]
-            sources = [self._slot("source", partition, PARTITION, facts) for partition in partitions]
-            # Before they are started, which takes a while: /readyz, on another thread, must never see neither.
-            self.slots += sources
-            self._discovery = None
-            for slot in sources:
-                slot.start()
-            logger.info("Receiving from %d partitions: %s.", len(partitions), ", ".join(partitions))
+            self.registry.set(PROCESS_UP, float(slot.up), *_owner(slot), owner=_owner(slot))
+        if not self._closing:
+            self._start_source()
+            self._look_for_added()
         ready = not self._closing and not self.unready()
         self.notifier.poll(ready=ready, coping=self.coping, status=self.status)
+
+    def _start_source(self) -> None:
+        """Once the discovery has answered."""
+        if self._discovery is None or self._discovery.alive or self._discovery.result is None:
+            return
+        facts: dict[str, Any] = self._discovery.result
+        partitions: list[str] = facts["partitions"]
+        self._watch.begin(self.config, partitions)
+        sources = self._partitions(partitions, facts)
+        # Before they are started, which takes a while: /readyz, on another thread, must never see neither.
+        self.slots += sources
+        self._discovery = None
+        self._forget_others("source", sources)
+        for slot in sources:
+            slot.start()
+        logger.info("Receiving from %d partitions: %s.", len(partitions), ", ".join(partitions))
+
+    def _look_for_added(self) -> None:
+        """Asks the hub when it is time to, and starts what it has been given since."""
+        if self._question is None:
+            if self._watch.due:
+                self._watch.asked()
+                known = [slot.task.slot for slot in self.slots if slot.task.role == "source"]
+                self._question = self._slot("discover", "0", LOOK_AGAIN, {"known": known}, joins=True)
+                self._question.start()
+            return
+        if self._question.alive or self._question.result is None:
+            return
+        facts: dict[str, Any] = self._question.result
+        self._question = None
+        new = self._watch.answer(facts)
+        if new:
+            logger.info("The hub was given more partitions, read from their oldest event: %s.", ", ".join(new))
+            added = self._partitions(new, facts, joins=True)
+            self.slots += added
+            for slot in added:
+                slot.start()
+
+    def _partitions(self, partitions: Iterable[str], facts: Mapping[str, Any], *, joins: bool = False) -> list[Slot]:
+        oldest = replace(self.config, source=replace(self.config.source, start=EARLIEST))
+        return [
+            self._slot(
+                "source",
+                partition,
+                PARTITION,
+                facts,
+                # In the configuration, not in the facts: it holds for every life until there is a checkpoint.
+                config=oldest if partition in self._watch.added else None,
+                joins=joins,
+            )
+            for partition in partitions
+        ]
 
     @property
     def coping(self) -> bool:
@@ -153,7 +210,7 @@ class Supervisor:
         if self.fatal:
             return f"cannot start: {self.fatal[1]}"
         if self._closing:
-            return f"draining, {sum(slot.alive for slot in self._all())} processes are left"
+            return f"draining, {sum(slot.alive for slot in self._children())} processes are left"
         parts = []
         for role, words in (("source", "receiving {} of {} partitions"), ("sink", "sending with {} of {} workers")):
             ready = [slot.ready for slot in self.slots if slot.task.role == role]
@@ -181,18 +238,18 @@ class Supervisor:
 
     def close(self, deadline: Deadline) -> None:
         self._closing = True
-        for slot in self._all():
+        for slot in self._children():
             slot.close(deadline)
 
     def terminate(self) -> None:
-        for slot in self._all():
+        for slot in self._children():
             slot.terminate()
 
     def join(self, deadline: Deadline) -> bool:
         """Waits for all children, taking in what they report last; True when all have ended."""
-        while any(slot.alive for slot in self._all()) and not deadline.expired:
+        while any(slot.alive for slot in self._children()) and not deadline.expired:
             self.poll(min(0.5, deadline.remaining()))
-        return not any(slot.alive for slot in self._all())
+        return not any(slot.alive for slot in self._children())
 
     def drain(self, seconds: float) -> bool:
         """Closes all children within `seconds`, ends those that do not make it; True when all made it."""
@@ -200,18 +257,25 @@ class Supervisor:
         self.close(Deadline(seconds * CHILDREN_SHARE))
         graceful = self.join(deadline)
         if not graceful:
-            stragglers = ", ".join(str(slot) for slot in self._all() if slot.alive)
+            stragglers = ", ".join(str(slot) for slot in self._children() if slot.alive)
             logger.error("Not drained within %g s, ended now: %s.", seconds, stragglers)
             self.terminate()
             self.join(Deadline(5.0))
-        self._discovery = None
+        self._discovery = self._question = None
         if self._budget is not None:
             self._budget.unlink(missing_ok=True)
             self._budget = None
         return graceful
 
     def _all(self) -> list[Slot]:
+        """What the service consists of."""
         return [*([self._discovery] if self._discovery else []), *self.slots]
+
+    def _children(self) -> list[Slot]:
+        return [*self._all(), *([self._question] if self._question else [])]
+
+    def _forget_others(self, role: str, slots: Iterable[Slot]) -> None:
+        self.registry.keep_only(role, [slot.task.slot for slot in slots if slot.task.role == role])
 
     def _slot(
         self,
@@ -220,72 +284,30 @@ class Supervisor:
         entry: str,
         facts: Mapping[str, Any] | None = None,
         shared: Mapping[str, str] | None = None,
+        *,
+        config: Config | None = None,
+        joins: bool = False,
     ) -> Slot:
-        self.registry.apply(zeros(role, index))
-
-        def restarted() -> None:
-            self.registry.add(PROCESS_RESTARTS, 1, role, index)
-
+        owner = (role, index)
+        self.registry.apply(zeros(*owner), owner)
         return Slot(
-            Task(role, index, entry, self.config, facts or {}, shared or {}),
+            Task(role, index, entry, config or self.config, facts or {}, shared or {}),
             self._context,
-            on_snapshot=self.registry.apply,
-            on_restart=restarted,
+            on_snapshot=lambda snapshot: self.registry.apply(snapshot, owner),
+            on_restart=lambda: self.registry.add(PROCESS_RESTARTS, 1, *owner, owner=owner),
             turns=self._turns,
             clock=self._clock,
+            joins=joins,
         )
+
+
+def _owner(slot: Slot) -> Owner:
+    return slot.task.role, slot.task.slot
 
 
 def cores() -> int:
     """How many cores this node may use."""
     return len(os.sched_getaffinity(0))
-
-
-def _preloads(config: Config, roles: tuple[str, ...]) -> list[str]:
-    """What the children of these roles import and `PRELOAD` may not."""
-    modules = []
-    if "source" in roles:
-        modules.append("ingest.source.preload")
-        if config.checkpoints.store == "blob":
-            modules.append("ingest.source.checkpoints.blob")
-    if "sink" in roles:
-        modules.append("ingest.sink.preload")
-    return modules
-
-
-def _shorten_temporary_folder() -> None:
-    """The fork server listens on a socket in the temporary folder, and the kernel allows 107 bytes for its whole path.
-
-    multiprocessing adds about 30 to the folder's name.
-    """
-    if len(os.fsencode(tempfile.gettempdir())) > LONGEST_TEMPORARY_FOLDER and os.access(
-        SHORT_TEMPORARY_FOLDER, os.W_OK
-    ):
-        tempfile.tempdir = SHORT_TEMPORARY_FOLDER
-
-
-class Signals:
-    """Turns signals into a queue that the loop reads; handlers do nothing but append."""
-
-    def __init__(self) -> None:
-        self.queue: deque[int] = deque()
-        self.readable, self._writable = socket.socketpair()
-        self.readable.setblocking(False)
-        self._writable.setblocking(False)
-        signal.set_wakeup_fd(self._writable.fileno(), warn_on_full_buffer=False)
-        for number in _SIGNALS:
-            signal.signal(number, self._append)
-
-    def _append(self, number: int, _: FrameType | None) -> None:
-        self.queue.append(number)
-
-    def take(self) -> int | None:
-        try:
-            while self.readable.recv(64):
-                pass
-        except BlockingIOError:
-            pass
-        return self.queue.popleft() if self.queue else None
 
 
 def run(config: Config, *, roles: tuple[str, ...], reload: Callable[[], Config]) -> int:
@@ -348,7 +370,13 @@ def _reload(supervisor: Supervisor, reload: Callable[[], Config]) -> None:
         return
     if (config.metrics.host, config.metrics.port) != (supervisor.config.metrics.host, supervisor.config.metrics.port):
         logger.warning("SIGHUP: metrics.host and metrics.port change at the next restart only.")
+    configured = directions(config)
+    for role in configured:
+        if role not in supervisor.roles and role not in directions(supervisor.config):
+            logger.warning("SIGHUP: the %s is configured now; `ingest run` takes it in at the next restart only.", role)
+    running = tuple(role for role in supervisor.roles if role in configured) or supervisor.roles
+    if running != supervisor.roles:
+        logger.warning("SIGHUP: only the %s is configured now; the other direction stops.", *running)
     logger.info("SIGHUP: the configuration is good; the children start again with it.")
     supervisor.drain(supervisor.config.service.shutdown_seconds)
-    supervisor.config = config
-    supervisor.start_roles()
+    supervisor.start_anew(config, running)

@@ -86,3 +86,53 @@ def takes_a_turn(child: Child) -> None:
     while not child.stopping:
         child.beat(True, "has its turn")
         child.wait(0.02)
+
+
+def measures_everything(child: Child) -> None:
+    """Writes every series that a process of its role and slot could write, with the value 1."""
+    own = {"role": child.task.role, "slot": child.task.slot}
+    own["partition" if child.task.role == "source" else "worker"] = child.task.slot
+
+    def measure(meter: Meter) -> None:
+        for metric in m.METRICS:
+            if metric.labels[0] not in own:
+                continue
+            labels = [own.get(name, "any") for name in metric.labels]
+            if metric.kind == "histogram":
+                meter.histogram(metric, m.Histogram(metric.buckets), *labels)
+            elif metric.kind == "counter":
+                meter.total(metric, 1, *labels)
+            elif metric is not m.PROCESS_UP:  # that is the supervisor's word
+                meter.gauge(metric, 1, *labels)
+
+    child.measure(measure)
+    while not child.stopping:
+        child.beat(True, "working")
+        child.wait(0.02)
+
+
+def shows_start(child: Child) -> None:
+    """Says where it would start."""
+    while not child.stopping:
+        child.beat(True, type(child.task.config.source.start).__name__)
+        child.wait(0.02)
+
+
+def finds(child: Child) -> None:
+    """A hub with the partitions that `source.topic` names, between dots."""
+    child.result({"partitions": child.task.config.source.topic.split("."), "topics": None})
+
+
+def finds_none(child: Child) -> None:
+    child.result({"partitions": [], "topics": None})
+
+
+def finds_trouble(child: Child) -> None:
+    child.result({"trouble": "hub h: connection lost"})
+
+
+def refused_if_new(child: Child) -> None:
+    """Partitions 0 and 1 work; others are refused."""
+    if child.task.slot not in ("0", "1"):
+        raise Refused("amqp:not-found: the consumer group is not there yet")
+    works(child)

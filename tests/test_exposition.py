@@ -1,4 +1,6 @@
+import http.client
 import socket
+import struct
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -101,3 +103,48 @@ def test_a_taken_port_is_a_configuration_error() -> None:
 def test_a_reason_is_one_line_whatever_is_in_it(service: Service) -> None:
     service.reasons = ["source 0: hub: gone\nsource 1: fine\x1b[2J", "sink 0: starting"]
     assert service.get("/readyz") == (503, "source 0: hub: gone\\nsource 1: fine\\x1b[2J\nsink 0: starting\n")
+
+
+def test_a_client_that_goes_away_in_the_middle_leaves_no_traceback(
+    service: Service, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    for partition in range(20_000):
+        service.registry.add(m.SOURCE_EVENTS, 1, str(partition))
+    for sent in (b"", b"GET /met", b"GET /metrics HTTP/1.0\r\n\r\n"):
+        with socket.create_connection(("127.0.0.1", service.exposition.port)) as client:
+            # Closing resets the connection: what is read or written then fails.
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            client.sendall(sent)
+            if sent.endswith(b"\r\n\r\n"):
+                assert client.recv(1)
+    assert service.get("/healthz")[0] == 200
+    assert capfd.readouterr().err == ""
+    assert caplog.text == ""
+
+
+def test_a_fault_of_ours_is_in_the_log(service: Service, caplog: pytest.LogCaptureFixture) -> None:
+    def broken() -> bool:
+        raise RuntimeError("boom")
+
+    service.exposition._healthy = broken
+    with pytest.raises((urllib.error.URLError, ConnectionError, http.client.HTTPException)):
+        service.get("/healthz")
+    assert "boom" in caplog.text
+
+
+def test_a_shared_series_goes_with_the_last_of_its_owners() -> None:
+    registry = Registry()
+    for owner in (("sink", "0"), ("feedback", "0")):
+        registry.add(m.SINK_DEAD_LETTERS, 1, "0", "too_large", owner=owner)
+    registry.keep_only("feedback", [])
+    assert registry.value(m.SINK_DEAD_LETTERS, "0", "too_large") == 2
+    registry.keep_only("sink", ["1"])
+    assert registry.value(m.SINK_DEAD_LETTERS, "0", "too_large") == 0
+
+
+def test_what_nobody_owns_stays() -> None:
+    registry = Registry()
+    registry.set(m.BUILD_INFO, 1, "1", "3")
+    registry.lapse(("source", "0"))
+    registry.keep_only("source", [])
+    assert registry.value(m.BUILD_INFO, "1", "3") == 1

@@ -2,7 +2,7 @@
 
 from ingest.config.connection_strings import EventHubAddress, IotHubAddress
 from ingest.config.loading import load
-from ingest.config.rules import Command
+from ingest.config.rules import Command, directions
 from ingest.config.schema import Checkpoints, Config, Hub, Kafka, Metrics, Service, Sink, Source
 from ingest.config.toml import effective_toml, example_toml
 from ingest.config_values import At, Earliest, Latest, Offsets, Secret, Start
@@ -25,6 +25,7 @@ __all__ = [
     "Sink",
     "Source",
     "Start",
+    "directions",
     "effective_toml",
     "example_toml",
     "load",

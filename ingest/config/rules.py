@@ -10,6 +10,14 @@ from ingest.errors import Problem
 Command = Literal["run", "source", "sink", "checkpoints", "topics", "check-config", "print-config"]
 
 
+def directions(config: Config, command: Command = "run") -> tuple[str, ...]:
+    """What a command runs: `source` and `sink` what they are named after, the others what has a connection string."""
+    if command in ("source", "sink"):
+        return (command,)
+    configured = {"source": config.hub.event_hub_connection_string, "sink": config.hub.iot_hub_connection_string}
+    return tuple(direction for direction, secret in configured.items() if secret)
+
+
 def broken_rules(config: Config, command: Command, bad: Set[str]) -> list[Problem]:
     """Every broken rule, save those about a key in `bad` (dotted), whose value is not the user's."""
     return [

@@ -103,6 +103,14 @@ class Source:
     partitions: Annotated[
         tuple[str, ...], Key(Names(config_values.partition_id, "0", empty=True), "Partitions to read. Empty: all.")
     ] = ()
+    partitions_check_seconds: Annotated[
+        int,
+        Key(
+            Whole(0, 86_400),
+            "How often the hub is asked whether it was given more partitions, as event hubs behind a route can be; new\n"
+            "ones are read from their oldest event. Only without a list of partitions. 0: never.",
+        ),
+    ] = 30
     start: Annotated[
         Start,
         Key(

@@ -80,6 +80,7 @@ class Control:
             ("GET", "/simulation", self._show_simulation),
             ("GET", "/devices/{id}/sas", self._token),
             ("POST", "/send", self._send),
+            ("POST", "/partitions", self._add_partitions),
             ("POST", "/faults/{name}", self._fault),
             ("POST", "/c2d/{name}", self._order_c2d),
             ("GET", "/faults", self._show_faults),
@@ -106,6 +107,10 @@ class Control:
                 "does": "Sends one event as a device; answers with its position. Give body or body_base64.",
                 "arguments": explain(self._publish),
             },
+            "POST /partitions": {
+                "does": "Gives the hub more partitions; answers with the ids of all.",
+                "arguments": explain(self._hub.add_partitions),
+            },
             "GET /faults": "The faults in force.",
             "DELETE /faults": "Ends all faults.",
             **{
@@ -130,6 +135,13 @@ class Control:
     async def _send(self, request: web.Request) -> object:
         position = self._publish(**bind(self._publish, await _decoded(request)))
         return position._asdict()
+
+    async def _add_partitions(self, request: web.Request) -> object:
+        arguments = bind(self._hub.add_partitions, await _decoded(request))
+        try:
+            return {"partitions": self._hub.add_partitions(**arguments)}
+        except ValueError as error:
+            raise BadArguments(str(error)) from None
 
     def _publish(
         self,

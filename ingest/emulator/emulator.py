@@ -227,6 +227,10 @@ class Emulator:
         """An event of any shape. See `Hub.append`."""
         return self.hub.append(partition, message, enqueued_at_ms)
 
+    def add_partitions(self, count: int) -> tuple[str, ...]:
+        """Partitions that the hub is given while it runs. See `Hub.add_partitions`."""
+        return self.hub.add_partitions(count)
+
     def partition_of(self, device_id: str) -> str:
         """The partition that a device's events go to."""
         return self.hub.partition_of(device_id)

@@ -19,6 +19,7 @@ Event: TypeAlias = tuple[str, bytes, Mapping[str, object]]
 
 _T = TypeVar("_T")
 _BULK = 512
+MOST_PARTITIONS = 32
 
 
 class Hub:
@@ -40,12 +41,26 @@ class Hub:
         self.created_ms = int(clock() * 1000)
         self._clock = clock
         self._lock = threading.Lock()
+        self._retention_events = retention_events
         self._logs = {partition: PartitionLog(retention_events) for partition in self.partitions}
         self._listeners: list[Callable[[str], None]] = []
         self._device = lru_cache(maxsize=65_536)(self._describe)
 
     def _describe(self, device_id: str, module_id: str | None) -> tuple[str, tuple[int, bytes]]:
         return self.partition_of(device_id), device_annotations(device_id, module_id)
+
+    def add_partitions(self, count: int) -> tuple[str, ...]:
+        """Gives the hub `count` empty partitions more and returns the ids of all. From now on devices are spread over all
+        of them, so that a device may go to another one than before: as with event hubs, whose keys do so, too."""
+        if not 1 <= count <= MOST_PARTITIONS - len(self.partitions):
+            raise ValueError(f"{len(self.partitions)} partitions and {count} more; {MOST_PARTITIONS} are the most.")
+        with self._lock:
+            had = len(self.partitions)
+            new = tuple(str(index) for index in range(had, had + count))
+            self._logs.update({partition: PartitionLog(self._retention_events) for partition in new})
+            self.partitions += new
+            self._device.cache_clear()
+        return self.partitions
 
     def subscribe(self, listener: Callable[[str], None]) -> None:
         """`listener(partition)` runs in the publisher's thread each time that more of a partition can be read."""

@@ -1,12 +1,23 @@
-"""One-shot child: asks hub, checkpoint store and Kafka what all partition processes need, until all have answered."""
+"""One-shot children: ask hub, checkpoint store and Kafka what all partition processes need, until all have answered; and
+later, whether the hub has more partitions now."""
+
+import contextlib
+import threading
+from collections.abc import Iterable
+from typing import Any
 
 from ingest.child import Child
 from ingest.config import Config
-from ingest.errors import Refused
+from ingest.deadline import Deadline
+from ingest.errors import IngestError, Refused, Unreachable
 from ingest.insist import insist
 from ingest.source import hub
 from ingest.source.checkpoints import open_store
 from ingest.source.readiness import look_at_topics
+
+ANSWER_SECONDS = 25.0
+"""Below it the hub's client gives up by itself, as a rule."""
+_LOOK_SECONDS = 0.2
 
 
 def run(child: Child) -> None:
@@ -22,8 +33,45 @@ def run(child: Child) -> None:
         child.result({"partitions": partitions, "topics": topics})
 
 
+def look_again(child: Child) -> None:
+    """Asks the hub once which partitions it has, within `ANSWER_SECONDS`. Raises nothing that the hub or Kafka causes.
+
+    Hands up `{"partitions": [id, …], "topics": Topics | None}`, or `{"trouble": sentence}`. The topics are looked at only
+    when there are partitions besides `known` of the task's facts, which are about to be started.
+    """
+    answers: list[dict[str, Any]] = []
+    deadline = Deadline(ANSWER_SECONDS)
+    # On a thread of its own: whatever hangs there, this child beats and ends in time.
+    asking = threading.Thread(
+        target=lambda: answers.append(_answer(child.task.config, child.task.facts.get("known", ()))), daemon=True
+    )
+    asking.start()
+    while asking.is_alive() and not deadline.expired and not child.stopping:
+        child.beat(True, "asking the hub for its partitions")
+        asking.join(_LOOK_SECONDS)
+    child.beat(True, "asked")  # with what it has cost
+    if not child.stopping:
+        child.result(answers[0] if answers else {"trouble": f"no answer within {ANSWER_SECONDS:g} s"})
+
+
+def _answer(config: Config, known: Iterable[str]) -> dict[str, Any]:
+    try:
+        partitions = hub.partition_ids(config)
+    except IngestError as error:
+        return {"trouble": str(error)}
+    topics = None
+    if not set(partitions) <= set(known):
+        # If they cannot be looked at, each new partition says so for itself.
+        with contextlib.suppress(IngestError):
+            topics = look_at_topics(config)
+    return {"partitions": partitions, "topics": topics}
+
+
 def _partitions(config: Config) -> list[str]:
-    found = hub.partition_ids(config)
+    found = list(dict.fromkeys(hub.partition_ids(config)))
+    if not found:
+        # As during a failover: it is not a hub without partitions, there is none.
+        raise Unreachable(f"hub {hub.address(config).namespace} names no partitions")
     unknown = [wanted for wanted in config.source.partitions if wanted not in found]
     if unknown:
         raise Refused(

@@ -106,6 +106,13 @@ def test_stats_and_simulation(bench: Bench) -> None:
     assert bench.call("GET", "/simulation").json == {"events_sent": 3, "per_device": {"a": 1, "b": 2}, "done": False}
 
 
+def test_partitions_are_added(bench: Bench) -> None:
+    assert bench.call("POST", "/partitions", {"count": 2}).json == {"partitions": ["0", "1", "2", "3"]}
+    assert bench.hub.partitions == ("0", "1", "2", "3")
+    check_error(bench.call("POST", "/partitions", {"count": 29}), "4 partitions and 29 more", "32 are the most")
+    check_error(bench.call("POST", "/partitions", {"count": 0}), "0 more")
+
+
 def test_it_never_listens_beyond_loopback(bench: Bench) -> None:
     other = Control(bench.hub, bench.devices, bench.faults, lambda: None, {})
     with pytest.raises(ValueError, match=r"on loopback only, not on 0\.0\.0\.0"):

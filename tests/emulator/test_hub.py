@@ -101,3 +101,16 @@ def test_publishers_in_many_threads_lose_nothing() -> None:
     first, payloads = data.read("0", 0, 5000)
     found = [(decode_message(raw).message_annotations or {})["x-opt-sequence-number"] for raw in payloads]
     assert (first, found) == (0, list(range(2000)))
+
+
+def test_added_partitions_are_empty_and_devices_are_spread_over_all() -> None:
+    data = hub(2)
+    devices = [f"device-{number}" for number in range(200)]
+    before = [data.publish(device, b"1") for device in devices]
+    assert data.add_partitions(2) == ("0", "1", "2", "3")
+    assert data.bounds("3")[1].sequence_number == -1
+    after = [data.publish(device, b"2") for device in devices]
+    assert {position.partition for position in after} == {"0", "1", "2", "3"}
+    assert {position.sequence_number for position in after if position.partition == "3"} >= {0, 1}
+    held = sum(data.bounds(partition)[1].sequence_number + 1 for partition in data.partitions)
+    assert held == len(before) + len(after), "what was there stays"

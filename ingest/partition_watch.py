@@ -1,0 +1,94 @@
+"""Partitions that a hub gets while ingest runs: when to ask for them, and what the answers mean. The clock is passed in.
+
+An IoT Hub keeps the partitions that it was made with; an event hub behind one of its routes may be given more at any time.
+"""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ingest.config import Config
+
+REPORT_SECONDS = 600.0
+"""A question that goes on failing is told of this often."""
+
+logger = logging.getLogger(__name__)
+
+
+class PartitionWatch:
+    """Knows which partitions are read, and which of them are new to the hub since ingest runs.
+
+    `begin` after every discovery; then `due`, `asked` and `answer` in turns.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.added: set[str] = set()
+        """Without a checkpoint these begin at the oldest event, whatever `source.start` is: nothing of them was left
+        out on purpose."""
+        self._clock = clock
+        self._scope: tuple[str, ...] = ()
+        self._known: list[str] | None = None
+        """None: not all that the hub has, so that one that is not among them need not be new."""
+        self._seconds = 0
+        self._next: float | None = None
+        self._reported: dict[str, float] = {}
+
+    def begin(self, config: Config, found: Sequence[str]) -> None:
+        """Discovery has found these partitions for this configuration."""
+        hub = config.hub.event_hub
+        scope = (hub.namespace, hub.event_hub, config.source.consumer_group) if hub else ()
+        if scope != self._scope:
+            self._scope, self._known = scope, None
+            self.added.clear()
+        every = not config.source.partitions
+        if every and self._known is not None:
+            self.added.update(partition for partition in found if partition not in self._known)
+        self._known = list(found) if every else None
+        self._seconds = config.source.partitions_check_seconds
+        self._reported.clear()
+        self._wait()
+
+    @property
+    def due(self) -> bool:
+        """Whether the hub is to be asked now."""
+        return self._next is not None and self._clock() >= self._next
+
+    def asked(self) -> None:
+        """The question is out."""
+        self._next = None
+
+    def answer(self, result: Mapping[str, Any]) -> list[str]:
+        """`result` as of `ingest.source.discover.look_again`. Gives the partitions to be started now."""
+        self._wait()
+        known = self._known or []
+        found = list(dict.fromkeys(result.get("partitions", ())))
+        if not found:
+            why = result.get("trouble", "it names none")
+            self._report("trouble", f"Whether the hub has got more partitions is not known: {why}")
+            return []
+        if self._reported.pop("trouble", None) is not None:
+            logger.info("The hub names its partitions again.")
+        missing = [partition for partition in known if partition not in found]
+        if missing:
+            self._report(
+                "missing",
+                f"The hub names {', '.join(found)} as its partitions, and no longer {', '.join(missing)}; "
+                "they are read on: start ingest again when they are gone for good.",
+            )
+        else:
+            self._reported.pop("missing", None)
+        new = [partition for partition in found if partition not in known]
+        self.added.update(new)
+        self._known = [*known, *new]
+        return new
+
+    def _wait(self) -> None:
+        wanted = self._known is not None and self._seconds > 0
+        self._next = self._clock() + self._seconds if wanted else None
+
+    def _report(self, kind: str, words: str) -> None:
+        """By kind, not by words: those of the hub have a time and a number in them."""
+        now, last = self._clock(), self._reported.get(kind)
+        if last is None or now - last >= REPORT_SECONDS:
+            self._reported[kind] = now
+            logger.warning("%s", words)

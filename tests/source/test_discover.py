@@ -1,0 +1,114 @@
+"""What the one-shot children ask, and what they make of the answers."""
+
+import threading
+from collections.abc import Iterator
+from multiprocessing import Pipe
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ingest.child import Child, Task
+from ingest.config import Checkpoints, Config, Hub, Secret
+from ingest.emulator import Emulator
+from ingest.errors import ConfigError, Refused, Unreachable
+from ingest.source import discover, hub
+from ingest.source.readiness import Topics
+from tests.config.samples import EVENT_HUB
+from tests.source.readers import configured
+
+
+class Asking(Child):
+    """A child that keeps what it hands up."""
+
+    def __init__(self, config: Config, **facts: object) -> None:
+        self._supervisor, pipe = Pipe()
+        super().__init__(Task("discover", "0", "", config, facts), pipe)
+        self.results: list[Any] = []
+
+    def result(self, value: Any) -> None:
+        self.results.append(value)
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    return Config(hub=Hub(Secret(EVENT_HUB)), checkpoints=Checkpoints(store="file", path=tmp_path))
+
+
+def asked(config: Config, **facts: object) -> dict[str, Any]:
+    child = Asking(config, **facts)
+    discover.look_again(child)
+    [result] = child.results
+    return dict(result)
+
+
+def test_what_the_hub_has_been_given_since(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With what new partitions must know of Kafka, which is asked for nothing while there are none."""
+    topics: list[Topics] = []
+    monkeypatch.setattr(discover, "look_at_topics", lambda _: topics[0])
+    config = configured(emulator, "fast")
+    assert asked(config, known=["0"]) == {"partitions": ["0"], "topics": None}
+    emulator.add_partitions(2)
+    topics.append(Topics(1_000, 4))
+    assert asked(config, known=["0"]) == {"partitions": ["0", "1", "2"], "topics": Topics(1_000, 4)}
+
+
+def test_a_kafka_that_is_away_holds_no_new_partition_up(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(_: Config) -> Topics:
+        raise Unreachable("Kafka at kafka:9092 is away")
+
+    monkeypatch.setattr(hub, "partition_ids", lambda _: ["0"])
+    monkeypatch.setattr(discover, "look_at_topics", away)
+    assert asked(config, known=[]) == {"partitions": ["0"], "topics": None}
+
+
+@pytest.mark.parametrize("error", [Unreachable("hub h: connection lost"), Refused("no"), ConfigError([])])
+def test_a_hub_that_does_not_tell_is_trouble_and_no_death(
+    config: Config, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def ask(_: Config) -> list[str]:
+        raise error
+
+    monkeypatch.setattr(hub, "partition_ids", ask)
+    assert asked(config) == {"trouble": str(error)}
+
+
+@pytest.fixture
+def silent_hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    over = threading.Event()
+
+    def ask(_: Config) -> list[str]:
+        over.wait()
+        return []
+
+    monkeypatch.setattr(hub, "partition_ids", ask)
+    yield
+    over.set()
+
+
+@pytest.mark.usefixtures("silent_hub")
+def test_a_hub_that_never_answers_is_left_behind_in_time(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(discover, "ANSWER_SECONDS", 0.5)
+    assert asked(config) == {"trouble": "no answer within 0.5 s"}
+
+
+@pytest.mark.usefixtures("silent_hub")
+def test_a_stop_ends_the_question(config: Config) -> None:
+    child = Asking(config)
+    child.stop(1)
+    discover.look_again(child)
+    assert child.results == []
+
+
+def test_ids_that_a_hub_names_twice_are_one_partition(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub, "partition_ids", lambda _: ["0", "1", "0"])
+    monkeypatch.setattr(discover, "look_at_topics", lambda _: Topics(None, 1))
+    child = Asking(config)
+    discover.run(child)
+    assert [result["partitions"] for result in child.results] == [["0", "1"]]
+
+
+def test_a_hub_that_names_none_is_waited_for(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub, "partition_ids", lambda _: [])
+    with pytest.raises(Unreachable, match=r"names no partitions"):
+        discover._partitions(config)
