@@ -16,8 +16,10 @@ import h11
 Answer = Callable[[str], tuple[int, str, bytes]]
 """Path without query → (status, content type, body)."""
 
-MOST_CONNECTIONS = 64
-"""When one more comes, the one that has waited longest for its client is closed."""
+BACKLOG = 64
+"""Connections that the kernel completes before the loop accepts them, which it then does at a time."""
+MOST_CONNECTIONS = 256
+"""When one more comes, the one that has waited longest for its client is closed: some rounds of accepting ago."""
 REQUEST_SECONDS = 5.0
 """For a whole request, and for taking a whole answer."""
 IDLE_SECONDS = 120.0
@@ -61,7 +63,7 @@ class HttpPort:
     def start(self) -> None:
         """Listens and serves. Raises OSError when the address is taken or not ours."""
         family = socket.AF_INET6 if ":" in self._address[0] else socket.AF_INET
-        self._listener = socket.create_server(self._address, family=family, backlog=128)
+        self._listener = socket.create_server(self._address, family=family, backlog=BACKLOG)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(
             target=self._run, args=(self._loop, self._listener), name="http-port", daemon=True
@@ -76,7 +78,7 @@ class HttpPort:
             self._loop = self._thread = self._listener = None
 
     def _run(self, loop: asyncio.AbstractEventLoop, listener: socket.socket) -> None:
-        server = loop.run_until_complete(loop.create_server(lambda: _Connection(self), sock=listener))
+        server = loop.run_until_complete(loop.create_server(lambda: _Connection(self), sock=listener, backlog=BACKLOG))
         try:
             loop.run_forever()
         finally:
