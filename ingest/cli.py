@@ -15,6 +15,7 @@ from ingest import __version__
 from ingest.commands.numbers import positive
 from ingest.config import Command, Config, directions, effective_toml, example_toml, load
 from ingest.errors import EXIT_CRASH, EXIT_OK, EXIT_USAGE, ConfigError, IngestError
+from ingest.printable import printable
 
 if TYPE_CHECKING:
     _Commands = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -49,10 +50,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return code
     except ConfigError as error:
         for problem in error.problems:
-            print(f"ingest: config: {problem}", file=sys.stderr)
+            print(f"ingest: config: {printable(str(problem))}", file=sys.stderr)
         return error.exit_code
     except IngestError as error:
-        print(f"ingest: {error}", file=sys.stderr)
+        print(f"ingest: {printable(str(error))}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         return _EXIT_INTERRUPTED

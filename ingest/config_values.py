@@ -48,11 +48,22 @@ class Secret:
 _LOOKS_SECRET: Final = re.compile(
     r"(?i)(key|signature|sig|password|secret|token)\s*=|SharedAccess|-----BEGIN|://[^/\s]*:[^/\s]*@"
 )
+_KEY: Final = re.compile(r"(?=.*[a-z])(?=.*[A-Z])(?=.*[0-9])(?!/.*[^=]$)[A-Za-z0-9+/_-]{40,}={0,2}")
+"""An access key in base64: those of IoT Hub and Event Hubs have 44 characters, those of storage accounts 88. No path."""
+_WEB_TOKEN: Final = re.compile(r"eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")
+_USER_IN_URL: Final = re.compile(r"(?<=://)[^/\s@]*@")
 
 
 def looks_secret(text: str) -> bool:
     """Whether text that should be something else seems to hold a secret, such as a connection string in a wrong key."""
-    return _LOOKS_SECRET.search(text) is not None
+    return _LOOKS_SECRET.search(text) is not None or any(
+        kind.fullmatch(text.strip()) is not None for kind in (_KEY, _WEB_TOKEN)
+    )
+
+
+def without_user(text: str) -> str:
+    """The text with `***` for the user and password of each URL in it: `http://***@proxy:3128`."""
+    return _USER_IN_URL.sub("***@", text)
 
 
 NO_SECRET: Final = Secret()

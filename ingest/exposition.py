@@ -1,24 +1,19 @@
 """The supervisor's HTTP port: /metrics, /healthz and /readyz."""
 
-import logging
-import sys
 import threading
 from collections.abc import Callable, Collection, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric as Family
 
 from ingest.errors import ConfigError, Problem
+from ingest.http_port import HttpPort
 from ingest.metrics import METRICS, PROCESS_UP, Labels, Metric, Snapshot
+from ingest.printable import printable
 
 Owner = tuple[str, str]
 """(role, slot) of the child process that a series tells of."""
-CLIENT_SECONDS = 30.0
-"""A client that neither asks nor takes its answer for so long is let go: each has a thread."""
-
-logger = logging.getLogger(__name__)
 
 
 class Registry:
@@ -130,17 +125,8 @@ def _family(metric: Metric, series: list[tuple[Labels, float | tuple[list[int], 
     return family
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """A client that goes away in the middle of an answer is no fault of ours, and no news."""
-        if not isinstance(sys.exception(), ConnectionError | TimeoutError):
-            logger.exception("A request to the metrics port could not be answered.")
-
-
 class Exposition:
-    """Serves one registry and two questions over HTTP, on threads of its own.
+    """Serves one registry and two questions over HTTP, on a thread of its own.
 
     `healthy` and `unready` are asked at each request: whether the supervisor's loop is alive, and the reasons why the
     service is not ready (empty when it is).
@@ -155,43 +141,22 @@ class Exposition:
         self._healthy = healthy
         self._unready = unready
         self._address = (host, port)
-        self._server: ThreadingHTTPServer | None = None
-        self._thread: threading.Thread | None = None
+        self._port = HttpPort(self.answer, host=host, port=port)
 
     @property
     def port(self) -> int:
         """The port in use; the one asked for before `start`."""
-        return self._server.server_address[1] if self._server else self._address[1]
+        return self._port.port
 
     def start(self) -> None:
         """Binds and serves. Raises ConfigError when the address is taken or not ours."""
-        exposition = self
-
-        class Handler(BaseHTTPRequestHandler):
-            timeout = CLIENT_SECONDS
-
-            def do_GET(self) -> None:
-                status, kind, body = exposition.answer(self.path.partition("?")[0])
-                self.send_response(status)
-                self.send_header("Content-Type", kind)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_: object) -> None:
-                """A scrape every few seconds is no news."""
-
         host, port = self._address
         try:
-            self._server = _Server(self._address, Handler)
+            self._port.start()
         except OSError as error:
             raise ConfigError(
                 [Problem("metrics.port", f"{host}:{port}", f"cannot listen there ({error.strerror}); choose another")]
             ) from None
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": 0.1}, name="exposition", daemon=True
-        )
-        self._thread.start()
 
     def answer(self, path: str) -> tuple[int, str, bytes]:
         """(status, content type, body) for a path."""
@@ -202,13 +167,11 @@ class Exposition:
             return (200, plain, b"ok\n") if self._healthy() else (503, plain, b"the supervisor's loop is stuck\n")
         if path == "/readyz":
             reasons = self._unready()
-            return (503, plain, ("\n".join(reasons) + "\n").encode()) if reasons else (200, plain, b"ok\n")
+            return (
+                (503, plain, ("\n".join(map(printable, reasons)) + "\n").encode()) if reasons else (200, plain, b"ok\n")
+            )
         return 404, plain, b"there is /metrics, /healthz and /readyz\n"
 
     def close(self) -> None:
         """Stops listening and ends the serving thread."""
-        if self._server and self._thread:
-            self._server.shutdown()
-            self._server.server_close()
-            self._thread.join(5.0)
-            self._server = None
+        self._port.close()

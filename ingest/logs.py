@@ -9,6 +9,8 @@ from typing import Any, Final, TextIO
 
 import orjson
 
+from ingest.printable import printable, printable_lines
+
 _FORMAT = "%(asctime)s %(levelname)-7s %(processName)s %(message)s"
 
 _PRIORITIES: Final = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
@@ -16,6 +18,17 @@ _PRIORITIES: Final = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNIN
 _DEBUG_PRIORITY: Final = 7
 _OTHERS: Final = "\0others"
 """Stands for all keys of `Repeated` that found no room."""
+
+
+class _TextFormatter(logging.Formatter):
+    """What others said stays within its line: a message is one line, and only a traceback has more."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
+        record.message = printable(record.message)
+        return super().formatMessage(record)
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802
+        return printable_lines(super().formatException(ei))
 
 
 class _JsonFormatter(logging.Formatter):
@@ -26,11 +39,16 @@ class _JsonFormatter(logging.Formatter):
             "process": record.processName,
             "pid": record.process,
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": _encodable(record.getMessage()),
         }
         if record.exc_info:
-            entry["exception"] = self.formatException(record.exc_info)
+            entry["exception"] = _encodable(self.formatException(record.exc_info))
         return orjson.dumps(entry).decode()
+
+
+def _encodable(text: str) -> str:
+    """JSON escapes all but lone surrogates, which it cannot carry."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 class _JournalFormatter(logging.Formatter):
@@ -62,7 +80,7 @@ def is_journal(stream: TextIO, journal_stream: str | None) -> bool:
 def configure(log_format: str = "text", level: str = "info") -> None:
     """Sets up the root logger of this process. `log_format` is "text" or "json", `level` a logging level's name."""
     handler = logging.StreamHandler(sys.stderr)
-    formatter = _JsonFormatter() if log_format == "json" else logging.Formatter(_FORMAT, datefmt="%Y-%m-%dT%H:%M:%S%z")
+    formatter = _JsonFormatter() if log_format == "json" else _TextFormatter(_FORMAT, datefmt="%Y-%m-%dT%H:%M:%S%z")
     in_journal = is_journal(sys.stderr, os.environ.get("JOURNAL_STREAM"))
     handler.setFormatter(_JournalFormatter(formatter) if in_journal else formatter)
     root = logging.getLogger()

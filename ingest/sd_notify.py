@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, MutableMapping
 from typing import Literal
 
+from ingest.printable import printable
+
 EXTEND_SECONDS = 30.0
 """While it starts, reloads or stops, the service asks for so much more time at each `EXTEND_EVERY_SECONDS`."""
 EXTEND_EVERY_SECONDS = 5.0
@@ -74,7 +76,7 @@ class Notifier:
         self._address = ""
 
     def _say(self, status: str, now: float) -> None:
-        line = " ".join(status.split())[:LONGEST_STATUS]
+        line = printable(" ".join(status.split()))[:LONGEST_STATUS]
         if line != self._status and now >= self._status_at and self._send(f"STATUS={line}"):
             self._status, self._status_at = line, now + STATUS_EVERY_SECONDS
 

@@ -19,10 +19,10 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("amqp", "deadletter"),
     ("insist",),
     ("child",),
-    ("metrics", "logs", "backoff", "deadline", "sd_notify", "signals", "waits", "turns"),
+    ("metrics", "logs", "backoff", "deadline", "sd_notify", "signals", "waits", "turns", "http_port"),
     ("config",),
     ("config_values",),
-    ("errors", "device_id", ""),
+    ("errors", "device_id", "printable", ""),
 )
 """Top to bottom; a module imports only from layers below its own, or from its own package."""
 
@@ -40,6 +40,7 @@ LIGHT_MODULES = (
     "logs",
     "amqp",
     "deadletter",
+    "printable",
 )
 
 

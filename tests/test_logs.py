@@ -89,7 +89,7 @@ def test_every_line_for_the_journal_begins_with_its_priority(logged: Callable[..
     if log_format == "json":
         assert json.loads(lines[5][3:])["exception"].startswith("Traceback")
     else:
-        assert lines[-1] == "<3>ValueError: odd"
+        assert lines[-1] == "<3>  ValueError: odd"
 
 
 @pytest.mark.parametrize("journal", [None, lambda _: "", lambda _: "8:12345", lambda path: f"{journal_of(path)}0"])
@@ -133,3 +133,31 @@ def test_keys_without_end_share_one_line() -> None:
     assert [repeated.admit(key) for key in "abcda"] == [0, 0, 0, None, None]
     now = 10.0
     assert [repeated.admit(key) for key in "ef"] == [0, 1], "the old ones are forgotten; d shared the line of c"
+
+
+HOSTILE = "gone\n2026-01-01T00:00:00+0000 INFO    main All is well.\x1b]0;owned\x07\x1b[2J\u202e\ud800"
+
+
+def test_text_of_others_cannot_forge_a_line_or_command_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stream)
+    logs.configure("text", "info")
+    logging.getLogger("ingest.x").warning("Link ended: %s.", HOSTILE)
+    try:
+        raise ValueError(HOSTILE)
+    except ValueError:
+        logging.getLogger("ingest.x").exception("Crashed.")
+    first, second, *traceback = stream.getvalue().rstrip("\n").split("\n")
+    assert first.endswith("Link ended: " + HOSTILE.encode("unicode_escape").decode() + ".")
+    assert second.endswith("Crashed.")
+    assert traceback
+    assert all(line.startswith("  ") for line in traceback[1:])
+    assert not {"\x1b", "\x07", "\u202e", "\ud800"} & set(stream.getvalue())
+
+
+def test_json_takes_text_that_is_no_unicode(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stream)
+    logs.configure("json", "info")
+    logging.getLogger("ingest.x").warning("Half a character: %s.", "\ud800")
+    assert json.loads(stream.getvalue())["message"] == "Half a character: \\ud800."

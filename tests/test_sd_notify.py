@@ -77,6 +77,7 @@ def test_the_status_is_one_line_told_when_it_changes(systemd: NotifySocket) -> N
     assert service.poll(5.0, status="a") == ["STATUS=a"]
     assert service.poll(0.1, status="b") == [], "not more than once a second"
     assert service.poll(1.0, status="c") == ["STATUS=c"]
+    assert service.poll(1.0, status="\x1b[2J") == ["STATUS=\\x1b[2J"]
     assert service.poll(1.0, status="é" * 1_000) == ["STATUS=" + "é" * LONGEST_STATUS]
 
 

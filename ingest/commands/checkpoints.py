@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 from ingest.config import Config
 from ingest.errors import EXIT_OK, EXIT_USAGE, Refused
+from ingest.printable import printable
 from ingest.source.checkpoints import Checkpoint, CheckpointStore, Scope, open_store
 
 
@@ -23,7 +24,7 @@ def show(config: Config, *, partition: str | None, as_json: bool) -> int:
         print(f"{'PARTITION':<11}{'SEQUENCE NUMBER':<17}{'OFFSET':<24}SAVED")
         for checkpoint in found:
             sequence_number = "-" if checkpoint.sequence_number is None else str(checkpoint.sequence_number)
-            row = f"{checkpoint.partition:<11}{sequence_number:<17}{checkpoint.offset or '-':<24}"
+            row = f"{printable(checkpoint.partition):<11}{sequence_number:<17}{printable(checkpoint.offset or '-'):<24}"
             print(row + (_saved(checkpoint) or "-"))
     return EXIT_OK
 
@@ -44,7 +45,9 @@ def reset(config: Config, *, partition: str | None, as_json: bool, confirmed: bo
         print("no checkpoints to delete")
     else:
         for checkpoint in found:
-            print(f"{'deleted' if confirmed else 'would delete'} the checkpoint of partition {checkpoint.partition}")
+            print(
+                f"{'deleted' if confirmed else 'would delete'} the checkpoint of partition {printable(checkpoint.partition)}"
+            )
         if not confirmed:
             print("These partitions would begin again at source.start. Stop ingest, then repeat this with --yes.")
     return EXIT_OK if confirmed or not found else EXIT_USAGE

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ingest.commands.numbers import positive_number
 from ingest.config import Config
 from ingest.errors import EXIT_CRASH, EXIT_OK
+from ingest.printable import printable
 
 if TYPE_CHECKING:
     from ingest.kafka.redrive import Tally
@@ -82,7 +83,7 @@ def _show(tally: "Tally", topic: str, reason: str | None, dry_run: bool) -> None
         )
     _show_counts("refused", tally.refused)
     for code, sentence in tally.sentences.items():
-        print(f"  {code}, the first: {sentence}")
+        print(f"  {code}, the first: {printable(sentence)}")
     if not tally.read:
         print(f"Nothing is new in {topic}; --all begins at its beginning.")
 

@@ -9,6 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from ingest import metrics as m
 from ingest.metrics import Metric
+from ingest.printable import printable
 
 Labels: TypeAlias = tuple[str, ...]
 
@@ -43,9 +44,9 @@ def read(text: str, *, at: float, unix: float, unready: Sequence[str] = ()) -> L
         for sample in family.samples:
             metric = known.get(sample.name)
             if metric is not None and set(sample.labels) >= set(metric.labels):
-                labels = tuple(sample.labels[name] for name in metric.labels)
+                labels = tuple(printable(sample.labels[name]) for name in metric.labels)
                 series.setdefault(metric.name, {})[labels] = sample.value
-    return Look(at, unix, series, tuple(unready))
+    return Look(at, unix, series, tuple(map(printable, unready)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Final
 
 from ingest.config.kinds import Librdkafka
 from ingest.config.schema import KEYS, SECTIONS, Config
-from ingest.config_values import At, Earliest, Latest, Offsets, Secret, looks_secret
+from ingest.config_values import At, Earliest, Latest, Offsets, Secret, looks_secret, without_user
 
 _LONGEST: Final = 100
 _LIBRDKAFKA_EXAMPLE: Final = (
@@ -29,7 +29,7 @@ _HEADER: Final = """\
 def shown_value(value: object) -> str:
     """A value for an error message: as TOML, cut when long, `***` when it looks as if it held a secret."""
     text = _toml(value)
-    if looks_secret(text):
+    if looks_secret(text) or _holds_a_key(value):
         return "***"
     return text if len(text) <= _LONGEST else text[:_LONGEST] + "…"
 
@@ -64,11 +64,28 @@ def effective_toml(config: Config) -> str:
             if isinstance(value, Mapping | Offsets):
                 entries = value.by_partition if isinstance(value, Offsets) else value
                 tables.append(f"[{section}.{name}]")
-                tables += [f"{_toml(entry)} = {_toml(entries[entry])}" for entry in entries]
+                tables += [f"{_toml(entry)} = {_shown_setting(entries[entry])}" for entry in entries]
             elif value is not None or not key.commented_example:
                 lines.append(f"{name} = {_toml(value)}")
         lines += [*tables, ""]
     return "\n".join(lines)
+
+
+def _holds_a_key(value: object) -> bool:
+    match value:
+        case str():
+            return looks_secret(value)
+        case Mapping():
+            return any(map(_holds_a_key, value.values()))
+        case list() | tuple():
+            return any(map(_holds_a_key, value))
+        case _:
+            return False
+
+
+def _shown_setting(value: object) -> str:
+    """One of librdkafka's settings. A URL among them may hold a password: that of a proxy or of a token endpoint."""
+    return _toml(without_user(value) if isinstance(value, str) else value)
 
 
 def _toml(value: object) -> str:

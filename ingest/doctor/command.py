@@ -14,6 +14,7 @@ from ingest.doctor.check import Finding, Result
 from ingest.doctor.plan import checks_of
 from ingest.doctor.runner import run_checks
 from ingest.errors import EXIT_CONFIG, EXIT_CRASH, EXIT_OK, ConfigError
+from ingest.printable import printable
 
 _WORDS: Mapping[Result, str] = {"ok": "ok", "warn": "warn", "fail": "FAIL", "skipped": "skip"}
 _COLOURS: Mapping[Result, str] = {"ok": "32", "warn": "33", "fail": "31;1", "skipped": "2"}
@@ -63,8 +64,8 @@ def line_of(finding: Finding, width: int, *, coloured: bool) -> str:
     word = f"{_WORDS[finding.result]:<5}"
     if coloured:
         word = f"\x1b[{_COLOURS[finding.result]}m{word}\x1b[0m"
-    fix = f"  → {finding.fix}" if finding.fix else ""
-    return f"{word} {finding.check:<{width}}  {' '.join(finding.seen.split())}{fix}"
+    fix = f"  → {printable(finding.fix)}" if finding.fix else ""
+    return f"{word} {finding.check:<{width}}  {printable(' '.join(finding.seen.split()))}{fix}"
 
 
 def summary(found: list[Finding]) -> str:

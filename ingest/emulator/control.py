@@ -16,6 +16,7 @@ from ingest.emulator.devices import Devices, UnknownDevice
 from ingest.emulator.faults import Faults
 from ingest.emulator.http_server import HttpServer
 from ingest.emulator.hub import Hub
+from ingest.emulator.local_only import local_only
 from ingest.emulator.log import Position
 from ingest.emulator.simulation import Progress
 
@@ -86,7 +87,7 @@ class Control:
             ("DELETE", "/faults", self._clear),
         ]
         routes = [web.route(method, path, _as_handler(answer)) for method, path, answer in calls]
-        self._server = HttpServer(routes, largest_body=LARGEST_REQUEST)
+        self._server = HttpServer(routes, largest_body=LARGEST_REQUEST, middlewares=[local_only])
 
     async def start(self, host: str = HOST) -> int:
         """Listen and return the port. Raises OSError, and ValueError for a host that is not a loopback address."""

@@ -6,6 +6,7 @@ import ssl
 from collections.abc import Iterable
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
 CLOSE_SECONDS = 0.5
 
@@ -13,9 +14,16 @@ CLOSE_SECONDS = 0.5
 class HttpServer:
     """Serves `routes` on the running loop from `start` to `close`."""
 
-    def __init__(self, routes: Iterable[web.RouteDef], *, largest_body: int, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        routes: Iterable[web.RouteDef],
+        *,
+        largest_body: int,
+        tls: ssl.SSLContext | None = None,
+        middlewares: Iterable[Middleware] = (),
+    ) -> None:
         """`largest_body` in bytes: reading a larger one raises `web.HTTPRequestEntityTooLarge` in the handler."""
-        application = web.Application(client_max_size=largest_body)
+        application = web.Application(client_max_size=largest_body, middlewares=middlewares)
         application.add_routes(routes)
         # An event's body is the bytes that were sent: a gzip body stays gzip.
         self._runner = web.AppRunner(

@@ -221,6 +221,15 @@ def test_an_ingest_without_this_metric_is_not_guessed_at() -> None:
     assert f"telemetry: {UNKNOWN}" in limits(status(now, now))
 
 
+def test_nothing_of_a_page_commands_the_terminal() -> None:
+    registry = Registry()
+    registry.set(m.SOURCE_LAG_EVENTS, 1, "0\x1b[2J")
+    shown = "".join(as_lines(status(*[look(registry, unready=("source 0: \x9b2J\u202e",))] * 2)))
+    assert "0\\x1b[2J" in shown
+    assert "\\x9b2J\\u202e" in shown
+    assert not {"\x1b", "\x9b", "\u202e"} & set(shown)
+
+
 def test_nothing_that_runs_is_no_table() -> None:
     assert as_lines(Status((), (), None)) == ["limited by  nothing runs yet"]
 

@@ -57,6 +57,45 @@ def test_the_effective_configuration_hides_secrets(tmp_path: Path) -> None:
     assert document["kafka"]["librdkafka"]["sasl.password"] == "***"
 
 
+def test_a_url_among_the_settings_of_librdkafka_hides_its_user(tmp_path: Path) -> None:
+    config = read_back(tmp_path / "ingest.toml", COMPLETE)
+    url = "https://user:hunter22@login.example/token?tenant=a@b"
+    kafka = replace(config.kafka, librdkafka={"sasl.oauthbearer.token.endpoint.url": url, "client.id": "a@b"})
+    shown = tomllib.loads(effective_toml(replace(config, kafka=kafka)))["kafka"]["librdkafka"]
+    assert shown == {
+        "sasl.oauthbearer.token.endpoint.url": "https://***@login.example/token?tenant=a@b",
+        "client.id": "a@b",
+    }
+
+
+KEY_OF_A_POLICY = "q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA="
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        KEY_OF_A_POLICY,
+        KEY_OF_A_POLICY.rstrip("="),
+        "/" + KEY_OF_A_POLICY[1:],
+        KEY_OF_A_POLICY.rstrip("=") * 2 + "==",
+        ["iotin", KEY_OF_A_POLICY],
+        {"0": KEY_OF_A_POLICY},
+        "eyJhbGciOiJSUzI1NiJ9.eyJhdWQiOiJodWIifQ.c2lnbmF0dXJl",
+        "https://user:hunter22@login.example/token",
+    ],
+)
+def test_a_key_in_a_wrong_place_is_not_shown(value: object) -> None:
+    assert shown_value(value) == "***"
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["kafka1.example.com:9092,kafka2.example.com:9092", "/var/lib/Ingest2/checkpoints/of/this/node/and/no/other"],
+)
+def test_a_long_value_that_is_no_key_is_shown(value: str) -> None:
+    assert shown_value(value) == f'"{value}"'
+
+
 _CHARACTERS = st.text(st.characters(codec="utf-8"), max_size=40)
 _VALUES = st.recursive(
     _CHARACTERS | st.integers(-(2**63), 2**63 - 1) | st.booleans() | st.floats(allow_nan=False),

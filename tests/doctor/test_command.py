@@ -173,4 +173,9 @@ def test_lines() -> None:
     finding = Finding("Kafka", "fail", "no\n answer", "start it", 1.0)
     assert line_of(finding, 7, coloured=False) == "FAIL  Kafka    no answer  → start it"
     assert line_of(finding, 5, coloured=True).startswith("\x1b[31;1mFAIL \x1b[0m Kafka")
+
+
+def test_what_a_service_said_stays_in_its_line() -> None:
+    finding = Finding("Kafka", "fail", "said \x1b]0;owned\x07", "ask\nOK   Kafka", 0.1)
+    assert line_of(finding, 5, coloured=False) == "FAIL  Kafka  said \\x1b]0;owned\\x07  → ask\\nOK   Kafka"
     assert summary([finding, Finding("a", "ok", "", "", 0), Finding("b", "ok", "", "", 0)]) == "1 failed, 2 ok"

@@ -1,0 +1,210 @@
+"""One HTTP/1.1 listener for GET, made to be asked by anybody: one thread, and bounded connections, sizes and times.
+
+Half requests, clients that never read and thousands of connections cost a bounded number of descriptors and a bounded
+amount of memory, and never keep out who asks and reads in time.
+"""
+
+import asyncio
+import logging
+import socket
+import struct
+import threading
+from collections.abc import Callable
+
+import h11
+
+Answer = Callable[[str], tuple[int, str, bytes]]
+"""Path without query → (status, content type, body)."""
+
+BACKLOG = 64
+"""Connections that the kernel completes before the loop accepts them, which it then does at a time."""
+MOST_CONNECTIONS = 256
+"""When one more comes, the one that has waited longest for its client is closed: some rounds of accepting ago."""
+REQUEST_SECONDS = 5.0
+"""For a whole request, and for taking a whole answer."""
+IDLE_SECONDS = 120.0
+"""Between two requests of a connection: longer than the usual interval of scrapes."""
+LARGEST_REQUEST = 8192
+"""Bytes of request line and headers."""
+CLOSE_SECONDS = 5.0
+RESET = struct.pack("ii", 1, 0)
+"""struct linger: closing drops what is not sent."""
+
+logger = logging.getLogger(__name__)
+
+
+class HttpPort:
+    """`start, close`. `answer` is called on the port's own thread, one call at a time."""
+
+    def __init__(
+        self,
+        answer: Answer,
+        *,
+        host: str,
+        port: int,
+        most_connections: int = MOST_CONNECTIONS,
+        request_seconds: float = REQUEST_SECONDS,
+    ) -> None:
+        self.answer = answer
+        self.request_seconds = request_seconds
+        self._address = (host, port)
+        self._most = most_connections
+        self._open: dict[_Connection, None] = {}
+        """In the order in which their clients were last heard of or served."""
+        self._listener: socket.socket | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+
+    @property
+    def port(self) -> int:
+        """The port in use; the one asked for before `start`."""
+        return int(self._listener.getsockname()[1]) if self._listener is not None else self._address[1]
+
+    def start(self) -> None:
+        """Listens and serves. Raises OSError when the address is taken or not ours."""
+        family = socket.AF_INET6 if ":" in self._address[0] else socket.AF_INET
+        self._listener = socket.create_server(self._address, family=family, backlog=BACKLOG)
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(
+            target=self._run, args=(self._loop, self._listener), name="http-port", daemon=True
+        )
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stops listening, drops all connections and ends the thread."""
+        if self._loop is not None and self._thread is not None:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join(CLOSE_SECONDS)
+            self._loop = self._thread = self._listener = None
+
+    def _run(self, loop: asyncio.AbstractEventLoop, listener: socket.socket) -> None:
+        server = loop.run_until_complete(loop.create_server(lambda: _Connection(self), sock=listener, backlog=BACKLOG))
+        try:
+            loop.run_forever()
+        finally:
+            server.close()
+            for connection in list(self._open):
+                connection.abort()
+            loop.run_until_complete(asyncio.sleep(0))  # each transport closes its socket in a call of its own
+            loop.close()
+
+    def opened(self, connection: "_Connection") -> None:
+        if len(self._open) >= self._most:
+            oldest = next(iter(self._open))
+            oldest.abort()
+            self.closed(oldest)
+        self._open[connection] = None
+
+    def heard(self, connection: "_Connection") -> None:
+        """It has sent a whole request: of all that wait it is the last to be closed for another."""
+        if self._open.pop(connection, self) is None:
+            self._open[connection] = None
+
+    def closed(self, connection: "_Connection") -> None:
+        self._open.pop(connection, None)
+
+
+class _Connection(asyncio.Protocol):
+    """One client. At most one answer waits for it to read; its next request is not looked at before."""
+
+    def __init__(self, port: HttpPort) -> None:
+        self._port = port
+        self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=LARGEST_REQUEST)
+        self._transport: asyncio.Transport | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._full = False
+        self._asked: h11.Request | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        transport.set_write_buffer_limits(0)
+        self._port.opened(self)
+        self._within(self._port.request_seconds)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._transport = None
+        self._port.closed(self)
+
+    def abort(self) -> None:
+        if self._transport is not None:
+            # A reset: the kernel would otherwise keep what the client does not read.
+            self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+            self._transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        if self._http.our_state is h11.IDLE and self._http.their_state is h11.IDLE and not self._http.trailing_data[0]:
+            self._within(self._port.request_seconds)
+        self._http.receive_data(data)
+        self._go_on()
+
+    def eof_received(self) -> None:
+        self._http.receive_data(b"")
+        self._go_on()
+
+    def pause_writing(self) -> None:
+        self._full = True
+        if self._transport is not None:
+            self._transport.pause_reading()
+        self._within(self._port.request_seconds)
+
+    def resume_writing(self) -> None:
+        self._full = False
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+            self._within(IDLE_SECONDS)
+            self._go_on()
+
+    def _within(self, seconds: float) -> None:
+        """The client has so long for what is next."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(seconds, self.abort)
+
+    def _go_on(self) -> None:
+        try:
+            while not self._full and self._transport is not None and not self._transport.is_closing():
+                event = self._http.next_event()
+                if isinstance(event, h11.Request):
+                    self._asked = event
+                elif isinstance(event, h11.EndOfMessage) and self._asked is not None:
+                    self._serve(self._asked)
+                elif event is h11.NEED_DATA or event is h11.PAUSED:
+                    return
+                elif isinstance(event, h11.ConnectionClosed):
+                    self._transport.close()
+        except h11.RemoteProtocolError as error:
+            self._respond(error.error_status_hint, "text/plain; charset=utf-8", b"this is no HTTP request\n", last=True)
+        except Exception:
+            logger.exception("A request to the port for metrics could not be answered.")
+            self.abort()
+
+    def _serve(self, request: h11.Request) -> None:
+        self._port.heard(self)
+        if request.method not in (b"GET", b"HEAD"):
+            self._respond(405, "text/plain; charset=utf-8", b"only GET is served here\n", last=True)
+            return
+        path = request.target.decode("ascii", "replace").partition("?")[0]
+        self._respond(*self._port.answer(path))
+        if self._http.our_state is h11.DONE and self._http.their_state is h11.DONE:
+            self._http.start_next_cycle()
+            if not self._full:
+                self._within(IDLE_SECONDS)
+        elif self._transport is not None:
+            self._transport.close()
+
+    def _respond(self, status: int, kind: str, body: bytes, *, last: bool = False) -> None:
+        if self._transport is None or self._http.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
+            self.abort()
+            return
+        headers = [("Content-Type", kind), ("Content-Length", str(len(body)))]
+        if last:
+            headers.append(("Connection", "close"))
+        sent = self._http.send(h11.Response(status_code=status, headers=headers)) or b""
+        if self._asked is None or self._asked.method != b"HEAD":
+            sent += self._http.send(h11.Data(data=body)) or b""
+        self._transport.write(sent + (self._http.send(h11.EndOfMessage()) or b""))
+        if last:
+            self._transport.close()
