@@ -43,7 +43,7 @@ DEFAULTS = {
 
 COMMITTED_SECONDS: Final = 5.0
 """How long a new partition waits to hear what was finished behind its committed offset."""
-_UNREADABLE: Final = frozenset(
+UNREADABLE: Final = frozenset(
     {KafkaError._BAD_MSG, KafkaError._BAD_COMPRESSION, KafkaError._NOT_IMPLEMENTED, KafkaError.MSG_SIZE_TOO_LARGE}
 )
 """Faults of what stands at an offset: however often it is fetched, it is the same."""
@@ -277,7 +277,7 @@ class Commands:
         if error.fatal():
             raise Recycle(f"Kafka consumer: {error.str()}")
         self._on_error(error)
-        if error.code() in _UNREADABLE and place in self._prefixes:
+        if error.code() in UNREADABLE and place in self._prefixes:
             self._pass_over(place, offset, error)
 
     def _pass_over(self, place: Place, offset: int, error: KafkaError) -> None:

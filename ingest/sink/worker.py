@@ -13,13 +13,14 @@ from confluent_kafka import Message
 
 from ingest.child import Child
 from ingest.config import Config
-from ingest.deadletter import dead_letter
+from ingest.deadletter import DeadLetter, dead_letter, without_body
 from ingest.deadline import Deadline
 from ingest.errors import ConfigError, Problem, Refused, Undeliverable
 from ingest.insist import insist
 from ingest.kafka.dead_letter_topic import DeadLetterTopic
 from ingest.logs import Repeated, and_more
 from ingest.metrics import SEND_BUCKETS, Histogram
+from ingest.sink.again import Again, Found
 from ingest.sink.answers import Answers
 from ingest.sink.budget import Budget
 from ingest.sink.command import Command, Origin, parse
@@ -44,6 +45,10 @@ REVOKE_SECONDS = 5.0
 """What is in flight when partitions go to another process gets so long to be answered."""
 CREDIT_SECONDS = 3_600.0
 """The hub's default time to live: without feedback for this long a message no longer waits in the hub."""
+DEAD_LETTERS = 5_000
+"""No more commands are read while so many dead letters are on their way: each is kept until Kafka has it."""
+RECENT_SECONDS = 60.0
+"""A fault of one command is its device's when the hub has taken another within so long."""
 QUOTA_SECONDS = 60.0
 """The daily quota is renewed at midnight UTC; until then, so often one command is tried."""
 
@@ -100,10 +105,13 @@ class Worker:
             client_id=f"ingest-sink-{self.worker}",
             on_revoked=self._revoked,
         )
+        self._again = Again(config.kafka, client_id=f"ingest-sink-{self.worker}-again")
         self._child = child
         self._ack = config.sink.ack
         self._originals: dict[Origin, Message] = {}
-        """Records whose commands are not finished, for their dead letters."""
+        """Records whose commands are in the lanes or on their way, for their dead letters."""
+        self._taken_at = float("-inf")
+        """When the hub took a command last."""
         self._quota: str | None = None
         self._commit_at = 0.0
         self._repeated = Repeated()
@@ -117,16 +125,22 @@ class Worker:
 
     def poll(self) -> None:
         """One turn of the loop."""
-        room = FETCH if self.lanes.has_room else 0
-        busy = len(self.lanes) or self.sender.in_flight
+        busy = len(self.lanes) or self.lanes.deferred or self.sender.in_flight
         self.shares.enter("decode" if busy else self._waits_for(paced=False))
-        messages = self.commands.poll(room, 0 if busy else IDLE_SECONDS)
+        messages = self.commands.poll(FETCH if self._may_read() else 0, 0 if busy else IDLE_SECONDS)
         self.shares.enter("decode")
         for message in messages:
             self._take(message)
+        while self.commands.unreadable:
+            origin, sentence = self.commands.unreadable.pop()
+            self._write_off(origin, None, Undeliverable("unreadable", f"Kafka's record cannot be read: {sentence}"))
+        self._read_again()
         for device_id, message_id in self._answers.poll() if self._answers is not None else ():
             self.lanes.feedback(device_id, message_id, time.monotonic())
         wait, part = self._send()
+        if messages or not self._again.idle:
+            # There may be more to read.
+            wait = min(wait, PACED_SECONDS)
         self.shares.enter(part)
         self._settle(wait)
         self.shares.enter("decode")
@@ -137,7 +151,7 @@ class Worker:
         if now >= self._commit_at:
             self._commit_at = now + COMMIT_SECONDS
             self.commands.commit()
-        trouble = self.sender.trouble or self._quota or self.commands.trouble
+        trouble = self.sender.trouble or self._quota or self.commands.trouble or self.lanes.trouble
         self._child.beat(trouble is None, trouble or "sending")
 
     def close(self, deadline: Deadline) -> None:
@@ -149,33 +163,77 @@ class Worker:
         self._settle(0)
         self.dead_letters.join(deadline, while_waiting=lambda: self._child.beat(False, "draining"))
         self.commands.close()
+        self._again.close()
         if self._answers is not None:
             self._answers.close()
         self.budget.close()
         self._child.beat(False, "stopped")
 
+    def _may_read(self) -> bool:
+        if not self.lanes.has_room:
+            for origin in self.lanes.spill():
+                self._originals.pop(origin, None)
+        if not self.lanes.has_room or self.dead_letters.in_flight >= DEAD_LETTERS:
+            return False
+        # Past commands that are kept by their places alone it reads on only for devices that would else have to wait.
+        return not self.lanes.deferred or (self._may_send and self.lanes.ready(time.monotonic()) < WINDOW)
+
+    @property
+    def _may_send(self) -> bool:
+        # While Kafka is away nothing can be committed, and what is sent now would be sent again after it.
+        return self.sender.ready and self.commands.trouble is None
+
     def _take(self, message: Message) -> None:
         origin = Origin(message.topic() or "", message.partition() or 0, message.offset() or 0)
         self._originals[origin] = message
-        value = message.value()
-        raw = value.encode() if isinstance(value, str) else value
         try:
-            command = parse(raw, headers_of(message), origin, now_ms=_now_ms(), default_ack=self._ack)
+            command = self._parse(message, origin)
         except Undeliverable as why:
             self._dead_letter(origin, why)
             return
         if command is None:
             self.counts["tombstone"] += 1
             self._finish(origin)
+        elif not self.lanes.offer(command, time.monotonic()):
+            del self._originals[origin]
+
+    def _parse(self, message: Message, origin: Origin) -> Command | None:
+        value = message.value()
+        raw = value.encode() if isinstance(value, str) else value
+        return parse(raw, headers_of(message), origin, now_ms=_now_ms(), default_ack=self._ack)
+
+    def _read_again(self) -> None:
+        """Fills lanes from the places behind them."""
+        for found in self._again.poll():
+            self._take_again(found)
+        if self.lanes.deferred and self._again.idle and self._may_send:
+            self._again.want(self.lanes.wanted(FETCH))
+
+    def _take_again(self, found: Found) -> None:
+        command, why = None, None
+        if found.message is None:
+            why = Undeliverable(
+                "deleted",
+                "Kafka has deleted the command while it waited for its device: raise the topic's retention.ms.",
+            )
         else:
-            self.lanes.offer(command, time.monotonic())
+            try:
+                command = self._parse(found.message, found.origin)
+            except Undeliverable as bad:
+                why = bad
+        if not self.lanes.returned(found.device_id, found.origin, command):
+            return
+        if found.message is not None:
+            self._originals[found.origin] = found.message
+        if why is not None and found.message is not None:
+            self._dead_letter(found.origin, why)
+        elif why is not None:
+            self._write_off(found.origin, found.device_id.encode(), why)
 
     def _send(self) -> tuple[float, Part]:
         """Sends what the pace allows now; gives the seconds until there may be more to send, and what for."""
         now = time.monotonic()
-        # While Kafka is away nothing can be committed, and what is sent now would be sent again after it.
-        may_send = self.sender.ready and self.commands.trouble is None
-        window = max(0, WINDOW - self.sender.in_flight) if may_send else 0
+        window = max(0, WINDOW - self.sender.in_flight) if self._may_send else 0
         wanted = min(window, self.lanes.ready(now))
         granted, pace_wait = self.budget.take(wanted)
         for _ in range(granted):
@@ -200,7 +258,7 @@ class Worker:
             return "c2d_limit"
         if self.sender.in_flight or not self.sender.ready:
             return "hub"
-        if len(self.lanes):
+        if len(self.lanes) or self.lanes.deferred:
             # Their devices' queues are full, or the devices have no credit, or wait after a throttle.
             return "c2d_limit"
         return "kafka_queue" if self.dead_letters.in_flight else "idle"
@@ -227,21 +285,21 @@ class Worker:
         if not lost:
             self.budget.answered(taken_at, throttled=outcome.verdict == "throttled")
             self.seconds.observe(now - taken_at)
+        blamed = False
         match outcome.verdict:
             case "sent":
                 self._quota = None
+                self._taken_at = now
                 self.counts["sent"] += 1
                 self.lanes.sent(command, now)
                 self._finish(command.origin)
                 return
             case "dead":
-                self.lanes.finish(command)
-                self._dead_letter(command.origin, Undeliverable(outcome.reason, outcome.sentence))
+                self._give_up(command, outcome.reason, outcome.sentence)
                 return
             case "queue_full":
                 if not self.lanes.hold(command, now):
-                    self.lanes.finish(command)
-                    self._dead_letter(command.origin, Undeliverable(outcome.reason, outcome.sentence))
+                    self._give_up(command, outcome.reason, f"{outcome.sentence}; {self.lanes.waited(command, now)}")
                 return
             case "quota":
                 self._quota = f"IoT Hub: {outcome.sentence}"
@@ -250,30 +308,45 @@ class Worker:
                 self.throttled += 1
             case "refused" if not self.counts["sent"]:
                 raise Refused(f"IoT Hub refuses commands: {outcome.sentence}")
+            case "retry":
+                blamed = not lost and now - self._taken_at < RECENT_SECONDS
+        if not self.lanes.retry(command, now, blamed=blamed):
+            self._give_up(command, outcome.reason, f"{outcome.sentence}; {self.lanes.waited(command, now)}")
+            return
         self.counts["possible_repeat" if lost else "retried"] += 1
         held = self._repeated.admit(outcome.reason)
         if held is not None:
             logger.warning("Sent again later: %s%s.", outcome.sentence.rstrip("."), and_more(held))
-        self.lanes.retry(command, now)
+
+    def _give_up(self, command: Command, reason: str, sentence: str) -> None:
+        self.lanes.finish(command)
+        self._dead_letter(command.origin, Undeliverable(reason, sentence))
 
     def _dead_letter(self, origin: Origin, why: Undeliverable) -> None:
         message = self._originals.get(origin)
         if message is None:
             # Its partition went to another process while it was in flight; that one reads it again and decides.
             return
-        held = self._repeated.admit(f"dead {why.reason}")
-        if held is not None:
-            sentence, topic = str(why).rstrip("."), self.dead_letters.topic
-            logger.error("%s[%d] at %d: %s. The command goes to %s%s.", *origin, sentence, topic, and_more(held))
         key, value = message.key(), message.value()
         letter = dead_letter(
             key.encode() if isinstance(key, str) else key,
             value.encode() if isinstance(value, str) else value or b"",
             why.reason,
             str(why),
-            {"topic": origin.topic, "partition": origin.partition, "offset": origin.offset},
+            origin._asdict(),
             headers_of(message),
         )
+        self._write_letter(letter, origin, why)
+
+    def _write_off(self, origin: Origin, key: bytes | None, why: Undeliverable) -> None:
+        """A dead letter for a record of which nothing is left but its place."""
+        self._write_letter(without_body(dead_letter(key, b"", why.reason, str(why), origin._asdict())), origin, why)
+
+    def _write_letter(self, letter: DeadLetter, origin: Origin, why: Undeliverable) -> None:
+        held = self._repeated.admit(f"dead {why.reason}")
+        if held is not None:
+            sentence, topic = str(why).rstrip("."), self.dead_letters.topic
+            logger.error("%s[%d] at %d: %s. The command goes to %s%s.", *origin, sentence, topic, and_more(held))
 
         def done() -> None:
             self.counts["dead_letter"] += 1
@@ -287,6 +360,7 @@ class Worker:
 
     def _revoked(self, places: list[Place]) -> None:
         """Partitions go to another process: what waits is left to it, what is in flight may still be answered here."""
+        self._again.drop(places)
         for topic, partition in places:
             self.lanes.drop(topic, partition)
         left = self._child.deadline.remaining() if self._child.deadline is not None else REVOKE_SECONDS
