@@ -13,7 +13,6 @@ import orjson
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from ingest.config import Kafka
-from ingest.deadletter import Header
 from ingest.errors import Recycle
 from ingest.kafka.producer import settings
 from ingest.kafka.statistics import KafkaStatistics
@@ -53,12 +52,6 @@ _TRIES: Final = 3
 logger = logging.getLogger(__name__)
 
 
-def headers_of(message: Message) -> list[Header]:
-    """A record's headers, [] when it has none."""
-    headers = message.headers()
-    return list(headers.items() if isinstance(headers, dict) else headers or ())
-
-
 class Commands:
     """`start, poll, finish, commit, close`, on one thread. Commits only the contiguous prefix of finished records, and
     beside it what is finished behind."""
@@ -91,6 +84,7 @@ class Commands:
         """Offset that could not be read last, and how often."""
         self._paused: bool | None = False
         """None: some may be and some not."""
+        self._closing = False
         self._repeated = Repeated()
         self._statistics = KafkaStatistics()
         self._consumer: Consumer | None = None
@@ -166,6 +160,7 @@ class Commands:
 
     def close(self) -> None:
         """Commits and leaves the group."""
+        self._closing = True
         if self._consumer is not None:
             self.commit(wait=True)
             self._consumer.close()
@@ -202,8 +197,10 @@ class Commands:
 
     def _found(self, partitions: list[TopicPartition]) -> list[TopicPartition]:
         """What earlier members have committed; a cluster that does not answer now costs repeats, and no command."""
+        if self._closing or not partitions:
+            return []
         try:
-            return self._started.committed(partitions, timeout=COMMITTED_SECONDS) if partitions else []
+            return self._started.committed(partitions, timeout=COMMITTED_SECONDS)
         except KafkaException as error:
             logger.warning(
                 "What was finished of new partitions is not known: %s. It is sent again.", error.args[0].str()

@@ -80,10 +80,16 @@ class Sender:
         self._open_at = self._clock()
 
     def send(self, command: Command) -> None:
-        """Puts one command on the link; its answer comes from `poll`. Only while `ready`."""
+        """Puts one command on the link; its answer comes from `poll`. Only while `ready`.
+
+        Raises what the client raises for a command that it cannot encode; nothing is sent then, and the link stays.
+        """
+        message = _message(command)
+        if not _is_plain(command):
+            # Encodes it, as the client does again when it sends it: what it raised then would end the link.
+            message.get_message()
         number, self._next = self._next, self._next + 1
         self._waiting[number] = (command, self._clock())
-        message = _message(command)
         message.on_send_complete = partial(self._answered, number)
         self._client.queue_message(message)
 
@@ -194,6 +200,13 @@ class Sender:
             self._answers.append((waiting[0], judge(condition, words(problem))))
         else:
             self._unexplained[number] = waiting[0]
+
+
+def _is_plain(command: Command) -> bool:
+    """Whether all its texts are ASCII, which every client can encode."""
+    texts = (command.to, command.message_id, command.correlation_id, command.content_type)
+    pairs = command.properties.items()
+    return all(text is None or text.isascii() for text in texts) and all(a.isascii() and b.isascii() for a, b in pairs)
 
 
 def _message(command: Command) -> Any:

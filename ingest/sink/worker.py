@@ -13,7 +13,7 @@ from confluent_kafka import Message
 
 from ingest.child import Child
 from ingest.config import Config
-from ingest.deadletter import DeadLetter, dead_letter, without_body
+from ingest.deadletter import DeadLetter
 from ingest.deadline import Deadline
 from ingest.errors import ConfigError, Problem, Refused, Undeliverable
 from ingest.insist import insist
@@ -23,14 +23,15 @@ from ingest.metrics import SEND_BUCKETS, Histogram
 from ingest.sink.again import Again, Found
 from ingest.sink.answers import Answers
 from ingest.sink.budget import Budget
-from ingest.sink.command import Command, Origin, parse
-from ingest.sink.consume import Commands, Place, headers_of
+from ingest.sink.command import Command, Origin
+from ingest.sink.consume import Commands, Place
 from ingest.sink.credit import Credit
 from ingest.sink.expiry import check_expiry
 from ingest.sink.lanes import Lanes
 from ingest.sink.measures import SinkMeasures
 from ingest.sink.outcome import LINK_LOST, UNANSWERED, Outcome
 from ingest.sink.readiness import look_at_topics
+from ingest.sink.records import command_of, letter_of, letter_of_place, origin_of, unexpected
 from ingest.sink.send import Sender
 from ingest.waits import Part, Shares
 
@@ -184,10 +185,10 @@ class Worker:
         return self.sender.ready and self.commands.trouble is None
 
     def _take(self, message: Message) -> None:
-        origin = Origin(message.topic() or "", message.partition() or 0, message.offset() or 0)
+        origin = origin_of(message)
         self._originals[origin] = message
         try:
-            command = self._parse(message, origin)
+            command = command_of(message, now_ms=_now_ms(), default_ack=self._ack)
         except Undeliverable as why:
             self._dead_letter(origin, why)
             return
@@ -196,11 +197,6 @@ class Worker:
             self._finish(origin)
         elif not self.lanes.offer(command, time.monotonic()):
             del self._originals[origin]
-
-    def _parse(self, message: Message, origin: Origin) -> Command | None:
-        value = message.value()
-        raw = value.encode() if isinstance(value, str) else value
-        return parse(raw, headers_of(message), origin, now_ms=_now_ms(), default_ack=self._ack)
 
     def _read_again(self) -> None:
         """Fills lanes from the places behind them."""
@@ -218,7 +214,7 @@ class Worker:
             )
         else:
             try:
-                command = self._parse(found.message, found.origin)
+                command = command_of(found.message, now_ms=_now_ms(), default_ack=self._ack)
             except Undeliverable as bad:
                 why = bad
         if not self.lanes.returned(found.device_id, found.origin, command):
@@ -240,7 +236,11 @@ class Worker:
             command = self._next(now)
             if command is None:
                 break
-            self.sender.send(command)
+            try:
+                self.sender.send(command)
+            except Exception as error:  # whatever a library makes of one command, the others go on
+                why = unexpected(error)
+                self._give_up(command, why.reason, str(why))
         part = self._waits_for(paced=wanted > granted)
         if wanted > granted:
             return min(IDLE_SECONDS, max(PACED_SECONDS, pace_wait)), part
@@ -327,20 +327,11 @@ class Worker:
         if message is None:
             # Its partition went to another process while it was in flight; that one reads it again and decides.
             return
-        key, value = message.key(), message.value()
-        letter = dead_letter(
-            key.encode() if isinstance(key, str) else key,
-            value.encode() if isinstance(value, str) else value or b"",
-            why.reason,
-            str(why),
-            origin._asdict(),
-            headers_of(message),
-        )
-        self._write_letter(letter, origin, why)
+        self._write_letter(letter_of(message, why), origin, why)
 
     def _write_off(self, origin: Origin, key: bytes | None, why: Undeliverable) -> None:
         """A dead letter for a record of which nothing is left but its place."""
-        self._write_letter(without_body(dead_letter(key, b"", why.reason, str(why), origin._asdict())), origin, why)
+        self._write_letter(letter_of_place(origin, key, why), origin, why)
 
     def _write_letter(self, letter: DeadLetter, origin: Origin, why: Undeliverable) -> None:
         held = self._repeated.admit(f"dead {why.reason}")

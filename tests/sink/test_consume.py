@@ -13,7 +13,7 @@ from ingest.kafka.mock import MockCluster
 from ingest.kafka.topics import TopicSpec, create_topics
 from ingest.sink import consume
 from ingest.sink.command import Origin
-from ingest.sink.consume import Commands, Place, headers_of
+from ingest.sink.consume import Commands, Place
 from tests.kafka.raw_batch import append_batch
 from tests.services.kafka import KafkaCluster
 
@@ -325,19 +325,6 @@ def test_kafka_away_is_a_trouble_that_ends_by_itself(mock: tuple[MockCluster, Gr
     assert member.read == [], "not a record was needed to see it"
     ours.write(0, 1)
     ours.turn(lambda: len(member.read) == 1)
-
-
-@pytest.mark.services
-def test_headers_of_a_record_without_any(group: Callable[[int], Group]) -> None:
-    ours = group(1)
-    ours.write(0, 1)
-    member = ours.join()
-    messages: list[Message] = []
-    deadline = Deadline(PATIENCE)
-    while not messages:
-        assert not deadline.expired
-        messages = member.poll()
-    assert headers_of(messages[0]) == []
 
 
 @pytest.mark.services
