@@ -182,6 +182,8 @@ SINK_DEAD_LETTERS = Metric(
         "released",
         "timeout",
         "too_large",
+        "unanswered",
+        "unexpected",
         "unreadable",
     ),
 )

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from ingest import metrics as m
 from ingest.exposition import Registry
 from ingest.metrics import METRICS, Histogram, Meter, zeros
-from ingest.sink import feedback, outcome
+from ingest.sink import feedback, outcome, records
 from ingest.source import conditions
 
 PACKAGE = Path(m.__file__).parent
@@ -139,7 +139,8 @@ def test_the_reasons_of_dead_letters_are_counted_from_zero() -> None:
     sink = {*literals_of("Undeliverable", "sink", "kafka/producer.py")}
     # A command whose device alone meets a fault that passes is given up in the end.
     hub = {reason for verdict, reason in outcome._KNOWN.values() if verdict in ("dead", "queue_full", "retry")}
-    assert sink | hub | {"other", outcome.RELEASED.reason} == {*m.SINK_DEAD_LETTERS.known}
+    more = {"other", outcome.RELEASED.reason, outcome.UNANSWERED.reason, records.UNEXPECTED}
+    assert sink | hub | more == {*m.SINK_DEAD_LETTERS.known}
 
 
 def test_the_feedback_process_begins_with_its_own_dead_letters_at_zero() -> None:

@@ -96,7 +96,8 @@ class Sender:
     def poll(self, timeout: float) -> list[tuple[Command, Outcome]]:
         """Works on the link, up to `timeout` seconds or the first answers; gives the answers that came.
 
-        A command that was in flight when its link ended comes back with LINK_LOST, in the order of sending.
+        A command that was in flight when its link ended comes back with LINK_LOST, in the order of sending; one that the
+        hub has not answered in time ends the link, and comes back first, with UNANSWERED.
         Raises Refused when the hub refuses a link before any was up.
         """
         end = self._clock() + timeout
@@ -137,8 +138,12 @@ class Sender:
         except Exception as error:  # uamqp raises its own errors, the C library's and built-in ones alike
             self._lost(error)
             return
-        oldest = next(iter(self._waiting.values()), None)
-        if oldest is not None and now - oldest[1] > self._answer_seconds:
+        oldest = next(iter(self._waiting.items()), None)
+        if oldest is not None and now - oldest[1][1] > self._answer_seconds:
+            # The link may be to blame, or this one command; those behind it are only lost with the link.
+            number, (command, _) = oldest
+            del self._waiting[number]
+            self._answers.append((command, UNANSWERED))
             self._lost(TimeoutError(UNANSWERED.sentence))
 
     def _explain(self) -> None:

@@ -47,7 +47,9 @@ REVOKE_SECONDS = 5.0
 CREDIT_SECONDS = 3_600.0
 """The hub's default time to live: without feedback for this long a message no longer waits in the hub."""
 DEAD_LETTERS = 5_000
-"""No more commands are read while so many dead letters are on their way: each is kept until Kafka has it."""
+DEAD_LETTER_BYTES = 16 << 20
+"""No more commands are read while so many dead letters, or so large ones, are on their way: they are kept until Kafka
+has them, and their producer's queue must not be full."""
 RECENT_SECONDS = 60.0
 """A fault of one command is its device's when the hub has taken another within so long."""
 QUOTA_SECONDS = 60.0
@@ -111,6 +113,9 @@ class Worker:
         self._ack = config.sink.ack
         self._originals: dict[Origin, Message] = {}
         """Records whose commands are in the lanes or on their way, for their dead letters."""
+        self._dead_bytes = 0
+        """Of dead letters that are on their way."""
+        self._reads_ahead = True
         self._taken_at = float("-inf")
         """When the hub took a command last."""
         self._quota: str | None = None
@@ -174,10 +179,12 @@ class Worker:
         if not self.lanes.has_room:
             for origin in self.lanes.spill():
                 self._originals.pop(origin, None)
-        if not self.lanes.has_room or self.dead_letters.in_flight >= DEAD_LETTERS:
+        if self.dead_letters.in_flight >= DEAD_LETTERS or self._dead_bytes >= DEAD_LETTER_BYTES:
             return False
         # Past commands that are kept by their places alone it reads on only for devices that would else have to wait.
-        return not self.lanes.deferred or (self._may_send and self.lanes.ready(time.monotonic()) < WINDOW)
+        enough = WINDOW if self._reads_ahead else WINDOW // 2
+        self._reads_ahead = self._may_send and self.lanes.ready(time.monotonic()) < enough
+        return self.lanes.has_room and (self._reads_ahead or not self.lanes.deferred)
 
     @property
     def _may_send(self) -> bool:
@@ -309,7 +316,7 @@ class Worker:
             case "refused" if not self.counts["sent"]:
                 raise Refused(f"IoT Hub refuses commands: {outcome.sentence}")
             case "retry":
-                blamed = not lost and now - self._taken_at < RECENT_SECONDS
+                blamed = outcome != LINK_LOST and now - self._taken_at < RECENT_SECONDS
         if not self.lanes.retry(command, now, blamed=blamed):
             self._give_up(command, outcome.reason, f"{outcome.sentence}; {self.lanes.waited(command, now)}")
             return
@@ -339,7 +346,11 @@ class Worker:
             sentence, topic = str(why).rstrip("."), self.dead_letters.topic
             logger.error("%s[%d] at %d: %s. The command goes to %s%s.", *origin, sentence, topic, and_more(held))
 
+        size = len(letter.value)
+        self._dead_bytes += size
+
         def done() -> None:
+            self._dead_bytes -= size
             self.counts["dead_letter"] += 1
             self._finish(origin)
 

@@ -9,12 +9,14 @@ from itertools import count
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from ingest import metrics as m
+from ingest.backoff import Backoff
 from ingest.child import Child, Task
 from ingest.config import Config, Kafka, Secret
 from ingest.deadline import Deadline
@@ -23,7 +25,9 @@ from ingest.errors import Refused
 from ingest.exposition import Registry
 from ingest.kafka.mock import MockCluster
 from ingest.sink import budget, lanes, worker
+from ingest.sink.command import Command, parse
 from ingest.sink.lanes import Lanes
+from ingest.sink.send import Sender
 from ingest.sink.worker import Worker
 from ingest.waits import Part
 from tests.sink.hub import hub_of
@@ -331,6 +335,54 @@ def test_the_longest_wait_counts_a_fault_that_only_one_device_has(bench: Bench) 
     assert headers["ingest-reason"] == "timeout"
     assert "which took others" in headers["ingest-error"]
     assert made.counts["sent"] == 10
+
+
+def test_the_longest_wait_counts_answers_that_only_one_device_never_gets(bench: Bench) -> None:
+    """Each missing answer costs the link: without an end to it, all devices would have that for ever."""
+    bench.config = replace(bench.config, sink=replace(bench.config.sink, max_wait_seconds=1.0))
+    bench.hub.c2d.auto_complete()
+    bench.hub.faults.sends.lose_disposition(count=None, device_id="d1")
+    bench.write(good(1), *(good(number) for number in range(2, 12)))
+    made = bench.start()
+    address = bench.config.hub.iot_hub
+    assert address is not None
+    made.sender.close()
+    made.sender = Sender(address, bench.config.hub.ca_file, backoff=Backoff(0.01, 0.05), answer_seconds=0.3)
+    made.sender.start()
+    bench.turn(made, lambda: made.counts["dead_letter"] == 1)
+    [(headers, _)] = bench.dead_letters(1)
+    assert headers["ingest-reason"] == "unanswered"
+    assert made.counts["sent"] == 10
+
+
+def test_a_command_that_nothing_can_make_of_is_set_aside_and_the_next_goes_on(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fault of our own, or of the client's, that no test knows: it costs that command alone."""
+    bench.hub.c2d.auto_complete()
+    send = Sender.send
+
+    def parse_badly(*arguments: Any, **more: Any) -> Any:
+        if b'"d1"' in arguments[0]:
+            raise RecursionError("too deep \ud800")
+        return parse(*arguments, **more)
+
+    def send_badly(self: Sender, command: Command) -> None:
+        if command.device_id == "d2":
+            raise ValueError("no such type")
+        send(self, command)
+
+    monkeypatch.setattr("ingest.sink.records.parse", parse_badly)
+    monkeypatch.setattr(Sender, "send", send_badly)
+    bench.write(*(good(number) for number in range(1, 6)))
+    made = bench.start()
+    bench.turn(made, lambda: made.counts["sent"] == 3 and made.counts["dead_letter"] == 2)
+    letters = bench.dead_letters(2)
+    assert sorted(headers["ingest-error"] for headers, _ in letters) == [
+        "The command cannot be handled (RecursionError: too deep \\ud800): please report this.",
+        "The command cannot be handled (ValueError: no such type): please report this.",
+    ]
+    bench.turn(made, lambda: made.commands.lag == 0)
 
 
 def test_a_used_up_quota_pauses_says_so_and_ends_by_itself(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
