@@ -312,6 +312,35 @@ def test_what_was_not_kept_is_read_again_when_its_device_takes_commands(
     assert bench.committed() == 450
 
 
+def test_a_partition_whose_commands_were_not_kept_moves_to_another_process(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is lost, nothing overtakes, and what was sent behind the waiting commands is not sent by the other."""
+    monkeypatch.setattr(lanes, "QUEUE_FULL_SECONDS", (0.1, 0.5))
+    bench.hub.c2d.auto_complete([f"d{number}" for number in range(2, DEVICES)])
+    for number in range(0, 90 * DEVICES, DEVICES):
+        bench.write(*(good(number + device) for device in range(4)))
+    first = bench.start()
+    first.lanes = Lanes(max_wait_seconds=60.0, per_device=8)
+    bench.turn(first, lambda: first.counts["sent"] == 2 * 50 + 2 * 90 and first.lanes.deferred > 60)
+    second = bench.start()
+    second.lanes = Lanes(max_wait_seconds=60.0, per_device=8)
+
+    def both() -> bool:
+        first.poll()
+        return True
+
+    bench.turn(second, lambda: both() and len(first.commands.assigned) == len(second.commands.assigned) == 1)
+    bench.turn(second, lambda: both() and second.commands.lag == 40)
+    assert second.counts["sent"] == 0
+    bench.hub.c2d.auto_complete()
+    bench.turn(second, lambda: both() and first.commands.lag == second.commands.lag == 0)
+    assert first.counts["sent"] + second.counts["sent"] == 360
+    assert bench.bodies() == {
+        f"d{device}": [str(number + device) for number in range(0, 90 * DEVICES, DEVICES)] for device in range(4)
+    }
+
+
 def test_the_longest_wait_counts_feedback_that_does_not_come(bench: Bench) -> None:
     sink = replace(bench.config.sink, max_wait_seconds=1.0, ack="full", feedback_topic=bench.dead)
     bench.config = replace(bench.config, sink=sink)
