@@ -10,14 +10,14 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from ingest.config import Kafka
 from ingest.kafka.producer import settings
+from ingest.kafka.unreadable import Unreadable
 from ingest.logs import Repeated, and_more
 from ingest.sink.command import Origin
-from ingest.sink.consume import UNREADABLE, Place
+from ingest.sink.consume import Place
 
 MOST = 500
 FAR = 10_000
 """Offsets between two wanted places from which on the client jumps, where it reads what is between."""
-TRIES = 3
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ class Again:
         }
         self._wanted: dict[Place, deque[tuple[int, str]]] = {}
         """Offset and device, in ascending order; never empty."""
-        self._tries: dict[Place, int] = {}
+        self._unreadable: dict[Place, Unreadable] = {}
         self._consumer: Consumer | None = None
         self._repeated = Repeated()
 
@@ -69,7 +69,7 @@ class Again:
         if not by_place:
             return
         self._wanted = {place: deque(sorted(wanted)) for place, wanted in by_place.items()}
-        self._tries.clear()
+        self._unreadable.clear()
         if self._consumer is None:
             self._consumer = Consumer({**self._config, "error_cb": self._on_error}, logger=logger)
         self._consumer.assign([TopicPartition(*place, wanted[0][0]) for place, wanted in self._wanted.items()])
@@ -107,10 +107,7 @@ class Again:
             self._gone(place, offset, found)
         else:
             self._on_error(error)
-            if error.code() not in UNREADABLE:
-                return
-            self._tries[place] = self._tries.get(place, 0) + 1
-            if self._tries[place] < TRIES:
+            if not self._unreadable.setdefault(place, Unreadable()).is_certain(error, offset):
                 return
             # It could be read before. What follows in the same batch comes here again.
             self._gone(place, wanted[0][0] + 1, found)

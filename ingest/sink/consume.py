@@ -16,6 +16,7 @@ from ingest.config import Kafka
 from ingest.errors import Recycle
 from ingest.kafka.producer import settings
 from ingest.kafka.statistics import KafkaStatistics
+from ingest.kafka.unreadable import Unreadable
 from ingest.logs import Repeated, and_more
 from ingest.sink.command import Origin
 from ingest.sink.finished import MAX_BYTES, NOTHING, decode, encode
@@ -42,13 +43,6 @@ DEFAULTS = {
 
 COMMITTED_SECONDS: Final = 5.0
 """How long a new partition waits to hear what was finished behind its committed offset."""
-UNREADABLE: Final = frozenset(
-    {KafkaError._BAD_MSG, KafkaError._BAD_COMPRESSION, KafkaError._NOT_IMPLEMENTED, KafkaError.MSG_SIZE_TOO_LARGE}
-)
-"""Faults of what stands at an offset: however often it is fetched, it is the same."""
-_TRIES: Final = 3
-"""So often all the same, lest a fault of the way is taken for one of the record."""
-
 logger = logging.getLogger(__name__)
 
 
@@ -80,8 +74,7 @@ class Commands:
         self._metadata_bytes = MAX_BYTES
         self._stable: dict[Place, int] = {}
         """Where a transaction that is not ended begins, or the end; as of the last statistics."""
-        self._bad: dict[Place, tuple[int, int]] = {}
-        """Offset that could not be read last, and how often."""
+        self._unreadable: dict[Place, Unreadable] = {}
         self._paused: bool | None = False
         """None: some may be and some not."""
         self._closing = False
@@ -250,7 +243,7 @@ class Commands:
             self._prefixes.pop(place, None)
             self._committed.pop(place, None)
             self._stable.pop(place, None)
-            self._bad.pop(place, None)
+            self._unreadable.pop(place, None)
 
     def _on_commit(self, error: KafkaError | None, partitions: list[TopicPartition]) -> None:
         for failed in partitions:
@@ -274,16 +267,11 @@ class Commands:
         if error.fatal():
             raise Recycle(f"Kafka consumer: {error.str()}")
         self._on_error(error)
-        if error.code() in UNREADABLE and place in self._prefixes:
+        if place in self._prefixes and self._unreadable.setdefault(place, Unreadable()).is_certain(error, offset):
             self._pass_over(place, offset, error)
 
     def _pass_over(self, place: Place, offset: int, error: KafkaError) -> None:
         """Goes on behind what cannot be read: of a batch as a whole, whose offset it is, one record after the other."""
-        bad, tries = self._bad.get(place, (offset, 0))
-        tries = tries + 1 if bad == offset else 1
-        self._bad[place] = (offset, tries)
-        if tries < _TRIES:
-            return
         prefix = self._prefixes[place]
         at = max(offset, prefix.end or 0)
         try:
