@@ -150,6 +150,8 @@ SOURCE_TRANSPORT = Metric(
 )
 
 _W = ("worker",)
+FEEDBACK_WORKER = "feedback"
+"""The worker of dead letters that are not commands: what the hub told of commands, and could not be written."""
 SINK_COMMANDS = Metric(
     "sink_commands_total",
     "counter",
@@ -162,9 +164,11 @@ SINK_DEAD_LETTERS = Metric(
     "sink_dead_letters_total",
     "counter",
     ("worker", "reason"),
-    "Commands written to the dead-letter topic because they can never be delivered.",
+    "Commands written to the dead-letter topic because they can never be delivered; of the worker feedback: the hub's "
+    "feedback on commands.",
     "Read the record's headers for the reason.",
     known=(
+        "deleted",
         "device_not_found",
         "device_queue_full",
         "expired",
@@ -175,8 +179,14 @@ SINK_DEAD_LETTERS = Metric(
         "invalid_property",
         "malformed",
         "module_unsupported",
+        "other",
+        "released",
+        "timeout",
         "too_large",
+        "unanswered",
+        "unexpected",
         "unknown_field",
+        "unreadable",
     ),
 )
 SINK_THROTTLED = Metric(
@@ -262,6 +272,9 @@ Snapshot = list[tuple[str, Labels, float | tuple[list[int], float]]]
 """(metric name, label values, delta of a counter | value of a gauge | (bucket deltas, sum delta) of a histogram)."""
 
 
+MALFORMED_FEEDBACK = "malformed_feedback"
+"""Reason of a dead letter that is a message of the hub."""
+
 _COUNTED_BY = {
     "source_": ("source",),
     "sink_feedback_": ("feedback",),
@@ -283,6 +296,8 @@ def zeros(role: str, slot: str) -> Snapshot:
         labels = [(*own, value) for value in metric.known] if len(metric.labels) > len(own) else [own]
         zero = ([0] * (len(metric.buckets) + 1), 0.0) if metric.kind == "histogram" else 0
         snapshot += [(metric.name, each, zero) for each in labels]
+    if role == "feedback":
+        snapshot.append((SINK_DEAD_LETTERS.name, (FEEDBACK_WORKER, MALFORMED_FEEDBACK), 0))
     return snapshot
 
 

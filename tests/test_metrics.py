@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from ingest import metrics as m
 from ingest.exposition import Registry
 from ingest.metrics import METRICS, Histogram, Meter, zeros
-from ingest.sink import feedback, outcome
+from ingest.sink import feedback, outcome, records
 from ingest.source import conditions
 
 PACKAGE = Path(m.__file__).parent
@@ -113,12 +113,13 @@ def test_a_start_after_others_takes_nothing_from_their_counts() -> None:
 def test_each_role_counts_its_own(role: str, start: str | None) -> None:
     own = {name for name, _, _ in zeros(role, "0") if not name.startswith(("process_", "kafka_"))}
     others = {"sink_feedback_total"} if role == "sink" else set()
+    more = {"sink_dead_letters_total"} if role == "feedback" else set()
     counted = {
         metric.name
         for metric in METRICS
         if start and metric.name.startswith(start) and metric.kind in ("counter", "histogram")
     }
-    assert own == counted - others
+    assert own == counted - others | more
 
 
 def literals_of(call: str, *modules: str) -> Iterator[str]:
@@ -136,9 +137,17 @@ def test_the_reasons_of_dead_letters_are_counted_from_zero() -> None:
     source = {*literals_of("Undeliverable", "source", "kafka/producer.py")}
     assert source | {"invalid_record", "invalid_timestamp"} == {*m.SOURCE_DEAD_LETTERS.known}
     sink = {*literals_of("Undeliverable", "sink", "kafka/producer.py")}
-    assert sink | {reason for verdict, reason in outcome._KNOWN.values() if verdict in ("dead", "queue_full")} == {
-        *m.SINK_DEAD_LETTERS.known
-    }
+    # A command whose device alone meets a fault that passes is given up in the end.
+    hub = {reason for verdict, reason in outcome._KNOWN.values() if verdict in ("dead", "queue_full", "retry")}
+    more = {"other", outcome.RELEASED.reason, outcome.UNANSWERED.reason, records.UNEXPECTED}
+    assert sink | hub | more == {*m.SINK_DEAD_LETTERS.known}
+
+
+def test_the_feedback_process_begins_with_its_own_dead_letters_at_zero() -> None:
+    registry = Registry()
+    registry.apply(zeros("feedback", "0"))
+    assert registry.value(m.SINK_DEAD_LETTERS, m.FEEDBACK_WORKER, m.MALFORMED_FEEDBACK) == 0
+    assert ("sink_dead_letters_total", ("0", "malformed"), 0) not in zeros("feedback", "0")
 
 
 def test_the_reasons_of_reconnects_are_counted_from_zero() -> None:

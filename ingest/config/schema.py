@@ -224,7 +224,10 @@ class Sink:
     ] = "none"
     max_wait_seconds: Annotated[
         float,
-        Key(Number(1, 7 * 86400), "A command that its device's full queue has held back for so long is dead-lettered."),
+        Key(
+            Number(1, 7 * 86400),
+            "A command that its device has held back for so long (queue full, no feedback) is dead-lettered.",
+        ),
     ] = 3600.0
     dead_letter_topic: Annotated[
         str, Key(Name(config_values.topic_name, "iotout.dead"), "Kafka topic for commands that can never be sent.")

@@ -1,5 +1,6 @@
 """Reading a topic from given offsets to the ends that it has now, for what must come to an end on a topic that lives."""
 
+import logging
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -7,12 +8,15 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from ingest.deadline import Deadline
 from ingest.errors import Unreachable
+from ingest.kafka.unreadable import Unreadable
 
 CONSUMER = {"enable.auto.commit": False, "enable.partition.eof": True, "auto.offset.reset": "earliest", "log_level": 2}
 """What a consumer needs to be read with; the user's own settings go on top."""
 
 _LEAST_SECONDS = 0.1
 """librdkafka takes a time-out of 0 for a mistake."""
+
+logger = logging.getLogger(__name__)
 
 
 class Ends(NamedTuple):
@@ -48,6 +52,8 @@ class Stretch:
         """Partition → the offset before which all has been given out."""
         self.trouble = "no record came"
         self._ends = {partition: end for partition, (start, end) in spans.items() if start < end}
+        self._unreadable = {partition: Unreadable() for partition in self._ends}
+        self._topic = topic
         self._consumer = consumer
         consumer.assign([TopicPartition(topic, partition, self.next[partition]) for partition in self._ends])
 
@@ -62,6 +68,8 @@ class Stretch:
             partition, offset, error = message.partition(), message.offset(), message.error()
             if error is not None and error.code() != KafkaError._PARTITION_EOF:
                 self.trouble = error.str()
+                if partition in self._ends and self._unreadable[partition].is_certain(error, offset or 0):
+                    self._pass_over(partition, offset or 0)
                 continue
             end = self._ends.get(-1 if partition is None else partition)
             if end is None or partition is None or offset is None:
@@ -73,3 +81,13 @@ class Stretch:
             if error is not None or offset + 1 >= end:
                 self.next[partition] = self._ends.pop(partition)
         return records
+
+    def _pass_over(self, partition: int, offset: int) -> None:
+        """What stands at the next offset cannot be read; `offset` is that of its batch."""
+        at = max(offset, self.next[partition])
+        logger.warning("%s[%d] at %d cannot be read and is passed over: %s.", self._topic, partition, at, self.trouble)
+        self.next[partition] = at + 1
+        if at + 1 >= self._ends[partition]:
+            del self._ends[partition]
+        else:
+            self._consumer.seek(TopicPartition(self._topic, partition, at + 1))

@@ -7,10 +7,11 @@ may have sent the command. Nothing is committed: after a restart the credit star
 import logging
 import uuid
 
-from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from ingest.config import Kafka
 from ingest.kafka.producer import settings
+from ingest.kafka.unreadable import Unreadable
 from ingest.sink.feedback_batch import read_back
 
 METADATA_SECONDS = 5.0
@@ -32,6 +33,7 @@ class Answers:
             "log_level": 2,
             **settings(kafka),
         }
+        self._unreadable: dict[int, Unreadable] = {}
         self._consumer: Consumer | None = None
 
     def start(self) -> None:
@@ -50,11 +52,25 @@ class Answers:
             return []
         found = []
         for message in self._consumer.consume(MOST, 0):
-            value = message.value()
-            told = read_back(value) if message.error() is None and isinstance(value, bytes) else None
+            value, error = message.value(), message.error()
+            if error is not None:
+                self._pass_over(message, error)
+                continue
+            told = read_back(value) if isinstance(value, bytes) else None
             if told is not None:
                 found.append((told[0], told[1]))
         return found
+
+    def _pass_over(self, message: Message, error: KafkaError) -> None:
+        """Goes on at the end of a partition with a record that cannot be read: that only costs saved refusals."""
+        partition, offset = message.partition() or 0, message.offset() or 0
+        if self._consumer is not None and self._unreadable.setdefault(partition, Unreadable()).is_certain(
+            error, offset
+        ):
+            logger.warning(
+                "%s[%d] at %d cannot be read and is passed over: %s.", self._topic, partition, offset, error.str()
+            )
+            self._consumer.seek(TopicPartition(self._topic, partition, OFFSET_END))
 
     def close(self) -> None:
         if self._consumer is not None:

@@ -30,7 +30,6 @@ from ingest.sink.feedback_seen import Seen
 from ingest.sink.feedback_tail import read_tail
 from ingest.sink.readiness import look_at_topics
 
-MALFORMED = "malformed_feedback"
 STATUSES = frozenset({"Success", "Expired", "DeliveryCountExceeded", "Rejected", "Purged"})
 HOLD_SECONDS = 30.0
 """A message that Kafka has not taken for so long is given back with its link, while the hub's lock of 60 s still holds;
@@ -145,7 +144,7 @@ class FeedbackProcess:
                 logger.debug("Feedback on message %s of %s is known.", record.message_id, record.device_id)
         if problem is not None:
             self.malformed += 1
-            self._dead_letter(held, None, received.body, MALFORMED, f"feedback of {self._host}: {problem}")
+            self._dead_letter(held, None, received.body, m.MALFORMED_FEEDBACK, f"feedback of {self._host}: {problem}")
 
     def _serve(self, timeout: float) -> None:
         self._send()
@@ -223,5 +222,6 @@ class FeedbackProcess:
         for label, count in by_label.items():
             meter.total(m.SINK_FEEDBACK, count, slot, label)
         for reason, count in self.dead_letters.written.items():
-            meter.total(m.SINK_DEAD_LETTERS, count, slot, reason)
+            # Under its own name: process 0 of those that send has a count of its own.
+            meter.total(m.SINK_DEAD_LETTERS, count, m.FEEDBACK_WORKER, reason)
         meter.gauge(m.KAFKA_QUEUE_MESSAGES, self.pool.in_flight, self._child.task.role, slot)

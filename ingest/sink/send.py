@@ -80,17 +80,24 @@ class Sender:
         self._open_at = self._clock()
 
     def send(self, command: Command) -> None:
-        """Puts one command on the link; its answer comes from `poll`. Only while `ready`."""
+        """Puts one command on the link; its answer comes from `poll`. Only while `ready`.
+
+        Raises what the client raises for a command that it cannot encode; nothing is sent then, and the link stays.
+        """
+        message = message_of(command)
+        if not _is_plain(command):
+            # Encodes it, as the client does again when it sends it: what it raised then would end the link.
+            message.get_message()
         number, self._next = self._next, self._next + 1
         self._waiting[number] = (command, self._clock())
-        message = message_of(command)
         message.on_send_complete = partial(self._answered, number)
         self._client.queue_message(message)
 
     def poll(self, timeout: float) -> list[tuple[Command, Outcome]]:
         """Works on the link, up to `timeout` seconds or the first answers; gives the answers that came.
 
-        A command that was in flight when its link ended comes back with LINK_LOST, in the order of sending.
+        A command that was in flight when its link ended comes back with LINK_LOST, in the order of sending; one that the
+        hub has not answered in time ends the link, and comes back first, with UNANSWERED.
         Raises Refused when the hub refuses a link before any was up.
         """
         end = self._clock() + timeout
@@ -131,8 +138,12 @@ class Sender:
         except Exception as error:  # uamqp raises its own errors, the C library's and built-in ones alike
             self._lost(error)
             return
-        oldest = next(iter(self._waiting.values()), None)
-        if oldest is not None and now - oldest[1] > self._answer_seconds:
+        oldest = next(iter(self._waiting.items()), None)
+        if oldest is not None and now - oldest[1][1] > self._answer_seconds:
+            # The link may be to blame, or this one command; those behind it are only lost with the link.
+            number, (command, _) = oldest
+            del self._waiting[number]
+            self._answers.append((command, UNANSWERED))
             self._lost(TimeoutError(UNANSWERED.sentence))
 
     def _explain(self) -> None:
@@ -194,6 +205,13 @@ class Sender:
             self._answers.append((waiting[0], judge(condition, words(problem))))
         else:
             self._unexplained[number] = waiting[0]
+
+
+def _is_plain(command: Command) -> bool:
+    """Whether all its texts are ASCII, which every client can encode."""
+    texts = (command.to, command.message_id, command.correlation_id, command.content_type, command.content_encoding)
+    pairs = command.properties.items()
+    return all(text is None or text.isascii() for text in texts) and all(a.isascii() and b.isascii() for a, b in pairs)
 
 
 def message_of(command: Command) -> Any:

@@ -13,23 +13,25 @@ from confluent_kafka import Message
 
 from ingest.child import Child
 from ingest.config import Config
-from ingest.deadletter import dead_letter
+from ingest.deadletter import DeadLetter
 from ingest.deadline import Deadline
 from ingest.errors import ConfigError, Problem, Refused, Undeliverable
 from ingest.insist import insist
 from ingest.kafka.dead_letter_topic import DeadLetterTopic
 from ingest.logs import Repeated, and_more
 from ingest.metrics import SEND_BUCKETS, Histogram
+from ingest.sink.again import Again, Found
 from ingest.sink.answers import Answers
 from ingest.sink.budget import Budget
-from ingest.sink.command import Command, Origin, parse
-from ingest.sink.consume import Commands, Place, headers_of
+from ingest.sink.command import Command, Origin
+from ingest.sink.consume import Commands, Place
 from ingest.sink.credit import Credit
 from ingest.sink.expiry import check_expiry
 from ingest.sink.lanes import Lanes
 from ingest.sink.measures import SinkMeasures
 from ingest.sink.outcome import LINK_LOST, UNANSWERED, Outcome
 from ingest.sink.readiness import look_at_topics
+from ingest.sink.records import command_of, letter_of, letter_of_place, origin_of, unexpected
 from ingest.sink.send import Sender
 from ingest.sink.unread import Unread
 from ingest.waits import Part, Shares
@@ -45,6 +47,12 @@ REVOKE_SECONDS = 5.0
 """What is in flight when partitions go to another process gets so long to be answered."""
 CREDIT_SECONDS = 3_600.0
 """The hub's default time to live: without feedback for this long a message no longer waits in the hub."""
+DEAD_LETTERS = 5_000
+DEAD_LETTER_BYTES = 16 << 20
+"""No more commands are read while so many dead letters, or so large ones, are on their way: they are kept until Kafka
+has them, and their producer's queue must not be full."""
+RECENT_SECONDS = 60.0
+"""A fault of one command is its device's when the hub has taken another within so long."""
 QUOTA_SECONDS = 60.0
 """The daily quota is renewed at midnight UTC; until then, so often one command is tried."""
 
@@ -101,10 +109,16 @@ class Worker:
             client_id=f"ingest-sink-{self.worker}",
             on_revoked=self._revoked,
         )
+        self._again = Again(config.kafka, client_id=f"ingest-sink-{self.worker}-again")
         self._child = child
         self._ack = config.sink.ack
         self._originals: dict[Origin, Message] = {}
-        """Records whose commands are not finished, for their dead letters."""
+        """Records whose commands are in the lanes or on their way, for their dead letters."""
+        self._dead_bytes = 0
+        """Of dead letters that are on their way."""
+        self._reads_ahead = True
+        self._taken_at = float("-inf")
+        """When the hub took a command last."""
         self._quota: str | None = None
         self._commit_at = 0.0
         self._repeated = Repeated()
@@ -119,16 +133,22 @@ class Worker:
 
     def poll(self) -> None:
         """One turn of the loop."""
-        room = FETCH if self.lanes.has_room else 0
-        busy = len(self.lanes) or self.sender.in_flight
+        busy = len(self.lanes) or self.lanes.deferred or self.sender.in_flight
         self.shares.enter("decode" if busy else self._waits_for(paced=False))
-        messages = self.commands.poll(room, 0 if busy else IDLE_SECONDS)
+        messages = self.commands.poll(FETCH if self._may_read() else 0, 0 if busy else IDLE_SECONDS)
         self.shares.enter("decode")
         for message in messages:
             self._take(message)
+        while self.commands.unreadable:
+            origin, sentence = self.commands.unreadable.pop()
+            self._write_off(origin, None, Undeliverable("unreadable", f"Kafka's record cannot be read: {sentence}"))
+        self._read_again()
         for device_id, message_id in self._answers.poll() if self._answers is not None else ():
             self.lanes.feedback(device_id, message_id, time.monotonic())
         wait, part = self._send()
+        if messages or not self._again.idle:
+            # There may be more to read.
+            wait = min(wait, PACED_SECONDS)
         self.shares.enter(part)
         self._settle(wait)
         self.shares.enter("decode")
@@ -139,7 +159,7 @@ class Worker:
         if now >= self._commit_at:
             self._commit_at = now + COMMIT_SECONDS
             self.commands.commit()
-        trouble = self.sender.trouble or self._quota or self.commands.trouble
+        trouble = self.sender.trouble or self._quota or self.commands.trouble or self.lanes.trouble
         self._child.beat(trouble is None, trouble or "sending")
 
     def close(self, deadline: Deadline) -> None:
@@ -151,18 +171,33 @@ class Worker:
         self._settle(0)
         self.dead_letters.join(deadline, while_waiting=lambda: self._child.beat(False, "draining"))
         self.commands.close()
+        self._again.close()
         if self._answers is not None:
             self._answers.close()
         self.budget.close()
         self._child.beat(False, "stopped")
 
+    def _may_read(self) -> bool:
+        if not self.lanes.has_room:
+            for origin in self.lanes.spill():
+                self._originals.pop(origin, None)
+        if self.dead_letters.in_flight >= DEAD_LETTERS or self._dead_bytes >= DEAD_LETTER_BYTES:
+            return False
+        # Past commands that are kept by their places alone it reads on only for devices that would else have to wait.
+        enough = WINDOW if self._reads_ahead else WINDOW // 2
+        self._reads_ahead = self._may_send and self.lanes.ready(time.monotonic()) < enough
+        return self.lanes.has_room and (self._reads_ahead or not self.lanes.deferred)
+
+    @property
+    def _may_send(self) -> bool:
+        # While Kafka is away nothing can be committed, and what is sent now would be sent again after it.
+        return self.sender.ready and self.commands.trouble is None
+
     def _take(self, message: Message) -> None:
-        origin = Origin(message.topic() or "", message.partition() or 0, message.offset() or 0)
+        origin = origin_of(message)
         self._originals[origin] = message
-        value = message.value()
-        raw = value.encode() if isinstance(value, str) else value
         try:
-            command = parse(raw, headers_of(message), origin, now_ms=_now_ms(), default_ack=self._ack)
+            command = command_of(message, now_ms=_now_ms(), default_ack=self._ack)
         except Undeliverable as why:
             self._dead_letter(origin, why)
             return
@@ -171,21 +206,52 @@ class Worker:
             self._finish(origin)
         else:
             self._unread.tell(command)
-            self.lanes.offer(command, time.monotonic())
+            if not self.lanes.offer(command, time.monotonic()):
+                del self._originals[origin]
+
+    def _read_again(self) -> None:
+        """Fills lanes from the places behind them."""
+        for found in self._again.poll():
+            self._take_again(found)
+        if self.lanes.deferred and self._again.idle and self._may_send:
+            self._again.want(self.lanes.wanted(FETCH))
+
+    def _take_again(self, found: Found) -> None:
+        command, why = None, None
+        if found.message is None:
+            why = Undeliverable(
+                "deleted",
+                "Kafka has deleted the command while it waited for its device: raise the topic's retention.ms.",
+            )
+        else:
+            try:
+                command = command_of(found.message, now_ms=_now_ms(), default_ack=self._ack)
+            except Undeliverable as bad:
+                why = bad
+        if not self.lanes.returned(found.device_id, found.origin, command):
+            return
+        if found.message is not None:
+            self._originals[found.origin] = found.message
+        if why is not None and found.message is not None:
+            self._dead_letter(found.origin, why)
+        elif why is not None:
+            self._write_off(found.origin, found.device_id.encode(), why)
 
     def _send(self) -> tuple[float, Part]:
         """Sends what the pace allows now; gives the seconds until there may be more to send, and what for."""
         now = time.monotonic()
-        # While Kafka is away nothing can be committed, and what is sent now would be sent again after it.
-        may_send = self.sender.ready and self.commands.trouble is None
-        window = max(0, WINDOW - self.sender.in_flight) if may_send else 0
+        window = max(0, WINDOW - self.sender.in_flight) if self._may_send else 0
         wanted = min(window, self.lanes.ready(now))
         granted, pace_wait = self.budget.take(wanted)
         for _ in range(granted):
             command = self._next(now)
             if command is None:
                 break
-            self.sender.send(command)
+            try:
+                self.sender.send(command)
+            except Exception as error:  # whatever a library makes of one command, the others go on
+                why = unexpected(error)
+                self._give_up(command, why.reason, str(why))
         part = self._waits_for(paced=wanted > granted)
         if wanted > granted:
             return min(IDLE_SECONDS, max(PACED_SECONDS, pace_wait)), part
@@ -203,7 +269,7 @@ class Worker:
             return "c2d_limit"
         if self.sender.in_flight or not self.sender.ready:
             return "hub"
-        if len(self.lanes):
+        if len(self.lanes) or self.lanes.deferred:
             # Their devices' queues are full, or the devices have no credit, or wait after a throttle.
             return "c2d_limit"
         return "kafka_queue" if self.dead_letters.in_flight else "idle"
@@ -230,21 +296,21 @@ class Worker:
         if not lost:
             self.budget.answered(taken_at, throttled=outcome.verdict == "throttled")
             self.seconds.observe(now - taken_at)
+        blamed = False
         match outcome.verdict:
             case "sent":
                 self._quota = None
+                self._taken_at = now
                 self.counts["sent"] += 1
                 self.lanes.sent(command, now)
                 self._finish(command.origin)
                 return
             case "dead":
-                self.lanes.finish(command)
-                self._dead_letter(command.origin, Undeliverable(outcome.reason, outcome.sentence))
+                self._give_up(command, outcome.reason, outcome.sentence)
                 return
             case "queue_full":
                 if not self.lanes.hold(command, now):
-                    self.lanes.finish(command)
-                    self._dead_letter(command.origin, Undeliverable(outcome.reason, outcome.sentence))
+                    self._give_up(command, outcome.reason, f"{outcome.sentence}; {self.lanes.waited(command, now)}")
                 return
             case "quota":
                 self._quota = f"IoT Hub: {outcome.sentence}"
@@ -253,32 +319,42 @@ class Worker:
                 self.throttled += 1
             case "refused" if not self.counts["sent"]:
                 raise Refused(f"IoT Hub refuses commands: {outcome.sentence}")
+            case "retry":
+                blamed = outcome != LINK_LOST and now - self._taken_at < RECENT_SECONDS
+        if not self.lanes.retry(command, now, blamed=blamed):
+            self._give_up(command, outcome.reason, f"{outcome.sentence}; {self.lanes.waited(command, now)}")
+            return
         self.counts["possible_repeat" if lost else "retried"] += 1
         held = self._repeated.admit(outcome.reason)
         if held is not None:
             logger.warning("Sent again later: %s%s.", outcome.sentence.rstrip("."), and_more(held))
-        self.lanes.retry(command, now)
+
+    def _give_up(self, command: Command, reason: str, sentence: str) -> None:
+        self.lanes.finish(command)
+        self._dead_letter(command.origin, Undeliverable(reason, sentence))
 
     def _dead_letter(self, origin: Origin, why: Undeliverable) -> None:
         message = self._originals.get(origin)
         if message is None:
             # Its partition went to another process while it was in flight; that one reads it again and decides.
             return
+        self._write_letter(letter_of(message, why), origin, why)
+
+    def _write_off(self, origin: Origin, key: bytes | None, why: Undeliverable) -> None:
+        """A dead letter for a record of which nothing is left but its place."""
+        self._write_letter(letter_of_place(origin, key, why), origin, why)
+
+    def _write_letter(self, letter: DeadLetter, origin: Origin, why: Undeliverable) -> None:
         held = self._repeated.admit(f"dead {why.reason}")
         if held is not None:
             sentence, topic = str(why).rstrip("."), self.dead_letters.topic
             logger.error("%s[%d] at %d: %s. The command goes to %s%s.", *origin, sentence, topic, and_more(held))
-        key, value = message.key(), message.value()
-        letter = dead_letter(
-            key.encode() if isinstance(key, str) else key,
-            value.encode() if isinstance(value, str) else value or b"",
-            why.reason,
-            str(why),
-            {"topic": origin.topic, "partition": origin.partition, "offset": origin.offset},
-            headers_of(message),
-        )
+
+        size = len(letter.value)
+        self._dead_bytes += size
 
         def done() -> None:
+            self._dead_bytes -= size
             self.counts["dead_letter"] += 1
             self._finish(origin)
 
@@ -290,6 +366,7 @@ class Worker:
 
     def _revoked(self, places: list[Place]) -> None:
         """Partitions go to another process: what waits is left to it, what is in flight may still be answered here."""
+        self._again.drop(places)
         for topic, partition in places:
             self.lanes.drop(topic, partition)
         left = self._child.deadline.remaining() if self._child.deadline is not None else REVOKE_SECONDS

@@ -10,6 +10,7 @@ from ingest.deadline import Deadline
 from ingest.errors import Unreachable
 from ingest.kafka.mock import MockCluster
 from ingest.kafka.stretch import CONSUMER, Ends, Stretch, ends_of
+from tests.kafka.raw_batch import append_batch
 
 PATIENCE = 60.0
 
@@ -108,3 +109,13 @@ def test_a_record_after_the_end_is_not_given_out_when_those_before_it_are_gone()
     assert [message.offset() for message in stretch.poll(10, 0.1)] == [0]
     assert stretch.next == {0: 3}
     assert stretch.done
+
+
+def test_what_cannot_be_read_is_passed_over(cluster: MockCluster, consumer: Consumer) -> None:
+    write(cluster, 0, b"a")
+    append_batch(cluster.bootstrap, "t", b"no snappy", records=2, attributes=2)
+    write(cluster, 0, b"b")
+    append_batch(cluster.bootstrap, "t", b"no snappy", records=1, attributes=2)
+    stretch = Stretch(consumer, "t", {0: (0, 5)})
+    assert read(stretch) == [(0, b"a"), (0, b"b")]
+    assert stretch.next == {0: 5}

@@ -286,6 +286,8 @@ def test_counts_have_the_hubs_statuses_and_no_others(child: Child, process: Feed
     counts = {labels: value for name, labels, value in meter.changes() if name == "sink_feedback_total"}
     expected = {"Success": 1, "Expired": 1, "other": 1, "repeat": 1, "malformed": 1}
     assert counts == {("0", status): count for status, count in expected.items()}
+    letters = {labels: value for name, labels, value in meter.changes() if name == "sink_dead_letters_total"}
+    assert letters == {("feedback", "malformed_feedback"): 1}, "none of the sending process 0"
 
 
 def test_the_whole_role_with_a_hub_and_a_killed_link(cluster: MockCluster, config: Config) -> None:

@@ -7,7 +7,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from ingest.sink.command import Ack, Command, Origin
 from ingest.sink.credit import PER_DEVICE, Credit
-from ingest.sink.lanes import QUEUE_FULL_SECONDS, RETRY_SECONDS, Lanes
+from ingest.sink.lanes import PROBE_SECONDS, QUEUE_FULL_SECONDS, RETRY_SECONDS, Lanes
 
 
 def command(device_id: str, offset: int, partition: int = 0, body: bytes = b"on", ack: Ack = "full") -> Command:
@@ -21,12 +21,16 @@ def lanes(
     max_wait_seconds: float = 100.0,
     capacity: int = 1000,
     capacity_bytes: int = 1 << 20,
+    per_device: int = 200,
+    places: int = 10_000,
     credit: Credit | None = None,
 ) -> Lanes:
     return Lanes(
         max_wait_seconds=max_wait_seconds,
         capacity=capacity,
         capacity_bytes=capacity_bytes,
+        per_device=per_device,
+        places=places,
         credit=credit,
         rng=random.Random(1),
     )
@@ -159,7 +163,7 @@ def test_credit_lets_fifty_wait_for_feedback() -> None:
         some.sent(one, 0.0)
         sent.append(one.device_id)
     assert Counter(sent) == {"a": PER_DEVICE, "b": 1}
-    assert some.wait(0.0) == 3600.0
+    assert some.wait(0.0) == PROBE_SECONDS
     some.feedback("a", "unknown", 1.0)
     some.feedback("b", "m-0-0", 1.0)
     assert some.take(1.0) is None
@@ -169,15 +173,140 @@ def test_credit_lets_fifty_wait_for_feedback() -> None:
 
 
 def test_feedback_that_is_lost_costs_its_credit_for_a_while_only() -> None:
-    some = lanes(credit=Credit(seconds=3600.0, per_device=2))
+    some = lanes(credit=Credit(seconds=30.0, per_device=2))
     for offset in range(4):
         some.offer(command("a", offset), float(offset))
         if (one := some.take(float(offset))) is not None:
             some.sent(one, float(offset))
-    assert some.wait(3599.0) == 1.0
-    some.sent(took(some, 3600.0), 3600.0)
-    assert some.take(3600.0) is None
-    assert took(some, 3601.0).origin.offset == 3
+    assert some.wait(29.0) == 1.0
+    some.sent(took(some, 30.0), 30.0)
+    assert some.take(30.0) is None
+    assert took(some, 31.0).origin.offset == 3
+
+
+def test_a_device_without_credit_is_tried_now_and_then_and_given_up_after_the_wait() -> None:
+    """The hub knows whether the queue is full: its feedback may be lost, or late."""
+    some = lanes(credit=Credit(seconds=3600.0, per_device=1), max_wait_seconds=150.0)
+    for offset in range(4):
+        some.offer(command("a", offset), 0.0)
+    some.sent(took(some, 0.0), 0.0)
+    assert some.take(0.0) is None
+    assert some.take(PROBE_SECONDS - 1) is None
+    some.sent(took(some, PROBE_SECONDS), PROBE_SECONDS)
+    assert some.take(PROBE_SECONDS) is None, "the hub took it, and that counts"
+    now, tries = PROBE_SECONDS, 0
+    while True:
+        wait = some.wait(now)
+        assert wait is not None
+        now += wait
+        one = some.take(now)
+        if one is None:
+            continue
+        tries += 1
+        if not some.hold(one, now):
+            break
+    assert now == pytest.approx(PROBE_SECONDS + 150.0)
+    assert 1 < tries < 10
+    assert some.waited(one, now) == "it has waited 150 s for feedback on the device's messages before it"
+    some.finish(one)
+    assert not some.hold(took(some, now), now), "it has waited as long"
+
+
+def test_feedback_wakes_a_device_whose_queue_was_full() -> None:
+    some = lanes(credit=Credit(seconds=3600.0, per_device=1))
+    for offset in range(2):
+        some.offer(command("a", offset), 0.0)
+    some.sent(took(some, 0.0), 0.0)
+    assert some.take(0.0) is None
+    assert some.hold(took(some, PROBE_SECONDS), PROBE_SECONDS)
+    assert some.take(PROBE_SECONDS) is None
+    some.feedback("a", "m-0-0", PROBE_SECONDS)
+    assert took(some, PROBE_SECONDS).origin.offset == 1
+
+
+def test_a_fault_of_one_device_ends_and_one_of_all_does_not() -> None:
+    some = lanes(max_wait_seconds=100.0)
+    some.offer(command("a", 0), 0.0)
+    now = 0.0
+    while now < 1000.0:
+        assert some.retry(took(some, now), now)
+        now += 10.0
+    began = now
+    while some.retry(one := took(some, now), now, blamed=True):
+        now += 10.0
+    assert now == began + 100.0
+    assert some.waited(one, now) == "it has waited 100 s for the hub to take it, which took others"
+
+
+def test_what_is_behind_a_full_lane_is_read_again_in_order_and_keeps_its_wait() -> None:
+    some = lanes(per_device=4, max_wait_seconds=100.0)
+    kept = [some.offer(command("a", offset, offset // 6), float(offset)) for offset in range(10)]
+    assert kept == [True] * 4 + [False] * 6
+    assert (len(some), some.deferred, some.wanted(10)) == (4, 6, [])
+    assert some.offer(command("b", 99), 0.0)
+    sent: list[tuple[str, int]] = []
+    while len(sent) < 11:
+        one = took(some, 10.0)
+        sent.append((one.device_id, one.origin.offset))
+        if one.origin.offset == 9:
+            assert some.hold(one, 10.0)
+            wait = some.wait(109.0)
+            assert wait is not None
+            one = took(some, 109.5)
+            assert not some.hold(one, 110.0), "it was read at 9 s, and tried at 10 s"
+            some.finish(one)
+        else:
+            some.sent(one, 10.0)
+        for device_id, origin in some.wanted(10):
+            assert some.returned(device_id, origin, command(device_id, origin.offset, origin.partition))
+            assert not some.returned(device_id, origin, command(device_id, origin.offset, origin.partition))
+    assert [offset for device_id, offset in sent if device_id == "a"] == [*range(10)]
+    assert (len(some), some.deferred, some.trouble) == (0, 0, None)
+
+
+def test_a_device_that_takes_none_keeps_one_command_when_others_need_the_room() -> None:
+    some = lanes(capacity=100, per_device=60, places=1000)
+    for device_id in "ab":
+        for offset in range(60):
+            some.offer(command(device_id, offset), 0.0)
+    some.hold(took(some, 0.0), 0.0)
+    assert not some.has_room
+    spilled = some.spill()
+    assert [origin.offset for origin in spilled] == [*range(1, 60)]
+    assert (some.has_room, len(some), some.deferred, some.spill(), some.trouble) == (True, 61, 59, [], None)
+    assert some.wanted(1000) == [], "it takes none"
+    some.sent(took(some, 0.0), 0.0)  # b
+    some.sent(took(some, 0.5), 0.5)  # b
+    while (one := took(some, 2.0)).device_id == "b":
+        some.sent(one, 2.0)
+    some.sent(one, 2.0)
+    assert [origin.offset for _, origin in some.wanted(3)] == [1, 2, 3]
+
+
+def test_the_places_are_bounded_too_and_it_is_said() -> None:
+    some = lanes(per_device=1, places=5)
+    for offset in range(6):
+        some.offer(command("a", offset), 0.0)
+        assert some.has_room == (offset < 5)
+    some.hold(took(some, 0.0), 0.0)
+    assert some.trouble == "6 commands wait, most of them for devices that take none (1 now), and no more are read"
+    some.drop("t", 0)
+    assert (some.has_room, some.deferred, len(some)) == (True, 0, 0)
+
+
+def test_commands_that_are_gone_when_they_are_read_again_let_the_next_go() -> None:
+    some = lanes(per_device=1)
+    for offset in range(4):
+        some.offer(command("a", offset), 0.0)
+    some.sent(took(some, 0.0), 0.0)
+    [(device_id, first)] = some.wanted(1)
+    assert some.returned(device_id, first, None)
+    assert not some.returned("b", first, None)
+    [(_, second)] = some.wanted(5)
+    assert second.offset == 2
+    some.drop("t", 0)
+    assert not some.returned("a", second, command("a", 2))
+    assert (len(some), some.take(0.0)) == (0, None)
 
 
 def test_a_command_without_full_feedback_costs_no_credit() -> None:
@@ -245,8 +374,12 @@ class AgainstAHub(RuleBasedStateMachine):
         super().__init__()
         self.now = 0.0
         self.lanes = lanes(
-            max_wait_seconds=self.MAX_WAIT, credit=Credit(seconds=1000.0, per_device=self.CREDIT), capacity=20
+            max_wait_seconds=self.MAX_WAIT,
+            credit=Credit(seconds=1000.0, per_device=self.CREDIT),
+            capacity=20,
+            per_device=4,
         )
+        self.kafka: dict[Origin, Command] = {}
         self.offset = 0
         self.offered_at: list[float] = []
         self.dropped: set[int] = set()
@@ -264,6 +397,7 @@ class AgainstAHub(RuleBasedStateMachine):
         one = command(device_id, self.offset, partition)
         self.offset += 1
         self.offered_at.append(self.now)
+        self.kafka[one.origin] = one
         self.lanes.offer(one, self.now)
         self.expected.setdefault(device_id, deque()).append(one)
 
@@ -273,11 +407,29 @@ class AgainstAHub(RuleBasedStateMachine):
         if one is not None:
             assert self.expected[one.device_id][0] is one, "in order"
             assert one.device_id not in {other.device_id for other in self.flying}, "one in flight"
-            assert len(self.outstanding.get(one.device_id, ())) < self.CREDIT
+            if len(self.outstanding.get(one.device_id, ())) >= self.CREDIT:
+                assert self.now - self.offered_at[one.origin.offset] >= min(self.MAX_WAIT, PROBE_SECONDS), "to be tried"
             self.flying.append(one)
 
+    @precondition(lambda self: not self.lanes.has_room)
+    @rule()
+    def spill(self) -> None:
+        spilled = self.lanes.spill()
+        assert not {one.origin for one in self.flying} & {*spilled}
+
+    @rule(count=st.integers(1, 10), gone=st.integers(0, 9))
+    def read_again(self, count: int, gone: int) -> None:
+        wanted = self.lanes.wanted(count)
+        assert len(wanted) <= count
+        for number, (device_id, origin) in enumerate(wanted):
+            one = self.kafka[origin]
+            assert one.device_id == device_id
+            assert self.lanes.returned(device_id, origin, None if number == gone else one)
+            if number == gone:
+                self.expected[device_id].remove(one)
+
     @precondition(lambda self: self.flying)
-    @rule(data=st.data(), answer=st.sampled_from(["taken", "taken", "retry", "full", "dead"]))
+    @rule(data=st.data(), answer=st.sampled_from(["taken", "taken", "retry", "blamed", "full", "dead"]))
     def answer(self, data: st.DataObject, answer: str) -> None:
         one = self.flying.pop(data.draw(st.integers(0, len(self.flying) - 1)))
         dropped = one.origin.offset in self.dropped
@@ -286,8 +438,11 @@ class AgainstAHub(RuleBasedStateMachine):
             self.outstanding.setdefault(one.device_id, []).append(one.message_id)
         elif answer == "retry":
             self.lanes.retry(one, self.now)
-        elif answer == "full":
-            if not self.lanes.hold(one, self.now):
+        elif answer in ("full", "blamed"):
+            goes_on = (
+                self.lanes.hold(one, self.now) if answer == "full" else self.lanes.retry(one, self.now, blamed=True)
+            )
+            if not goes_on:
                 assert self.now - self.offered_at[one.origin.offset] >= self.MAX_WAIT
                 self.lanes.finish(one)
                 self.gone(one)
@@ -319,7 +474,7 @@ class AgainstAHub(RuleBasedStateMachine):
 
     @invariant()
     def counts_are_right(self) -> None:
-        assert len(self.lanes) == sum(map(len, self.expected.values()))
+        assert len(self.lanes) + self.lanes.deferred == sum(map(len, self.expected.values()))
         assert self.lanes.in_flight == len(self.flying)
 
     def teardown(self) -> None:
@@ -331,7 +486,8 @@ class AgainstAHub(RuleBasedStateMachine):
         for device_id, messages in self.outstanding.items():
             for message_id in messages:
                 self.lanes.feedback(device_id, message_id, self.now)
-        while len(self.lanes):
+        while len(self.lanes) + self.lanes.deferred:
+            self.read_again(10, -1)
             wait = self.lanes.wait(self.now)
             assert wait is not None
             assert wait <= QUEUE_FULL_SECONDS[1]

@@ -20,7 +20,7 @@ from ingest.emulator.keys import random_key
 from ingest.errors import Refused
 from ingest.sink import hub_auth
 from ingest.sink.command import Command, Origin
-from ingest.sink.outcome import LINK_LOST, RELEASED, SENT, Outcome
+from ingest.sink.outcome import LINK_LOST, RELEASED, SENT, UNANSWERED, Outcome
 from ingest.sink.send import Sender, message_of
 from tests.sink.hub import address_of, command
 
@@ -231,7 +231,7 @@ def test_an_answer_that_never_comes_ends_the_link(hub: Emulator, sender: Sender)
         assert [(each.message_id, outcome) for each, outcome in answers] == [
             (commands[0].message_id, SENT),
             (commands[2].message_id, SENT),
-            (commands[1].message_id, LINK_LOST),
+            (commands[1].message_id, UNANSWERED),
         ]
         assert "not answered in time" in (impatient.trouble or "")
         assert send(impatient, [commands[1]]) == [(commands[1], SENT)]
@@ -239,6 +239,28 @@ def test_an_answer_that_never_comes_ends_the_link(hub: Emulator, sender: Sender)
         impatient.close()
     received = [each.message_id for each in hub.c2d.consumed() if each.device_id == "late"]
     assert received.count(commands[1].message_id) == 2, "a repeat, under the same id"
+
+
+def test_what_is_behind_an_answer_that_never_comes_is_lost_with_the_link(hub: Emulator, sender: Sender) -> None:
+    sender.close()
+    hub.faults.sends.lose_disposition(count=2)
+    impatient = sender_to(hub, answer_seconds=0.5)
+    try:
+        commands = [command("late"), command("other")]
+        assert send(impatient, commands) == [(commands[0], UNANSWERED), (commands[1], LINK_LOST)]
+    finally:
+        impatient.close()
+
+
+def test_a_command_that_the_client_cannot_encode_costs_no_link(hub: Emulator, sender: Sender) -> None:
+    until(sender, lambda: sender.ready)
+    broken = dataclasses.replace(command(), properties={"level": "\ud800"})
+    with pytest.raises(UnicodeEncodeError):
+        sender.send(broken)
+    assert sender.in_flight == 0
+    other = dataclasses.replace(command(), properties={"größe": "1"})
+    assert send(sender, [other]) == [(other, SENT)]
+    assert sender.links == 1
 
 
 def test_close_hands_back_what_is_in_flight_and_opens_no_other_link(hub: Emulator, sender: Sender) -> None:

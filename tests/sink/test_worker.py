@@ -9,12 +9,14 @@ from itertools import count
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from ingest import metrics as m
+from ingest.backoff import Backoff
 from ingest.child import Child, Task
 from ingest.config import Config, Kafka, Secret
 from ingest.deadline import Deadline
@@ -22,8 +24,10 @@ from ingest.emulator import Emulator
 from ingest.errors import Refused
 from ingest.exposition import Registry
 from ingest.kafka.mock import MockCluster
-from ingest.sink import budget, worker
+from ingest.sink import budget, lanes, worker
+from ingest.sink.command import Command, parse
 from ingest.sink.lanes import Lanes
+from ingest.sink.send import Sender
 from ingest.sink.worker import Worker
 from ingest.waits import Part
 from tests.sink.hub import hub_of
@@ -229,10 +233,11 @@ def test_a_transient_rejection_is_sent_again_in_the_order_of_its_device(bench: B
 def test_a_command_that_expires_while_it_waits_is_never_sent(bench: Bench) -> None:
     bench.hub.c2d.auto_complete()
     bench.hub.faults.sends.reject_send("com.microsoft:timeout", "not now", count=None, device_id="d1")
-    soon = time.time() + 2.0
+    made = bench.start()
+    bench.turn(made, lambda: made.sender.ready and len(made.commands.assigned) == 2)
+    soon = time.time() + 3.0
     stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(soon)) + "Z"
     bench.write(good(1, expiryTime=stamp), good(21), good(2, expiryTime=stamp))
-    made = bench.start()
     bench.turn(made, lambda: made.counts["sent"] >= 1)
     bench.turn(made, lambda: time.time() > soon)
     bench.hub.faults.sends.clear()
@@ -265,6 +270,152 @@ def test_a_device_that_stays_full_is_given_up_after_the_wait(bench: Bench) -> No
     [(headers, _)] = bench.dead_letters(1)
     assert headers["ingest-reason"] == "device_queue_full"
     assert made.counts["sent"] == 50
+
+
+def test_thousands_of_commands_for_a_device_that_is_away_hold_up_no_other(bench: Bench) -> None:
+    """All in one partition, before those of the others; and after a restart nothing that was sent comes again."""
+    bench.config = replace(bench.config, sink=replace(bench.config.sink, ack="full", feedback_topic=bench.dead))
+    bench.hub.c2d.auto_complete([f"d{number}" for number in range(1, DEVICES)])
+    away: dict[str, object] = {"deviceId": "d0", "message": "x"}
+    bench.write(*[away] * 21_000)
+    bench.write(*(good(number) for number in range(100, 200) if number % DEVICES and number % 2 == 0))
+    made = bench.start()
+    bench.turn(made, lambda: made.counts["sent"] == 50 + 45)
+    assert made.counts["dead_letter"] == 0
+    assert len(made.lanes) <= 200
+    assert made.lanes.deferred == 21_000 - 50 - len(made.lanes)
+    assert len(made._originals) == len(made.lanes)
+    assert made.commands.lag == 21_000 - 50
+    bench.turn(made, lambda: bench.told[-1] == (True, "sending"))
+    bench.close(made)
+    again = bench.start()
+    bench.turn(again, lambda: again.commands.lag == 21_000 - 50 == len(again.lanes) + again.lanes.deferred)
+    assert again.counts["sent"] == 0
+    assert sum(map(len, bench.bodies().values())) == 45
+
+
+def test_what_was_not_kept_is_read_again_when_its_device_takes_commands(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lanes, "QUEUE_FULL_SECONDS", (0.1, 0.5))
+    bench.hub.c2d.auto_complete([f"d{number}" for number in range(2, DEVICES)])
+    for number in range(0, 150 * DEVICES, DEVICES):
+        bench.write(good(number), good(number + 1), good(number + 2))
+    made = bench.start()
+    made.lanes = Lanes(max_wait_seconds=60.0, capacity=60, per_device=8)
+    bench.turn(made, lambda: made.counts["sent"] == 50 + 50 + 150)
+    assert made.lanes.deferred > 180
+    bench.hub.c2d.auto_complete()
+    bench.turn(made, lambda: made.counts["sent"] == 450)
+    assert made.counts["dead_letter"] == 0
+    assert bench.bodies() == {
+        f"d{device}": [str(number + device) for number in range(0, 150 * DEVICES, DEVICES)] for device in range(3)
+    }
+    bench.turn(made, lambda: made.commands.lag == 0)
+    bench.close(made)
+    assert bench.committed() == 450
+
+
+def test_a_partition_whose_commands_were_not_kept_moves_to_another_process(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is lost, nothing overtakes, and what was sent behind the waiting commands is not sent by the other."""
+    monkeypatch.setattr(lanes, "QUEUE_FULL_SECONDS", (0.1, 0.5))
+    bench.hub.c2d.auto_complete([f"d{number}" for number in range(2, DEVICES)])
+    for number in range(0, 90 * DEVICES, DEVICES):
+        bench.write(*(good(number + device) for device in range(4)))
+    first = bench.start()
+    first.lanes = Lanes(max_wait_seconds=60.0, per_device=8)
+    bench.turn(first, lambda: first.counts["sent"] == 2 * 50 + 2 * 90 and first.lanes.deferred > 60)
+    second = bench.start()
+    second.lanes = Lanes(max_wait_seconds=60.0, per_device=8)
+
+    def both() -> bool:
+        first.poll()
+        return True
+
+    bench.turn(second, lambda: both() and len(first.commands.assigned) == len(second.commands.assigned) == 1)
+    bench.turn(second, lambda: both() and second.commands.lag == 40)
+    assert second.counts["sent"] == 0
+    bench.hub.c2d.auto_complete()
+    bench.turn(second, lambda: both() and first.commands.lag == second.commands.lag == 0)
+    assert first.counts["sent"] + second.counts["sent"] == 360
+    assert bench.bodies() == {
+        f"d{device}": [str(number + device) for number in range(0, 90 * DEVICES, DEVICES)] for device in range(4)
+    }
+
+
+def test_the_longest_wait_counts_feedback_that_does_not_come(bench: Bench) -> None:
+    sink = replace(bench.config.sink, max_wait_seconds=1.0, ack="full", feedback_topic=bench.dead)
+    bench.config = replace(bench.config, sink=sink)
+    bench.write(*(good(number * DEVICES) for number in range(52)))
+    made = bench.start()
+    bench.turn(made, lambda: made.counts["dead_letter"] == 2)
+    letters = bench.dead_letters(2)
+    assert [headers["ingest-reason"] for headers, _ in letters] == ["device_queue_full"] * 2
+    assert all("for feedback on the device's messages before it" in headers["ingest-error"] for headers, _ in letters)
+    assert made.counts["sent"] == 50
+
+
+def test_the_longest_wait_counts_a_fault_that_only_one_device_has(bench: Bench) -> None:
+    bench.config = replace(bench.config, sink=replace(bench.config.sink, max_wait_seconds=1.0))
+    bench.hub.c2d.auto_complete()
+    bench.hub.faults.sends.reject_send("com.microsoft:timeout", "not now", count=None, device_id="d1")
+    bench.write(good(1), *(good(number) for number in range(2, 12)))
+    made = bench.start()
+    bench.turn(made, lambda: made.counts["dead_letter"] == 1)
+    [(headers, _)] = bench.dead_letters(1)
+    assert headers["ingest-reason"] == "timeout"
+    assert "which took others" in headers["ingest-error"]
+    assert made.counts["sent"] == 10
+
+
+def test_the_longest_wait_counts_answers_that_only_one_device_never_gets(bench: Bench) -> None:
+    """Each missing answer costs the link: without an end to it, all devices would have that for ever."""
+    bench.config = replace(bench.config, sink=replace(bench.config.sink, max_wait_seconds=1.0))
+    bench.hub.c2d.auto_complete()
+    bench.hub.faults.sends.lose_disposition(count=None, device_id="d1")
+    bench.write(good(1), *(good(number) for number in range(2, 12)))
+    made = bench.start()
+    address = bench.config.hub.iot_hub
+    assert address is not None
+    made.sender.close()
+    made.sender = Sender(address, bench.config.hub.ca_file, backoff=Backoff(0.01, 0.05), answer_seconds=0.3)
+    made.sender.start()
+    bench.turn(made, lambda: made.counts["dead_letter"] == 1)
+    [(headers, _)] = bench.dead_letters(1)
+    assert headers["ingest-reason"] == "unanswered"
+    assert made.counts["sent"] == 10
+
+
+def test_a_command_that_nothing_can_make_of_is_set_aside_and_the_next_goes_on(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fault of our own, or of the client's, that no test knows: it costs that command alone."""
+    bench.hub.c2d.auto_complete()
+    send = Sender.send
+
+    def parse_badly(*arguments: Any, **more: Any) -> Any:
+        if b'"d1"' in arguments[0]:
+            raise RecursionError("too deep \ud800")
+        return parse(*arguments, **more)
+
+    def send_badly(self: Sender, command: Command) -> None:
+        if command.device_id == "d2":
+            raise ValueError("no such type")
+        send(self, command)
+
+    monkeypatch.setattr("ingest.sink.records.parse", parse_badly)
+    monkeypatch.setattr(Sender, "send", send_badly)
+    bench.write(*(good(number) for number in range(1, 6)))
+    made = bench.start()
+    bench.turn(made, lambda: made.counts["sent"] == 3 and made.counts["dead_letter"] == 2)
+    letters = bench.dead_letters(2)
+    assert sorted(headers["ingest-error"] for headers, _ in letters) == [
+        "The command cannot be handled (RecursionError: too deep \\ud800): please report this.",
+        "The command cannot be handled (ValueError: no such type): please report this.",
+    ]
+    bench.turn(made, lambda: made.commands.lag == 0)
 
 
 def test_a_used_up_quota_pauses_says_so_and_ends_by_itself(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

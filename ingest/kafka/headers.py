@@ -1,0 +1,44 @@
+"""The headers of a record that was read, whatever bytes are in their names."""
+
+import codecs
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from confluent_kafka import Message
+
+from ingest.deadletter import Header
+from ingest.kafka.header_names import escape
+
+_lock = threading.Lock()
+
+
+def headers_of(message: Message) -> list[Header]:
+    """[] when it has none. A name that is not UTF-8 comes as `header_names.escape` writes it."""
+    with _undecodable_names_kept():
+        headers = message.headers()
+    pairs = list(headers.items() if isinstance(headers, dict) else headers or ())
+    return [(name if name.isascii() else escape(name.encode(errors="surrogateescape")), value) for name, value in pairs]
+
+
+@contextmanager
+def _undecodable_names_kept() -> Iterator[None]:
+    """Names that are not UTF-8 become text with surrogates (PEP 383), in this thread.
+
+    confluent-kafka decodes them strictly: of one that fails nothing is left but a null pointer in the list that it gives,
+    beside a SystemError, and a touch of that ends the process.
+    """
+    us = threading.get_ident()
+    keep = codecs.lookup_error("surrogateescape")
+
+    def handle(error: UnicodeError) -> tuple[str | bytes, int]:
+        if threading.get_ident() != us:
+            raise error
+        return keep(error)
+
+    with _lock:
+        codecs.register_error("strict", handle)
+        try:
+            yield
+        finally:
+            codecs.register_error("strict", codecs.strict_errors)
