@@ -15,8 +15,6 @@ def address_path(address: str) -> str:
 
 IOT_HUB = "iot-hub"
 """The path that a token of IoT Hub opens, as opposed to one of Event Hubs, which opens the path in its own address."""
-ANY_PATH = "*"
-"""For links that are open to whoever has put any good token."""
 
 
 class Authorization:
@@ -37,13 +35,15 @@ class Authorization:
             raise BadToken(f"InvalidAudience: the token opens '{claims.resource}', not '{audience}'.")
         self._expiries[path_of(audience)] = claims.expiry
 
-    def check_token(self, token: str) -> None:
-        """Whether a token is one of Event Hubs. Raises BadToken, remembers nothing."""
-        verify(token, self._keys.event_hub_key, self._clock())
+    def check_token(self, token: str, path: str) -> None:
+        """Whether `token` is one of Event Hubs that opens `path`. Raises BadToken, remembers nothing."""
+        claims = verify(token, self._keys.event_hub_key, self._clock())
+        if not _covers(address_path(claims.resource), path):
+            raise BadToken(f"InvalidAudience: the token opens '{claims.resource}', not '{path}'.")
 
     def refusal(self, path: str) -> str | None:
         """Why `path` is not open now, or None if it is."""
-        expiries = [expiry for opened, expiry in self._expiries.items() if path == ANY_PATH or _covers(opened, path)]
+        expiries = [expiry for opened, expiry in self._expiries.items() if _covers(opened, path)]
         if not expiries:
             claim = "ServiceConnect" if _covers(IOT_HUB, path) else "Listen"
             return (

@@ -192,7 +192,7 @@ class Connection(asyncio.Protocol):
             self._hang_up()
 
     def _on_frame(self, frame: Frame) -> None:
-        performative, payload = decode_body(frame.body)
+        performative, payload = decode_body(frame.body, typed=True)
         match self._state, performative:
             case _State.SASL_INIT, SaslInit() if frame.kind == SASL_FRAME:
                 self._on_sasl(performative)

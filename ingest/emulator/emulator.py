@@ -138,7 +138,7 @@ class Emulator:
         plain = await self._server.listen(self._host, None)
         service = c2d_address.bind(self._c2d_host, mqtt=self._serves_mqtt) if self._serves_c2d else None
         service_host = "127.0.0.1" if service is None else str(service.getsockname()[0])
-        self.devices.host_name = c2d_address.host_name(service_host)
+        service_name = self.devices.host_name = c2d_address.host_name(service_host)
         certificate = make_certificate(directory, ("localhost", "127.0.0.1", self._host, service_host))
         tls = certificate.server_context()
         if service is not None:
@@ -155,13 +155,14 @@ class Emulator:
         return Endpoints(
             event_hub_connection_string=f"Endpoint=sb://{self._host}:{plain};{key};{path};UseDevelopmentEmulator=true",
             event_hub_connection_string_tls=f"Endpoint=sb://localhost:{secure}/;{key};{path}",
-            iot_hub_connection_string=f"HostName={c2d_address.host_name(service_host)};{key}",
+            iot_hub_connection_string=f"HostName={service_name};{key}",
             amqp=f"amqp://{self._host}:{plain}",
             amqps=f"amqps://localhost:{secure}",
             https=f"https://localhost:{https}",
             control=f"http://{control.HOST}:{control_port}",
             ca_file=str(certificate.ca_file),
             partitions=len(self.hub.partitions),
+            event_hub_connection_string_5671="" if service is None else f"Endpoint=sb://{service_name}/;{key};{path}",
         )
 
     async def _open(self, component: Component, host: str) -> int:

@@ -16,6 +16,7 @@ from ingest.amqp.performatives import (
     Target,
     Transfer,
 )
+from ingest.amqp.serial import room
 from ingest.emulator.conditions import Condition
 from ingest.errors import Refused
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from ingest.emulator.session import Session
 
 MAX_MESSAGE_BYTES = 1_048_576
-_ID_MASK = 0xFFFF_FFFF
 
 
 class LinkRefused(Refused):
@@ -88,10 +88,7 @@ class Link:
         """The peer's view of the link arrived; for a sending link this is where credit comes from."""
         if not self.sends or flow.link_credit is None:
             return
-        peer_count = flow.delivery_count or 0
-        self.credit = max(0, (peer_count + flow.link_credit - self.delivery_count) & _ID_MASK)
-        if self.credit > 1 << 31:
-            self.credit = 0
+        self.credit = room(flow.link_credit, flow.delivery_count or 0, self.delivery_count)
 
     def send_flow(self) -> None:
         """Tell the peer where this end of the link stands."""

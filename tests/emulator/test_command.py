@@ -38,6 +38,8 @@ FIELDS = [
     "control",
     "ca_file",
     "partitions",
+    "event_hub_connection_string_5671",
+    "devices",
 ]
 
 
