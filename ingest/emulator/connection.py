@@ -26,6 +26,7 @@ from ingest.emulator.authorization import Authorization
 from ingest.emulator.conditions import Condition
 from ingest.emulator.delay_line import DelayLine
 from ingest.emulator.link import error_of
+from ingest.emulator.sasl_plain import log_in
 from ingest.emulator.session import Session
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 MAX_FRAME_SIZE = 65_536
 _CHANNEL_MAX = 4999
 _MECHANISMS = ("MSSBCBS", "PLAIN", "ANONYMOUS", "EXTERNAL")
-_ACCEPTED = ("MSSBCBS", "ANONYMOUS")
+_WITHOUT_USER = ("MSSBCBS", "ANONYMOUS")
 _HIGH_WATER = 512 * 1024
 _MOST_DELAYED = 64 * 1024 * 1024
 _CLOSE_SECONDS = 5.0
@@ -213,7 +214,9 @@ class Connection(asyncio.Protocol):
                 raise AmqpError(f"{_name(performative)} on channel {frame.channel} does not belong here.")
 
     def _on_sasl(self, init: SaslInit) -> None:
-        accepted = init.mechanism in _ACCEPTED
+        accepted = init.mechanism in _WITHOUT_USER or (
+            init.mechanism == "PLAIN" and log_in(self.authorization, self.server.keys, init.initial_response)
+        )
         self.write(encode_frame(0, SaslOutcome(code=0 if accepted else 1), kind=SASL_FRAME))
         self._state = _State.HEADER
         if not accepted:
