@@ -36,6 +36,11 @@ class Authorization:
             raise BadToken(f"InvalidAudience: the token opens '{claims.resource}', not '{audience}'.")
         self._expiries[path_of(audience)] = claims.expiry
 
+    def put_iot_hub_token(self, token: str) -> None:
+        """Remember what of IoT Hub `token` opens, for a client that names no audience. Raises BadToken."""
+        claims = verify(token, self._keys.iot_hub_key, self._clock())
+        self._expiries[_iot_hub_path(claims.resource)] = claims.expiry
+
     def open_event_hub(self) -> None:
         """For a client that has shown the key itself: everything of Event Hubs, without an end."""
         self._expiries[""] = math.inf
@@ -60,8 +65,10 @@ class Authorization:
 
 
 def is_of_iot_hub(audience: str) -> bool:
-    """Whether this is a claim on IoT Hub: `https://<host>` or `<host>`."""
-    return not audience.lower().startswith(("sb://", "amqp://", "amqps://"))
+    """Whether this is a claim on IoT Hub: `https://<host>`, `<host>`, or by its path, as `amqps://<host>/messages/…`."""
+    if not audience.lower().startswith(("sb://", "amqp://", "amqps://")):
+        return True
+    return address_path(audience).startswith(("messages/", "devices/"))
 
 
 def is_of_a_device(audience: str) -> bool:

@@ -59,6 +59,8 @@ class Connection(asyncio.Protocol):
         self.server = server
         self.authorization = authorization
         self.max_frame_size = MIN_MAX_FRAME_SIZE
+        self.host_name = "localhost"
+        """The name by which the client knows this hub."""
         self.sessions: dict[int, Session] = {}
         self._loop = server.loop
         self._state = _State.SASL_HEADER
@@ -224,6 +226,8 @@ class Connection(asyncio.Protocol):
 
     def _on_open(self, peer: Open) -> None:
         self.max_frame_size = max(MIN_MAX_FRAME_SIZE, min(MAX_FRAME_SIZE, peer.max_frame_size or MAX_FRAME_SIZE))
+        if peer.hostname:
+            self.host_name = peer.hostname.partition(":")[0]
         if peer.idle_time_out:
             self._peer_idle_seconds = peer.idle_time_out / 1000
         self._state = _State.OPENED

@@ -31,7 +31,7 @@ def log_in(authorization: Authorization, keys: Keys, response: bytes | None) -> 
     if not host.startswith("root."):
         return bool(name)
     try:
-        authorization.put_token(host.removeprefix("root."), password)
+        authorization.put_iot_hub_token(password)
     except BadToken:
         return False
     return True

@@ -75,6 +75,51 @@ def test_so_is_one_that_puts_a_token(emulator: Emulator, audience: str) -> None:
     assert "MQTT (port 8883) and HTTPS" in said
 
 
+@pytest.mark.parametrize(
+    ("address", "there"),
+    [
+        ("amqps://h/messages/events/$management", "/$management"),
+        ("/messages/events/ConsumerGroups/$Default/Partitions/0", "/ConsumerGroups/$Default/Partitions/0"),
+        ("messages/Events", ""),
+    ],
+)
+def test_a_reader_of_iot_hubs_own_name_is_sent_to_the_event_hub(emulator: Emulator, address: str, there: str) -> None:
+    """As Microsoft's samples do that turn IoT Hub's connection string into one for Event Hubs clients."""
+    key = emulator.keys.iot_hub_key("service")
+    assert key is not None
+    with RawClient(emulator.endpoints.amqp) as client:
+        client.open(plain=("service@sas.root.localhost", sign("localhost/messages/events", key, NEVER, "service")))
+        client.attach_address(address)
+        error = refusal(client)
+    assert error.condition == "amqp:link:redirect"
+    assert error.info == {
+        "hostname": "localhost",
+        "network-host": "localhost",
+        "port": 5671,
+        "address": f"amqps://localhost:5671/{emulator.hub.name}{there}",
+    }
+
+
+def test_a_reader_without_a_token_is_not_sent_anywhere(connect: Connect) -> None:
+    client = connect()
+    client.attach_address("/messages/events/$management")
+    assert refusal(client).condition == "amqp:unauthorized-access"
+
+
+@pytest.mark.parametrize(
+    "audience", ["amqps://h/messages/devicebound", "https://h/messages/devicebound", "h", "https://h"]
+)
+def test_services_name_their_audience_in_several_ways(emulator: Emulator, audience: str) -> None:
+    key = emulator.keys.iot_hub_key("service")
+    assert key is not None
+    with RawClient(emulator.endpoints.amqp) as client:
+        client.open()
+        assert client.put_token(audience, sign("h", key, NEVER, "service"))[0] == 200
+        target = Target(address="/messages/devicebound")
+        client.send(Attach(name="c", handle=1, role=SENDER, target=target, source=Source()))
+        assert client.receive_attach().target is not None
+
+
 def test_the_key_of_event_hubs_opens_event_hubs_alone(emulator: Emulator) -> None:
     with RawClient(emulator.endpoints.amqp) as client:
         client.open(plain=("service", emulator.keys.service))
