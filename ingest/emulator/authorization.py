@@ -77,9 +77,10 @@ def is_of_a_device(audience: str) -> bool:
 
 
 def _iot_hub_path(audience: str) -> str:
-    """`https://<host>/x` and `<host>/x` → `iot-hub/x`."""
-    path = audience.partition("://")[2] if "://" in audience else audience
-    return f"{IOT_HUB}/{unquote(path.partition('/')[2])}".rstrip("/").lower()
+    """`https://<host>/x`, `<host>/x` and, as the JavaScript client for devices has it, `<host>%2Fx` → `iot-hub/x`."""
+    decoded = unquote(audience)
+    path = decoded.partition("://")[2] if "://" in decoded else decoded
+    return f"{IOT_HUB}/{path.partition('/')[2]}".rstrip("/").lower()
 
 
 def _covers(opened: str, path: str) -> bool:
