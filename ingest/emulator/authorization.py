@@ -66,9 +66,10 @@ class Authorization:
 
 def is_of_iot_hub(audience: str) -> bool:
     """Whether this is a claim on IoT Hub: `https://<host>`, `<host>`, or by its path, as `amqps://<host>/messages/…`."""
-    if not audience.lower().startswith(("sb://", "amqp://", "amqps://")):
+    scheme, separator, _ = audience.lower().partition("://")
+    if not separator or scheme not in ("sb", "amqp", "amqps"):
         return True
-    return address_path(audience).startswith(("messages/", "devices/"))
+    return scheme != "sb" and address_path(audience).startswith(("messages/", "devices/"))
 
 
 def is_of_a_device(audience: str) -> bool:
