@@ -1,5 +1,6 @@
 """Records that travel as a described list, with the type of each field (AMQP 1.0 part 1.4, "composite types")."""
 
+import re
 from collections.abc import Callable
 from dataclasses import MISSING, Field, fields
 from typing import Any, ClassVar, NamedTuple, Self
@@ -22,10 +23,12 @@ class Composite:
     """Base of the records: dataclasses whose fields carry a `Kind` in their metadata, in wire order."""
 
     CODE: ClassVar[int]
-    _BY_CODE: ClassVar[dict[int, type["Composite"]]] = {}
+    _BY_DESCRIPTOR: ClassVar[dict[int | str, type["Composite"]]] = {}
 
     def __init_subclass__(cls) -> None:
-        Composite._BY_CODE[cls.CODE] = cls
+        Composite._BY_DESCRIPTOR[cls.CODE] = cls
+        words = re.sub(r"(?<=[a-z])(?=[A-Z])", "-", cls.__name__).lower()
+        Composite._BY_DESCRIPTOR[f"amqp:{words}:list"] = cls
 
     def encode(self) -> bytes:
         """Descriptor and list with every field present, trailing nulls too.
@@ -72,10 +75,14 @@ def _layout(cls: type[Composite]) -> list[tuple[str, Kind, bool]]:
 
 
 def composite(value: object) -> Composite:
-    """The record that a decoded described value stands for. Raises AmqpError when there is none for its descriptor."""
+    """The record that a decoded described value stands for: its descriptor may be the code or the symbol.
+
+    Raises AmqpError when there is none for its descriptor.
+    """
     if not isinstance(value, Described):
         raise AmqpError(f"{value!r:.100} is not a described value.")
-    kind = Composite._BY_CODE.get(value.descriptor) if isinstance(value.descriptor, int) else None
+    known = isinstance(value.descriptor, int | str)
+    kind = Composite._BY_DESCRIPTOR.get(value.descriptor) if known else None
     if kind is None:
         raise AmqpError(f"There is no AMQP record with the descriptor {value.descriptor!r:.100}.")
     return kind.from_list(value.value)

@@ -6,7 +6,25 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from ingest.amqp.errors import AmqpError
-from ingest.amqp.types import Array, Buffer, Char, Decimal32, Decimal64, Decimal128, Described, Symbol, Timestamp
+from ingest.amqp.types import (
+    Array,
+    Buffer,
+    Byte,
+    Char,
+    Decimal32,
+    Decimal64,
+    Decimal128,
+    Described,
+    Float,
+    Int,
+    Short,
+    Symbol,
+    Timestamp,
+    UByte,
+    UInt,
+    ULong,
+    UShort,
+)
 
 MAX_DEPTH = 32
 """Deepest nesting of compound values that is decoded; IoT Hub and its clients stay below 6."""
@@ -29,6 +47,11 @@ def decode(buf: Buffer, pos: int = 0) -> tuple[Any, int]:
 def decode_as_bytes(buf: Buffer, pos: int = 0) -> tuple[Any, int]:
     """As `decode`, but strings and symbols are left as bytes: text of a stranger may be in no encoding at all."""
     return _whole(buf, pos, _TEXT_AS_BYTES)
+
+
+def decode_typed(buf: Buffer, pos: int = 0) -> tuple[Any, int]:
+    """As `decode`, but every number keeps its type (`UInt`, `ULong`, `Float`, …): what is encoded again is the same."""
+    return _whole(buf, pos, _TYPED)
 
 
 def _whole(buf: Buffer, pos: int, readers: Readers) -> tuple[Any, int]:
@@ -216,3 +239,21 @@ for _code, _reader in {
 _TEXT_AS_BYTES: Readers = [*_READERS]
 for _code, _width in {0xA1: 1, 0xA3: 1, 0xB1: 4, 0xB3: 4}.items():
     _TEXT_AS_BYTES[_code] = _variable(_width, bytes)
+
+_TYPED: Readers = [*_READERS]
+for _code, _reader in {
+    0x43: _constant(UInt(0)),
+    0x44: _constant(ULong(0)),
+    0x50: _fixed("B", UByte),
+    0x51: _fixed("b", Byte),
+    0x52: _fixed("B", UInt),
+    0x53: _fixed("B", ULong),
+    0x54: _fixed("b", Int),
+    0x60: _fixed("H", UShort),
+    0x61: _fixed("h", Short),
+    0x70: _fixed("I", UInt),
+    0x71: _fixed("i", Int),
+    0x72: _fixed("f", Float),
+    0x80: _fixed("Q", ULong),
+}.items():
+    _TYPED[_code] = _reader

@@ -90,18 +90,41 @@ def _integer(value: int) -> bytes:
 def _write_array(value: Array) -> bytes:
     if not value:
         return b"\xe0\x02\x00\x40"
-    kind = type(value[0])
-    if any(type(item) is not kind for item in value):
+    lead, body = _array_body(value)
+    return b"\xf0" + _U32(len(lead) + len(body) + 4) + _U32(len(value)) + lead + body
+
+
+def _array_body(items: list[Any]) -> tuple[bytes, bytes]:
+    """The constructor that all items share, and the items without it."""
+    kind = type(items[0])
+    if any(type(item) is not kind for item in items):
         raise AmqpError("The items of an AMQP array must all have one type.")
+    if kind is Described:
+        descriptor = items[0].descriptor
+        if any(item.descriptor != descriptor for item in items):
+            raise AmqpError("The items of an AMQP array must all have one descriptor.")
+        lead, body = _array_body([item.value for item in items])
+        return b"\x00" + _descriptor(descriptor) + lead, body
+    if kind is type(None):
+        return NULL, b""
     if kind not in _ARRAY_ITEMS:
         raise AmqpError(f"An AMQP array of {kind.__name__} cannot be sent.")
     code, write = _ARRAY_ITEMS[kind]
-    body = b"".join(write(item) for item in value)
-    return b"\xf0" + _U32(len(body) + 5) + _U32(len(value)) + bytes((code,)) + body
+    return bytes((code,)), b"".join(write(item) for item in items)
+
+
+def _descriptor(value: object) -> bytes:
+    """Descriptors that are numbers are ulongs, whatever they were decoded to (AMQP 1.0 part 1.5)."""
+    return encode(ULong(value) if type(value) is int else value)
 
 
 def _wide(layout: str) -> Callable[[Any], bytes]:
     return struct.Struct(">" + layout).pack
+
+
+def _wide_compound(items: list[bytes]) -> bytes:
+    body = b"".join(items)
+    return _U32(len(body) + 4) + _U32(len(items)) + body
 
 
 def _sized(raw: bytes) -> bytes:
@@ -133,19 +156,31 @@ _WRITERS: dict[type, Callable[[Any], bytes]] = {
     list: lambda value: encode_list(map(encode, value)) if value else b"\x45",
     dict: lambda value: encode_map(encode(half) for pair in value.items() for half in pair),
     Array: _write_array,
-    Described: lambda value: b"\x00" + encode(value.descriptor) + encode(value.value),
+    Described: lambda value: b"\x00" + _descriptor(value.descriptor) + encode(value.value),
 }
 
 _ARRAY_ITEMS: dict[type, tuple[int, Callable[[Any], bytes]]] = {
     bool: (0x56, _wide("?")),
+    UByte: (0x50, _wide("B")),
+    UShort: (0x60, _wide("H")),
     UInt: (0x70, _wide("I")),
     ULong: (0x80, _wide("Q")),
+    Byte: (0x51, _wide("b")),
+    Short: (0x61, _wide("h")),
     Int: (0x71, _wide("i")),
     int: (0x81, _wide("q")),
+    Float: (0x72, _wide("f")),
     float: (0x82, _wide("d")),
     Timestamp: (0x83, _wide("q")),
+    Char: (0x73, lambda value: _U32(ord(value))),
+    Decimal32: (0x74, _wide("4s")),
+    Decimal64: (0x84, _wide("8s")),
+    Decimal128: (0x94, _wide("16s")),
     uuid.UUID: (0x98, lambda value: value.bytes),
     bytes: (0xB0, _sized),
     str: (0xB1, lambda value: _sized(value.encode())),
     Symbol: (0xB3, lambda value: _sized(value.encode("ascii"))),
+    list: (0xD0, lambda value: _wide_compound([encode(item) for item in value])),
+    dict: (0xD1, lambda value: _wide_compound([encode(half) for pair in value.items() for half in pair])),
+    Array: (0xF0, lambda value: _write_array(value)[1:] if value else _U32(5) + _U32(0) + NULL),
 }

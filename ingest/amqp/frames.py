@@ -4,7 +4,7 @@ import struct
 from typing import NamedTuple
 
 from ingest.amqp.composites import Composite, composite
-from ingest.amqp.decoding import decode
+from ingest.amqp.decoding import decode, decode_typed
 from ingest.amqp.errors import AmqpError
 from ingest.amqp.types import Buffer
 
@@ -70,7 +70,10 @@ def encode_frame(channel: int, performative: Composite, payload: bytes = b"", *,
     return _HEADER.pack(8 + len(body), 2, kind, channel) + body
 
 
-def decode_body(body: bytes) -> tuple[Composite, bytes]:
-    """The performative of a non-empty frame and the payload bytes behind it. Raises AmqpError."""
-    value, end = decode(body)
+def decode_body(body: bytes, *, typed: bool = False) -> tuple[Composite, bytes]:
+    """The performative of a non-empty frame and the payload bytes behind it. Raises AmqpError.
+
+    `typed`: numbers in maps and described values keep their type, for who sends them back.
+    """
+    value, end = (decode_typed if typed else decode)(body)
     return composite(value), body[end:]

@@ -27,6 +27,19 @@ SEQUENCE = 0x76
 VALUE = 0x77
 FOOTER = 0x78
 
+_CODES = {
+    "amqp:header:list": 0x70,
+    "amqp:delivery-annotations:map": DELIVERY_ANNOTATIONS,
+    "amqp:message-annotations:map": MESSAGE_ANNOTATIONS,
+    "amqp:properties:list": 0x73,
+    "amqp:application-properties:map": APPLICATION_PROPERTIES,
+    "amqp:data:binary": DATA,
+    "amqp:amqp-sequence:list": SEQUENCE,
+    "amqp:amqp-value:*": VALUE,
+    "amqp:footer:map": FOOTER,
+}
+"""A section's descriptor may be its name."""
+
 
 @dataclass(kw_only=True)
 class Header(Composite):
@@ -142,7 +155,8 @@ def decode_message(buf: Buffer, pos: int = 0) -> Message:
         item, pos = decode(buf, pos)
         if not isinstance(item, Described):
             raise AmqpError(f"The message section that ends at byte {pos} has no descriptor.")
-        _add(message, item.descriptor, item.value)
+        code = item.descriptor
+        _add(message, _CODES.get(code, code) if isinstance(code, str) else code, item.value)
     return message
 
 

@@ -1,5 +1,6 @@
 """What one connection may do: the tokens it has put, by the path that each opens."""
 
+import math
 from urllib.parse import unquote, urlsplit
 
 from ingest.emulator.hub import Clock
@@ -15,8 +16,6 @@ def address_path(address: str) -> str:
 
 IOT_HUB = "iot-hub"
 """The path that a token of IoT Hub opens, as opposed to one of Event Hubs, which opens the path in its own address."""
-ANY_PATH = "*"
-"""For links that are open to whoever has put any good token."""
 
 
 class Authorization:
@@ -26,7 +25,7 @@ class Authorization:
     def __init__(self, keys: Keys, clock: Clock) -> None:
         self._keys = keys
         self._clock = clock
-        self._expiries: dict[str, int] = {}
+        self._expiries: dict[str, float] = {}
 
     def put_token(self, audience: str, token: str) -> None:
         """Remember that `token` opens `audience`. Raises BadToken."""
@@ -37,13 +36,24 @@ class Authorization:
             raise BadToken(f"InvalidAudience: the token opens '{claims.resource}', not '{audience}'.")
         self._expiries[path_of(audience)] = claims.expiry
 
-    def check_token(self, token: str) -> None:
-        """Whether a token is one of Event Hubs. Raises BadToken, remembers nothing."""
-        verify(token, self._keys.event_hub_key, self._clock())
+    def put_iot_hub_token(self, token: str) -> None:
+        """Remember what of IoT Hub `token` opens, for a client that names no audience. Raises BadToken."""
+        claims = verify(token, self._keys.iot_hub_key, self._clock())
+        self._expiries[_iot_hub_path(claims.resource)] = claims.expiry
+
+    def open_event_hub(self) -> None:
+        """For a client that has shown the key itself: everything of Event Hubs, without an end."""
+        self._expiries[""] = math.inf
+
+    def check_token(self, token: str, path: str) -> None:
+        """Whether `token` is one of Event Hubs that opens `path`. Raises BadToken, remembers nothing."""
+        claims = verify(token, self._keys.event_hub_key, self._clock())
+        if not _covers(address_path(claims.resource), path):
+            raise BadToken(f"InvalidAudience: the token opens '{claims.resource}', not '{path}'.")
 
     def refusal(self, path: str) -> str | None:
         """Why `path` is not open now, or None if it is."""
-        expiries = [expiry for opened, expiry in self._expiries.items() if path == ANY_PATH or _covers(opened, path)]
+        expiries = [expiry for opened, expiry in self._expiries.items() if _covers(opened, path)]
         if not expiries:
             claim = "ServiceConnect" if _covers(IOT_HUB, path) else "Listen"
             return (
@@ -55,15 +65,26 @@ class Authorization:
 
 
 def is_of_iot_hub(audience: str) -> bool:
-    """Whether this is a claim on IoT Hub: `https://<host>` or `<host>`."""
-    return not audience.lower().startswith(("sb://", "amqp://", "amqps://"))
+    """Whether this is a claim on IoT Hub: `https://<host>`, `<host>`, or by its path, as `amqps://<host>/messages/…`."""
+    scheme, separator, _ = audience.lower().partition("://")
+    if not separator or scheme not in ("sb", "amqp", "amqps"):
+        return True
+    return scheme != "sb" and address_path(audience).startswith(("messages/", "devices/"))
+
+
+def is_of_a_device(audience: str) -> bool:
+    """Whether this is what a device claims: `<host>/devices/<id>`."""
+    return is_of_iot_hub(audience) and _covers(f"{IOT_HUB}/devices", _iot_hub_path(audience))
 
 
 def _iot_hub_path(audience: str) -> str:
-    """`https://<host>/x` and `<host>/x` → `iot-hub/x`."""
-    path = audience.partition("://")[2] if "://" in audience else audience
-    return f"{IOT_HUB}/{unquote(path.partition('/')[2])}".rstrip("/").lower()
+    """`https://<host>/x`, `<host>/x` and, as the JavaScript client for devices has it, `<host>%2Fx` → `iot-hub/x`."""
+    decoded = unquote(audience)
+    path = decoded.partition("://")[2] if "://" in decoded else decoded
+    return f"{IOT_HUB}/{path.partition('/')[2]}".rstrip("/").lower()
 
 
 def _covers(opened: str, path: str) -> bool:
-    return opened in ("", path) or path.startswith(opened + "/")
+    if not opened:
+        return not _covers(IOT_HUB, path)
+    return opened == path or path.startswith(opened + "/")

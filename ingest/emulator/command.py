@@ -12,7 +12,7 @@ from ipaddress import IPv4Address
 from ingest.emulator.device_https import LARGEST_MESSAGE
 from ingest.emulator.emulator import Emulator
 from ingest.emulator.keys import Endpoints
-from ingest.emulator.telemetry import Fleet
+from ingest.emulator.telemetry import Fleet, device_id
 from ingest.emulator.throttle import TIERS
 from ingest.errors import EXIT_OK, EXIT_USAGE, IngestError
 
@@ -20,6 +20,8 @@ MEMORY_BYTES = 256 * 1024 * 1024
 """About what an endless simulation may fill before the oldest events are forgotten."""
 EVENT_OVERHEAD_BYTES = 600
 """What an event takes besides its body."""
+MOST_SHOWN = 100
+"""Devices whose connection strings `--json` prints."""
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -28,7 +30,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     whole, number = _whole_number, _number
     parser.add_argument("--partitions", type=whole(1, 32), default=4, metavar="N", help="1 to 32 (default: 4)")
     parser.add_argument(
-        "--devices", type=whole(1, 100_000), default=10, metavar="N", help="simulated devices (default: 10)"
+        "--devices",
+        type=whole(1, 100_000),
+        default=10,
+        metavar="N",
+        help="devices: simulated ones, and those "
+        f"whose connection strings --json prints, at most {MOST_SHOWN} (default: 10)",
     )
     parser.add_argument(
         "--rate",
@@ -106,7 +113,9 @@ def run(args: argparse.Namespace) -> int:
             fleet = Fleet(args.devices, args.seed, args.body_bytes)
             emulator.simulate(fleet, rate=args.rate, events=args.events)
         endpoints = emulator.endpoints
-        print(json.dumps(dataclasses.asdict(endpoints)) if args.json else _in_words(endpoints, args), flush=True)
+        devices = [emulator.devices.connection_string(device_id(n + 1)) for n in range(min(args.devices, MOST_SHOWN))]
+        as_json = {**dataclasses.asdict(endpoints), "devices": devices}
+        print(json.dumps(as_json) if args.json else _in_words(endpoints, args, devices), flush=True)
         signal.sigwait(STOP_SIGNALS)
     except OSError as error:
         return _wrong_host(args.host, error.strerror or str(error))
@@ -136,7 +145,7 @@ def _retention(args: argparse.Namespace) -> int | None:
     return max(1, MEMORY_BYTES // event_bytes // partitions // 2)
 
 
-def _in_words(endpoints: Endpoints, args: argparse.Namespace) -> str:
+def _in_words(endpoints: Endpoints, args: argparse.Namespace, connection_strings: list[str]) -> str:
     device = f"{endpoints.https}/devices/dev1/messages/events?api-version=2021-04-12"
     if args.events or args.rate:
         pace = f"{args.rate:g} events/s in all" if args.rate else "as fast as they can"
@@ -144,14 +153,17 @@ def _in_words(endpoints: Endpoints, args: argparse.Namespace) -> str:
         devices = f"{args.devices}, {pace}, {end}"
     else:
         devices = "none (--rate or --events starts them)"
+    shown = "\n                   ".join(connection_strings[:3])
     return f"""\
 A local IoT Hub is ready. Ctrl-C stops it.
 
 Event Hub, plain   {endpoints.event_hub_connection_string}
 Event Hub, TLS     {endpoints.event_hub_connection_string_tls}
+Event Hub, 5671    {endpoints.event_hub_connection_string_5671}
 IoT Hub            {endpoints.iot_hub_connection_string}
 Listening          {endpoints.amqp}  {endpoints.amqps}  {endpoints.https}
 Control            {endpoints.control}/  (GET lists the calls)
+Devices            {shown}
 CA for TLS         {endpoints.ca_file}
 Partitions         {endpoints.partitions}
 Simulated devices  {devices}

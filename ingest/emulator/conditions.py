@@ -14,6 +14,8 @@ class Condition(NamedTuple):
 
 STOLEN = "amqp:link:stolen"
 NOT_FOUND = "amqp:not-found"
+NOT_IMPLEMENTED = "amqp:not-implemented"
+REDIRECT = "amqp:link:redirect"
 UNAUTHORIZED = "amqp:unauthorized-access"
 THROTTLED = "com.microsoft:device-container-throttled"
 

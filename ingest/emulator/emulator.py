@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
 from ingest.amqp.message import Message
-from ingest.emulator import c2d_address, control, device_https_c2d
+from ingest.emulator import c2d_address, control, device_https_c2d, refused_links
 from ingest.emulator.c2d import C2d
 from ingest.emulator.c2d_hub import C2dHub
 from ingest.emulator.certificate import make_certificate
@@ -110,6 +110,7 @@ class Emulator:
             self._thread.call,
         )
         self.c2d.serve(self._server)
+        refused_links.refuse(self._server, event_hub, lambda: self._endpoints.control if self._endpoints else "")
         self._control = Control(self.hub, self.devices, self.faults, self.stats, self.c2d.orders())
         self._simulation: Simulation | None = None
         self._closing = AsyncExitStack()
@@ -138,7 +139,7 @@ class Emulator:
         plain = await self._server.listen(self._host, None)
         service = c2d_address.bind(self._c2d_host, mqtt=self._serves_mqtt) if self._serves_c2d else None
         service_host = "127.0.0.1" if service is None else str(service.getsockname()[0])
-        self.devices.host_name = c2d_address.host_name(service_host)
+        service_name = self.devices.host_name = c2d_address.host_name(service_host)
         certificate = make_certificate(directory, ("localhost", "127.0.0.1", self._host, service_host))
         tls = certificate.server_context()
         if service is not None:
@@ -155,13 +156,14 @@ class Emulator:
         return Endpoints(
             event_hub_connection_string=f"Endpoint=sb://{self._host}:{plain};{key};{path};UseDevelopmentEmulator=true",
             event_hub_connection_string_tls=f"Endpoint=sb://localhost:{secure}/;{key};{path}",
-            iot_hub_connection_string=f"HostName={c2d_address.host_name(service_host)};{key}",
+            iot_hub_connection_string=f"HostName={service_name};{key}",
             amqp=f"amqp://{self._host}:{plain}",
             amqps=f"amqps://localhost:{secure}",
             https=f"https://localhost:{https}",
             control=f"http://{control.HOST}:{control_port}",
             ca_file=str(certificate.ca_file),
             partitions=len(self.hub.partitions),
+            event_hub_connection_string_5671="" if service is None else f"Endpoint=sb://{service_name}/;{key};{path}",
         )
 
     async def _open(self, component: Component, host: str) -> int:

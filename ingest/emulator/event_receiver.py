@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING
 
 from ingest.amqp.encoding import encode
 from ingest.amqp.message import DELIVERY_ANNOTATIONS, section
-from ingest.amqp.performatives import Attach, Flow, Source
+from ingest.amqp.performatives import Attach, Source
 from ingest.amqp.types import Symbol, Timestamp
 from ingest.emulator import conditions
 from ingest.emulator.authorization import address_path
-from ingest.emulator.link import Link, LinkRefused
+from ingest.emulator.link import LinkRefused
+from ingest.emulator.sending_link import SendingLink
 from ingest.emulator.start_position import first_sequence, start_position
 from ingest.emulator.stats import ReceiverStats
-from ingest.emulator.transfers import TransferEncoder
 
 if TYPE_CHECKING:
     from ingest.emulator.connection import Connection
@@ -24,10 +24,9 @@ _EPOCH = "com.microsoft:epoch"
 _RUNTIME_METRIC = "com.microsoft:enable-receiver-runtime-metric"
 _CHUNK = 256
 """Deliveries that go out in one write, before others get their turn."""
-_ID_MASK = 0xFFFF_FFFF
 
 
-class EventReceiver(Link):
+class EventReceiver(SendingLink):
     """Source `…/<hub>/ConsumerGroups/<group>/Partitions/<id>`, with a selector filter, with or without an epoch."""
 
     def __init__(self, session: "Session", attach: Attach) -> None:
@@ -52,9 +51,6 @@ class EventReceiver(Link):
         self.next = self._hub.query(self.partition, lambda log: first_sequence(log, start))
         self._starved = False
         self._metrics = _RUNTIME_METRIC in (attach.desired_capabilities or ())
-        self._encoder = TransferEncoder(session.channel, self.handle, session.connection.max_frame_size)
-        self._unsent: list[bytes] = []
-        """Frames of a delivery that is split, still to be sent, the next one last."""
         self._scheduled = False
 
     @property
@@ -72,14 +68,6 @@ class EventReceiver(Link):
     def stats(self) -> ReceiverStats:
         return ReceiverStats(self.group, self.epoch, self.credit, self.next, self.delivered)
 
-    def on_flow(self, flow: Flow) -> None:
-        super().on_flow(flow)
-        self.pump()
-        if flow.drain and self.attached and not self._unsent:
-            self.delivery_count = (self.delivery_count + self.credit) & _ID_MASK
-            self.credit = 0
-            self.send_flow()
-
     def on_window(self) -> None:
         self.pump()
 
@@ -96,13 +84,13 @@ class EventReceiver(Link):
     def _send_chunk(self) -> bool:
         """Returns whether there may be more to send at once."""
         session = self.session
-        connection = session.connection
-        if not self.attached or not connection.writable or session.window <= 0:
+        if not self.can_write():
             return False
         if self._unsent:
-            self._send_rest()
+            self.send_rest()
             return True
         if self.credit <= 0 or self._starved or self._faults.starves(self.partition):
+            self.end_drain()
             return False
         most = min(_CHUNK, self.credit, session.window)
         allowance = self._faults.allowance(self.partition)
@@ -110,6 +98,7 @@ class EventReceiver(Link):
             most = min(most, allowance)
         first, payloads = self._hub.read(self.partition, self.next, most)
         if not payloads:
+            self.end_drain()
             return False
         if self._metrics:
             annotations = self._runtime_metrics()
@@ -119,29 +108,18 @@ class EventReceiver(Link):
         self._count(first, whole)
         session.count_sent(whole)
         if out:
-            connection.write(b"".join(out))
+            session.connection.write(b"".join(out))
         if split:
             self._unsent = split[::-1]
             self._count(first + whole, 1)
             if session.window > 0:
-                self._send_rest()
+                self.send_rest()
         done = whole + (1 if split else 0)
         self._server.delivered(self.partition, done)
         return not self._faults.delivered(self, done)
 
-    def _send_rest(self) -> None:
-        session = self.session
-        count = min(session.window, len(self._unsent))
-        frames = self._unsent[: -count - 1 : -1]
-        del self._unsent[-count:]
-        session.count_sent(count)
-        session.connection.write(b"".join(frames))
-
     def _count(self, first: int, deliveries: int) -> None:
-        session = self.session
-        session.next_delivery_id = (session.next_delivery_id + deliveries) & _ID_MASK
-        self.delivery_count = (self.delivery_count + deliveries) & _ID_MASK
-        self.credit -= deliveries
+        self.count_deliveries(deliveries)
         self.delivered += deliveries
         self.next = first + deliveries
 

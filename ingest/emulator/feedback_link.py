@@ -3,22 +3,21 @@
 from typing import TYPE_CHECKING, Final
 
 from ingest.amqp.composites import Composite
-from ingest.amqp.performatives import SENDER, Accepted, Attach, Disposition, Flow, Modified, Received, Rejected
+from ingest.amqp.performatives import SENDER, Accepted, Attach, Disposition, Modified, Received, Rejected
+from ingest.amqp.serial import covers
 from ingest.emulator.authorization import IOT_HUB
 from ingest.emulator.feedback import Feedback
 from ingest.emulator.hub import Clock
-from ingest.emulator.link import Link
 from ingest.emulator.lock_queue import LockLost
-from ingest.emulator.transfers import TransferEncoder
+from ingest.emulator.sending_link import SendingLink
 
 if TYPE_CHECKING:
     from ingest.emulator.session import Session
 
 PATH: Final = "messages/servicebound/feedback"
-_ID_MASK = 0xFFFF_FFFF
 
 
-class FeedbackLink(Link):
+class FeedbackLink(SendingLink):
     """Sends unsettled: accepted or rejected ends a batch, anything else, and the end of the link, brings it again."""
 
     auth_path = f"{IOT_HUB}/{PATH}"
@@ -37,7 +36,6 @@ class FeedbackLink(Link):
         self._feedback = feedback
         self._clock = clock
         self._peers = attached
-        self._encoder = TransferEncoder(session.channel, self.handle, session.connection.max_frame_size, settled=False)
         self._lock_tokens: dict[int, str] = {}
         """By delivery id."""
 
@@ -45,38 +43,18 @@ class FeedbackLink(Link):
         super().accept()
         self._peers[self] = None
 
-    def on_flow(self, flow: Flow) -> None:
-        super().on_flow(flow)
-        self.on_window()
-        if flow.drain and self.attached:
-            self.delivery_count = (self.delivery_count + self.credit) & _ID_MASK
-            self.credit = 0
-            self.send_flow()
-
-    def on_window(self) -> None:
-        """Send the batches that credit and window allow; called now and then, too."""
-        session = self.session
-        while self.credit > 0 and self.attached and session.window > 0 and session.connection.writable:
-            taken = self._feedback.take(self._clock())
-            if taken is None:
-                return
-            lock_token, message = taken
-            frames = self._encoder.split(session.next_delivery_id, message)
-            if len(frames) > session.window:
-                self._feedback.release(lock_token, self._clock())
-                return
-            self._lock_tokens[session.next_delivery_id] = lock_token
-            session.next_delivery_id = (session.next_delivery_id + 1) & _ID_MASK
-            self.delivery_count = (self.delivery_count + 1) & _ID_MASK
-            self.credit -= 1
-            session.count_sent(len(frames))
-            session.connection.write(b"".join(frames))
+    def take(self, delivery_id: int) -> bytes | None:
+        taken = self._feedback.take(self._clock())
+        if taken is None:
+            return None
+        self._lock_tokens[delivery_id], message = taken
+        return message
 
     def on_disposition(self, disposition: Disposition) -> None:
         last = disposition.first if disposition.last is None else disposition.last
         if isinstance(disposition.state, Received):
             return
-        for number in [number for number in self._lock_tokens if disposition.first <= number <= last]:
+        for number in [number for number in self._lock_tokens if covers(disposition.first, last, number)]:
             if disposition.state is None and not disposition.settled:
                 continue
             self._settle(self._lock_tokens.pop(number), disposition.state)

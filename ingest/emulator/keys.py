@@ -43,3 +43,5 @@ class Endpoints:
     control: str
     ca_file: str
     partitions: int
+    event_hub_connection_string_5671: str = field(default="", repr=False)
+    """For Event Hubs clients that know no port but 5671; with TLS. Empty when that port is not served."""

@@ -1,5 +1,6 @@
 """One link of a session, seen from the server: attach, credit, detach (AMQP 1.0 part 2.6)."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from ingest.amqp.performatives import (
@@ -16,6 +17,8 @@ from ingest.amqp.performatives import (
     Target,
     Transfer,
 )
+from ingest.amqp.serial import room
+from ingest.amqp.types import Symbol
 from ingest.emulator.conditions import Condition
 from ingest.errors import Refused
 
@@ -23,19 +26,21 @@ if TYPE_CHECKING:
     from ingest.emulator.session import Session
 
 MAX_MESSAGE_BYTES = 1_048_576
-_ID_MASK = 0xFFFF_FFFF
 
 
 class LinkRefused(Refused):
     """The attach is answered with an error."""
 
-    def __init__(self, condition: Condition) -> None:
+    def __init__(self, condition: Condition, info: Mapping[str, object] | None = None) -> None:
+        """`info`: what a program needs besides the words."""
         self.condition = condition
+        self.info = info
         super().__init__(condition.text)
 
 
-def error_of(condition: Condition) -> Error:
-    return Error(condition=condition.condition, description=condition.text)
+def error_of(condition: Condition, info: Mapping[str, object] | None = None) -> Error:
+    keyed = None if info is None else {Symbol(key): value for key, value in info.items()}
+    return Error(condition=condition.condition, description=condition.text, info=keyed)
 
 
 class Link:
@@ -88,10 +93,7 @@ class Link:
         """The peer's view of the link arrived; for a sending link this is where credit comes from."""
         if not self.sends or flow.link_credit is None:
             return
-        peer_count = flow.delivery_count or 0
-        self.credit = max(0, (peer_count + flow.link_credit - self.delivery_count) & _ID_MASK)
-        if self.credit > 1 << 31:
-            self.credit = 0
+        self.credit = room(flow.link_credit, flow.delivery_count or 0, self.delivery_count)
 
     def send_flow(self) -> None:
         """Tell the peer where this end of the link stands."""

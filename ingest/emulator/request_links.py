@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from ingest.amqp.errors import AmqpError
 from ingest.amqp.message import Message, Properties, Value, decode_message
-from ingest.amqp.performatives import RECEIVER, Accepted, Attach, Disposition, Flow, Source, Target, Transfer
+from ingest.amqp.performatives import RECEIVER, Accepted, Attach, Disposition, Source, Target, Transfer
+from ingest.amqp.serial import advanced
 from ingest.amqp.types import Int
 from ingest.emulator.conditions import Condition
 from ingest.emulator.link import MAX_MESSAGE_BYTES, Link
-from ingest.emulator.transfers import TransferEncoder
+from ingest.emulator.sending_link import SendingLink
 
 if TYPE_CHECKING:
     from ingest.emulator.connection import Connection
     from ingest.emulator.session import Session
 
 _CREDIT = 100
-_ID_MASK = 0xFFFF_FFFF
 
 Answer: TypeAlias = Callable[["Connection", Message], Message]
 """Makes the response; the links put the correlation id in."""
@@ -32,37 +32,22 @@ def response(status: int, description: str, value: object = None) -> Message:
     )
 
 
-class ResponseLink(Link):
-    """Carries responses to the client. Sends settled, as far as credit and window allow."""
+class ResponseLink(SendingLink):
+    """Carries responses to the client. Sends settled."""
 
     def __init__(self, session: "Session", attach: Attach) -> None:
         super().__init__(session, attach)
         source, target = attach.source, attach.target
         self.node = source.address if isinstance(source, Source) else None
         self.reply_to = target.address if isinstance(target, Target) else None
-        self._encoder = TransferEncoder(session.channel, self.handle, session.connection.max_frame_size)
         self._waiting: deque[bytes] = deque()
 
     def send(self, message: Message) -> None:
         self._waiting.append(message.encode())
         self.on_window()
 
-    def on_flow(self, flow: Flow) -> None:
-        super().on_flow(flow)
-        self.on_window()
-
-    def on_window(self) -> None:
-        session = self.session
-        while self._waiting and self.credit > 0 and self.attached:
-            frames = self._encoder.split(session.next_delivery_id, self._waiting[0])
-            if len(frames) > session.window:
-                return
-            self._waiting.popleft()
-            session.next_delivery_id = (session.next_delivery_id + 1) & _ID_MASK
-            self.delivery_count = (self.delivery_count + 1) & _ID_MASK
-            self.credit -= 1
-            session.count_sent(len(frames))
-            session.connection.write(b"".join(frames))
+    def take(self, delivery_id: int) -> bytes | None:
+        return self._waiting.popleft() if self._waiting else None
 
 
 class RequestLink(Link):
@@ -110,7 +95,7 @@ class RequestLink(Link):
                 )
             )
         self._settled = False
-        self.delivery_count = (self.delivery_count + 1) & _ID_MASK
+        self.delivery_count = advanced(self.delivery_count, 1)
         self.credit -= 1
         if self.credit < _CREDIT // 2:
             self.credit = _CREDIT

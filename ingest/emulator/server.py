@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from ingest.amqp.performatives import RECEIVER, SENDER, Attach, Source, Target
 from ingest.emulator import cbs, conditions, management
-from ingest.emulator.authorization import ANY_PATH, Authorization, address_path
+from ingest.emulator.authorization import Authorization, address_path
 from ingest.emulator.connection import Connection
 from ingest.emulator.event_receiver import ADDRESS, EventReceiver
 from ingest.emulator.hub import Clock, Hub
@@ -61,7 +61,7 @@ class AmqpServer:
         self.loop = loop
         self.idle_seconds = idle_seconds
         self.container_id = f"{uuid.uuid4().hex}_G0"
-        self._keys = keys
+        self.keys = keys
         self._clock = clock
         self._changed = changed
         self._routes: list[tuple[Callable[[str], bool], bool, LinkFactory]] = []
@@ -78,8 +78,8 @@ class AmqpServer:
         hub.subscribe(self._on_published)
         self.route(lambda path: path == cbs.NODE, SENDER, _cbs_requests)
         self.route(lambda path: path == cbs.NODE, RECEIVER, ResponseLink)
-        self.route(lambda path: path == management.NODE, SENDER, self._with_any_token(_management_requests))
-        self.route(lambda path: path == management.NODE, RECEIVER, self._with_any_token(ResponseLink))
+        self.route(lambda path: path == management.NODE, SENDER, _management_requests)
+        self.route(lambda path: path == management.NODE, RECEIVER, ResponseLink)
         self.route(lambda path: ADDRESS.fullmatch(path) is not None, RECEIVER, self._event_receiver)
 
     def route(self, matches: Callable[[str], bool], client_role: bool, factory: LinkFactory) -> None:
@@ -113,7 +113,7 @@ class AmqpServer:
         return port
 
     def _new_connection(self) -> Connection:
-        return Connection(self, Authorization(self._keys, self._clock))
+        return Connection(self, Authorization(self.keys, self._clock))
 
     def terminate(self) -> None:
         """Stop listening and reset every connection."""
@@ -175,14 +175,6 @@ class AmqpServer:
         return int(self._clock() * 1000)
 
     # Links.
-
-    def _with_any_token(self, make: LinkFactory) -> LinkFactory:
-        def factory(session: "Session", attach: Attach) -> Link:
-            link = make(session, attach)
-            link.auth_path = ANY_PATH
-            return self._authorized(link)
-
-        return factory
 
     def _event_receiver(self, session: "Session", attach: Attach) -> Link:
         source = attach.source

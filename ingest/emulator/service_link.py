@@ -6,6 +6,7 @@ from ingest.amqp.composites import Composite
 from ingest.amqp.errors import AmqpError
 from ingest.amqp.message import decode_message
 from ingest.amqp.performatives import RECEIVER, Accepted, Attach, Disposition, Rejected, Released, Transfer
+from ingest.amqp.serial import advanced
 from ingest.emulator import conditions
 from ingest.emulator.authorization import IOT_HUB
 from ingest.emulator.c2d_hub import C2dHub
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 PATH: Final = "messages/devicebound"
 CREDIT: Final = 100
 """Messages that a service may have on the way, as the hub's gateway grants."""
-_ID_MASK = 0xFFFF_FFFF
 
 
 class ServiceLink(Link):
@@ -67,7 +67,7 @@ class ServiceLink(Link):
             return
         raw, self._parts, self._size = b"".join(self._parts), [], 0
         settled, self._settled = self._settled, False
-        self.delivery_count = (self.delivery_count + 1) & _ID_MASK
+        self.delivery_count = advanced(self.delivery_count, 1)
         self.credit -= 1
         if not transfer.aborted:
             state = self._judge(raw)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from ingest.amqp.composites import Composite
 from ingest.amqp.frames import encode_frame
 from ingest.amqp.performatives import RECEIVER, Attach, Begin, Detach, Disposition, End, Flow, Transfer
+from ingest.amqp.serial import advanced, room
 from ingest.emulator.conditions import Condition
 from ingest.emulator.link import Link, LinkRefused, error_of
 
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
 
 _WINDOW = 5000
 _HANDLE_MAX = 255
-_ID_MASK = 0xFFFF_FFFF
 _FIRST_ID = 1
 
 
@@ -64,7 +64,7 @@ class Session:
 
     def count_sent(self, frames: int) -> None:
         """Book transfer frames that were written."""
-        self._next_outgoing_id = (self._next_outgoing_id + frames) & _ID_MASK
+        self._next_outgoing_id = advanced(self._next_outgoing_id, frames)
         self.window -= frames
 
     def handle(self, performative: Composite, payload: bytes) -> None:
@@ -97,7 +97,7 @@ class Session:
             link = self.connection.server.new_link(self, attach)
         except LinkRefused as refused:
             self.write(Attach(name=attach.name, handle=attach.handle, role=not attach.role))
-            self.write(Detach(handle=attach.handle, closed=True, error=error_of(refused.condition)))
+            self.write(Detach(handle=attach.handle, closed=True, error=error_of(refused.condition, refused.info)))
             return
         self.links[attach.handle] = link
         link.accept()
@@ -111,13 +111,11 @@ class Session:
 
     def _on_flow(self, flow: Flow) -> None:
         start = _FIRST_ID if flow.next_incoming_id is None else flow.next_incoming_id
-        self.window = (start + flow.incoming_window - self._next_outgoing_id) & _ID_MASK
-        if self.window > 1 << 31:
-            self.window = 0
+        self.window = room(flow.incoming_window, start, self._next_outgoing_id)
         link = self.links.get(flow.handle) if flow.handle is not None else None
         if link is not None:
             link.on_flow(flow)
-            if flow.echo:
+            if flow.echo and link.attached:
                 link.send_flow()
         elif flow.echo and flow.handle is None:
             self.write_flow()
@@ -125,7 +123,7 @@ class Session:
             each.on_window()
 
     def _on_transfer(self, transfer: Transfer, payload: bytes) -> None:
-        self._next_incoming_id = (self._next_incoming_id + 1) & _ID_MASK
+        self._next_incoming_id = advanced(self._next_incoming_id, 1)
         self._incoming_window -= 1
         if self._incoming_window < _WINDOW // 2:
             self._incoming_window = _WINDOW

@@ -12,6 +12,11 @@ LOW_BATTERY_PERCENT = 10.0
 _PADDING_FRAME = len(',"padding":""')
 
 
+def device_id(number: int) -> str:
+    """The id of a simulated device, from 1."""
+    return f"device-{number:04d}"
+
+
 class Telemetry(NamedTuple):
     """One event before the hub adds what it knows."""
 
@@ -34,7 +39,7 @@ class Fleet:
         self._body_bytes = body_bytes
         # A generator of its own: padding changes no value.
         self._filler = Random(seed).randbytes(body_bytes).hex()  # noqa: S311
-        self._devices = [_Device(f"device-{number:04d}", self._random) for number in range(1, devices + 1)]
+        self._devices = [_Device(device_id(number), self._random) for number in range(1, devices + 1)]
         self._random.shuffle(self._devices)
         self._turn = 0
 

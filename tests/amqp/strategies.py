@@ -72,16 +72,38 @@ arrays = st.one_of(
         st.lists(items, max_size=20).map(Array)
         for items in (
             st.booleans(),
+            unsigned(8).map(UByte),
+            unsigned(16).map(UShort),
             unsigned(32).map(UInt),
             unsigned(64).map(ULong),
+            signed(8).map(Byte),
+            signed(16).map(Short),
             signed(32).map(Int),
             signed(64),
+            floats32,
             doubles,
             signed(64).map(Timestamp),
             st.uuids(),
             st.binary(max_size=40),
             text,
             symbols,
+        )
+    )
+)
+odd_arrays = st.one_of(
+    *(
+        st.lists(items, max_size=4).map(Array)
+        for items in (
+            st.none(),
+            st.characters(codec="utf-8").map(Char),
+            st.binary(min_size=4, max_size=4).map(Decimal32),
+            st.binary(min_size=8, max_size=8).map(Decimal64),
+            st.binary(min_size=16, max_size=16).map(Decimal128),
+            arrays,
+            st.lists(common, max_size=3),
+            st.dictionaries(text, common, max_size=3),
+            st.builds(Described, st.just(Symbol("d")), symbols),
+            st.builds(Described, st.just(ULong(0x468C00000004)), text),
         )
     )
 )
@@ -96,7 +118,7 @@ def compounds(children: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
     )
 
 
-values = st.recursive(st.one_of(primitives, arrays), compounds, max_leaves=20)
+values = st.recursive(st.one_of(primitives, arrays, odd_arrays), compounds, max_leaves=20)
 
 
 def plain(value: object) -> object:

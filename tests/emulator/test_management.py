@@ -1,3 +1,4 @@
+import time
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -9,6 +10,8 @@ from azure.eventhub.exceptions import ConnectError
 from ingest.amqp.message import Message, Properties, Value, decode_message
 from ingest.amqp.performatives import RECEIVER, SENDER, Attach, Source, Target, Transfer
 from ingest.emulator import Emulator
+from ingest.emulator.keys import POLICY
+from ingest.emulator.sas import sign
 from tests.emulator.consumer import client as stock_client
 from tests.emulator.raw_client import RawClient
 
@@ -34,6 +37,45 @@ def ask(client: RawClient, reply_to: str | None = None, **asked: Any) -> Message
     assert answer.properties is not None
     assert answer.properties.correlation_id == "question"
     return answer
+
+
+@pytest.mark.parametrize(
+    ("resource", "status", "said"),
+    [
+        ("sb://h/{hub}", 200, "OK"),
+        ("amqps://h/{hub}", 200, "OK"),
+        ("sb://h/", 200, "OK"),
+        ("sb://h/{hub}/$management", 200, "OK"),
+        ("sb://h/other", 401, "InvalidAudience"),
+        ("sb://h/{hub}/consumergroups/$default", 401, "InvalidAudience"),
+        (None, 401, "'Listen' claim(s) are required"),
+    ],
+)
+def test_without_a_token_on_cbs_the_one_in_the_request_decides(
+    emulator: Emulator, resource: str | None, status: int, said: str
+) -> None:
+    """As Go's and Rust's clients ask."""
+    hub = emulator.hub.name
+    asked = {"operation": "READ", "type": "com.microsoft:eventhub", "name": hub}
+    if resource is not None:
+        key = emulator.keys.service.encode()
+        asked["security_token"] = sign(resource.format(hub=hub), key, int(time.time()) + 60, POLICY)
+    with RawClient(emulator.endpoints.amqp) as client:
+        client.open()
+        answer = ask(client, **asked).application_properties or {}
+    assert answer["status-code"] == status
+    assert said in answer["status-description"]
+
+
+def test_the_fields_that_newer_clients_read(emulator: Emulator, connect: Callable[[], RawClient]) -> None:
+    """.NET, Go and JavaScript compare the factor with 1, Rust insists on the epoch."""
+    asked = {"operation": "READ", "name": emulator.hub.name}
+    hub = ask(connect(), **asked, type="com.microsoft:eventhub")
+    partition = ask(connect(), **asked, type="com.microsoft:partition", partition="0")
+    assert isinstance(hub.body, Value)
+    assert hub.body.value["georeplication_factor"] == 1
+    assert isinstance(partition.body, Value)
+    assert {"begin_sequence_number_epoch", "last_enqueued_sequence_number_epoch"} <= partition.body.value.keys()
 
 
 def test_the_hub(emulator: Emulator) -> None:
@@ -86,6 +128,31 @@ def test_the_answer_goes_where_the_request_says(emulator: Emulator, connect: Cal
     client.send(Attach(name="other", handle=7, role=RECEIVER, source=source, target=Target(address="elsewhere")))
     client.flow(7, 1)
     ask(client, "here", operation="READ", type="com.microsoft:eventhub", name=emulator.hub.name)
+
+
+def test_an_answer_of_many_frames_goes_through_a_window_of_one() -> None:
+    with Emulator(partitions=32, event_hub="h" * 200) as emulator, RawClient(emulator.endpoints.amqp) as client:
+        client.open(max_frame_size=512)
+        client.authorize(emulator.keys.service, emulator.hub.name)
+        client.window = 1
+        link = Source(address="$management"), Target(address="$management")
+        client.send(Attach(name="r", handle=1, role=RECEIVER, source=link[0], target=link[1]))
+        client.send(Attach(name="s", handle=2, role=SENDER, source=link[0], target=link[1], initial_delivery_count=0))
+        client.flow(1, 1)
+        asked = {"operation": "READ", "type": "com.microsoft:eventhub", "name": emulator.hub.name}
+        request = Message(properties=Properties(message_id=7), application_properties=asked, body=Value(None))
+        client.send(Transfer(handle=2, delivery_id=1, delivery_tag=b"1", settled=True), request.encode())
+        answer, parts = b"", 0
+        while True:
+            transfer, payload = client.receive_with_payload(Transfer)
+            answer, parts = answer + payload, parts + 1
+            if not transfer.more:
+                break
+            client.flow(None, None)
+        assert parts > 1
+        found = decode_message(answer).body
+        assert isinstance(found, Value)
+        assert len(found.value["partition_ids"]) == 32
 
 
 @pytest.mark.parametrize(

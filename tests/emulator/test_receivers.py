@@ -5,11 +5,13 @@ from typing import Any
 
 import pytest
 
+from ingest.amqp.encoding import encode
+from ingest.amqp.frames import Frame, decode_body
 from ingest.amqp.message import decode_message
-from ingest.amqp.performatives import SETTLED, Attach, Detach, Error, Flow, Transfer
-from ingest.amqp.types import Symbol
+from ingest.amqp.performatives import SETTLED, Attach, Detach, Error, Flow, Source, Target, Transfer
+from ingest.amqp.types import Described, Int, Symbol, UByte, UInt, ULong
 from ingest.emulator import Emulator
-from tests.emulator.raw_client import RawClient
+from tests.emulator.raw_client import SELECTOR, RawClient
 
 Connect = Callable[..., RawClient]
 SECONDS = 10.0
@@ -68,6 +70,9 @@ def test_the_answer_to_an_attach(emulator: Emulator, connect: Connect) -> None:
         ("amqp.annotation.x-opt-enqueued-time >= '1000030'", 3),
         ("amqp.annotation.x-opt-enqueued-time > '1000025'", 3),
         ("amqp.annotation.x-opt-enqueued-time > '5'", 0),
+        ("amqp.annotation.x-opt-enqueuedtimeutc > 1000030", 4),
+        ("amqp.annotation.x-opt-enqueuedtimeutc > '1000030'", 4),
+        ("amqp.annotation.x-opt-sequence-number>3", 4),
     ],
 )
 def test_positions(emulator: Emulator, connect: Connect, selector: str | None, first: int) -> None:
@@ -92,6 +97,8 @@ def test_positions(emulator: Emulator, connect: Connect, selector: str | None, f
             "The supplied sequence number '7' is invalid. The last sequence number in the system is '2'",
         ),
         ("amqp.annotation.x-opt-offset > 'xyz'", "not understood"),
+        ("amqp.annotation.x-opt-offset > '1", "not understood"),
+        ("amqp.annotation.x-opt-offset > ", "not understood"),
         ("colour = 'red'", "not understood"),
     ],
 )
@@ -232,6 +239,78 @@ def test_draining_uses_up_the_credit(emulator: Emulator, connect: Connect) -> No
     assert sequences(client, 3) == [0, 1, 2]
     answer = client.receive(Flow)
     assert (answer.delivery_count, answer.link_credit) == (10, 0)
+
+
+MOST = (1 << 32) - 1
+
+
+@pytest.mark.parametrize("credit", [MOST, 1 << 31, (1 << 31) + 1, MOST - 1])
+@pytest.mark.parametrize("window", [MOST, 1 << 31, (1 << 31) + 1])
+def test_any_credit_and_window_may_be_asked_for(emulator: Emulator, connect: Connect, credit: int, window: int) -> None:
+    """A client may say "as much as there is"; it gets that, as often as it says so."""
+    fill(emulator, 5)
+    client = connect(window=window)
+    attach(client, emulator)
+    for done in range(0, 15, 5):
+        client.flow(0, credit, delivery_count=done, echo=True)
+        assert sequences(client, 5) == list(range(done, done + 5))
+        fill(emulator, 5)
+    assert sequences(client, 5) == list(range(15, 20))
+    assert emulator.stats().partitions["0"].receivers[0].credit == credit - 10
+
+
+def test_draining_an_endless_credit_comes_after_all_that_there_is(emulator: Emulator, connect: Connect) -> None:
+    """More than goes out in one turn, through a window that is smaller still."""
+    for _ in range(3):
+        fill(emulator, 250)
+    client = connect(window=100)
+    attach(client, emulator)
+    client.flow(0, MOST, drain=True)
+    assert sequences(client, 100) == list(range(100))
+    client.window = 400
+    client.flow(None, None)
+    assert sequences(client, 400) == list(range(100, 500))
+    client.flow(None, None)
+    assert sequences(client, 250) == list(range(500, 750))
+    answer = client.receive(Flow)
+    assert (answer.delivery_count, answer.link_credit) == (MOST, 0)
+    fill(emulator, 1)
+    assert client.all_transfers() == 0
+
+
+def test_a_drained_link_goes_on_with_new_credit(emulator: Emulator, connect: Connect) -> None:
+    client = connect()
+    attach(client, emulator)
+    client.flow(0, MOST, drain=True)
+    assert client.receive(Flow).delivery_count == MOST
+    fill(emulator, 3)
+    client.flow(0, 3, delivery_count=MOST)
+    assert sequences(client, 3) == [0, 1, 2]
+    client.flow(0, MOST, delivery_count=2, echo=True)
+    assert (client.receive(Flow).delivery_count, emulator.stats().partitions["0"].receivers[0].credit) == (2, MOST)
+
+
+@pytest.mark.parametrize("descriptor", [ULong(0x468C00000004), ULong(0), Symbol(SELECTOR)])
+def test_the_answer_to_an_attach_holds_what_was_sent_in_its_types(
+    emulator: Emulator, connect: Connect, descriptor: object
+) -> None:
+    """Go's client looks its filter up by the number, and Java's reads each property as the type that it sent."""
+    client = connect()
+    filters = {Symbol(SELECTOR): Described(descriptor, "amqp.annotation.x-opt-offset > '-1'")}
+    properties = {Symbol("i"): Int(0), Symbol("u"): UInt(7), Symbol("ub"): UByte(1), Symbol("ul"): ULong(3), EPOCH: 5}
+    address = f"{emulator.hub.name}/ConsumerGroups/$Default/Partitions/0"
+    source = Source(address=address, filter=filters)
+    client.send(Attach(name="typed", handle=0, role=True, source=source, target=Target(), properties=properties))
+    while True:
+        item = client.next_item()
+        assert isinstance(item, Frame)
+        answer, _ = decode_body(item.body, typed=True)
+        if isinstance(answer, Attach) and answer.handle == 0:
+            break
+    assert isinstance(answer.source, Source)
+    assert answer.source.encode() == source.encode()
+    assert encode(answer.properties) == encode(properties)
+    assert emulator.stats().partitions["0"].receivers[0].epoch == 5
 
 
 def test_every_transfer_has_all_fields_and_its_own_number(emulator: Emulator, connect: Connect) -> None:
