@@ -42,8 +42,7 @@ class Prefix:
         if self.start is None:
             self.start = offset
         self.end = offset + 1
-        while self._known and self._known[0].end <= offset:
-            self._known.popleft()
+        self._forget_known(offset)
         known = bool(self._known) and self._known[0].start <= offset
         if known and epoch is not None and self._known_epoch is not None and epoch > self._known_epoch:
             # Written after all of them: the log was cut off, and has other records there now.
@@ -52,6 +51,7 @@ class Prefix:
         if epoch is not None and epoch >= 0:
             self._epoch = max(epoch, self._epoch if self._epoch is not None else epoch)
         if known:
+            self._forget_known(self.end)
             return False
         chunk, bit = divmod(offset, _BITS)
         self._chunks[chunk] = self._chunks.get(chunk, 0) | 1 << bit
@@ -113,6 +113,10 @@ class Prefix:
             if first is not None:
                 yield first
         yield from known
+
+    def _forget_known(self, before: int) -> None:
+        while self._known and self._known[0].end <= before:
+            self._known.popleft()
 
     def _unfinished_runs(self) -> Iterator[Run]:
         for chunk, mask in self._chunks.items():

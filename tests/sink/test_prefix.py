@@ -120,6 +120,14 @@ def test_what_was_finished_behind_a_held_command_is_not_read_again() -> None:
     assert [*prefix.runs()] == [Run(25, 30)]
 
 
+def test_a_run_that_is_passed_to_its_end_is_none_any_more() -> None:
+    prefix = Prefix(5, Finished([Run(6, 9)], None))
+    assert [offset for offset in range(5, 9) if prefix.add(offset)] == [5]
+    assert [*prefix.runs()] == [Run(6, 9)]
+    prefix.finish(5)
+    assert (prefix.commit, [*prefix.runs()]) == (9, [])
+
+
 def test_a_record_of_a_later_leader_was_never_finished() -> None:
     """An unclean election cut the log off; what stands at these offsets now is new."""
     finished = Finished([Run(6, 9)], epoch=3)
