@@ -12,14 +12,15 @@ from ingest.emulator import Emulator
 
 
 class StockStore:
-    """A container of its own, and the checkpoints of `hub`'s `$Default` group in it. Use as a `with` block."""
+    """A container of its own, and the checkpoints of one of `hub`'s groups in it. Use as a `with` block."""
 
-    def __init__(self, hub: Emulator, connection_string: str) -> None:
+    def __init__(self, hub: Emulator, connection_string: str, namespace: str = "", group: str = "$Default") -> None:
+        """`namespace` as the clients see it; that of a plain connection, if not given."""
         self.container = f"faults-{uuid.uuid4().hex}"
         self._scope = {
-            "fully_qualified_namespace": hub.endpoints.amqp.removeprefix("amqp://"),
+            "fully_qualified_namespace": namespace or hub.endpoints.amqp.removeprefix("amqp://"),
             "eventhub_name": hub.hub.name,
-            "consumer_group": "$Default",
+            "consumer_group": group,
         }
         with ContainerClient.from_connection_string(connection_string, self.container) as client:
             client.create_container()
