@@ -1,5 +1,6 @@
 """One log of events, read by one reader after the other, and an independent count of what each of them saw."""
 
+import time
 from dataclasses import dataclass
 
 from ingest.emulator import Emulator
@@ -23,6 +24,8 @@ class _Leg:
     events: int
     repeats: int
     """Events that an earlier reader had handled already."""
+    seconds: tuple[float, float]
+    """From its start until it had caught up, and from then to its end."""
 
 
 class Chain:
@@ -36,6 +39,7 @@ class Chain:
         self._seen: set[Event] = set()
         self._positions: Positions = {}
         self._legs: list[_Leg] = []
+        self._started = self._began = 0.0
 
     def stop(self, reader: Reader) -> None:
         """A graceful end with everything handled: its checkpoints cover all."""
@@ -62,13 +66,20 @@ class Chain:
         return [body for body in self._sent if body not in seen]
 
     def story(self) -> str:
-        legs = ", ".join(f"{leg.reader} {leg.events} events, {leg.repeats} repeats, {leg.ended}" for leg in self._legs)
-        return f"sent {len(self._sent)}, lost {len(self.lost())}: {legs}"
+        lines = [f"sent {len(self._sent)}, lost {len(self.lost())}"]
+        for leg in self._legs:
+            started, rest = leg.seconds
+            lines.append(
+                f"{leg.reader}: {leg.events} events, {leg.repeats} repeats, {leg.ended} ({started:.1f} s + {rest:.1f} s)"
+            )
+        return "\n".join(lines)
 
     def _begin(self, reader: Reader) -> None:
         self._feed(WAITING)
+        self._started = time.monotonic()
         reader.start()
         reader.wait_until(lambda: self._caught_up(reader))
+        self._began = time.monotonic()
 
     def _feed(self, events: int) -> None:
         for device in self._devices.values():
@@ -87,7 +98,8 @@ class Chain:
     def _end(self, reader: Reader, ended: str) -> None:
         events = reader.seen()
         repeats = self._seen.intersection(events)
-        self._legs.append(_Leg(reader.name, ended, len(events), len(repeats)))
+        seconds = (self._began - self._started, time.monotonic() - self._began)
+        self._legs.append(_Leg(reader.name, ended, len(events), len(repeats), seconds))
         assert repeats <= self._uncovered(), (
             f"{self.story()}: checkpoints covered {len(repeats - self._uncovered())} of these repeats"
         )
