@@ -1,5 +1,6 @@
 """What one connection may do: the tokens it has put, by the path that each opens."""
 
+import math
 from urllib.parse import unquote, urlsplit
 
 from ingest.emulator.hub import Clock
@@ -24,7 +25,7 @@ class Authorization:
     def __init__(self, keys: Keys, clock: Clock) -> None:
         self._keys = keys
         self._clock = clock
-        self._expiries: dict[str, int] = {}
+        self._expiries: dict[str, float] = {}
 
     def put_token(self, audience: str, token: str) -> None:
         """Remember that `token` opens `audience`. Raises BadToken."""
@@ -34,6 +35,15 @@ class Authorization:
         if not _covers(path_of(claims.resource), path_of(audience)):
             raise BadToken(f"InvalidAudience: the token opens '{claims.resource}', not '{audience}'.")
         self._expiries[path_of(audience)] = claims.expiry
+
+    def put_iot_hub_token(self, token: str) -> None:
+        """Remember what of IoT Hub `token` opens, for a client that names no audience. Raises BadToken."""
+        claims = verify(token, self._keys.iot_hub_key, self._clock())
+        self._expiries[_iot_hub_path(claims.resource)] = claims.expiry
+
+    def open_event_hub(self) -> None:
+        """For a client that has shown the key itself: everything of Event Hubs, without an end."""
+        self._expiries[""] = math.inf
 
     def check_token(self, token: str, path: str) -> None:
         """Whether `token` is one of Event Hubs that opens `path`. Raises BadToken, remembers nothing."""
@@ -55,8 +65,15 @@ class Authorization:
 
 
 def is_of_iot_hub(audience: str) -> bool:
-    """Whether this is a claim on IoT Hub: `https://<host>` or `<host>`."""
-    return not audience.lower().startswith(("sb://", "amqp://", "amqps://"))
+    """Whether this is a claim on IoT Hub: `https://<host>`, `<host>`, or by its path, as `amqps://<host>/messages/…`."""
+    if not audience.lower().startswith(("sb://", "amqp://", "amqps://")):
+        return True
+    return address_path(audience).startswith(("messages/", "devices/"))
+
+
+def is_of_a_device(audience: str) -> bool:
+    """Whether this is what a device claims: `<host>/devices/<id>`."""
+    return is_of_iot_hub(audience) and _covers(f"{IOT_HUB}/devices", _iot_hub_path(audience))
 
 
 def _iot_hub_path(audience: str) -> str:
@@ -66,4 +83,6 @@ def _iot_hub_path(audience: str) -> str:
 
 
 def _covers(opened: str, path: str) -> bool:
-    return opened in ("", path) or path.startswith(opened + "/")
+    if not opened:
+        return not _covers(IOT_HUB, path)
+    return opened == path or path.startswith(opened + "/")

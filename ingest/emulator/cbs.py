@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING
 
 from ingest.amqp.message import Message, Value
-from ingest.emulator.authorization import is_of_iot_hub
+from ingest.emulator.authorization import is_of_a_device, is_of_iot_hub
+from ingest.emulator.refused_links import DEVICES
 from ingest.emulator.request_links import response
 from ingest.emulator.sas import BadToken
 
@@ -23,6 +24,8 @@ def answer(connection: "Connection", request: Message) -> Message:
     kind = asked.get("type")
     if kind != "servicebus.windows.net:sastoken":
         return response(401, f"InvalidTokenType: only shared access signatures are accepted, not {kind!r}.")
+    if is_of_a_device(audience):
+        return response(501, DEVICES)
     if connection.server.faults.refuses_token():
         return response(401, "InvalidSignature: The token was refused by a fault of the emulator.")
     try:

@@ -1,6 +1,7 @@
 """The error conditions and texts of the real service, as seen in traces and bug reports of its clients."""
 
 import uuid
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -10,10 +11,13 @@ class Condition(NamedTuple):
 
     condition: str
     text: str
+    info: Mapping[str, object] | None = None
 
 
 STOLEN = "amqp:link:stolen"
 NOT_FOUND = "amqp:not-found"
+NOT_IMPLEMENTED = "amqp:not-implemented"
+REDIRECT = "amqp:link:redirect"
 UNAUTHORIZED = "amqp:unauthorized-access"
 THROTTLED = "com.microsoft:device-container-throttled"
 

@@ -10,6 +10,7 @@ from typing import Protocol
 from aiohttp import web
 from multidict import CIMultiDictProxy
 
+from ingest.emulator.device_batch import PROPERTY_PREFIX, BadBatch, is_batch, messages
 from ingest.emulator.device_requests import Refusal, answering, authenticate
 from ingest.emulator.devices import Devices
 from ingest.emulator.http_server import HttpServer
@@ -17,7 +18,6 @@ from ingest.emulator.http_server import HttpServer
 LARGEST_MESSAGE = 256 * 1024
 """Bytes of body, system property values, names and values ("IoT Hub quotas and throttling", Microsoft Learn)."""
 
-_PROPERTY_PREFIX = "iothub-app-"
 _CURL_DEFAULT_TYPE = "application/x-www-form-urlencoded"
 
 
@@ -38,7 +38,10 @@ class Publish(Protocol):
 
 
 class DeviceHttps:
-    """`POST /devices/{id}/messages/events?api-version=…`: 204, or 400, 401, 404, 413 with IoT Hub's error object."""
+    """`POST /devices/{id}/messages/events?api-version=…`: 204, or 400, 401, 404, 413 with IoT Hub's error object.
+
+    A body of `application/vnd.microsoft.iothub.json` is many messages: all are taken, or none.
+    """
 
     def __init__(
         self,
@@ -83,7 +86,18 @@ class DeviceHttps:
             raise Refusal(400, "ArgumentInvalid", "A header is not UTF-8.") from None
         if size > LARGEST_MESSAGE:
             raise _too_large(f"The message of {size} bytes, properties counted,")
+        if is_batch(headers.get("Content-Type")):
+            return self._accept_batch(device_id, body)
         self._publish(device_id, body, properties={**properties}, **system)
+        return web.Response(status=204)
+
+    def _accept_batch(self, device_id: str, raw: bytes) -> web.Response:
+        try:
+            batch = messages(raw)
+        except BadBatch as error:
+            raise Refusal(400, "ArgumentInvalid", str(error)) from None
+        for message in batch:
+            self._publish(device_id, message.body, properties=message.properties, **message.system)
         return web.Response(status=204)
 
 
@@ -94,7 +108,7 @@ def _too_large(what: str) -> Refusal:
 def _application_properties(headers: CIMultiDictProxy[str]) -> dict[str, str]:
     """Names keep the case in which they were sent; of a name sent twice the last value counts."""
     return {
-        name[len(_PROPERTY_PREFIX) :]: value
+        name[len(PROPERTY_PREFIX) :]: value
         for name, value in headers.items()
-        if name.lower().startswith(_PROPERTY_PREFIX)
+        if name.lower().startswith(PROPERTY_PREFIX)
     }

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
 from ingest.amqp.message import Message
-from ingest.emulator import c2d_address, control, device_https_c2d
+from ingest.emulator import c2d_address, control, device_https_c2d, refused_links
 from ingest.emulator.c2d import C2d
 from ingest.emulator.c2d_hub import C2dHub
 from ingest.emulator.certificate import make_certificate
@@ -110,6 +110,7 @@ class Emulator:
             self._thread.call,
         )
         self.c2d.serve(self._server)
+        refused_links.refuse(self._server, event_hub, lambda: self._endpoints.control if self._endpoints else "")
         self._control = Control(self.hub, self.devices, self.faults, self.stats, self.c2d.orders())
         self._simulation: Simulation | None = None
         self._closing = AsyncExitStack()

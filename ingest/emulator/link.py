@@ -17,6 +17,7 @@ from ingest.amqp.performatives import (
     Transfer,
 )
 from ingest.amqp.serial import room
+from ingest.amqp.types import Symbol
 from ingest.emulator.conditions import Condition
 from ingest.errors import Refused
 
@@ -35,7 +36,8 @@ class LinkRefused(Refused):
 
 
 def error_of(condition: Condition) -> Error:
-    return Error(condition=condition.condition, description=condition.text)
+    info = None if condition.info is None else {Symbol(key): value for key, value in condition.info.items()}
+    return Error(condition=condition.condition, description=condition.text, info=info)
 
 
 class Link:

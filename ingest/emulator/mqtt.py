@@ -11,6 +11,7 @@ from ingest.emulator.device_https import Publish
 from ingest.emulator.devices import Devices
 from ingest.emulator.hub import Clock
 from ingest.emulator.mqtt_connection import MqttConnection, Session
+from ingest.emulator.twins import Twins
 
 PORT: Final = 8883
 """The device SDKs know no other."""
@@ -49,6 +50,7 @@ class MqttServer:
         self._connections: set[MqttConnection] = set()
         self._present: dict[str, MqttConnection] = {}
         self._sessions: dict[str, Session] = {}
+        self.twins = Twins()
         self._nobody = asyncio.Event()
         self._nobody.set()
 

@@ -37,14 +37,17 @@ from ingest.emulator.mqtt_packets import (
 )
 from ingest.emulator.mqtt_topics import (
     HIGHEST_QOS,
+    TWIN_ANSWERS,
     NotTelemetry,
     Telemetry,
     command_topic,
     commands_filter,
     is_harmless,
+    is_method_answer,
     telemetry,
 )
 from ingest.emulator.sas import BadToken
+from ingest.emulator.twins import Answer
 
 if TYPE_CHECKING:
     from ingest.emulator.mqtt import MqttServer
@@ -207,9 +210,11 @@ class MqttConnection(asyncio.Protocol):
             raise _Violation(f"Its first packet was a {type(packet).__name__}, not a CONNECT.")
         match packet:
             case Publish():
-                self._publish(telemetry(self.device_id, packet))
+                answer = self._published(self.device_id, packet)
                 if packet.packet_id is not None:
                     self._write(PubAck(packet.packet_id).encode())
+                if answer is not None and TWIN_ANSWERS in self._session.granted:
+                    self._write(Publish(answer.topic, answer.body).encode())
             case PubAck(packet_id):
                 self._acknowledged(packet_id)
             case Subscribe(packet_id, filters):
@@ -268,6 +273,15 @@ class MqttConnection(asyncio.Protocol):
             self._session.granted[topic_filter] = min(qos, HIGHEST_QOS)
             return self._session.granted[topic_filter]
         return REFUSED_FILTER
+
+    def _published(self, device_id: str, packet: Publish) -> Answer | None:
+        """Take over what the device published; there is an answer to a request for its twin."""
+        if packet.qos <= HIGHEST_QOS:
+            answer = self._server.twins.answer(device_id, packet.topic, packet.payload)
+            if answer is not None or is_method_answer(packet.topic):
+                return answer
+        self._publish(telemetry(device_id, packet))
+        return None
 
     def _publish(self, message: Telemetry) -> None:
         device_id = cast("str", self.device_id)

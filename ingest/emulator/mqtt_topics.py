@@ -17,7 +17,10 @@ HIGHEST_QOS = 1
 _SYSTEM = {"$.mid": "message_id", "$.cid": "correlation_id", "$.ct": "content_type", "$.ce": "content_encoding"}
 _NOT_KEPT = frozenset(("$.to", "$.uid", "$.exp", "$.ifid", "$.on"))
 """System properties of telemetry for which an event has no place in the emulator."""
-_HARMLESS = frozenset(("$iothub/methods/POST/#", "$iothub/twin/res/#", "$iothub/twin/PATCH/properties/desired/#"))
+TWIN_ANSWERS = "$iothub/twin/res/#"
+"""What a device subscribes to for answers about its twin."""
+_HARMLESS = ("$iothub/methods/", "$iothub/twin/", "$iothub/streams/", "$iothub/commands/")
+_METHOD_ANSWER = "$iothub/methods/res/"
 
 
 class Telemetry(NamedTuple):
@@ -40,8 +43,13 @@ def commands_filter(device_id: str) -> str:
 
 
 def is_harmless(topic_filter: str) -> bool:
-    """Whether clients subscribe to it as a matter of course although the emulator never publishes there."""
-    return topic_filter in _HARMLESS
+    """Whether clients subscribe to it as a matter of course, although the emulator hardly ever publishes there."""
+    return topic_filter.startswith(_HARMLESS)
+
+
+def is_method_answer(topic: str) -> bool:
+    """Whether a device publishes there what came of a direct method. Nobody calls one here."""
+    return topic.startswith(_METHOD_ANSWER)
 
 
 def telemetry(device_id: str, packet: Publish) -> Telemetry:

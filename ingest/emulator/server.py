@@ -61,7 +61,7 @@ class AmqpServer:
         self.loop = loop
         self.idle_seconds = idle_seconds
         self.container_id = f"{uuid.uuid4().hex}_G0"
-        self._keys = keys
+        self.keys = keys
         self._clock = clock
         self._changed = changed
         self._routes: list[tuple[Callable[[str], bool], bool, LinkFactory]] = []
@@ -113,7 +113,7 @@ class AmqpServer:
         return port
 
     def _new_connection(self) -> Connection:
-        return Connection(self, Authorization(self._keys, self._clock))
+        return Connection(self, Authorization(self.keys, self._clock))
 
     def terminate(self) -> None:
         """Stop listening and reset every connection."""

@@ -12,12 +12,13 @@ from ingest.emulator.log import PartitionLog
 SELECTOR = "apache.org:selector-filter:string"
 
 _EXPRESSION = re.compile(
-    r"\s*amqp\.annotation\.x-opt-(?P<by>offset|sequence-number|enqueued-time)\s*(?P<op>>=?)\s*'(?P<value>[^']*)'\s*"
+    r"\s*amqp\.annotation\.x-opt-(?P<by>offset|sequence-number|enqueued-time|enqueuedtimeutc)\s*(?P<op>>=?)"
+    r"\s*(?P<quote>'?)(?P<value>[^'\s]*)(?P=quote)\s*"
 )
 
 
 class StartPosition(NamedTuple):
-    """`by` is offset, sequence-number or enqueued-time (milliseconds since 1970)."""
+    """`by` is offset, sequence-number, enqueued-time or, of older clients, enqueuedtimeutc (milliseconds since 1970)."""
 
     by: str
     value: str

@@ -1,8 +1,9 @@
 """A stock azure-iot-device client in a process of its own: `python -m tests.emulator.mqtt_device CONNECTION CA_FILE`.
 
 Its MQTT library is of 2021 and warns about itself under newer Pythons; that is not the emulator's. Orders come in as
-JSON lines, news go out as JSON lines: `{"send": {…}}` → `{"sent": …}`, `{"listen": true}` → `{"listening": true}`, then
-`{"command": …}` for each command, and `{"connected": …}` whenever that changes. Ends at the end of input.
+JSON lines, news go out as JSON lines: `{"send": {…}}` → `{"sent": …}`, `{"report": {…}}` → `{"twin": …}`,
+`{"listen": true}` → `{"listening": true}`, then `{"command": …}` for each command, and `{"connected": …}` whenever that
+changes. Ends at the end of input.
 """
 
 import json
@@ -48,6 +49,9 @@ def obey(client: Any, order: dict[str, Any]) -> None:
         message.custom_properties = fields.get("properties", {})
         client.send_message(message)
         say(sent=fields["body"])
+    elif "report" in order:
+        client.patch_twin_reported_properties(order["report"])
+        say(twin=client.get_twin())
     else:
         client.on_message_received = show
         say(listening=True)

@@ -106,11 +106,16 @@ class RawClient:
                 self.transfers += isinstance(performative, Transfer)
                 return performative, payload
 
-    def open(self, *, max_frame_size: int = 65_536, idle_time_out: int | None = None) -> Open:
-        """SASL, open and begin. Returns the server's open."""
+    def open(
+        self, *, max_frame_size: int = 65_536, idle_time_out: int | None = None, plain: tuple[str, str] | None = None
+    ) -> Open:
+        """SASL, open and begin. Returns the server's open. `plain`: user and password."""
         self.socket.sendall(SASL_HEADER)
         self.receive(SaslMechanisms)
-        self.send(SaslInit(mechanism="ANONYMOUS"), kind=SASL_FRAME)
+        init = SaslInit(mechanism="ANONYMOUS")
+        if plain is not None:
+            init = SaslInit(mechanism="PLAIN", initial_response="\0".join(("", *plain)).encode())
+        self.send(init, kind=SASL_FRAME)
         assert self.receive(SaslOutcome).code == 0
         self.socket.sendall(AMQP_HEADER)
         self.send(Open(container_id="raw", max_frame_size=max_frame_size, idle_time_out=idle_time_out))

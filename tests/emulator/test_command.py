@@ -1,4 +1,5 @@
 import argparse
+import base64
 import json
 import os
 import re
@@ -8,6 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +20,7 @@ import pytest
 from azure.eventhub import EventHubConsumerClient
 
 from ingest.emulator import command
+from ingest.emulator.sas import sign
 from tests.emulator.http_client import DEADLINE_SECONDS, request
 from tests.emulator.received import receive
 
@@ -129,12 +132,27 @@ def test_json_is_one_line_and_a_signal_ends_it_though_clients_are_attached(by: s
         assert not ca_file.parent.exists()
 
 
+def test_the_line_has_connection_strings_of_devices() -> None:
+    with running("--json", "--devices", "3") as process:
+        line = ready(process)
+        assert len(line["devices"]) == 3
+        for number, text in enumerate(line["devices"], 1):
+            fields = dict(part.split("=", 1) for part in text.split(";"))
+            assert f"Endpoint=sb://{fields['HostName']}/" in line["event_hub_connection_string_5671"]
+            assert fields["DeviceId"] == f"device-{number:04d}"
+            path = f"/devices/{fields['DeviceId']}/messages/events?api-version=2021-04-12"
+            key = base64.b64decode(fields["SharedAccessKey"])
+            token = sign(f"{fields['HostName']}/devices/{fields['DeviceId']}", key, int(time.time()) + 60)
+            headers = {"Authorization": token}
+            assert request(port_of(line["https"]), "POST", path, b"1", headers, Path(line["ca_file"])).status == 204
+
+
 def test_simulated_telemetry_reaches_a_stock_client_in_order() -> None:
     options = ("--json", "--partitions", "2", "--devices", "5", "--events", "300", "--body-bytes", "200", "--seed", "7")
     with running(*options) as process:
         line = ready(process)
         client = EventHubConsumerClient.from_connection_string(
-            line["event_hub_connection_string"], consumer_group="$Default"
+            line["event_hub_connection_string_5671"], "$Default", connection_verify=line["ca_file"]
         )
         events = receive(client, 300)
         control = port_of(line["control"])

@@ -54,10 +54,25 @@ def test_the_handshake(emulator: Emulator) -> None:
             client.next_item()
 
 
-def test_other_mechanisms_are_refused(emulator: Emulator) -> None:
+@pytest.mark.parametrize(
+    ("mechanism", "response"),
+    [
+        ("EXTERNAL", b""),
+        ("SCRAM-SHA-256", b"n,,n=service"),
+        ("PLAIN", None),
+        ("PLAIN", b""),
+        ("PLAIN", b"\0service"),
+        ("PLAIN", b"\0a\0b"),
+        ("PLAIN", b"\0\xff\0\xff"),
+        ("PLAIN", b"\0service\0wrong"),
+        ("PLAIN", b"\0service@sas.root.localhost\0wrong"),
+        ("PLAIN", b"\0@sas.localhost\0x"),
+    ],
+)
+def test_who_does_not_log_in_is_refused(emulator: Emulator, mechanism: str, response: bytes | None) -> None:
     with RawClient(emulator.endpoints.amqp) as client:
         client.socket.sendall(SASL_HEADER)
-        client.send(SaslInit(mechanism="PLAIN", initial_response=b"\0a\0b"), kind=SASL_FRAME)
+        client.send(SaslInit(mechanism=mechanism, initial_response=response), kind=SASL_FRAME)
         assert client.receive(SaslOutcome).code == 1
         with pytest.raises(EOFError):
             client.next_item()

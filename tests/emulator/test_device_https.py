@@ -110,6 +110,21 @@ def test_the_bare_minimum_arrives_and_curls_own_content_type_does_not(interface:
     assert interface.events == [{"device_id": "dev1", "body": b"", "properties": {}} | nothing]
 
 
+def test_a_batch_becomes_as_many_messages(interface: Interface) -> None:
+    body = b'[{"body":"eyJ0IjoxfQ==","properties":{"iothub-app-level":"hot"}},{"body":"two","base64Encoded":false}]'
+    header = {"Content-Type": "application/vnd.microsoft.iothub.json"}
+    assert interface.post(body, header).status == 204
+    nothing = dict.fromkeys(("content_type", "content_encoding", "message_id", "correlation_id"))
+    assert interface.events == [
+        {"device_id": "dev1", "body": b'{"t":1}', "properties": {"level": "hot"}} | nothing,
+        {"device_id": "dev1", "body": b"two", "properties": {}} | nothing,
+    ]
+    refused = interface.post(b'[{"body":"eA=="},{"body":"no base64"}]', header)
+    check_refusal(refused, 400, "ArgumentInvalid", "message 1 is not base64")
+    check_refusal(interface.post(b"[" + bytes(LARGEST_MESSAGE) + b"]", header), 413, "MessageTooLarge")
+    assert len(interface.events) == 2
+
+
 def test_a_compressed_body_is_left_as_it_is(interface: Interface) -> None:
     body = gzip.compress(b"hello")
     assert interface.post(body, {"Content-Encoding": "gzip", "Content-Type": "text/plain"}).status == 204

@@ -126,7 +126,7 @@ def test_a_ping_is_answered(device: MqttClient) -> None:
         client.connect(),
         client.publish(EVENTS, packet_id=1, qos=2),
         client.publish("devices/dev2/messages/events/"),
-        client.publish("$iothub/twin/GET/?$rid=1"),
+        client.publish("$iothub/twin/POST/?$rid=1"),
         client.publish(EVENTS + "%FF=1"),
         client.publish(EVENTS, bytes(LARGEST_MESSAGE + 1)),
         b"\x30\xff\xff\xff\x7f",

@@ -113,6 +113,9 @@ def test_it_sends_telemetry_and_receives_commands_also_after_a_lost_connection(l
         } in news
         assert listener.commands.ended.wait(1) == [(b"Turn On", End.COMPLETED)]
 
+        device.order(report={"level": 3})
+        assert device.news() == {"twin": {"desired": {"$version": 1}, "reported": {"level": 3, "$version": 2}}}
+
         assert listener.abort("dev1")
         assert device.news() == {"connected": False}
         listener.command(b"Turn Off")

@@ -70,6 +70,9 @@ def test_the_answer_to_an_attach(emulator: Emulator, connect: Connect) -> None:
         ("amqp.annotation.x-opt-enqueued-time >= '1000030'", 3),
         ("amqp.annotation.x-opt-enqueued-time > '1000025'", 3),
         ("amqp.annotation.x-opt-enqueued-time > '5'", 0),
+        ("amqp.annotation.x-opt-enqueuedtimeutc > 1000030", 4),
+        ("amqp.annotation.x-opt-enqueuedtimeutc > '1000030'", 4),
+        ("amqp.annotation.x-opt-sequence-number>3", 4),
     ],
 )
 def test_positions(emulator: Emulator, connect: Connect, selector: str | None, first: int) -> None:
@@ -94,6 +97,8 @@ def test_positions(emulator: Emulator, connect: Connect, selector: str | None, f
             "The supplied sequence number '7' is invalid. The last sequence number in the system is '2'",
         ),
         ("amqp.annotation.x-opt-offset > 'xyz'", "not understood"),
+        ("amqp.annotation.x-opt-offset > '1", "not understood"),
+        ("amqp.annotation.x-opt-offset > ", "not understood"),
         ("colour = 'red'", "not understood"),
     ],
 )

@@ -1,0 +1,81 @@
+"""Links that this hub does not serve, or not here: refused with what to do instead."""
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from ingest.amqp.performatives import RECEIVER, SENDER, Attach, Source
+from ingest.amqp.types import UInt
+from ingest.emulator import conditions
+from ingest.emulator.authorization import IOT_HUB
+from ingest.emulator.conditions import Condition
+from ingest.emulator.link import Link, LinkRefused
+
+if TYPE_CHECKING:
+    from ingest.emulator.server import AmqpServer
+    from ingest.emulator.session import Session
+
+DEVICES: Final = (
+    "ErrorCode:NotImplemented;Devices are served over MQTT (port 8883) and HTTPS here, not over AMQP: "
+    "choose one of these transports in the device's client."
+)
+_DEVICE = re.compile(r"devices/.+")
+_EVENTS = re.compile(r"messages/events(?P<rest>/.*)?")
+_PORT = 5671
+
+
+def refuse(server: "AmqpServer", event_hub: str, control: Callable[[], str]) -> None:
+    """Let `server` refuse links of Event Hubs producers and of AMQP devices, and send IoT Hub's readers to `event_hub`.
+
+    `control()` gives the URL of the control endpoint.
+    """
+    hub = event_hub.lower()
+
+    def is_event_hub(path: str) -> bool:
+        return path == hub or path.startswith((f"{hub}/partitions/", f"{hub}/publishers/"))
+
+    def is_device(path: str) -> bool:
+        return _DEVICE.fullmatch(path) is not None
+
+    def is_reader(path: str) -> bool:
+        return _EVENTS.fullmatch(path) is not None
+
+    def producer(session: "Session", attach: Attach) -> Link:
+        raise LinkRefused(conditions.unauthorized(no_producers(event_hub, control())))
+
+    def device(session: "Session", attach: Attach) -> Link:
+        raise LinkRefused(Condition(conditions.NOT_IMPLEMENTED, DEVICES))
+
+    def reader(session: "Session", attach: Attach) -> Link:
+        refusal = session.connection.authorization.refusal(f"{IOT_HUB}/messages/events")
+        if refusal is not None:
+            raise LinkRefused(conditions.unauthorized(refusal))
+        address = str(attach.source.address) if isinstance(attach.source, Source) else ""
+        raise LinkRefused(_redirect(event_hub, session.connection.host_name, address))
+
+    server.route(is_event_hub, SENDER, producer)
+    server.route(is_device, SENDER, device)
+    server.route(is_device, RECEIVER, device)
+    server.route(is_reader, RECEIVER, reader)
+
+
+def no_producers(event_hub: str, control: str) -> str:
+    """IoT Hub's built-in endpoint gives its policies no right to send."""
+    return (
+        f"Unauthorized access. 'Send' claim(s) are required to perform this operation. Resource: '{event_hub}'. "
+        "IoT Hub takes events from devices alone: send as a device over MQTT or HTTPS, or put events in with "
+        f"POST {control}/send."
+    )
+
+
+def _redirect(event_hub: str, host: str, address: str) -> Condition:
+    """Where the events of IoT Hub's `messages/events/…` are, as IoT Hub tells ("amqp:link:redirect")."""
+    rest = re.sub(r"^.*messages/events", "", address, flags=re.IGNORECASE)
+    text = f"The events are at the Event Hub-compatible endpoint: EntityPath={event_hub} at sb://{host}/."
+    info = {
+        "hostname": host,
+        "network-host": host,
+        "port": UInt(_PORT),
+        "address": f"amqps://{host}:{_PORT}/{event_hub}{rest}",
+    }
+    return Condition(conditions.REDIRECT, text, info)
