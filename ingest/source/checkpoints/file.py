@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -82,12 +83,12 @@ class FileCheckpointStore:
             checkpoint = _parsed(content, saved)
             if self._file(checkpoint.partition) != file:
                 raise ValueError(f"it is about partition {checkpoint.partition!r}")
+            return replace(checkpoint, place=str(file))
         except ValueError as wrong:
             raise Refused(
                 f"checkpoint file {file} is damaged ({wrong}): restore it from a copy, or delete it so that its "
                 "partition starts over at source.start"
             ) from wrong
-        return checkpoint
 
     def _sweep(self, older_than: float) -> None:
         for left_over in self._folder.glob("*.tmp"):
