@@ -12,15 +12,15 @@ from ingest.emulator import Emulator
 
 
 class StockStore:
-    """A container of its own, and the checkpoints of one of `hub`'s groups in it. Use as a `with` block."""
+    """A container of its own, and the checkpoints of `hub`'s `$Default` group in it. Use as a `with` block."""
 
-    def __init__(self, hub: Emulator, connection_string: str, namespace: str = "", group: str = "$Default") -> None:
+    def __init__(self, hub: Emulator, connection_string: str, namespace: str = "") -> None:
         """`namespace` as the clients see it; that of a plain connection, if not given."""
         self.container = f"faults-{uuid.uuid4().hex}"
         self._scope = {
             "fully_qualified_namespace": namespace or hub.endpoints.amqp.removeprefix("amqp://"),
             "eventhub_name": hub.hub.name,
-            "consumer_group": group,
+            "consumer_group": "$Default",
         }
         with ContainerClient.from_connection_string(connection_string, self.container) as client:
             client.create_container()
@@ -35,6 +35,17 @@ class StockStore:
         """Partition → sequence number of its checkpoint."""
         found: Any = self._store.list_checkpoints(**self._scope)
         return {each["partition_id"]: each["sequence_number"] for each in found}
+
+    def lowest_sequence_numbers(self) -> Mapping[str, int]:
+        """The same over all checkpoints in the container, the lowest of each partition: some clients keep the case of
+        names in the path, others do not, and a partition may have one of either kind."""
+        found: dict[str, int] = {}
+        for each in self._store._container_client.list_blobs(include=["metadata"]):
+            _, is_checkpoint, partition = str(each.name).rpartition("/checkpoint/")
+            if is_checkpoint:
+                number = int(each.metadata["sequencenumber"])
+                found[partition] = min(number, found.get(partition, number))
+        return found
 
     def __enter__(self) -> Self:
         return self

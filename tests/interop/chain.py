@@ -1,9 +1,9 @@
 """One log of events, read by one reader after the other, and an independent count of what each of them saw."""
 
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ingest.emulator import Emulator
 from tests.interop.reader import Event, Positions, Reader
 
 WAITING = 23
@@ -32,9 +32,10 @@ class Chain:
     """Readers of one hub, one at a time. `stop` and `kill` run one, end it so, and raise AssertionError when it leaves
     an event out, or repeats one that a checkpoint of its predecessor covers."""
 
-    def __init__(self, hub: Emulator) -> None:
-        self._hub = hub
-        self._devices = {partition: _device(hub, partition) for partition in hub.hub.partitions}
+    def __init__(self, partitions: Sequence[str], send: Callable[[str, Sequence[str]], None]) -> None:
+        """`send(partition, bodies)` adds events to the log."""
+        self._partitions = partitions
+        self._send = send
         self._sent: list[str] = []
         self._seen: set[Event] = set()
         self._positions: Positions = {}
@@ -82,10 +83,10 @@ class Chain:
         self._began = time.monotonic()
 
     def _feed(self, events: int) -> None:
-        for device in self._devices.values():
+        for partition in self._partitions:
             bodies = [str(len(self._sent) + index) for index in range(events)]
             self._sent += bodies
-            self._hub.send_many((device, body.encode(), {}) for body in bodies)
+            self._send(partition, bodies)
 
     def _caught_up(self, reader: Reader) -> bool:
         known = {event.body for event in self._seen} | {event.body for event in reader.seen()}
@@ -93,7 +94,7 @@ class Chain:
 
     def _moved(self, positions: Positions) -> bool:
         """Whether there is a checkpoint of every partition beyond those of the readers before."""
-        return all(positions.get(each, -1) > self._positions.get(each, -1) for each in self._devices)
+        return all(positions.get(each, -1) > self._positions.get(each, -1) for each in self._partitions)
 
     def _end(self, reader: Reader, ended: str) -> None:
         events = reader.seen()
@@ -103,7 +104,7 @@ class Chain:
         assert repeats <= self._uncovered(), (
             f"{self.story()}: checkpoints covered {len(repeats - self._uncovered())} of these repeats"
         )
-        for partition in self._devices:
+        for partition in self._partitions:
             numbers = [event.sequence_number for event in events if event.partition == partition]
             assert numbers, f"{reader.name} has read nothing of partition {partition}"
             assert numbers == list(range(numbers[0], numbers[0] + len(numbers))), f"{reader.name}: {numbers}"
@@ -115,7 +116,3 @@ class Chain:
     def _uncovered(self) -> set[Event]:
         """Handled, and no checkpoint says so."""
         return {event for event in self._seen if event.sequence_number > self._positions.get(event.partition, -1)}
-
-
-def _device(hub: Emulator, partition: str) -> str:
-    return next(device for index in range(10_000) if hub.partition_of(device := f"device-{index}") == partition)
