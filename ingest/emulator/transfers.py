@@ -3,11 +3,11 @@
 import struct
 
 from ingest.amqp.encoding import encode
-from ingest.amqp.serial import advanced
 from ingest.amqp.types import UInt
 
 _TRUE, _FALSE = 0x41, 0x42
 _TAG = b"\xa0\x04"
+_ID_MASK = 0xFFFF_FFFF
 
 
 def _tail(settled: bool, more: bool) -> bytes:
@@ -40,7 +40,7 @@ class TransferEncoder:
                 return index, self.split(delivery_id, payload)
             out.append(pack(overhead + size, lead, delivery_id, _TAG, delivery_id, tail))
             out.append(payload)
-            delivery_id = advanced(delivery_id, 1)
+            delivery_id = (delivery_id + 1) & _ID_MASK
         return len(payloads), []
 
     def split(self, delivery_id: int, payload: bytes) -> list[bytes]:

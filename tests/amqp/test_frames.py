@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.amqp.composites import Composite
+from ingest.amqp.encoding import encode
 from ingest.amqp.errors import AmqpError
 from ingest.amqp.frames import (
     AMQP_HEADER,
@@ -94,6 +95,22 @@ def test_performatives_round_trip_with_every_field(performative: Composite) -> N
     assert frame.body[3] in (0xC0, 0xD0), "azure-eventhub cannot read list0"
     count = frame.body[5] if frame.body[3] == 0xC0 else int.from_bytes(frame.body[8:12], "big")
     assert count == len(fields(performative))  # type: ignore[arg-type]  # every performative is a dataclass
+
+
+@pytest.mark.parametrize(
+    ("performative", "name"),
+    [
+        (Open(container_id="c"), "amqp:open:list"),
+        (Transfer(handle=1, delivery_id=7), "amqp:transfer:list"),
+        (Close(error=Error(condition="c")), "amqp:close:list"),
+        (SaslMechanisms(sasl_server_mechanisms=("A",)), "amqp:sasl-mechanisms:list"),
+        (SaslInit(mechanism="ANONYMOUS"), "amqp:sasl-init:list"),
+    ],
+)
+def test_a_performative_may_be_described_by_its_name(performative: Composite, name: str) -> None:
+    encoded = performative.encode()
+    assert encoded[:3] == bytes((0x00, 0x53, performative.CODE))
+    assert decode_body(b"\x00" + encode(Symbol(name)) + encoded[3:] + b"payload") == (performative, b"payload")
 
 
 @pytest.mark.parametrize("performative", PERFORMATIVES, ids=lambda each: type(each).__name__)

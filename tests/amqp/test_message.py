@@ -10,9 +10,10 @@ from azure.eventhub._pyamqp.message import Properties as TheirProperties
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ingest.amqp.encoding import encode
 from ingest.amqp.errors import AmqpError
 from ingest.amqp.message import Data, Header, Message, Properties, Sequence, Value, decode_message
-from ingest.amqp.types import Timestamp
+from ingest.amqp.types import Symbol, Timestamp
 from tests.amqp.strategies import common, plain, symbols, text, unsigned
 
 ids = st.one_of(st.none(), text, st.uuids(), unsigned(64), st.binary(max_size=20))
@@ -118,3 +119,23 @@ def test_annotation_times_stay_times() -> None:
     sent = Message(message_annotations={"x-opt-enqueued-time": Timestamp(5)})
     found = decode_message(sent.encode()).message_annotations or {}
     assert isinstance(found["x-opt-enqueued-time"], Timestamp)
+
+
+@pytest.mark.parametrize(
+    ("message", "code", "name"),
+    [
+        (Message(header=Header(durable=True)), 0x70, "amqp:header:list"),
+        (Message(delivery_annotations={"a": 1}), 0x71, "amqp:delivery-annotations:map"),
+        (Message(message_annotations={"a": 1}), 0x72, "amqp:message-annotations:map"),
+        (Message(properties=Properties(to="x")), 0x73, "amqp:properties:list"),
+        (Message(application_properties={"a": 1}), 0x74, "amqp:application-properties:map"),
+        (Message(body=Data((b"x",))), 0x75, "amqp:data:binary"),
+        (Message(body=Sequence(([1],))), 0x76, "amqp:amqp-sequence:list"),
+        (Message(body=Value(1)), 0x77, "amqp:amqp-value:*"),
+        (Message(footer={"a": 1}), 0x78, "amqp:footer:map"),
+    ],
+)
+def test_a_section_may_be_described_by_its_name(message: Message, code: int, name: str) -> None:
+    encoded = message.encode()
+    assert encoded[:3] == bytes((0x00, 0x53, code))
+    assert decode_message(b"\x00" + encode(Symbol(name)) + encoded[3:]) == message
