@@ -2,11 +2,16 @@
 
 import uuid
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any, Self
 
 from azure.eventhub.extensions.checkpointstoreblob import BlobCheckpointStore
-from azure.eventhub.extensions.checkpointstoreblob._vendor.storage.blob import ContainerClient
+from azure.eventhub.extensions.checkpointstoreblob._vendor.storage.blob import (
+    ContainerClient,
+    ContainerSasPermissions,
+    generate_container_sas,
+)
 
 from ingest.emulator import Emulator
 
@@ -25,6 +30,18 @@ class StockStore:
         with ContainerClient.from_connection_string(connection_string, self.container) as client:
             client.create_container()
         self._store = BlobCheckpointStore.from_connection_string(connection_string, self.container)
+
+    def signed_url(self) -> str:
+        """The container's address with a signature that is good for an hour: for clients without account keys."""
+        client = self._store._container_client
+        signature = generate_container_sas(
+            client.account_name,
+            self.container,
+            client.credential.account_key,
+            permission=ContainerSasPermissions(read=True, write=True, list=True, create=True),
+            expiry=datetime.now(UTC) + timedelta(hours=1),
+        )
+        return f"{client.url}?{signature}"
 
     def write(self, partition: str, offset: str, sequence_number: int) -> None:
         self._store.update_checkpoint(

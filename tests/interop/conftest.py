@@ -1,5 +1,6 @@
 """A hub, a container for checkpoints and a topic for every chain, and its readers by name."""
 
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -36,6 +37,8 @@ PROCESSORS: dict[str, Callable[[], list[str]]] = {
     "go": processors.go_processor,
 }
 """Language → how to get the command line of its processor."""
+if "RUST_PROCESSOR" in os.environ:  # built by hand, see README.md
+    PROCESSORS["rust"] = lambda: [os.environ["RUST_PROCESSOR"]]
 
 
 @pytest.fixture
@@ -76,6 +79,8 @@ def new_reader(hub: Emulator, blob: Azurite, kafka: KafkaCluster, tmp_path: Path
             "CONSUMER_GROUP": "$Default",
             "BLOB_CONNECTION_STRING": blob.connection_string,
             "BLOB_CONTAINER": store.container,
+            "BLOB_CONTAINER_URL": store.signed_url(),
+            "SSL_CERT_FILE": hub.endpoints.ca_file,
             "CHECKPOINT_EVERY": str(CHECKPOINT_EVERY),
             "CLAIM_SECONDS": "1",
             "OWNERSHIP_SECONDS": "3",

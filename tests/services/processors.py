@@ -30,7 +30,7 @@ def java_processor() -> list[str]:
     java = prerequisites.java()
     jars = sorted(str(jar) for jar in maven.jars(pom, "java-processor").glob("*.jar"))
     compiler = [java, "-cp", os.pathsep.join(jars), "org.eclipse.jdt.internal.compiler.batch.Main"]
-    compiler += ["--release", "17", "-cp", os.pathsep.join(jars)]
+    compiler += ["-17", "-proc:none", "-cp", os.pathsep.join(jars)]
 
     def compile_into(folder: Path) -> None:
         _run([*compiler, "-d", str(folder), str(source)], "Java's event processor")

@@ -72,7 +72,8 @@ public final class Processor {
                 checkpoint(partition);
             }
         }
-        processor.stop();
+        // It waits for events in work: ten seconds unless told otherwise.
+        processor.stop(Duration.ofSeconds(2));
         say("stopped");
     }
 
