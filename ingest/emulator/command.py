@@ -115,7 +115,7 @@ def run(args: argparse.Namespace) -> int:
         endpoints = emulator.endpoints
         devices = [emulator.devices.connection_string(device_id(n + 1)) for n in range(min(args.devices, MOST_SHOWN))]
         as_json = {**dataclasses.asdict(endpoints), "devices": devices}
-        print(json.dumps(as_json) if args.json else _in_words(endpoints, args, devices[0]), flush=True)
+        print(json.dumps(as_json) if args.json else _in_words(endpoints, args, devices), flush=True)
         signal.sigwait(STOP_SIGNALS)
     except OSError as error:
         return _wrong_host(args.host, error.strerror or str(error))
@@ -145,7 +145,7 @@ def _retention(args: argparse.Namespace) -> int | None:
     return max(1, MEMORY_BYTES // event_bytes // partitions // 2)
 
 
-def _in_words(endpoints: Endpoints, args: argparse.Namespace, connection_string: str) -> str:
+def _in_words(endpoints: Endpoints, args: argparse.Namespace, connection_strings: list[str]) -> str:
     device = f"{endpoints.https}/devices/dev1/messages/events?api-version=2021-04-12"
     if args.events or args.rate:
         pace = f"{args.rate:g} events/s in all" if args.rate else "as fast as they can"
@@ -153,6 +153,7 @@ def _in_words(endpoints: Endpoints, args: argparse.Namespace, connection_string:
         devices = f"{args.devices}, {pace}, {end}"
     else:
         devices = "none (--rate or --events starts them)"
+    shown = "\n                   ".join(connection_strings[:3])
     return f"""\
 A local IoT Hub is ready. Ctrl-C stops it.
 
@@ -162,7 +163,7 @@ Event Hub, 5671    {endpoints.event_hub_connection_string_5671}
 IoT Hub            {endpoints.iot_hub_connection_string}
 Listening          {endpoints.amqp}  {endpoints.amqps}  {endpoints.https}
 Control            {endpoints.control}/  (GET lists the calls)
-A device           {connection_string}
+Devices            {shown}
 CA for TLS         {endpoints.ca_file}
 Partitions         {endpoints.partitions}
 Simulated devices  {devices}

@@ -1,7 +1,6 @@
 """The error conditions and texts of the real service, as seen in traces and bug reports of its clients."""
 
 import uuid
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -11,7 +10,6 @@ class Condition(NamedTuple):
 
     condition: str
     text: str
-    info: Mapping[str, object] | None = None
 
 
 STOLEN = "amqp:link:stolen"

@@ -5,7 +5,6 @@ and Node send: `[{"body": "…", "base64Encoded": true, "properties": {"iothub-a
 """
 
 import base64
-import binascii
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -20,7 +19,6 @@ _SYSTEM: Final = {
     "iothub-messageid": "message_id",
     "iothub-correlationid": "correlation_id",
 }
-_KEYS: Final = {"body", "base64Encoded", "properties"}
 
 
 class BadBatch(Exception):
@@ -55,31 +53,30 @@ def messages(raw: bytes) -> list[Message]:
 
 
 def _message(number: int, row: Any) -> Message:
-    if not isinstance(row, dict) or not isinstance(row.get("body"), str):
+    # As the service reads it: names in any case, others passed over.
+    fields = {name.lower(): value for name, value in row.items()} if isinstance(row, dict) else {}
+    text = fields.get("body")
+    if not isinstance(text, str):
         raise BadBatch(f"Message {number} of the batch is no object with a body of text.")
-    unknown = row.keys() - _KEYS
-    if unknown:
-        raise BadBatch(
-            f"Message {number} of the batch has {sorted(unknown)[0]!r}; there is {', '.join(sorted(_KEYS))}."
-        )
-    encoded = row.get("base64Encoded", True)
+    encoded = fields.get("base64encoded", True)
     if not isinstance(encoded, bool):
         raise BadBatch(f"'base64Encoded' of message {number} is {encoded!r}; give true or false.")
     try:
-        body = base64.b64decode(row["body"], validate=True) if encoded else row["body"].encode()
-    except (binascii.Error, ValueError):
+        body = base64.b64decode(text, validate=True) if encoded else text.encode()
+    except ValueError:
         raise BadBatch(f"The body of message {number} is not base64; send text with 'base64Encoded': false.") from None
-    given = row.get("properties") or {}
-    if not isinstance(given, dict) or not all(isinstance(value, str) for value in given.values()):
+    given = fields.get("properties") or {}
+    if not isinstance(given, dict) or not all(isinstance(value, str | int | float) for value in given.values()):
         raise BadBatch(f"The properties of message {number} are no object of texts.")
     system: dict[str, str | None] = dict.fromkeys(_SYSTEM.values())
     properties: dict[str, object] = {}
     for name, value in given.items():
+        text = value if isinstance(value, str) else orjson.dumps(value).decode()
         lower = name.lower()
         if lower in _SYSTEM:
-            system[_SYSTEM[lower]] = value
+            system[_SYSTEM[lower]] = text
         elif lower.startswith(PROPERTY_PREFIX):
-            properties[name[len(PROPERTY_PREFIX) :]] = value
+            properties[name[len(PROPERTY_PREFIX) :]] = text
         elif not lower.startswith("iothub-"):
-            properties[name] = value
+            properties[name] = text
     return Message(body, properties, system)

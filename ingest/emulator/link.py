@@ -1,5 +1,6 @@
 """One link of a session, seen from the server: attach, credit, detach (AMQP 1.0 part 2.6)."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from ingest.amqp.performatives import (
@@ -30,14 +31,16 @@ MAX_MESSAGE_BYTES = 1_048_576
 class LinkRefused(Refused):
     """The attach is answered with an error."""
 
-    def __init__(self, condition: Condition) -> None:
+    def __init__(self, condition: Condition, info: Mapping[str, object] | None = None) -> None:
+        """`info`: what a program needs besides the words."""
         self.condition = condition
+        self.info = info
         super().__init__(condition.text)
 
 
-def error_of(condition: Condition) -> Error:
-    info = None if condition.info is None else {Symbol(key): value for key, value in condition.info.items()}
-    return Error(condition=condition.condition, description=condition.text, info=info)
+def error_of(condition: Condition, info: Mapping[str, object] | None = None) -> Error:
+    keyed = None if info is None else {Symbol(key): value for key, value in info.items()}
+    return Error(condition=condition.condition, description=condition.text, info=keyed)
 
 
 class Link:

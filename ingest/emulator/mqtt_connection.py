@@ -37,13 +37,13 @@ from ingest.emulator.mqtt_packets import (
 )
 from ingest.emulator.mqtt_topics import (
     HIGHEST_QOS,
-    TWIN_ANSWERS,
     NotTelemetry,
     Telemetry,
     command_topic,
     commands_filter,
     is_harmless,
     is_method_answer,
+    matches,
     telemetry,
 )
 from ingest.emulator.sas import BadToken
@@ -213,7 +213,7 @@ class MqttConnection(asyncio.Protocol):
                 answer = self._published(self.device_id, packet)
                 if packet.packet_id is not None:
                     self._write(PubAck(packet.packet_id).encode())
-                if answer is not None and TWIN_ANSWERS in self._session.granted:
+                if answer is not None and any(matches(each, answer.topic) for each in self._session.granted):
                     self._write(Publish(answer.topic, answer.body).encode())
             case PubAck(packet_id):
                 self._acknowledged(packet_id)

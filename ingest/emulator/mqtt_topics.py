@@ -17,8 +17,6 @@ HIGHEST_QOS = 1
 _SYSTEM = {"$.mid": "message_id", "$.cid": "correlation_id", "$.ct": "content_type", "$.ce": "content_encoding"}
 _NOT_KEPT = frozenset(("$.to", "$.uid", "$.exp", "$.ifid", "$.on"))
 """System properties of telemetry for which an event has no place in the emulator."""
-TWIN_ANSWERS = "$iothub/twin/res/#"
-"""What a device subscribes to for answers about its twin."""
 _HARMLESS = ("$iothub/methods/", "$iothub/twin/", "$iothub/streams/", "$iothub/commands/")
 _METHOD_ANSWER = "$iothub/methods/res/"
 
@@ -45,6 +43,15 @@ def commands_filter(device_id: str) -> str:
 def is_harmless(topic_filter: str) -> bool:
     """Whether clients subscribe to it as a matter of course, although the emulator hardly ever publishes there."""
     return topic_filter.startswith(_HARMLESS)
+
+
+def matches(topic_filter: str, topic: str) -> bool:
+    """Whether a subscription takes what is published on `topic` (MQTT 3.1.1 part 4.7)."""
+    wanted, levels = topic_filter.split("/"), topic.split("/")
+    if wanted[-1] == "#":
+        wanted = wanted[:-1]
+        levels = levels[: len(wanted)]
+    return len(wanted) == len(levels) and all(one in ("+", other) for one, other in zip(wanted, levels, strict=True))
 
 
 def is_method_answer(topic: str) -> bool:

@@ -51,7 +51,7 @@ def refuse(server: "AmqpServer", event_hub: str, control: Callable[[], str]) -> 
         if refusal is not None:
             raise LinkRefused(conditions.unauthorized(refusal))
         address = str(attach.source.address) if isinstance(attach.source, Source) else ""
-        raise LinkRefused(_redirect(event_hub, session.connection.host_name, address))
+        raise _redirect(event_hub, session.connection.host_name, address)
 
     server.route(is_event_hub, SENDER, producer)
     server.route(is_device, SENDER, device)
@@ -68,7 +68,7 @@ def no_producers(event_hub: str, control: str) -> str:
     )
 
 
-def _redirect(event_hub: str, host: str, address: str) -> Condition:
+def _redirect(event_hub: str, host: str, address: str) -> LinkRefused:
     """Where the events of IoT Hub's `messages/events/…` are, as IoT Hub tells ("amqp:link:redirect")."""
     rest = re.sub(r"^.*messages/events", "", address, flags=re.IGNORECASE)
     text = f"The events are at the Event Hub-compatible endpoint: EntityPath={event_hub} at sb://{host}/."
@@ -78,4 +78,4 @@ def _redirect(event_hub: str, host: str, address: str) -> Condition:
         "port": UInt(_PORT),
         "address": f"amqps://{host}:{_PORT}/{event_hub}{rest}",
     }
-    return Condition(conditions.REDIRECT, text, info)
+    return LinkRefused(Condition(conditions.REDIRECT, text), info)

@@ -97,7 +97,7 @@ class Session:
             link = self.connection.server.new_link(self, attach)
         except LinkRefused as refused:
             self.write(Attach(name=attach.name, handle=attach.handle, role=not attach.role))
-            self.write(Detach(handle=attach.handle, closed=True, error=error_of(refused.condition)))
+            self.write(Detach(handle=attach.handle, closed=True, error=error_of(refused.condition, refused.info)))
             return
         self.links[attach.handle] = link
         link.accept()

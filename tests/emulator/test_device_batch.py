@@ -31,11 +31,13 @@ def test_defaults_text_and_system_properties() -> None:
     rows = [
         {"body": "eA=="},
         {"body": "zwölf", "base64Encoded": False, "properties": {"plain": "1", "iothub-other": "x"}},
+        {"Body": "n", "base64encoded": False, "else": 1, "properties": {"iothub-app-n": 1.5, "iothub-app-b": True}},
         {"body": "", "properties": {"iothub-messageid": "m", "IoTHub-ContentType": "a/b", "iothub-app-X": "y"}},
     ]
     assert messages(json.dumps(rows).encode()) == [
         (b"x", {}, NOTHING),
         ("zwölf".encode(), {"plain": "1"}, NOTHING),
+        (b"n", {"n": "1.5", "b": "true"}, NOTHING),
         (b"", {"X": "y"}, {**NOTHING, "message_id": "m", "content_type": "a/b"}),
     ]
 
@@ -51,11 +53,11 @@ def test_defaults_text_and_system_properties() -> None:
         (b'[{"body":""},1]', "Message 1"),
         (b'[{"data":""}]', "Message 0"),
         (b'[{"body":1}]', "Message 0"),
-        (b'[{"body":"","base64encoded":false}]', "base64encoded"),
         (b'[{"body":"","base64Encoded":"no"}]', "'no'"),
         (b'[{"body":"no base64"}]', "base64Encoded"),
         ('[{"body":"ü"}]'.encode(), "base64Encoded"),
-        (b'[{"body":"","properties":{"a":1}}]', "properties"),
+        (b'[{"body":"","properties":{"a":{}}}]', "properties"),
+        (b'[{"body":"","properties":{"a":null}}]', "properties"),
         (b'[{"body":"","properties":[1]}]', "properties"),
     ],
 )

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from ingest.emulator.c2d_message import Command
 from ingest.emulator.device_https import LARGEST_MESSAGE
 from ingest.emulator.mqtt_packets import Publish
-from ingest.emulator.mqtt_topics import NotTelemetry, Telemetry, command_topic, telemetry
+from ingest.emulator.mqtt_topics import NotTelemetry, Telemetry, command_topic, matches, telemetry
 
 TOPIC = "devices/dev1/messages/events/"
 NOTHING = dict.fromkeys(("message_id", "correlation_id", "content_type", "content_encoding"))
@@ -51,6 +51,26 @@ def test_an_encoded_plus_sign_is_no_blank_and_only_the_first_equals_sign_divides
 
 def test_a_topic_without_a_bag_will_do() -> None:
     assert sent("") == telemetry("dev1", Publish(TOPIC[:-1], b"")) == Telemetry(b"", {}, NOTHING)
+
+
+@pytest.mark.parametrize(
+    ("topic_filter", "topic", "taken"),
+    [
+        ("a/b", "a/b", True),
+        ("a/b", "a/b/c", False),
+        ("a/b/c", "a/b", False),
+        ("a/#", "a/b/c", True),
+        ("a/#", "a", True),
+        ("a/#", "ab/c", False),
+        ("a/+/c", "a/b/c", True),
+        ("a/+/c", "a/b/d", False),
+        ("a/+", "a/b/c", False),
+        ("$iothub/twin/res/#", "$iothub/twin/res/200/?$rid=1", True),
+        ("$iothub/twin/PATCH/properties/desired/#", "$iothub/twin/res/200/?$rid=1", False),
+    ],
+)
+def test_what_a_subscription_takes(topic_filter: str, topic: str, taken: bool) -> None:
+    assert matches(topic_filter, topic) is taken
 
 
 def test_a_retained_message_is_marked() -> None:

@@ -1,5 +1,7 @@
 import json
 
+import pytest
+
 from tests.emulator import mqtt_client as client
 from tests.emulator.mqtt_client import MqttClient
 from tests.emulator.mqtt_fixtures import (  # noqa: F401  # fixtures are used by name
@@ -10,12 +12,12 @@ from tests.emulator.mqtt_fixtures import (  # noqa: F401  # fixtures are used by
 )
 from tests.emulator.mqtt_listener import Listener
 
-ANSWERS = "$iothub/twin/res/#"
 EMPTY = {"desired": {"$version": 1}, "reported": {"$version": 1}}
 
 
-def test_a_device_gets_its_twin_and_reports(listener: Listener, device: MqttClient) -> None:
-    device.send(client.subscribe(1, (ANSWERS, 0)), client.publish("$iothub/twin/GET/?$rid=7", packet_id=2))
+@pytest.mark.parametrize("answers", ["$iothub/twin/res/#", "$iothub/twin/#"])
+def test_a_device_gets_its_twin_and_reports(listener: Listener, device: MqttClient, answers: str) -> None:
+    device.send(client.subscribe(1, (answers, 0)), client.publish("$iothub/twin/GET/?$rid=7", packet_id=2))
     assert device.receive() == ("SUBACK", 1, [0])
     assert device.receive() == ("PUBACK", 2)
     kind, topic, body, *_ = device.receive()
