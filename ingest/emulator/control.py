@@ -36,6 +36,8 @@ FAULTS = (
     "throttle",
     "pause",
     "cut",
+    "expire",
+    "recreate",
 )
 SEND_FAULTS = (
     "reject_send",

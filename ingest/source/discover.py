@@ -10,26 +10,28 @@ from ingest.source.readiness import look_at_topics
 
 
 def run(child: Child) -> None:
-    """Hands up `{"partitions": [id, …], "topics": Topics}`.
+    """Hands up `{"partitions": [id, …], "created_ms": when the hub was made, "topics": Topics}`.
 
     Raises Refused for a wrong key, an unknown hub or partition, a store that may not be written, or a missing topic.
     """
     config = child.task.config
-    partitions = insist(child, "asking the hub for its partitions", lambda: _partitions(config))
+    told = insist(child, "asking the hub for its partitions", lambda: _partitions(config))
     insist(child, "connecting to the checkpoint store", lambda: _check_store(config))
     topics = insist(child, f"connecting to Kafka at {config.kafka.bootstrap_servers}", lambda: look_at_topics(config))
-    if not child.stopping:
-        child.result({"partitions": partitions, "topics": topics})
+    if not child.stopping and told is not None:
+        child.result({"partitions": told.partition_ids, "created_ms": told.created_ms, "topics": topics})
 
 
-def _partitions(config: Config) -> list[str]:
-    found = hub.partition_ids(config)
+def _partitions(config: Config) -> hub.Description:
+    """Of the partitions only those that are wanted."""
+    told = hub.describe(config)
+    found = told.partition_ids
     unknown = [wanted for wanted in config.source.partitions if wanted not in found]
     if unknown:
         raise Refused(
             f"source.partitions names {', '.join(unknown)}, and the hub has {', '.join(found)} only; correct the list"
         )
-    return list(config.source.partitions) or found
+    return hub.Description(list(config.source.partitions) or found, told.created_ms)
 
 
 def _check_store(config: Config) -> None:

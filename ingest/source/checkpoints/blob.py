@@ -23,7 +23,7 @@ from azure.eventhub.extensions.checkpointstoreblob import BlobCheckpointStore
 from ingest.config_values import Secret
 from ingest.errors import ConfigError, Problem, Refused, Unreachable
 from ingest.source.checkpoints.folders import Folders
-from ingest.source.checkpoints.foreign import position_of
+from ingest.source.checkpoints.foreign import number_in, position_of
 from ingest.source.checkpoints.lease import LARGEST_BYTES, position_in
 from ingest.source.checkpoints.store import Checkpoint, Scope
 
@@ -33,6 +33,8 @@ _READ_SECONDS = 8.0
 _UNKNOWN_SEQUENCE_NUMBER = -1
 """The SDK writes None as the text "None", and then fails to list every checkpoint of the scope. It reads -1 well, and
 resumes by offset alone."""
+_HUB_CREATED = "ingesthubcreated"
+"""Metadata of ours beside the others' two; they pass it over, and drop it with their next write."""
 
 _PASSING_STATUS = {408, 409, 412, 429}
 """Of the 4xx answers: time-out, container being deleted, lease held by another, too many requests."""
@@ -72,11 +74,6 @@ class BlobStore:
         # The only way to read one checkpoint, to delete one and to create the container with the same credentials.
         # Private: the package is pinned to a minor version.
         self._client = self._store._container_client
-        self._scope = {
-            "fully_qualified_namespace": scope.namespace,
-            "eventhub_name": scope.event_hub,
-            "consumer_group": scope.consumer_group,
-        }
         self._folders = Folders(self._client, scope)
         self._folder = self._folders.folded
         self._leases = leases
@@ -127,25 +124,23 @@ class BlobStore:
 
     def save(self, checkpoint: Checkpoint) -> None:
         number = checkpoint.sequence_number
-        content: dict[str, str | int] = {
-            **self._scope,
-            "partition_id": checkpoint.partition,
+        metadata = {
             "offset": checkpoint.offset or "",
-            "sequence_number": _UNKNOWN_SEQUENCE_NUMBER if number is None else number,
+            "sequencenumber": str(_UNKNOWN_SEQUENCE_NUMBER if number is None else number),
         }
+        if checkpoint.hub_created_ms is not None:
+            metadata[_HUB_CREATED] = str(checkpoint.hub_created_ms)
         with self._failures():
             try:
-                self._store.update_checkpoint(content)
+                self._put(self._blob(checkpoint.partition), metadata)
             except ResourceNotFoundError as answer:
                 if _code(answer) != "ContainerNotFound":
                     raise
                 self._create_container()
-                self._store.update_checkpoint(content)
+                self._put(self._blob(checkpoint.partition), metadata)
             for twin in tuple(self._twins.get(checkpoint.partition, ())):
                 try:
-                    self._client.get_blob_client(twin).set_blob_metadata(
-                        {"offset": str(content["offset"]), "sequencenumber": str(content["sequence_number"])}
-                    )
+                    self._client.get_blob_client(twin).set_blob_metadata(metadata)
                 except ResourceNotFoundError:  # its owner took it away
                     self._twins[checkpoint.partition].remove(twin)
 
@@ -167,6 +162,14 @@ class BlobStore:
     def _blobs(self, partition: str) -> list[str]:
         """Every name that the partition's checkpoint may have; ours is the first."""
         return [f"{folder}/checkpoint/{partition.lower()}" for folder in self._folders.of_scope()]
+
+    def _put(self, name: str, metadata: dict[str, str]) -> None:
+        """As `BlobCheckpointStore.update_checkpoint` does, which has no room for a field of ours."""
+        blob = self._client.get_blob_client(name)
+        try:
+            blob.set_blob_metadata(metadata)
+        except ResourceNotFoundError:
+            blob.upload_blob(b"", overwrite=True, metadata=metadata)
 
     def _properties(self, blob: str) -> Any:
         try:
@@ -193,7 +196,8 @@ class BlobStore:
             if offset is None and number is None:
                 damaged.append(f"checkpoint blob {name} in {self._place} holds no position ({_shown(metadata)})")
             else:
-                readable.append(Checkpoint(partition, offset, number, saved, name))
+                created = number_in(_folded(metadata).get(_HUB_CREATED, ""))
+                readable.append(Checkpoint(partition, offset, number, saved, name, hub_created_ms=created))
         if not readable:
             raise Refused(
                 f"{damaged[0]}: set its metadata right, or delete it so that partition {partition} starts over at source.start"
@@ -274,8 +278,12 @@ def _age(checkpoint: Checkpoint) -> tuple[int, int]:
     return int(checkpoint.time or 0), -1 if number is None else number
 
 
+def _folded(metadata: Mapping[str, str] | None) -> dict[str, str]:
+    return {key.lower(): value for key, value in (metadata or {}).items()}
+
+
 def _shown(metadata: Mapping[str, str] | None) -> str:
-    fields = {key.lower(): value for key, value in (metadata or {}).items()}
+    fields = _folded(metadata)
     return f"offset {fields.get('offset', '')!r:.100}, sequencenumber {fields.get('sequencenumber', '')!r:.100}"
 
 

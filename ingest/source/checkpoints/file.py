@@ -51,6 +51,7 @@ class FileCheckpointStore:
             "partition": checkpoint.partition.lower(),
             "offset": checkpoint.offset,
             "sequence_number": checkpoint.sequence_number,
+            "hub_created_ms": checkpoint.hub_created_ms,
         }
         with self._failures("write"):
             _make_folder(self._folder)
@@ -125,7 +126,10 @@ def _parsed(content: bytes, saved: float) -> Checkpoint:
         case {"partition": str(partition), "offset": str() | None as offset, "sequence_number": int() | None as number}:
             if not offset and number is None:
                 raise ValueError("it has neither an offset nor a sequence number")
-            return Checkpoint(partition, offset or None, number, saved)
+            created = fields.get("hub_created_ms")
+            return Checkpoint(
+                partition, offset or None, number, saved, hub_created_ms=created if isinstance(created, int) else None
+            )
     raise ValueError("a field is missing or has the wrong type")
 
 

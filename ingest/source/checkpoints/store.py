@@ -36,6 +36,9 @@ class Checkpoint:
     """Name of the blob or file that it was read from. As `time`."""
     lease: bool = False
     """Whether that is the lease of an old Event Processor Host, which is read only as long as there is no checkpoint."""
+    hub_created_ms: int | None = None
+    """When the hub was made whose position this is, Unix milliseconds: it tells that hub from a later one of the same name.
+    None in checkpoints of other processors."""
 
 
 class CheckpointStore(Protocol):
