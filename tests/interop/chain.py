@@ -42,6 +42,14 @@ class Chain:
         self._legs: list[_Leg] = []
         self._started = self._began = 0.0
 
+    def idle(self, reader: Reader) -> None:
+        """A graceful run before the first event: it leaves a position of every partition."""
+        reader.start()
+        reader.wait_until(lambda: set(self._partitions) <= reader.positions().keys())
+        reader.stop()
+        assert not reader.seen(), f"{reader.name} has read what nobody sent"
+        self._positions = reader.positions()
+
     def stop(self, reader: Reader) -> None:
         """A graceful end with everything handled: its checkpoints cover all."""
         self._begin(reader)

@@ -89,7 +89,8 @@ def new_reader(hub: Emulator, blob: Azurite, kafka: KafkaCluster, tmp_path: Path
             source.config,
             {
                 "hub": {"event_hub_connection_string": tls, "ca_file": hub.endpoints.ca_file},
-                "source": {"topic": topic.name, "dead_letter_topic": f"{topic.name}.dead"},
+                # "latest": where ingest does not find a position, events are lost.
+                "source": {"topic": topic.name, "dead_letter_topic": f"{topic.name}.dead", "start": "latest"},
                 "checkpoints": {
                     "store": "blob",
                     "blob_connection_string": blob.connection_string,

@@ -34,3 +34,11 @@ def test_between_processors_that_do_not_find_each_others_checkpoints(
     chain.stop(new_reader("go"))
     print(chain.story())
     assert chain.lost() == []
+
+
+def test_from_a_position_before_the_first_event(chain: Chain, new_reader: Callable[[str], Reader]) -> None:
+    """ingest keeps what `source.start = "latest"` meant when it came, and what comes later is the successor's."""
+    chain.idle(new_reader("ingest"))
+    chain.stop(new_reader("javascript"))
+    print(chain.story())
+    assert chain.lost() == []
