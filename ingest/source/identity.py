@@ -20,16 +20,15 @@ class Identity:
         self.created_ms = checkpoint.hub_created_ms if checkpoint is not None else None
         """What belongs into the next checkpoint."""
         self.settled = False
-        """Whether the hub has answered since the last attach."""
+        """Whether the hub has answered since the last attach; until then it is to be asked."""
         self._saved = checkpoint.time if checkpoint is not None else None
         self._fresh = created_ms is not None
         self.contradiction = self.heard(created_ms)
         """Why the checkpoint is another hub's; None when it is not, as far as is known."""
 
-    def attached(self) -> bool:
-        """To be called after every attach. Whether the hub is to be asked again."""
+    def attached(self) -> None:
+        """To be called after every attach: the hub is to be asked again, unless it has just told."""
         self.settled, self._fresh = self._fresh, False
-        return not self.settled
 
     def forget(self) -> None:
         """The position is of another hub's numbering from now on, whoever has found that out."""

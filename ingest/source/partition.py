@@ -43,6 +43,8 @@ COLLECT_SECONDS = 0.05
 """A turn costs as much for one event as for many, and so does a request to Kafka. A process that is so many events behind
 can wait for a larger turn."""
 SAVE_SECONDS = 5.0
+ASK_AGAIN_SECONDS = 10.0
+"""A question to the hub that had no answer is asked again after so long."""
 YOUNG_OBJECTS = 20_000
 """So many more objects than before, and the collector looks at the young ones. Python's 700 are a fraction of one turn's
 events, which live and are looked at in vain: 0.4 µs of each event's CPU time with 32 partitions."""
@@ -111,11 +113,9 @@ class PartitionProcess:
         self.question = HubQuestion(lambda created: hub.standing(config, self.partition, created=created))
         self._identity = Identity(checkpoint, child.task.facts.get("created_ms"))
         self._attaches = 0
-        self._attached_at = 0.0
+        self._attached_at = self._ask_at = 0.0
         self._base: int | None = None
         """The newest sequence number when the hub was first asked, where the position cannot be compared with it."""
-        self._doubtful = False
-        """Whether the hub is still to be asked who it is."""
         self._watch = StallWatch(config.source.stall_seconds, time.monotonic())
         self._child = child
         self.shares = Shares()
@@ -231,10 +231,12 @@ class PartitionProcess:
         receiver = self.receiver
         if receiver.attaches != self._attaches:
             # Another hub may answer to the name.
-            self._attaches, self._attached_at = receiver.attaches, now
-            self._doubtful = self._identity.attached()
-        if (self._doubtful or receiver.jump is not None) and self._ask(silent=False):
-            self._doubtful = False
+            self._identity.attached()
+            self._attaches = receiver.attaches
+            self._attached_at = self._ask_at = now
+        doubtful = receiver.jump is not None or not self._identity.settled
+        if doubtful and self._attaches and now >= self._ask_at and self._ask(silent=False):
+            self._ask_at = now + ASK_AGAIN_SECONDS
         for standing, asked in self.question.answers():
             self._hear(standing, asked, now)
         if moved:

@@ -274,15 +274,23 @@ class Receiver:
             return
         if isinstance(self._start.position, str) and last is not None and last.sequence_number >= 0:
             by_number = StartAt(last.sequence_number)
-            logger.warning("Partition %s: not %s (%s), but %s.", self._partition, self._start, ended, by_number)
+            logger.warning(
+                "Partition %s: the hub refuses %s (%s): reading goes on at %s.",
+                self._partition,
+                self._start,
+                str(ended).rstrip("."),
+                by_number,
+            )
             self._reopen(by_number)
             return
+        known = self._start if last is None or last.offset is None else StartAt(last.offset)
         logger.error(
-            "Partition %s: the hub no longer knows the position (%s, %s). It starts again at the oldest event that is held;"
-            " what is missing then is counted in ingest_source_sequence_gaps_total.",
+            "Partition %s: the hub no longer knows the position (%s, sequence number %s: %s). It starts again at the oldest"
+            " event that is held; what is missing then is counted in ingest_source_sequence_gaps_total.",
             self._partition,
-            self._start,
-            ended,
+            known,
+            "unknown" if last is None else last.sequence_number,
+            str(ended).rstrip("."),
         )
         self._reopen(StartAt(EARLIEST))
 

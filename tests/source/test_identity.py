@@ -35,14 +35,17 @@ def test_nothing_is_known_without_a_checkpoint() -> None:
 
 def test_every_attach_but_the_first_after_an_answer_asks_anew() -> None:
     fresh = Identity(saved(10), MADE)
-    assert not fresh.attached()
-    assert fresh.attached()
+    fresh.attached()
+    assert fresh.settled
+    fresh.attached()
     assert not fresh.settled
     assert fresh.heard(None) is None
     assert not fresh.settled
     assert fresh.heard(MADE) is None
     assert fresh.settled
-    assert Identity(saved(10), None).attached()
+    unasked = Identity(saved(10), None)
+    unasked.attached()
+    assert not unasked.settled
 
 
 def test_a_hub_made_anew_is_told_once() -> None:

@@ -54,7 +54,7 @@ class BlobStore:
 
     Costs in storage operations: `load` 3 List Blobs and 1 Get Blob Properties, `load_all` 4 List Blobs (and 1 for every
     5,000 partitions more), `save` 1 (2 for a partition's first), `delete` 3 List Blobs and 1. One more for each blob with
-    kept case. Without a checkpoint, `load` also searches for a lease: 1 List Blobs per folder of the container.
+    kept case. `load_all`, and `load` without a checkpoint, also search for leases: 1 List Blobs per folder of the container.
     """
 
     def __init__(self, connection_string: Secret, container: str, scope: Scope, *, leases: bool = True) -> None:
@@ -101,13 +101,14 @@ class BlobStore:
                 ]
                 self._twins[partition] = [name for name, _, _ in found if name != self._blob(partition)]
                 if not found:
-                    return self._from_lease(partition) if self._leases else None
+                    return self._from_lease(partition, self._folders.leases().get(partition)) if self._leases else None
             except ResourceNotFoundError:  # not even the container
                 return None
         return self._newest(partition, found)
 
     def load_all(self) -> list[Checkpoint]:
         found: dict[str, list[tuple[str, Mapping[str, str], float]]] = {}
+        leases: list[Checkpoint | None] = []
         with self._failures():
             try:
                 for place in self._folders.of_scope():
@@ -117,9 +118,13 @@ class BlobStore:
                         found.setdefault(partition, []).append(
                             (blob.name, blob.metadata, blob.last_modified.timestamp())
                         )
+                if self._leases:
+                    names = self._folders.leases()
+                    leases = [self._from_lease(each, names[each]) for each in names if each not in found]
             except ResourceNotFoundError:
                 return []
         checkpoints = [self._newest(partition, blobs) for partition, blobs in found.items()]
+        checkpoints += [lease for lease in leases if lease is not None]
         return sorted(checkpoints, key=lambda each: (len(each.partition), each.partition))
 
     def save(self, checkpoint: Checkpoint) -> None:
@@ -207,8 +212,8 @@ class BlobStore:
             logger.warning("Partition %s: %s; %s is read instead.", partition, sentence, newest.place)
         return newest
 
-    def _from_lease(self, partition: str) -> Checkpoint | None:
-        names = self._folders.leases(partition)
+    def _from_lease(self, partition: str, names: Sequence[str] | None) -> Checkpoint | None:
+        """`names`: of the blobs that may be it, one of them if all is well."""
         if not names:
             return None
         if len(names) > 1:

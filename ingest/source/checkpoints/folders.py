@@ -52,12 +52,12 @@ class Folders:
         places = dict.fromkeys([self.folded, "/".join(self._names), *(folder.rstrip("/") for folder in found)])
         return list(places)
 
-    def leases(self, partition: str) -> list[str]:
-        """Names of the blobs that may be the partition's lease; several only if none is likelier than the others.
+    def leases(self) -> dict[str, list[str]]:
+        """Partition → names of the blobs that may be its lease; several only if none is likelier than the others.
 
         The host's prefix of its leases is not known: folders are searched four deep, and 40 at the most.
         """
-        likely: dict[int, list[str]] = {}
+        likely: dict[str, dict[int, list[str]]] = {}
         waiting, searched = deque([""]), 0
         while waiting:
             if searched == _MOST_FOLDERS:
@@ -73,9 +73,9 @@ class Folders:
                 if entry.endswith("/"):
                     if len(parts) <= _DEEPEST and parts[-1].lower() not in _NOT_OURS and self._may_be_ours(parts):
                         waiting.append(entry)
-                elif parts[-1].lower() == partition.lower() and self._is_group(parts[:-1]):
-                    likely.setdefault(self._likeness(parts[:-2]), []).append(entry)
-        return likely[max(likely)] if likely else []
+                elif parts[-1].isdecimal() and self._is_group(parts[:-1]):
+                    likely.setdefault(parts[-1], {}).setdefault(self._likeness(parts[:-2]), []).append(entry)
+        return {partition: names[max(names)] for partition, names in likely.items()}
 
     def _entries(self, folder: str) -> Iterator[str]:
         """Names of the blobs in it, and of its folders, with a slash at the end."""

@@ -150,6 +150,7 @@ def test_a_lease_is_read_while_there_is_no_checkpoint(store: BlobStore, containe
     assert without_time(found) == position("0", 7)
     assert found is not None
     assert (found.place, found.lease) == (name, True)
+    assert store.load_all() == [found]
     assert store.load("1") is None
     store.save(position("0", 9))
     assert without_time(store.load("0")) == position("0", 9)
