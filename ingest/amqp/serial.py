@@ -26,4 +26,4 @@ def room(limit: int, base: int, reached: int) -> int:
 
 def covers(first: int, last: int, number: int) -> bool:
     """Whether `number` is one of `first` to `last`, which may lie on the other side of 2^32 - 1."""
-    return ((number - first) & _MASK) <= ((last - first) & _MASK)
+    return 0 <= distance(number, first) <= distance(last, first)

@@ -66,9 +66,10 @@ class Authorization:
 
 def is_of_iot_hub(audience: str) -> bool:
     """Whether this is a claim on IoT Hub: `https://<host>`, `<host>`, or by its path, as `amqps://<host>/messages/…`."""
-    if not audience.lower().startswith(("sb://", "amqp://", "amqps://")):
+    scheme, separator, _ = audience.lower().partition("://")
+    if not separator or scheme not in ("sb", "amqp", "amqps"):
         return True
-    return address_path(audience).startswith(("messages/", "devices/"))
+    return scheme != "sb" and address_path(audience).startswith(("messages/", "devices/"))
 
 
 def is_of_a_device(audience: str) -> bool:
@@ -77,9 +78,10 @@ def is_of_a_device(audience: str) -> bool:
 
 
 def _iot_hub_path(audience: str) -> str:
-    """`https://<host>/x` and `<host>/x` → `iot-hub/x`."""
-    path = audience.partition("://")[2] if "://" in audience else audience
-    return f"{IOT_HUB}/{unquote(path.partition('/')[2])}".rstrip("/").lower()
+    """`https://<host>/x`, `<host>/x` and, as the JavaScript client for devices has it, `<host>%2Fx` → `iot-hub/x`."""
+    decoded = unquote(audience)
+    path = decoded.partition("://")[2] if "://" in decoded else decoded
+    return f"{IOT_HUB}/{path.partition('/')[2]}".rstrip("/").lower()
 
 
 def _covers(opened: str, path: str) -> bool:

@@ -15,7 +15,10 @@ NODE = "$cbs"
 
 
 def answer(connection: "Connection", request: Message) -> Message:
-    """202, or 200 from IoT Hub, when the token is good, 401 with the reason when it is not, 400 for anything but put-token."""
+    """202, or 200 from IoT Hub, when the token is good, 401 with the reason when it is not.
+
+    400 for anything but put-token, 501 for what a device claims.
+    """
     asked = request.application_properties or {}
     audience = asked.get("name")
     token = request.body.value if isinstance(request.body, Value) else None

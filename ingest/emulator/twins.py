@@ -13,7 +13,7 @@ VERSION: Final = "$version"
 LARGEST_BYTES: Final = 32 * 1024
 """Of what a device reports, as JSON."""
 MOST_LEVELS: Final = 10
-_TOPIC = re.compile(r"\$iothub/twin/(?P<what>GET|PATCH/properties/reported)/?\?(?P<query>.*)", re.DOTALL)
+_TOPIC = re.compile(r"\$iothub/twin/(?P<what>GET|PATCH/properties/reported)/?\?(?P<query>.{0,1000})", re.DOTALL)
 
 
 class Answer(NamedTuple):
@@ -55,7 +55,7 @@ class Twins:
 def _report(twin: _Twin, body: bytes) -> str | None:
     """Take a patch of the reported half over, or tell why not."""
     try:
-        patch = json.loads(body)
+        patch = json.loads(body, parse_constant=_refuse)
         if not isinstance(patch, dict) or VERSION in patch:
             return f"ErrorCode:ArgumentInvalid;Reported properties are a JSON object without {VERSION}."
         merged = _merged(twin.reported, patch, MOST_LEVELS)
@@ -66,6 +66,10 @@ def _report(twin: _Twin, body: bytes) -> str | None:
     twin.reported = merged
     twin.version += 1
     return None
+
+
+def _refuse(constant: str) -> float:
+    raise ValueError(f"{constant} is no number in JSON")
 
 
 def _merged(old: dict[str, Any], patch: dict[str, Any], levels: int) -> dict[str, Any]:

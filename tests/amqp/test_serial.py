@@ -27,4 +27,6 @@ def test_what_is_used_leaves_the_rest(limit: int, base: int, used: int) -> None:
 @given(unsigned(32), st.integers(0, 1000), st.integers(-5, 1010))
 @example(WRAP - 2, 4, 4)
 def test_a_range_goes_on_behind_the_last_number(first: int, length: int, place: int) -> None:
-    assert covers(first, advanced(first, length), (first + place) % WRAP) is (0 <= place <= length)
+    number, last = (first + place) % WRAP, advanced(first, length)
+    assert covers(first, last, number) is (0 <= place <= length)
+    assert not covers(advanced(last, 1), first, number), "a range that ends before it begins holds nothing"

@@ -32,6 +32,22 @@ def test_what_is_decoded_typed_is_encoded_to_the_same_bytes(value: object) -> No
     assert encode(found) == encoded
 
 
+@given(st.one_of(st.binary(max_size=60), values.map(encode)), st.data())
+@example(b"\xe0\x04\x02\x00\x53\x05\x41", None)
+@example(b"\xf0\x00\x00\x00\x0b\x00\x00\x00\x02\xe0\x02\x00\x40\x02\x00\x40", None)
+def test_what_can_be_read_can_be_sent_back(raw: bytes, data: st.DataObject | None) -> None:
+    """Whatever a stranger put into its attach, the answer that repeats it can be written."""
+    changed = bytearray(raw)
+    if data is not None and raw:
+        changed[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
+    try:
+        found, _ = decode_typed(changed)
+    except AmqpError:
+        return
+    again = encode(found)
+    assert encode(decode_typed(again)[0]) == again
+
+
 @pytest.mark.parametrize("raw", [b"\x44", b"\x53\x0c", b"\x80\x00\x00\x46\x8c\x00\x00\x00\x04", b"\xa3\x03a:b"])
 def test_a_descriptor_keeps_its_type(raw: bytes) -> None:
     """Numbers are ulongs there, however they were read; Go's and Java's clients take nothing else back."""

@@ -8,6 +8,7 @@ from azure.eventhub.exceptions import AuthenticationError
 
 from ingest.amqp.performatives import Detach, Error
 from ingest.emulator import Emulator
+from ingest.emulator.authorization import is_of_iot_hub
 from ingest.emulator.keys import POLICY
 from ingest.emulator.sas import sign
 from tests.emulator.raw_client import RawClient
@@ -96,6 +97,23 @@ def test_without_a_token_nothing_opens(emulator: Emulator, client: RawClient) ->
     error = refusal(client)
     assert error.condition == "amqp:unauthorized-access"
     assert "'Listen' claim(s) are required" in str(error.description)
+
+
+@pytest.mark.parametrize(
+    ("audience", "of_iot_hub"),
+    [
+        ("hub.azure-devices.net", True),
+        ("https://hub.azure-devices.net", True),
+        ("hub.azure-devices.net%2Fdevices%2Fd", True),
+        ("amqps://hub.azure-devices.net/messages/devicebound", True),
+        ("amqps://hub.azure-devices.net/messages/serviceBound/feedback", True),
+        ("amqps://ns.servicebus.windows.net/hub/$management", False),
+        ("amqp://ns.servicebus.windows.net/hub", False),
+        ("SB://ns.servicebus.windows.net/messages/consumergroups/$default", False),
+    ],
+)
+def test_an_audience_tells_whose_key_it_is(audience: str, of_iot_hub: bool) -> None:
+    assert is_of_iot_hub(audience) is of_iot_hub
 
 
 def test_links_end_with_their_token(emulator: Emulator, client: RawClient, clock: FakeClock) -> None:

@@ -66,7 +66,9 @@ def test_a_device_is_told_which_transports_there_are(emulator: Emulator, role: b
     assert "MQTT (port 8883) and HTTPS" in str(error.description)
 
 
-@pytest.mark.parametrize("audience", ["localhost/devices/d", "https://localhost/devices/d/modules/m"])
+@pytest.mark.parametrize(
+    "audience", ["localhost/devices/d", "localhost%2Fdevices%2Fd", "https://localhost/devices/d/modules/m"]
+)
 def test_so_is_one_that_puts_a_token(emulator: Emulator, audience: str) -> None:
     with RawClient(emulator.endpoints.amqp) as client:
         client.open()

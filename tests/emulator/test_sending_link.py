@@ -6,34 +6,19 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.amqp.frames import Frame, FrameSplitter, decode_body
 from ingest.amqp.performatives import RECEIVER, Attach, Begin, Flow, Source, Target, Transfer
 from ingest.amqp.serial import advanced, distance
 from ingest.emulator.sending_link import SendingLink
 from ingest.emulator.session import Session
+from tests.emulator.wire import Wire
 
 MOST = (1 << 32) - 1
-FRAME_BYTES = 512
 counts = st.one_of(st.integers(0, 6), st.sampled_from((MOST, MOST - 1, 1 << 31)))
 steps = st.one_of(
     st.tuples(st.just("flow"), counts, st.booleans(), st.booleans()),
     st.tuples(st.just("window"), counts),
     st.tuples(st.just("message"), st.sampled_from((1, 2000))),
 )
-
-
-class Wire:
-    """The connection under a session: keeps what is written."""
-
-    max_frame_size = FRAME_BYTES
-    writable = True
-
-    def __init__(self) -> None:
-        self._splitter = FrameSplitter(1 << 16)
-        self.written: deque[Any] = deque()
-
-    def write(self, data: bytes) -> None:
-        self.written.extend(decode_body(item.body) for item in self._splitter.feed(data) if isinstance(item, Frame))
 
 
 class Queue(SendingLink):

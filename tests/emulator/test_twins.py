@@ -37,6 +37,7 @@ def test_what_is_reported_is_merged_and_counted_for_each_device() -> None:
         b"[]",
         b"\xff",
         b'{"$version": 7}',
+        b'{"a": NaN}',
         b'{"a": "' + b"x" * 32_768 + b'"}',
         b'{"a":' * 11 + b"1" + b"}" * 11,
         b'{"a":' * 100_000,
@@ -66,6 +67,14 @@ def test_the_request_id_comes_back_as_it_was_sent(topic: str, answered: str) -> 
     assert answer.topic == answered
 
 
-@pytest.mark.parametrize("topic", ["$iothub/twin/POST/?$rid=1", "$iothub/twin/res/200/?$rid=1", "devices/dev1/x"])
+@pytest.mark.parametrize(
+    "topic",
+    [
+        "$iothub/twin/POST/?$rid=1",
+        "$iothub/twin/GET/?$rid=" + "x" * 1000,
+        "$iothub/twin/res/200/?$rid=1",
+        "devices/dev1/x",
+    ],
+)
 def test_other_topics_are_not_of_twins(topic: str) -> None:
     assert Twins().answer("dev1", topic, b"") is None
