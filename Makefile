@@ -1,5 +1,5 @@
 # Every target sets up what it needs: a virtual environment in .venv, and for tests also Java, Maven, Kafka,
-# Azurite, Prometheus and systemd's checker of units.
+# Azurite, Prometheus, systemd's checker of units and processors in other languages.
 # PYTHON=python3.12 chooses the interpreter, ARGS="…" goes on to the command.
 
 .DEFAULT_GOAL := help

@@ -88,6 +88,14 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
             partial(_run, command=name),
         )
         _add_config(running)
+        if name != "sink":
+            running.add_argument(
+                "--ignore-legacy-leases",
+                action="append_const",
+                dest="overrides",
+                const="checkpoints.legacy_leases=ignore",
+                help="begin at source.start where only an old Event Processor Host or Azure Function left a position",
+            )
     _add_check_config(commands)
     _add_doctor(commands)
     _add_print_config(commands)
@@ -211,16 +219,16 @@ def _add_checkpoints(commands: "_Commands") -> None:
         "List the checkpoints.",
         "Reads the store that [checkpoints] names.",
         "ingest checkpoints show -c ingest.toml --json",
-        _checkpoints_show,
+        partial(_checkpoints, action="show"),
     )
     reset = _add(
         actions,
         "reset",
         "Delete checkpoints, so that reading begins again at source.start.",
-        "Stop ingest first: a running process writes its checkpoint again. Without --yes it only says what it would\n"
-        "do, and exits with 2 when there is something to delete.",
+        "Stop ingest first: a running process writes its checkpoint again. Those of Go and Rust processors go, too.\n"
+        "Without --yes it only says what it would do, and exits with 2 when there is something to delete.",
         "ingest checkpoints reset -c ingest.toml --partition 3 --yes",
-        _checkpoints_reset,
+        partial(_checkpoints, action="reset"),
     )
     reset.add_argument("--yes", action="store_true", help="do it")
     for parser in (show, reset):
@@ -351,18 +359,11 @@ def _print_config(args: argparse.Namespace) -> int:
     return EXIT_OK
 
 
-def _checkpoints_show(args: argparse.Namespace) -> int:
+def _checkpoints(args: argparse.Namespace, action: str) -> int:
     config = _load(args, "checkpoints")
     from ingest.commands import checkpoints
 
-    return checkpoints.show(config, partition=args.partition, as_json=args.as_json)
-
-
-def _checkpoints_reset(args: argparse.Namespace) -> int:
-    config = _load(args, "checkpoints")
-    from ingest.commands import checkpoints
-
-    return checkpoints.reset(config, partition=args.partition, as_json=args.as_json, confirmed=args.yes)
+    return checkpoints.run(config, args, action)
 
 
 def _topics_create(args: argparse.Namespace) -> int:

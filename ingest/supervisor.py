@@ -194,7 +194,7 @@ class Supervisor:
                 "source",
                 partition,
                 PARTITION,
-                facts,
+                {**facts, "added": partition in self._watch.added},
                 # In the configuration, not in the facts: it holds for every life until there is a checkpoint.
                 config=oldest if partition in self._watch.added else None,
                 joins=joins,

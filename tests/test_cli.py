@@ -139,6 +139,24 @@ def test_run_hands_over_the_configuration_and_how_to_read_it_again(
     assert (reloaded.source.topic, reloaded.metrics.port) == ("other", 7)
 
 
+@pytest.mark.parametrize(("flags", "expected"), [([], "read"), (["--ignore-legacy-leases"], "ignore")])
+@pytest.mark.parametrize("command", ["run", "source"])
+def test_leases_of_old_processors_are_ignored_on_request_alone(
+    command: str, flags: list[str], expected: str, file: Path, stand_in: Callable[[str, str, object], None]
+) -> None:
+    calls: list[tuple[Config, Config]] = []
+
+    def run(config: Config, *, roles: tuple[str, ...], reload: Callable[[], Config]) -> int:
+        calls.append((config, reload()))
+        return 0
+
+    stand_in("ingest.supervisor", "run", run)
+    assert main([command, "-c", str(file), "--set", "source.topic=other", *flags]) == EXIT_OK
+    [(config, reloaded)] = calls
+    assert config.checkpoints.legacy_leases == reloaded.checkpoints.legacy_leases == expected
+    assert config.source.topic == "other"
+
+
 def test_a_wrong_configuration_gives_a_line_per_problem_before_anything_starts(
     file: Path, capsys: pytest.CaptureFixture[str], stand_in: Callable[[str, str, object], None]
 ) -> None:

@@ -1,12 +1,21 @@
 """`ingest checkpoints show|reset`: where each partition would resume, and how to make it forget."""
 
+import argparse
 import json
+import sys
 from datetime import UTC, datetime
 
 from ingest.config import Config
 from ingest.errors import EXIT_OK, EXIT_USAGE, Refused
 from ingest.printable import printable
 from ingest.source.checkpoints import Checkpoint, CheckpointStore, Scope, open_store
+
+
+def run(config: Config, args: argparse.Namespace, action: str) -> int:
+    """`action`: show or reset."""
+    if action == "show":
+        return show(config, partition=args.partition, as_json=args.as_json)
+    return reset(config, partition=args.partition, as_json=args.as_json, confirmed=args.yes)
 
 
 def show(config: Config, *, partition: str | None, as_json: bool) -> int:
@@ -21,11 +30,12 @@ def show(config: Config, *, partition: str | None, as_json: bool) -> int:
     elif not found:
         print("no checkpoints")
     else:
-        print(f"{'PARTITION':<11}{'SEQUENCE NUMBER':<17}{'OFFSET':<24}SAVED")
+        print(f"{'PARTITION':<11}{'SEQUENCE NUMBER':<17}{'OFFSET':<24}{'SAVED':<27}READ FROM")
         for checkpoint in found:
             sequence_number = "-" if checkpoint.sequence_number is None else str(checkpoint.sequence_number)
-            row = f"{printable(checkpoint.partition):<11}{sequence_number:<17}{printable(checkpoint.offset or '-'):<24}"
-            print(row + (_saved(checkpoint) or "-"))
+            row = f"{checkpoint.partition:<11}{sequence_number:<17}{checkpoint.offset or '-':<24}"
+            lease = " (the lease of an old Event Processor Host)" if checkpoint.lease else ""
+            print(printable(f"{row}{_saved(checkpoint) or '-':<27}{checkpoint.place or '-'}{lease}"))
     return EXIT_OK
 
 
@@ -33,7 +43,8 @@ def reset(config: Config, *, partition: str | None, as_json: bool, confirmed: bo
     """Deletes the checkpoints of one partition or of all; not confirmed, it only says which and gives exit code 2."""
     store = _open(config)
     try:
-        found = _chosen(store, partition)
+        chosen = _chosen(store, partition)
+        found = [checkpoint for checkpoint in chosen if not checkpoint.lease]
         if confirmed:
             for checkpoint in found:
                 store.delete(checkpoint.partition)
@@ -45,11 +56,17 @@ def reset(config: Config, *, partition: str | None, as_json: bool, confirmed: bo
         print("no checkpoints to delete")
     else:
         for checkpoint in found:
-            print(
-                f"{'deleted' if confirmed else 'would delete'} the checkpoint of partition {printable(checkpoint.partition)}"
-            )
+            done = "deleted" if confirmed else "would delete"
+            print(printable(f"{done} the checkpoint of partition {checkpoint.partition}"))
         if not confirmed:
             print("These partitions would begin again at source.start. Stop ingest, then repeat this with --yes.")
+    for checkpoint in chosen:
+        if checkpoint.lease:
+            print(
+                f"{printable(checkpoint.place or 'it')} is the lease of an old Event Processor Host, and is not deleted: "
+                "start with --ignore-legacy-leases to begin at source.start",
+                file=sys.stderr,
+            )
     return EXIT_OK if confirmed or not found else EXIT_USAGE
 
 
@@ -79,4 +96,5 @@ def _as_json(checkpoint: Checkpoint) -> dict[str, str | int | None]:
         "sequenceNumber": checkpoint.sequence_number,
         "offset": checkpoint.offset,
         "saved": _saved(checkpoint),
+        "readFrom": checkpoint.place,
     }

@@ -173,6 +173,14 @@ class Checkpoints:
         float,
         Key(Number(0.1, 3600), "At most one write per partition in this time; more than it is repeated after a crash."),
     ] = 5.0
+    legacy_leases: Annotated[
+        Literal["read", "ignore"],
+        Key(
+            Choice(("read", "ignore")),
+            'For store = "blob": whether a partition without a checkpoint begins where the lease of an old Event Processor\n'
+            "Host or Azure Function in the container ends.",
+        ),
+    ] = "read"
 
 
 @dataclass(frozen=True, slots=True)

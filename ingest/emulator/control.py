@@ -37,6 +37,8 @@ FAULTS = (
     "throttle",
     "pause",
     "cut",
+    "expire",
+    "recreate",
 )
 SEND_FAULTS = (
     "reject_send",

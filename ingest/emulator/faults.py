@@ -155,6 +155,26 @@ class Faults:
 
         self._call(pause)
 
+    def expire(self, partition: str | None = None) -> None:
+        """Let every event that is held expire at once; numbering goes on."""
+        self._check(partition)
+
+        def expire() -> None:
+            for each in self._hub.partitions if partition is None else (partition,):
+                self._hub.query(each, lambda log: log.expire())
+
+        self._call(expire)
+
+    def recreate(self) -> None:
+        """Delete the hub and make it again under its name: empty, numbered from 0. Its connections end."""
+
+        def recreate() -> None:
+            self._hub.recreate()
+            for peer in self._population.peers():
+                peer.abort()
+
+        self._call(recreate)
+
     def cut(self, after: int, *, partition: str | None = None, how: str = "abort") -> None:
         """Let `after` more deliveries through, to all receivers together, then `abort`, `close` or `detach`."""
         if how not in ("abort", "close", "detach"):

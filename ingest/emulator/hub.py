@@ -120,8 +120,8 @@ class Hub:
         return self._append(partition, partial(odd_event, message), enqueued_at_ms)
 
     def _append(self, partition: str, encode: Callable[[int, int, int], bytes], time_ms: int | None) -> Position:
-        log = self._logs[partition]
         with self._lock:
+            log = self._logs[partition]
             now_ms = int(self._clock() * 1000) if time_ms is None else time_ms
             sequence, offset = log.append(now_ms, encode)
         self._announce(partition)
@@ -147,14 +147,21 @@ class Hub:
 
     def query(self, partition: str, ask: Callable[[PartitionLog], _T]) -> _T:
         """Whatever `ask` finds in the partition's log, consistently."""
-        log = self._logs[partition]
         with self._lock:
+            log = self._logs[partition]
             log.trim()
             return ask(log)
 
     def bounds(self, partition: str) -> tuple[int, LastEnqueued]:
         """Sequence number of the oldest event, and the newest event."""
         return self.query(partition, lambda log: (log.begin, log.last))
+
+    def recreate(self) -> None:
+        """Another hub of the same name: empty, numbered from 0."""
+        with self._lock:
+            self.created_ms = max(int(self._clock() * 1000), self.created_ms + 1)
+            for partition in self.partitions:
+                self._logs[partition] = PartitionLog(self._retention_events)
 
     def pause(self, partition: str) -> None:
         """Accept events but show no more of them until `resume`."""

@@ -16,7 +16,7 @@ class Position(NamedTuple):
 
 
 class LastEnqueued(NamedTuple):
-    """The newest event of a partition; sequence number and offset are -1, the time 0 while there is none."""
+    """The newest event of a partition, held or expired; sequence number and offset are -1, the time 0 before the first."""
 
     sequence_number: int
     offset: int
@@ -33,6 +33,8 @@ class PartitionLog:
         self._offsets = array("q")
         self._times = array("q")
         self._next_offset = 0
+        self._expired = LastEnqueued(-1, -1, 0)
+        """The newest event that is held no more."""
         self.begin = 0
         """Sequence number of the oldest event that is held; equal to `end` when none is."""
         self.hold: int | None = None
@@ -50,7 +52,7 @@ class PartitionLog:
     @property
     def last(self) -> LastEnqueued:
         if not self._payloads:
-            return LastEnqueued(-1, -1, 0)
+            return self._expired
         return LastEnqueued(self.end - 1, self._offsets[-1], self._times[-1])
 
     def append(self, time_ms: int, encode: Callable[[int, int, int], bytes]) -> tuple[int, int]:
@@ -75,7 +77,13 @@ class PartitionLog:
         if self._retention is not None and len(self._payloads) > self._retention:
             self._drop(len(self._payloads) - self._retention)
 
+    def expire(self) -> None:
+        """Forget every event, as retention does in the end."""
+        if self._payloads:
+            self._drop(len(self._payloads))
+
     def _drop(self, count: int) -> None:
+        self._expired = LastEnqueued(self.begin + count - 1, self._offsets[count - 1], self._times[count - 1])
         del self._payloads[:count]
         del self._offsets[:count]
         del self._times[:count]

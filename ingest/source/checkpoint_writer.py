@@ -83,10 +83,10 @@ class CheckpointWriter:
         self._thread.start()
 
     def offer(self, checkpoint: Checkpoint) -> None:
-        """Take a newer position. Never blocks on the store. One with a lower sequence number is ignored: a checkpoint
-        never goes back within the life of a writer."""
+        """Take the position that is safe now. Never blocks on the store. Its sequence number is lower than the one before
+        where the hub has numbered its events anew."""
         with self._condition:
-            if self._closing is None and not self._terminated and not _is_older(checkpoint, self._latest):
+            if self._closing is None and not self._terminated:
                 was_pending = self.pending
                 self._latest = checkpoint
                 # Otherwise the thread knows when to wake. Each time that it does, the caller loses the interpreter's lock
@@ -176,12 +176,3 @@ class CheckpointWriter:
         with self._condition:
             self._retrying = True
             self._not_before = now + self._backoff.next()
-
-
-def _is_older(checkpoint: Checkpoint, than: Checkpoint | None) -> bool:
-    return (
-        than is not None
-        and checkpoint.sequence_number is not None
-        and than.sequence_number is not None
-        and checkpoint.sequence_number < than.sequence_number
-    )

@@ -7,8 +7,8 @@ import re
 from typing import Literal
 
 Verdict = Literal["refused", "bad_position", "lost"]
-"""refused: the same try will be refused again (key, name). bad_position: the hub no longer knows the offset.
-lost: try again after a while."""
+"""refused: the same try will be refused again (key, name). bad_position: the hub does not know the offset or sequence
+number, and another position may do. lost: try again after a while."""
 
 _REFUSED = {
     "amqp:unauthorized-access": "unauthorized",
@@ -29,8 +29,10 @@ _LOST = {
 _OF_STATUS = {"401": "amqp:unauthorized-access", "404": "amqp:not-found"}
 _REQUEST_REFUSED = re.compile(r"Status code: (?P<status>401|404)\b(?:,? *\n?Description: (?P<words>.*))?")
 """How azure-eventhub words an answer of $cbs or $management, which have status codes instead of conditions."""
-_BAD_POSITION = "com.microsoft:argument-error"
+_BAD_ARGUMENT = ("com.microsoft:argument-error", "com.microsoft:argument-out-of-range", "amqp:invalid-field")
 _GEO_POSITION = "com.microsoft:georeplication:invalid-offset"
+_POSITION = re.compile(r"offset|sequence.?number", re.IGNORECASE)
+_BEYOND_END = re.compile(r"last offset in the system is '(?P<last>-?\d{1,19})'")
 
 
 class LinkEnded(Exception):
@@ -51,9 +53,9 @@ def link_ended(error: BaseException) -> LinkEnded:
     if answer is not None:
         condition = _OF_STATUS[answer["status"]]
         return LinkEnded("refused", _REFUSED[condition], _sentence(condition, answer["words"] or words))
-    if condition == _GEO_POSITION or (condition == _BAD_POSITION and "offset" in words):
+    if condition == _GEO_POSITION or (condition in _BAD_ARGUMENT and _POSITION.search(words)):
         return LinkEnded("bad_position", "bad_position", _sentence(condition, words))
-    if condition == _BAD_POSITION:
+    if condition in _BAD_ARGUMENT:
         return LinkEnded("refused", "argument_error", _sentence(condition, words))
     if condition in _REFUSED:
         return LinkEnded("refused", _REFUSED[condition], _sentence(condition, words))
@@ -64,6 +66,12 @@ def link_ended(error: BaseException) -> LinkEnded:
     return LinkEnded("lost", _LOST.get(condition, "other"), _sentence(condition, words))
 
 
+def last_offset(ended: LinkEnded) -> int | None:
+    """The offset at which the log ends, when the hub gives that as its reason to refuse another one."""
+    found = _BEYOND_END.search(str(ended))
+    return int(found["last"]) if found is not None else None
+
+
 def _condition(error: BaseException) -> str:
     """The AMQP condition of the error, in full."""
     condition = getattr(error, "condition", None)
@@ -71,7 +79,7 @@ def _condition(error: BaseException) -> str:
         return condition.decode() if isinstance(condition, bytes) else str(getattr(condition, "value", condition))
     # azure-eventhub's own errors keep what follows the first colon only.
     rest = getattr(error, "error", None)
-    known = (*_REFUSED, *_LOST, _BAD_POSITION, _GEO_POSITION)
+    known = (*_REFUSED, *_LOST, *_BAD_ARGUMENT, _GEO_POSITION)
     return next((full for full in known if rest and full.partition(":")[2] == rest), rest or "")
 
 

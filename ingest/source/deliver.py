@@ -100,6 +100,10 @@ class Delivery:
             return f"Kafka has acknowledged nothing for {SILENCE_SECONDS:g} s"
         return self.pool.trouble
 
+    def restart(self, position: Position) -> None:
+        """What is given from now on comes after `position`, which is safe once everything given before is."""
+        self._progress.add(position, 0)
+
     def send(self, events: Sequence[Event]) -> None:
         """Takes one batch; its events come after all that were given before."""
         if self.idle:

@@ -21,16 +21,16 @@ _LOOK_SECONDS = 0.2
 
 
 def run(child: Child) -> None:
-    """Hands up `{"partitions": [id, …], "topics": Topics}`.
+    """Hands up `{"partitions": [id, …], "created_ms": when the hub was made, "topics": Topics}`.
 
     Raises Refused for a wrong key, an unknown hub or partition, a store that may not be written, or a missing topic.
     """
     config = child.task.config
-    partitions = insist(child, "asking the hub for its partitions", lambda: _partitions(config))
+    told = insist(child, "asking the hub for its partitions", lambda: _partitions(config))
     insist(child, "connecting to the checkpoint store", lambda: _check_store(config))
     topics = insist(child, f"connecting to Kafka at {config.kafka.bootstrap_servers}", lambda: look_at_topics(config))
-    if not child.stopping:
-        child.result({"partitions": partitions, "topics": topics})
+    if not child.stopping and told is not None:
+        child.result({"partitions": told.partition_ids, "created_ms": told.created_ms, "topics": topics})
 
 
 def look_again(child: Child) -> None:
@@ -67,8 +67,10 @@ def _answer(config: Config, known: Iterable[str]) -> dict[str, Any]:
     return {"partitions": partitions, "topics": topics}
 
 
-def _partitions(config: Config) -> list[str]:
-    found = list(dict.fromkeys(hub.partition_ids(config)))
+def _partitions(config: Config) -> hub.Description:
+    """Of the partitions only those that are wanted, each once."""
+    told = hub.describe(config)
+    found = list(dict.fromkeys(told.partition_ids))
     if not found:
         # As during a failover: it is not a hub without partitions, there is none.
         raise Unreachable(f"hub {hub.address(config).namespace} names no partitions")
@@ -77,7 +79,7 @@ def _partitions(config: Config) -> list[str]:
         raise Refused(
             f"source.partitions names {', '.join(unknown)}, and the hub has {', '.join(found)} only; correct the list"
         )
-    return list(config.source.partitions) or found
+    return hub.Description(list(config.source.partitions) or found, told.created_ms)
 
 
 def _check_store(config: Config) -> None:

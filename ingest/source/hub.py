@@ -1,6 +1,8 @@
 """The hub as azure-eventhub's clients see it: how to make one, and what the hub says of itself."""
 
 import time
+from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from ingest.config import Config
@@ -8,6 +10,7 @@ from ingest.config.connection_strings import EventHubAddress
 from ingest.errors import ConfigError, Problem, Refused, Unreachable
 from ingest.source.checkpoints import Scope
 from ingest.source.conditions import link_ended
+from ingest.source.standing import Standing
 
 if TYPE_CHECKING:
     from azure.eventhub import EventHubConsumerClient
@@ -49,17 +52,55 @@ def client(config: Config, **options: Any) -> "EventHubConsumerClient":
     )
 
 
-def partition_ids(config: Config) -> list[str]:
-    """The hub's partitions. Raises Refused (wrong key, unknown hub) or Unreachable, in the service's words."""
-    found: list[str] = _ask(config, lambda hub: list(hub.get_partition_ids()))
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What the hub says of itself (`$management`, READ of com.microsoft:eventhub)."""
+
+    partition_ids: list[str]
+    created_ms: int
+    """When it was made, Unix milliseconds."""
+
+
+def describe(config: Config) -> Description:
+    """Raises Refused (wrong key, unknown hub) or Unreachable, in the service's words."""
+
+    def ask(hub: "EventHubConsumerClient") -> Description:
+        told = hub.get_eventhub_properties()
+        return Description(list(told["partition_ids"]), _unix_ms(told["created_at"]))
+
+    found: Description = _ask(config, ask)
     return found
 
 
-def newest_sequence_number(config: Config, partition: str) -> tuple[int, float]:
-    """(sequence number of the partition's newest event, -1 when it never had one; monotonic time of the question)."""
+def partition_ids(config: Config) -> list[str]:
+    """The hub's partitions. Errors as `describe`."""
+    return describe(config).partition_ids
+
+
+def standing(config: Config, partition: str, *, created: bool = False) -> Standing:
+    """Where the hub stands with a partition, and with `created` when it was made, too, which is another request. Errors as
+    `describe`."""
     asked = time.monotonic()
-    properties: dict[str, Any] = _ask(config, lambda hub: hub.get_partition_properties(partition))
-    return int(properties["last_enqueued_sequence_number"]), asked
+
+    def ask(hub: "EventHubConsumerClient") -> Standing:
+        made = _unix_ms(hub.get_eventhub_properties()["created_at"]) if created else None
+        told: dict[str, Any] = hub.get_partition_properties(partition)
+        return Standing(
+            oldest=int(told["beginning_sequence_number"]),
+            newest=int(told["last_enqueued_sequence_number"]),
+            newest_offset=str(told["last_enqueued_offset"]),
+            newest_ms=_unix_ms(told["last_enqueued_time_utc"]),
+            empty=bool(told["is_empty"]),
+            asked_at=asked,
+            created_ms=made,
+        )
+
+    found: Standing = _ask(config, ask)
+    return found
+
+
+def _unix_ms(moment: datetime) -> int:
+    return round(moment.timestamp() * 1000)
 
 
 def _ask(config: Config, question: Any) -> Any:

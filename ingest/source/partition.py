@@ -7,9 +7,9 @@ it about a silent partition, and librdkafka's own.
 import gc
 import logging
 import time
+from datetime import UTC, datetime
 
 from ingest.child import Child
-from ingest.config import At, Earliest, Latest, Offsets
 from ingest.deadline import Deadline
 from ingest.errors import Recycle
 from ingest.insist import insist
@@ -18,11 +18,14 @@ from ingest.source.catch_up import CONTENT_SECONDS, WAIT_SECONDS, CatchUp
 from ingest.source.checkpoint_writer import CheckpointWriter
 from ingest.source.checkpoints import Checkpoint, CheckpointStore, open_store
 from ingest.source.deliver import Delivery
+from ingest.source.identity import Identity
 from ingest.source.measures import SourceMeasures
-from ingest.source.progress import Position
+from ingest.source.progress import BEFORE_FIRST, Position
 from ingest.source.readiness import Topics, look_at_topics
-from ingest.source.receive import EARLIEST, LATEST, Receiver, StartAt
-from ingest.source.stall import HubQuestion, StallWatch
+from ingest.source.receive import EARLIEST, Receiver
+from ingest.source.stall import Asked, HubQuestion, StallWatch
+from ingest.source.standing import Standing, judge, skipped
+from ingest.source.start import resolve, start_at
 from ingest.source.transport import open_transport
 from ingest.waits import Shares
 
@@ -40,6 +43,8 @@ COLLECT_SECONDS = 0.05
 """A turn costs as much for one event as for many, and so does a request to Kafka. A process that is so many events behind
 can wait for a larger turn."""
 SAVE_SECONDS = 5.0
+ASK_AGAIN_SECONDS = 10.0
+"""A question to the hub that had no answer is asked again after so long."""
 YOUNG_OBJECTS = 20_000
 """So many more objects than before, and the collector looks at the young ones. Python's 700 are a fraction of one turn's
 events, which live and are looked at in vain: 0.4 µs of each event's CPU time with 32 partitions."""
@@ -53,6 +58,8 @@ def run(child: Child) -> None:
     store = open_store(config.checkpoints, hub.scope(config))
     # Without knowing the position nothing may start: too early would repeat days, too late would lose them.
     checkpoint = insist(child, "reading the checkpoint", lambda: store.load(partition))
+    if checkpoint is None or checkpoint.lease:
+        checkpoint = _first_checkpoint(child, store, checkpoint)
     topics: Topics | None = child.task.facts.get("topics") or insist(
         child, f"connecting to Kafka at {config.kafka.bootstrap_servers}", lambda: look_at_topics(config)
     )
@@ -71,29 +78,57 @@ def run(child: Child) -> None:
     process.close(child.deadline or Deadline(config.service.shutdown_seconds))
 
 
+def _first_checkpoint(child: Child, store: CheckpointStore, lease: Checkpoint | None) -> Checkpoint | None:
+    """The position to begin with, kept before anything is read: whoever replaces this process must find the same. None
+    where `source.start` will always mean the same."""
+    config, partition = child.task.config, child.task.slot
+
+    def resolved() -> Checkpoint | None:
+        return resolve(config.source, partition, datetime.now(UTC), lambda: hub.standing(config, partition))
+
+    first = lease
+    if first is None and child.task.facts.get("added"):
+        # Read from its oldest event whatever `source.start` says; the next start of the service must do so, too.
+        first = Checkpoint(partition, EARLIEST, -1)
+    first = first or insist(child, "asking the hub where the partition stands", resolved)
+    if first is None or child.stopping:
+        return None
+    if first.lease:
+        logger.info("Partition %s has no checkpoint, and begins behind the lease %s.", partition, first.place)
+    insist(child, "keeping the position to begin with", lambda: store.save(first))
+    return first
+
+
 class PartitionProcess:
     """`start, poll, close` of everything that one partition needs. Public parts are read by `SourceMeasures`."""
 
     def __init__(self, child: Child, store: CheckpointStore, checkpoint: Checkpoint | None, topics: Topics) -> None:
         config, self.partition = child.task.config, child.task.slot
-        last = None
-        if checkpoint is not None and checkpoint.offset is not None and checkpoint.sequence_number is not None:
-            last = Position(checkpoint.offset, checkpoint.sequence_number)
+        start, last = start_at(config.source, self.partition, checkpoint)
         self.transport = open_transport(config, self.partition)
         self.receiver = Receiver(
-            self.transport, self.partition, _start_at(child, checkpoint), last=last, wait=child.wait
+            self.transport, self.partition, start, last=last, wait=child.wait, renumbered=self._renumbered
         )
         self.delivery = Delivery(
             config, self.partition, max_record_bytes=topics.max_record_bytes, topic_partitions=topics.partitions
         )
         self.writer = CheckpointWriter(store, config.checkpoints.interval_seconds)
         self.stalls = 0
-        self.question = HubQuestion(lambda: hub.newest_sequence_number(config, self.partition))
+        self.question = HubQuestion(lambda created: hub.standing(config, self.partition, created=created))
+        self._identity = Identity(checkpoint, child.task.facts.get("created_ms"))
+        self._attaches = 0
+        self._attached_at = self._ask_at = 0.0
+        self._base: int | None = None
+        """The newest sequence number when the hub was first asked, where the position cannot be compared with it."""
         self._watch = StallWatch(config.source.stall_seconds, time.monotonic())
         self._child = child
         self.shares = Shares()
         self.catch_up = CatchUp(child)
         child.measure(SourceMeasures(self, config.hub.retention_days))
+        if self._identity.contradiction is not None:
+            made = self._identity.created_ms
+            self.receiver.renumber(self._identity.contradiction)
+            self._identity.heard(made)
 
     def start(self) -> None:
         self.delivery.start()
@@ -180,38 +215,74 @@ class PartitionProcess:
     def _checkpoint(self) -> None:
         position = self.delivery.position
         if position is not None:
-            self.writer.offer(Checkpoint(self.partition, position.offset, position.sequence_number))
+            offset, number = position.offset, position.sequence_number
+            made = self._identity.created_ms
+            self.writer.offer(Checkpoint(self.partition, offset, number, hub_created_ms=made))
+
+    def _renumbered(self) -> None:
+        self.delivery.restart(BEFORE_FIRST)
+        self._identity.forget()
+        self.question.newest = None
+
+    def _ask(self, *, silent: bool) -> bool:
+        receiver = self.receiver
+        # A time goes on to be the measure until an event has come.
+        position = None if receiver.start_at.inclusive else receiver.last
+        return self.question.ask(Asked(position, receiver.numbering, silent), created=not self._identity.settled)
 
     def _look_for_stall(self, *, moved: bool) -> None:
         now = time.monotonic()
+        receiver = self.receiver
+        if receiver.attaches != self._attaches:
+            # Another hub may answer to the name.
+            self._identity.attached()
+            self._attaches = receiver.attaches
+            self._attached_at = self._ask_at = now
+        doubtful = receiver.jump is not None or not self._identity.settled
+        if doubtful and self._attaches and now >= self._ask_at and self._ask(silent=False):
+            self._ask_at = now + ASK_AGAIN_SECONDS
+        for standing, asked in self.question.answers():
+            self._hear(standing, asked, now)
         if moved:
             self._watch.moved(now)
             return
-        for newest, asked_at in self.question.answers():
-            last = self.receiver.last
-            self._watch.answer(newest, last.sequence_number if last else None, asked_at)
         verdict = self._watch.look(now)
         if verdict == "ask":
-            self.question.ask()
+            self._ask(silent=True)
         elif verdict == "unknown":
-            self.receiver.reconnect("silent", "no event, and no answer to the question whether there should be one")
+            receiver.reconnect("silent", "no event, and no answer to the question whether there should be one")
             self._watch.moved(now)
         elif verdict == "stalled":
             self.stalls += 1
             raise Recycle(f"stalled: the hub holds newer events of partition {self.partition} and sends none")
 
+    def _hear(self, standing: Standing, asked: Asked, now: float) -> None:
+        """An answer of the hub, to a question that was asked a while ago."""
+        receiver = self.receiver
+        if asked.numbering != receiver.numbering:
+            return
+        why = self._identity.heard(standing.created_ms)
+        if receiver.jump is not None and standing.asked_at >= self._attached_at:
+            if skipped(standing, receiver.jump):
+                why = (
+                    f"it holds sequence number {standing.oldest}, and sent {receiver.jump[1]} after {receiver.jump[0]}"
+                )
+            receiver.jump = None
+        verdict = judge(standing, asked.position, receiver.start_at) if asked.silent else None
+        if why is None and verdict == "renumbered":
+            why = f"its newest event is {_words(standing.position)}, and the last one received {_words(asked.position)}"
+        if why is not None:
+            receiver.renumber(why)
+            self._identity.heard(standing.created_ms)
+            self._watch.moved(now)
+        elif verdict is not None:
+            if verdict == "even" and asked.position is None and not receiver.events:
+                receiver.stand_at(standing.position)
+            if verdict == "unknown":
+                self._base = standing.newest if self._base is None else self._base
+            grown = verdict == "unknown" and self._base is not None and standing.newest > self._base
+            self._watch.answer(grown or verdict == "behind", standing.asked_at)
 
-def _start_at(child: Child, checkpoint: Checkpoint | None) -> StartAt:
-    if checkpoint is not None and checkpoint.offset is not None:
-        return StartAt(checkpoint.offset)
-    if checkpoint is not None and checkpoint.sequence_number is not None:
-        return StartAt(checkpoint.sequence_number)
-    match child.task.config.source.start:
-        case Earliest():
-            return StartAt(EARLIEST)
-        case Latest():
-            return StartAt(LATEST)
-        case At(time=moment):
-            return StartAt(moment)
-        case Offsets(by_partition=offsets):
-            return StartAt(offsets.get(child.task.slot, EARLIEST))
+
+def _words(position: Position | None) -> str:
+    return "unknown" if position is None else f"number {position.sequence_number} at offset {position.offset}"

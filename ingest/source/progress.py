@@ -13,9 +13,14 @@ from dataclasses import dataclass
 class Position:
     """A place in one partition's log."""
 
-    offset: str
-    """Opaque to us: numeric on IoT Hub's built-in endpoint, not on geo-replicated namespaces."""
+    offset: str | None
+    """Opaque to us: numeric on IoT Hub's built-in endpoint, not on geo-replicated namespaces. None where another
+    processor left the sequence number alone."""
     sequence_number: int
+
+
+BEFORE_FIRST = Position("-1", -1)
+"""Where reading begins when everything that the hub holds is wanted, whatever its numbering."""
 
 
 class Batch:

@@ -1,8 +1,9 @@
 """The events of one partition, in order and without repeats, across every reconnect.
 
 azure-eventhub's own consumer reconnects at once and for ever, in silence, and delivers again what it had buffered.
-Here a
-transport carries one link only: when that ends, it is opened again after a back-off, after the last event handed on.
+Here a transport carries one link only: when that ends, it is opened again after a back-off, after the last event handed
+on. A hub that was recreated or failed over numbers its events anew. What it sends or says then contradicts the position,
+and reading starts over at the oldest event: nothing is taken for a repeat across two numberings.
 """
 
 import logging
@@ -14,9 +15,9 @@ from datetime import datetime
 from typing import Protocol
 
 from ingest.backoff import Backoff
-from ingest.errors import Recycle, Refused
+from ingest.errors import Refused
 from ingest.logs import Repeated
-from ingest.source.conditions import LinkEnded
+from ingest.source.conditions import LinkEnded, last_offset
 from ingest.source.event import Event
 from ingest.source.progress import Position
 
@@ -111,15 +112,23 @@ class Receiver:
         clock: Callable[[], float] = time.monotonic,
         backoff: Backoff | None = None,
         wait: Callable[[float], object] = time.sleep,
+        renumbered: Callable[[], None] = lambda: None,
     ) -> None:
-        """`wait` passes the seconds until the next link may be opened; it may return early."""
+        """`wait` passes the seconds until the next link may be opened; it may return early. `renumbered` is called when
+        positions begin anew: after it come events of another numbering only."""
         self.events = 0
         self.bytes = 0
         self.duplicates = 0
         self.gaps = 0
         self.reconnects: Counter[str] = Counter()
+        self.attaches = 0
+        self.numbering = 0
+        """How often the hub has numbered its events anew in the life of this receiver."""
         self.last = last
-        """Position of the last event handed on, or of the checkpoint."""
+        """Position of the last event handed on, or of the checkpoint; None where nothing is known yet."""
+        self.jump: tuple[int, int] | None = None
+        """The last sequence number and the first one after an attach that came behind a gap. Retention makes such gaps, and
+        so does another numbering: whoever asks the hub for its oldest event can tell. Set to None when that is done."""
         self.last_enqueued_ms: int | None = None
         self.trouble: str | None = "connecting to the hub"
         """Why no events can come now, in the service's words; None while the link is up."""
@@ -134,7 +143,9 @@ class Receiver:
         self._open_at = 0.0
         self._was_attached = False
         self._ever_attached = False
-        self._renumbered = False
+        self._renumbered = renumbered
+        self._silent = False
+        """Whether no event has come over this link yet."""
 
     @property
     def attached(self) -> bool:
@@ -154,7 +165,7 @@ class Receiver:
             if now < self._open_at:
                 self._wait(min(timeout, self._open_at - now))
                 return ()
-            self._opened_at, self._was_attached = now, False
+            self._opened_at, self._was_attached, self._silent = now, False, True
             self._transport.open(self._start)
         try:
             events = self._transport.poll(timeout)
@@ -186,6 +197,7 @@ class Receiver:
     def _up(self) -> None:
         if not self._was_attached:
             self._was_attached = self._ever_attached = True
+            self.attaches += 1
             self.trouble = None
             logger.info("Partition %s is attached.", self._partition)
 
@@ -195,12 +207,12 @@ class Receiver:
         self._transport.close()
         self._opened_at = None
         self.trouble = f"hub: {ended}"
-        if ended.verdict == "refused" and not self._ever_attached:
-            raise Refused(f"the hub refused partition {self._partition}: {ended}")
         self.reconnects[ended.reason] += 1
-        if ended.verdict == "bad_position":
-            self._start_over(ended)
+        if self._asked_by_position and (ended.verdict == "bad_position" or ended.reason == "argument_error"):
+            self._refused_position(ended)
             return
+        if ended.verdict != "lost" and not self._ever_attached:
+            raise Refused(f"the hub refused partition {self._partition}: {ended}")
         if self._was_attached and lived >= STEADY_SECONDS:
             self._backoff.reset()
         wait = self._backoff.next()
@@ -216,29 +228,98 @@ class Receiver:
                 more,
             )
 
-    def _start_over(self, ended: LinkEnded) -> None:
+    @property
+    def start_at(self) -> StartAt:
+        """Where the link begins that is open, or will be next."""
+        return self._start
+
+    def stand_at(self, position: Position) -> None:
+        """Takes a position at which the hub owes nothing, while no event has told one."""
+        if self.last is None or self._start.inclusive:
+            self.last = position
+
+    def renumber(self, why: str) -> None:
+        """Starts over at the oldest event, as the hub numbers its events anew; `why` says what proves that."""
         logger.error(
-            "Partition %s: the hub no longer knows the position (%s, %s). It starts again at the oldest event that is"
-            " held; events in between are lost and counted in ingest_source_sequence_gaps_total.",
+            "Partition %s: the hub numbers its events anew: %s. It was recreated or failed over. Reading starts over at the"
+            " oldest event that it holds; what is lost of the old numbering is counted as one gap in"
+            " ingest_source_sequence_gaps_total.",
             self._partition,
-            self._start,
-            ended,
+            why,
         )
-        if self.events:
-            # The checkpoint of this life must not be mixed with another numbering; a fresh process sorts it out.
-            raise Recycle(f"partition {self._partition} lost its position: {ended}")
-        self._start = StartAt(EARLIEST)
+        self.gaps += 1
+        self.numbering += 1
+        self.last = self.jump = None
+        self._renumbered()
+        if self._start.position != EARLIEST:
+            self._reopen(StartAt(EARLIEST))
+
+    @property
+    def _asked_by_position(self) -> bool:
+        return not self._start.inclusive and self._start.position not in (EARLIEST, LATEST)
+
+    def _reopen(self, start: StartAt) -> None:
+        """At once, elsewhere."""
+        if self._opened_at is not None:
+            self._transport.close()
+            self._opened_at = None
+        self._start = start
         self._open_at = self._clock()
-        # The hub's numbering may have begun anew: what was received before says nothing about repeats now.
-        self._renumbered = self.last is not None
+
+    def _refused_position(self, ended: LinkEnded) -> None:
+        """What is known besides the offset is the sequence number; behind that there is only the oldest event."""
+        last, end = self.last, last_offset(ended)
+        if self.events and last is not None and end is not None and offset_number(last.offset) > end:
+            self.renumber(f"its log ends before offset {last.offset}, up to which events were received ({ended})")
+            return
+        if isinstance(self._start.position, str) and last is not None and last.sequence_number >= 0:
+            by_number = StartAt(last.sequence_number)
+            logger.warning(
+                "Partition %s: the hub refuses %s (%s): reading goes on at %s.",
+                self._partition,
+                self._start,
+                str(ended).rstrip("."),
+                by_number,
+            )
+            self._reopen(by_number)
+            return
+        known = self._start if last is None or last.offset is None else StartAt(last.offset)
+        logger.error(
+            "Partition %s: the hub no longer knows the position (%s, sequence number %s: %s). It starts again at the oldest"
+            " event that is held; what is missing then is counted in ingest_source_sequence_gaps_total.",
+            self._partition,
+            known,
+            "unknown" if last is None else last.sequence_number,
+            str(ended).rstrip("."),
+        )
+        self._reopen(StartAt(EARLIEST))
+
+    def _contradiction(self, first: Event, last: Position, *, silent: bool) -> str | None:
+        """Why this event, numbered no higher than the last one, cannot be a repeat; None when it can."""
+        if first.sequence_number == last.sequence_number and last.offset in (None, first.offset):
+            return None
+        came = f"sequence number {first.sequence_number} at offset {first.offset}"
+        if silent:
+            return f"behind sequence number {last.sequence_number} at offset {last.offset} it sends {came}"
+        # A link may repeat itself, and then offsets go back, too.
+        if offset_number(first.offset) > offset_number(last.offset) >= 0:
+            return f"after sequence number {last.sequence_number} at offset {last.offset} came {came}"
+        return None
 
     def _fresh(self, events: Sequence[Event]) -> Sequence[Event]:
         """Drops repeats, counts what is missing, and moves on."""
         last = self.last.sequence_number if self.last is not None else None
-        if self._renumbered and last is not None:
-            self._renumbered = False
-            self.gaps += max(events[0].sequence_number - last - 1, 1)
-            last = None
+        silent, self._silent = self._silent, False
+        if silent and self._start.inclusive:
+            last = None  # events before the time are none that are missing
+        if last is not None and events[0].sequence_number <= last and self.last is not None:
+            contradiction = self._contradiction(events[0], self.last, silent=silent)
+            if contradiction is not None:
+                from_oldest = self._start.position == EARLIEST
+                self.renumber(contradiction)
+                if not from_oldest:
+                    return ()
+                last = None
         if last is not None and events[0].sequence_number <= last:
             fresh = [event for event in events if event.sequence_number > last]
             self.duplicates += len(events) - len(fresh)
@@ -251,6 +332,8 @@ class Receiver:
             missing += first.sequence_number - last - 1
         if missing > 0:
             self.gaps += missing
+            if last is not None and silent and self._start.position != EARLIEST and first.sequence_number > last + 1:
+                self.jump = (last, first.sequence_number)
             logger.error(
                 "Partition %s: %d sequence numbers missing before offset %s: the hub no longer held those events.",
                 self._partition,
@@ -263,3 +346,8 @@ class Receiver:
         self.last_enqueued_ms = newest.enqueued_ms
         self._start = StartAt(newest.offset)
         return events
+
+
+def offset_number(offset: str | None) -> int:
+    """An offset as a number, -1 when it is none: those of geo-replicated namespaces cannot be compared."""
+    return int(offset) if offset is not None and offset.isascii() and offset.isdecimal() and len(offset) < 20 else -1

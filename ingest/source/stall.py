@@ -8,9 +8,11 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from ingest.errors import IngestError
+from ingest.source.progress import Position
+from ingest.source.standing import Standing
 
 Verdict = Literal["fine", "ask", "stalled", "unknown"]
 
@@ -51,43 +53,57 @@ class StallWatch:
             return "ask"
         return "fine"
 
-    def answer(self, newest: int, received: int | None, asked_at: float) -> None:
-        """The hub's newest sequence number, and the last one received; `asked_at` is when the hub was asked."""
+    def answer(self, behind: bool, asked_at: float) -> None:
+        """Whether the hub holds an event that is still to come; `asked_at` is when the hub was asked."""
         if asked_at >= self._quiet_since:
             self._answered = True
-            self._behind = newest > (-1 if received is None else received)
+            self._behind = behind
+
+
+class Asked(NamedTuple):
+    """Where a reader stood when the hub was asked."""
+
+    position: Position | None
+    numbering: int
+    """As `Receiver.numbering`."""
+    silent: bool
+    """Whether nothing came from it for a while. While events come, its figures may be older than they."""
 
 
 class HubQuestion:
     """Asks the hub on a thread of its own, one question at a time, because an answer may take many seconds."""
 
-    def __init__(self, ask: Callable[[], tuple[int, float]]) -> None:
+    def __init__(self, ask: Callable[[bool], Standing]) -> None:
+        """`ask` asks where the hub stands, and with True when it was made, too."""
         self.newest: int | None = None
         """The newest sequence number that the hub has told."""
         self._ask = ask
-        self._answers: deque[tuple[int, float]] = deque(maxlen=1)
+        self._answers: deque[tuple[Standing, Asked]] = deque(maxlen=1)
         self._thread: threading.Thread | None = None
 
-    def ask(self) -> None:
-        if self._thread is None or not self._thread.is_alive():
-            self._thread = threading.Thread(target=self._run, name="hub-question", daemon=True)
-            self._thread.start()
+    def ask(self, asked: Asked, *, created: bool = False) -> bool:
+        """False, and nothing happens, while another question is out. `asked` comes back with the answer."""
+        if self._thread is not None and self._thread.is_alive():
+            return False
+        self._thread = threading.Thread(target=self._run, args=(asked, created), name="hub-question", daemon=True)
+        self._thread.start()
+        return True
 
     def join(self, seconds: float) -> None:
         """Waits for the question that is out."""
         if self._thread is not None:
             self._thread.join(seconds)
 
-    def answers(self) -> Iterator[tuple[int, float]]:
-        """(newest sequence number, monotonic time of the question), at most one since the last call."""
+    def answers(self) -> Iterator[tuple[Standing, Asked]]:
+        """At most one since the last call."""
         while self._answers:
             yield self._answers.popleft()
 
-    def _run(self) -> None:
+    def _run(self, asked: Asked, created: bool) -> None:
         try:
-            answer = self._ask()
+            answer = self._ask(created)
         except IngestError as error:
-            logger.warning("The partition is silent, and the hub did not say why: %s", error)
+            logger.warning("The hub did not say where the partition stands: %s", error)
             return
-        self.newest = answer[0]
-        self._answers.append(answer)
+        self.newest = answer.newest
+        self._answers.append((answer, asked))

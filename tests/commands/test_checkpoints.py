@@ -33,12 +33,14 @@ def store(config: Config) -> CheckpointStore:
 def test_show(config: Config, store: CheckpointStore, capsys: pytest.CaptureFixture[str]) -> None:
     assert checkpoints.show(config, partition=None, as_json=False) == EXIT_OK
     header, *rows = capsys.readouterr().out.splitlines()
-    assert header.split() == ["PARTITION", "SEQUENCE", "NUMBER", "OFFSET", "SAVED"]
+    assert header.split() == ["PARTITION", "SEQUENCE", "NUMBER", "OFFSET", "SAVED", "READ", "FROM"]
     assert [row.split()[:3] for row in rows] == [["0", "17", "4611"], ["7", "18", "9000"]]
+    assert [row.split()[-1].rpartition("/")[2] for row in rows] == ["0.json", "7.json"]
     assert checkpoints.show(config, partition="7", as_json=True) == EXIT_OK
     [row] = json.loads(capsys.readouterr().out)
     assert (row["partition"], row["sequenceNumber"], row["offset"]) == ("7", 18, "9000")
     assert row["saved"].endswith("+00:00")
+    assert row["readFrom"].endswith("/7.json")
 
 
 def test_show_nothing(config: Config, capsys: pytest.CaptureFixture[str]) -> None:
@@ -73,3 +75,26 @@ def test_reset_all(config: Config, store: CheckpointStore, capsys: pytest.Captur
 def test_reset_nothing(config: Config, capsys: pytest.CaptureFixture[str]) -> None:
     assert checkpoints.reset(config, partition=None, as_json=False, confirmed=False) == EXIT_OK
     assert capsys.readouterr().out == "no checkpoints to delete\n"
+
+
+class OneLease:
+    """A store whose partition 0 has nothing but a lease."""
+
+    lease = Checkpoint("0", "700", 7, 0.0, "$Default/0", lease=True)
+
+    def load(self, partition: str) -> Checkpoint:
+        return self.lease
+
+    def close(self) -> None: ...
+
+
+def test_a_lease_is_shown_as_one_and_not_deleted(
+    config: Config, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoints, "open_store", lambda *_: OneLease())
+    assert checkpoints.show(config, partition="0", as_json=False) == EXIT_OK
+    assert capsys.readouterr().out.endswith("$Default/0 (the lease of an old Event Processor Host)\n")
+    assert checkpoints.reset(config, partition="0", as_json=False, confirmed=True) == EXIT_OK
+    shown = capsys.readouterr()
+    assert shown.out == "no checkpoints to delete\n"
+    assert "--ignore-legacy-leases" in shown.err

@@ -110,6 +110,19 @@ class Topic:
         """Add to `letters` what comes within `seconds`; returns early when much came."""
         self.letters += [each for each in self._consumer.consume(500, seconds) if each.error() is None]
 
+    def read_to_end(self, seconds: float = PATIENCE_SECONDS) -> None:
+        """Add to `letters` all that is in the topic now."""
+        deadline = time.monotonic() + seconds
+        ends = {
+            each.partition: self._consumer.get_watermark_offsets(each, timeout=seconds)[1]
+            for each in self._consumer.assignment()
+        }
+        while any(
+            max(each.offset, 0) < ends[each.partition] for each in self._consumer.position(self._consumer.assignment())
+        ):
+            assert time.monotonic() < deadline, f"after {seconds:g} s the topic is not read to its end, {ends}"
+            self.read_more(0.1)
+
     def missing(self, sent: Mapping[str, int]) -> int:
         """Events of `sent` that are not there (yet)."""
         if sum(len(counters) for counters in self.counters.values()) < sum(sent.values()):

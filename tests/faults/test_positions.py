@@ -62,3 +62,23 @@ def test_a_checkpoint_beyond_the_end_of_the_log(
         source.wait_ready()
         assert source.close() == 0
         assert store.sequence_numbers() == {"0": 149}
+
+
+def test_a_dotnet_checkpoint_without_an_offset_is_gone_on_from(
+    hub: Emulator, feeder: Feeder, topic: Topic, configure: Configure, blob: Azurite
+) -> None:
+    feeder.send("0", 100, devices=1)
+    with StockStore(hub, blob.connection_string) as store:
+        store.write("0", "no offset", 49)
+        blobs = {"store": "blob", "blob_connection_string": blob.connection_string, "container": store.container}
+        source = configure({"source": {"partitions": ["0"]}, "checkpoints": blobs})
+        source.start()
+        source.wait_metric("source_records_acked_total", 50)
+        source.wait_ready()
+        assert source.metric("source_sequence_gaps_total") == source.metric("source_duplicates_total") == 0
+        assert source.close() == 0
+        assert store.sequence_numbers() == {"0": 99}
+    device = feeder.device("0")
+    while topic.counters.get(device, [0])[-1] < 100:
+        topic.poll(0.5)
+    assert topic.counters[device] == [*range(51, 101)]

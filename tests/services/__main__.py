@@ -9,7 +9,7 @@ import threading
 from contextlib import ExitStack
 from types import FrameType
 
-from tests.services import ServiceError, javascript, kafka_jars, prerequisites, prometheus_programs
+from tests.services import ServiceError, javascript, kafka_jars, prerequisites, processors, prometheus_programs
 from tests.services.azurite import Azurite
 from tests.services.kafka import KafkaCluster
 
@@ -44,11 +44,14 @@ def install(say: Say) -> None:
 
 
 def install_all(say: Say) -> None:
-    """Fetch what the tests use besides, too: systemd's checker of units, Prometheus."""
+    """Fetch what the tests use besides, too: systemd's checker of units, Prometheus, processors."""
     install(say)
     prerequisites.systemd_analyze()
     say("Fetching Prometheus, if it is not there yet.")
     prometheus_programs.ensure()
+    say("Fetching and compiling the event processors in Java and Go, if they are not there yet.")
+    processors.java_processor()
+    processors.go_processor()
 
 
 def up(brokers: int, with_parent: bool, say: Say) -> None:
@@ -75,7 +78,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.services", description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True)
     verbs.add_parser(
-        "install", help="fetch what is missing: Java, Maven, Kafka, Azurite, the JavaScript clients, Prometheus"
+        "install", help="fetch what is missing: Java, Maven, Kafka, Azurite, the clients in other languages, Prometheus"
     )
     start = verbs.add_parser("up", help="start both, print one JSON line when both answer, stop on SIGTERM")
     start.add_argument("--brokers", type=int, default=1, metavar="N", help="Kafka brokers (default 1)")

@@ -44,6 +44,10 @@ class ServiceProcess:
             )
         self._guard.watch(self._process.pid)
 
+    def output(self) -> str:
+        """What it has written to standard output and error so far, over all its starts."""
+        return self._log.read_text(errors="replace") if self._log.exists() else ""
+
     def poll(self) -> int | None:
         """None while the process runs; else its exit status (minus the signal's number)."""
         return self._running().poll()
@@ -99,5 +103,5 @@ class ServiceProcess:
         return self._process
 
     def _last_lines(self) -> str:
-        lines = self._log.read_text(errors="replace").splitlines()[-20:]
+        lines = self.output().splitlines()[-20:]
         return "Its last words:\n" + "\n".join(lines) if lines else "It said nothing."

@@ -167,16 +167,13 @@ def test_nothing_new_is_not_written_again(writer: CheckpointWriter, clock: FakeC
     assert clock.planned is None
 
 
-def test_it_never_goes_back(writer: CheckpointWriter, clock: FakeClock, store: FakeStore) -> None:
-    for number in (5, 4):
+def test_what_is_offered_last_is_saved_also_when_a_hub_numbers_anew(
+    writer: CheckpointWriter, clock: FakeClock, store: FakeStore
+) -> None:
+    for number in (5, 6, 2):
         writer.offer(at(number))
-    clock.advance()
-    writer.offer(at(3))
-    clock.advance(INTERVAL)
-    assert store.saved == [5]
-    writer.offer(at(6))
-    clock.advance(INTERVAL)
-    assert store.saved == [5, 6]
+        clock.advance(INTERVAL)
+    assert store.saved == [5, 6, 2]
 
 
 def test_positions_without_a_number_are_taken_as_they_come(

@@ -4,7 +4,7 @@ import pytest
 from azure.eventhub._pyamqp.error import AMQPConnectionError, AMQPLinkError, AuthenticationException
 from azure.eventhub.exceptions import AuthenticationError, ConnectError, ConnectionLostError
 
-from ingest.source.conditions import LinkEnded, link_ended
+from ingest.source.conditions import LinkEnded, last_offset, link_ended
 
 
 def detached(condition: str, description: str = "as the service says it") -> AMQPLinkError:
@@ -35,6 +35,30 @@ def test_an_offset_that_the_hub_does_not_know_is_told_from_another_bad_argument(
     assert link_ended(detached("com.microsoft:argument-error", unknown)).verdict == "bad_position"
     assert link_ended(detached("com.microsoft:georeplication:invalid-offset", "bad")).verdict == "bad_position"
     assert link_ended(detached("com.microsoft:argument-error", "the partition id is no number")).verdict == "refused"
+
+
+@pytest.mark.parametrize(
+    ("condition", "words", "last"),
+    [
+        ("com.microsoft:argument-error", "The supplied offset '9' is invalid. The last offset in the system is '5'", 5),
+        (
+            "com.microsoft:argument-error",
+            "The supplied offset '9' is invalid. The last offset in the system is '-1'",
+            -1,
+        ),
+        (
+            "com.microsoft:argument-error",
+            "The supplied sequence number '9' is invalid. The last sequence number in the system is '5'",
+            None,
+        ),
+        ("com.microsoft:argument-out-of-range", "The sequenceNumber is out of range", None),
+        ("com.microsoft:georeplication:invalid-offset", "bad", None),
+    ],
+)
+def test_a_position_that_the_hub_does_not_know(condition: str, words: str, last: int | None) -> None:
+    ended = link_ended(detached(condition, words))
+    assert (ended.verdict, ended.reason) == ("bad_position", "bad_position")
+    assert last_offset(ended) == last
 
 
 def test_the_condition_is_found_inside_the_client_s_own_errors() -> None:

@@ -101,7 +101,7 @@ def test_a_stop_ends_the_question(config: Config) -> None:
 
 
 def test_ids_that_a_hub_names_twice_are_one_partition(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hub, "partition_ids", lambda _: ["0", "1", "0"])
+    monkeypatch.setattr(hub, "describe", lambda _: hub.Description(["0", "1", "0"], 0))
     monkeypatch.setattr(discover, "look_at_topics", lambda _: Topics(None, 1))
     child = Asking(config)
     discover.run(child)
@@ -109,6 +109,6 @@ def test_ids_that_a_hub_names_twice_are_one_partition(config: Config, monkeypatc
 
 
 def test_a_hub_that_names_none_is_waited_for(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hub, "partition_ids", lambda _: [])
+    monkeypatch.setattr(hub, "describe", lambda _: hub.Description([], 0))
     with pytest.raises(Unreachable, match=r"names no partitions"):
         discover._partitions(config)

@@ -1,5 +1,6 @@
 """What the hub says of itself, asked of the emulator."""
 
+import time
 from dataclasses import replace
 
 import pytest
@@ -8,15 +9,25 @@ from ingest.config import Hub, Secret
 from ingest.emulator import Emulator
 from ingest.errors import Refused
 from ingest.source import hub
+from ingest.source.progress import BEFORE_FIRST, Position
 from tests.source.readers import configured, fill
 
 
-def test_the_hub_tells_its_partitions_and_how_far_they_are(emulator: Emulator) -> None:
+def test_the_hub_tells_its_partitions_and_where_it_stands(emulator: Emulator) -> None:
     config = configured(emulator, "fast")
     assert hub.partition_ids(config) == ["0"]
-    assert hub.newest_sequence_number(config, "0")[0] == -1
+    assert hub.describe(config).created_ms == emulator.hub.created_ms
+    never = hub.standing(config, "0")
+    assert (never.oldest, never.newest, never.empty, never.created_ms) == (0, -1, True, None)
+    assert never.position == BEFORE_FIRST
     fill(emulator, 4)
-    assert hub.newest_sequence_number(config, "0")[0] == 3
+    told = hub.standing(config, "0", created=True)
+    assert (told.oldest, told.newest, told.empty, told.created_ms) == (0, 3, False, emulator.hub.created_ms)
+    assert abs(told.newest_ms / 1000 - time.time()) < 60
+    emulator.faults.expire()
+    expired = hub.standing(config, "0")
+    assert (expired.oldest, expired.newest, expired.empty) == (4, 3, True)
+    assert expired.position == told.position == Position(told.newest_offset, 3)
 
 
 def test_questions_are_refused_in_the_service_s_words(emulator: Emulator) -> None:

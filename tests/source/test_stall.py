@@ -1,7 +1,9 @@
 import threading
 
 from ingest.errors import Unreachable
-from ingest.source.stall import HubQuestion, StallWatch
+from ingest.source.progress import Position
+from ingest.source.stall import Asked, HubQuestion, StallWatch
+from ingest.source.standing import Standing
 
 
 def test_a_silent_partition_is_asked_about_and_found_stalled_in_time() -> None:
@@ -9,7 +11,7 @@ def test_a_silent_partition_is_asked_about_and_found_stalled_in_time() -> None:
     assert watch.look(9.9) == "fine"
     assert watch.look(10.0) == "ask"
     assert watch.look(10.1) == "fine", "one question at a time"
-    watch.answer(newest=7, received=5, asked_at=10.0)
+    watch.answer(True, asked_at=10.0)
     assert watch.look(19.9) in ("fine", "ask")
     assert watch.look(20.0) == "stalled"
 
@@ -22,14 +24,14 @@ def test_an_idle_partition_is_asked_again_and_never_stalled() -> None:
         assert verdict in ("fine", "ask")
         if verdict == "ask":
             asked += 1
-            watch.answer(newest=5, received=5, asked_at=float(now))
+            watch.answer(False, asked_at=float(now))
     assert 25 <= asked <= 30
 
 
 def test_events_that_arrive_after_the_answer_clear_it() -> None:
     watch = StallWatch(20.0, now=0.0)
     assert watch.look(10.0) == "ask"
-    watch.answer(newest=9, received=5, asked_at=10.0)
+    watch.answer(True, asked_at=10.0)
     watch.moved(12.0)
     assert watch.look(21.0) == "fine"
     assert watch.look(32.0) == "ask"
@@ -39,15 +41,8 @@ def test_an_answer_older_than_the_last_event_says_nothing() -> None:
     watch = StallWatch(20.0, now=0.0)
     assert watch.look(10.0) == "ask"
     watch.moved(11.0)
-    watch.answer(newest=9, received=5, asked_at=10.0)
+    watch.answer(True, asked_at=10.0)
     assert watch.look(31.0) == "ask"
-
-
-def test_a_partition_that_never_received_anything_can_stall_too() -> None:
-    watch = StallWatch(20.0, now=0.0)
-    assert watch.look(10.0) == "ask"
-    watch.answer(newest=0, received=None, asked_at=10.0)
-    assert watch.look(20.0) == "stalled"
 
 
 def test_long_silence_without_any_answer_is_unknown() -> None:
@@ -58,32 +53,36 @@ def test_long_silence_without_any_answer_is_unknown() -> None:
     assert watch.look(61.0) == "fine"
 
 
+STANDING = Standing(oldest=0, newest=42, newest_offset="420", newest_ms=1, empty=False, asked_at=1.0)
+ASKED = Asked(Position("100", 10), 0, silent=True)
+
+
 def test_the_question_is_asked_once_at_a_time_off_the_loop() -> None:
     release, asked = threading.Event(), []
 
-    def ask() -> tuple[int, float]:
-        asked.append(1)
+    def ask(created: bool) -> Standing:
+        asked.append(created)
         release.wait(10)
-        return 42, 1.0
+        return STANDING
 
     question = HubQuestion(ask)
-    question.ask()
-    question.ask()
+    assert question.ask(ASKED, created=True)
+    assert not question.ask(Asked(None, 1, silent=False))
     assert list(question.answers()) == []
     release.set()
     question.join(10.0)
-    assert list(question.answers()) == [(42, 1.0)]
+    assert list(question.answers()) == [(STANDING, ASKED)]
     assert list(question.answers()) == []
     assert question.newest == 42
-    assert len(asked) == 1
+    assert asked == [True]
 
 
 def test_a_question_that_fails_gives_no_answer() -> None:
-    def ask() -> tuple[int, float]:
+    def ask(_: bool) -> Standing:
         raise Unreachable("the hub does not answer")
 
     question = HubQuestion(ask)
-    question.ask()
+    question.ask(ASKED)
     question.join(10.0)
     assert list(question.answers()) == []
     assert question.newest is None

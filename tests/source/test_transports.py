@@ -172,6 +172,32 @@ def test_a_position_beyond_the_end_starts_over_at_the_oldest_event(
     assert reader.receiver.gaps >= 1
 
 
+def test_a_hub_that_is_recreated_is_read_from_its_oldest_event_and_nothing_is_taken_for_a_repeat(
+    emulator: Emulator, reading: Reading, transport: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The new log reaches past the old position: its events are larger, and fewer."""
+    fill(emulator, 50)
+    reader = reading(configured(emulator, transport))
+    reader.until_events(50)
+    emulator.faults.recreate()
+    emulator.send_many(("dev-1", b'{"n":%d}' % n + b" " * 80, {}) for n in range(43))
+    reader.until_events(93)
+    assert reader.numbers[50:] == list(range(43))
+    assert (reader.receiver.gaps, reader.receiver.duplicates, reader.receiver.numbering) == (1, 0, 1)
+    assert "numbers its events anew" in caplog.text
+
+
+def test_an_offset_that_the_hub_does_not_take_is_replaced_by_the_sequence_number(
+    emulator: Emulator, reading: Reading, transport: str
+) -> None:
+    fill(emulator, 50)
+    for offset in ("12:3:4", "99999999"):
+        reader = reading(configured(emulator, transport), StartAt(offset), Position(offset, 39))
+        reader.until_events(10)
+        assert reader.numbers == list(range(40, 50))
+        assert (reader.receiver.gaps, reader.receiver.duplicates) == (0, 0)
+
+
 def test_large_events_bring_the_credit_down(emulator: Emulator, reading: Reading, transport: str) -> None:
     emulator.send_many(("dev-1", b"x" * 200_000, {}) for _ in range(60))
     reader = reading(configured(emulator, transport))

@@ -22,4 +22,5 @@ def open_store(settings: "Checkpoints", scope: Scope) -> CheckpointStore:
     # Imported late: the storage client costs megabytes that a node with file checkpoints need not spend.
     from ingest.source.checkpoints.blob import BlobStore
 
-    return BlobStore(settings.blob_connection_string, settings.container, scope)
+    leases = settings.legacy_leases == "read"
+    return BlobStore(settings.blob_connection_string, settings.container, scope, leases=leases)

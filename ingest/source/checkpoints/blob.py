@@ -1,12 +1,15 @@
 """Checkpoints in Azure Blob Storage, in the layout of the Event Hubs SDKs, so that any of their clients can take over.
 
 One empty blob per partition, `<namespace>/<event hub>/<consumer group>/checkpoint/<partition>`, all lower-case, with
-metadata `offset` and `sequencenumber` (azure-eventhub-checkpointstoreblob, `_blobstoragecs.py`). Ownership blobs are
-beside them and never touched here.
+metadata `offset` and `sequencenumber` (azure-eventhub-checkpointstoreblob, `_blobstoragecs.py`). Where a Go or Rust
+processor has left one with the names' own case, both are written, as its kind would not find the other. Ownership blobs
+are beside them and never touched here.
 """
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any
 
 from azure.core.exceptions import (
     AzureError,
@@ -19,6 +22,9 @@ from azure.eventhub.extensions.checkpointstoreblob import BlobCheckpointStore
 
 from ingest.config_values import Secret
 from ingest.errors import ConfigError, Problem, Refused, Unreachable
+from ingest.source.checkpoints.folders import Folders
+from ingest.source.checkpoints.foreign import number_in, position_of
+from ingest.source.checkpoints.lease import LARGEST_BYTES, position_in
 from ingest.source.checkpoints.store import Checkpoint, Scope
 
 _CONNECT_SECONDS = 4.0
@@ -27,6 +33,8 @@ _READ_SECONDS = 8.0
 _UNKNOWN_SEQUENCE_NUMBER = -1
 """The SDK writes None as the text "None", and then fails to list every checkpoint of the scope. It reads -1 well, and
 resumes by offset alone."""
+_HUB_CREATED = "ingesthubcreated"
+"""Metadata of ours beside the others' two; they pass it over, and drop it with their next write."""
 
 _PASSING_STATUS = {408, 409, 412, 429}
 """Of the 4xx answers: time-out, container being deleted, lease held by another, too many requests."""
@@ -38,16 +46,20 @@ _BAD_CONNECTION_STRING = Problem(
     "(Azurite: write it out with BlobEndpoint, the shortcut UseDevelopmentStorage=true is not known here)",
 )
 
+logger = logging.getLogger(__name__)
+
 
 class BlobStore:
     """A `CheckpointStore` in one container of a storage account.
 
-    Costs in storage operations: `load` 1 (Get Blob Properties), `load_all` 1 List Blobs per 5,000 partitions, `save` 1
-    (2 for a partition's first), `delete` 1.
+    Costs in storage operations: `load` 3 List Blobs and 1 Get Blob Properties, `load_all` 4 List Blobs (and 1 for every
+    5,000 partitions more), `save` 1 (2 for a partition's first), `delete` 3 List Blobs and 1. One more for each blob with
+    kept case. `load_all`, and `load` without a checkpoint, also search for leases: 1 List Blobs per folder of the container.
     """
 
-    def __init__(self, connection_string: Secret, container: str, scope: Scope) -> None:
-        """Does no I/O. Raises ConfigError if the connection string cannot be read."""
+    def __init__(self, connection_string: Secret, container: str, scope: Scope, *, leases: bool = True) -> None:
+        """Does no I/O. `leases`: whether `load` takes the position of an old Event Processor Host where there is no
+        checkpoint. Raises ConfigError if the connection string cannot be read."""
         try:
             # The client's own retries would hold a failing save for about a minute (15 + 18 + 24 s).
             self._store = BlobCheckpointStore.from_connection_string(
@@ -62,12 +74,11 @@ class BlobStore:
         # The only way to read one checkpoint, to delete one and to create the container with the same credentials.
         # Private: the package is pinned to a minor version.
         self._client = self._store._container_client
-        self._scope = {
-            "fully_qualified_namespace": scope.namespace,
-            "eventhub_name": scope.event_hub,
-            "consumer_group": scope.consumer_group,
-        }
-        self._folder = "/".join(self._scope.values()).lower()
+        self._folders = Folders(self._client, scope)
+        self._folder = self._folders.folded
+        self._leases = leases
+        self._twins: dict[str, list[str]] = {}
+        """Partition → its blobs with kept case, as `load` found them."""
         self._place = f"blob container {container!r} at {self._client.primary_hostname}"
 
     def check(self) -> None:
@@ -83,47 +94,68 @@ class BlobStore:
     def load(self, partition: str) -> Checkpoint | None:
         with self._failures():
             try:
-                found = self._client.get_blob_client(self._blob(partition)).get_blob_properties()
-            except ResourceNotFoundError:
+                found = [
+                    (name, properties.metadata, properties.last_modified.timestamp())
+                    for name in self._blobs(partition)
+                    if (properties := self._properties(name)) is not None
+                ]
+                self._twins[partition] = [name for name, _, _ in found if name != self._blob(partition)]
+                if not found:
+                    return self._from_lease(partition, self._folders.leases().get(partition)) if self._leases else None
+            except ResourceNotFoundError:  # not even the container
                 return None
-            saved = found.last_modified.timestamp()
-        return self._parsed(partition, found.metadata, saved)
+        return self._newest(partition, found)
 
     def load_all(self) -> list[Checkpoint]:
-        folder = self._blob("")
+        found: dict[str, list[tuple[str, Mapping[str, str], float]]] = {}
+        leases: list[Checkpoint | None] = []
         with self._failures():
             try:
-                found = list(self._client.list_blobs(name_starts_with=folder, include=["metadata"]))
+                for place in self._folders.of_scope():
+                    folder = f"{place}/checkpoint/"
+                    for blob in self._client.list_blobs(name_starts_with=folder, include=["metadata"]):
+                        partition = blob.name.removeprefix(folder)
+                        found.setdefault(partition, []).append(
+                            (blob.name, blob.metadata, blob.last_modified.timestamp())
+                        )
+                if self._leases:
+                    names = self._folders.leases()
+                    leases = [self._from_lease(each, names[each]) for each in names if each not in found]
             except ResourceNotFoundError:
                 return []
-        checkpoints = [
-            self._parsed(blob.name.removeprefix(folder), blob.metadata, blob.last_modified.timestamp())
-            for blob in found
-        ]
+        checkpoints = [self._newest(partition, blobs) for partition, blobs in found.items()]
+        checkpoints += [lease for lease in leases if lease is not None]
         return sorted(checkpoints, key=lambda each: (len(each.partition), each.partition))
 
     def save(self, checkpoint: Checkpoint) -> None:
         number = checkpoint.sequence_number
-        content: dict[str, str | int] = {
-            **self._scope,
-            "partition_id": checkpoint.partition,
+        metadata = {
             "offset": checkpoint.offset or "",
-            "sequence_number": _UNKNOWN_SEQUENCE_NUMBER if number is None else number,
+            "sequencenumber": str(_UNKNOWN_SEQUENCE_NUMBER if number is None else number),
         }
+        if checkpoint.hub_created_ms is not None:
+            metadata[_HUB_CREATED] = str(checkpoint.hub_created_ms)
         with self._failures():
             try:
-                self._store.update_checkpoint(content)
+                self._put(self._blob(checkpoint.partition), metadata)
             except ResourceNotFoundError as answer:
                 if _code(answer) != "ContainerNotFound":
                     raise
                 self._create_container()
-                self._store.update_checkpoint(content)
+                self._put(self._blob(checkpoint.partition), metadata)
+            for twin in tuple(self._twins.get(checkpoint.partition, ())):
+                try:
+                    self._client.get_blob_client(twin).set_blob_metadata(metadata)
+                except ResourceNotFoundError:  # its owner took it away
+                    self._twins[checkpoint.partition].remove(twin)
 
     def delete(self, partition: str) -> None:
         with self._failures():
             try:
-                self._client.delete_blob(self._blob(partition))
-            except ResourceNotFoundError:
+                for blob in self._blobs(partition):
+                    with suppress(ResourceNotFoundError):
+                        self._client.delete_blob(blob)
+            except ResourceNotFoundError:  # not even the container
                 return
 
     def close(self) -> None:
@@ -131,6 +163,26 @@ class BlobStore:
 
     def _blob(self, partition: str) -> str:
         return f"{self._folder}/checkpoint/{partition.lower()}"
+
+    def _blobs(self, partition: str) -> list[str]:
+        """Every name that the partition's checkpoint may have; ours is the first."""
+        return [f"{folder}/checkpoint/{partition.lower()}" for folder in self._folders.of_scope()]
+
+    def _put(self, name: str, metadata: dict[str, str]) -> None:
+        """As `BlobCheckpointStore.update_checkpoint` does, which has no room for a field of ours."""
+        blob = self._client.get_blob_client(name)
+        try:
+            blob.set_blob_metadata(metadata)
+        except ResourceNotFoundError:
+            blob.upload_blob(b"", overwrite=True, metadata=metadata)
+
+    def _properties(self, blob: str) -> Any:
+        try:
+            return self._client.get_blob_client(blob).get_blob_properties()
+        except ResourceNotFoundError as answer:
+            if _code(answer) == "ContainerNotFound":
+                raise
+            return None
 
     def _create_container(self) -> None:
         try:
@@ -140,23 +192,55 @@ class BlobStore:
             if _code(answer) != "ContainerAlreadyExists":
                 raise
 
-    def _parsed(self, partition: str, metadata: Mapping[str, str], saved: float) -> Checkpoint:
-        fields = {key.lower(): value for key, value in metadata.items()}
-        offset = fields.get("offset", "")
-        number = fields.get("sequencenumber", "")
-        checkpoint = Checkpoint(
-            partition,
-            offset if offset not in ("", "None") else None,
-            int(number) if number.isascii() and number.isdecimal() else None,
-            saved,
-        )
-        if checkpoint.offset is None and checkpoint.sequence_number is None:
+    def _newest(self, partition: str, blobs: Sequence[tuple[str, Mapping[str, str], float]]) -> Checkpoint:
+        """The latest saved of a partition's blobs, of two in the same second the one that is further on. A position that
+        cannot be read is passed over beside another one: at worst, events come again."""
+        readable, damaged = [], []
+        for name, metadata, saved in blobs:
+            offset, number = position_of(metadata)
+            if offset is None and number is None:
+                damaged.append(f"checkpoint blob {name} in {self._place} holds no position ({_shown(metadata)})")
+            else:
+                created = number_in(_folded(metadata).get(_HUB_CREATED, ""))
+                readable.append(Checkpoint(partition, offset, number, saved, name, hub_created_ms=created))
+        if not readable:
             raise Refused(
-                f"checkpoint blob {self._blob(partition)} in {self._place} holds no position (offset {offset!r}, "
-                f"sequencenumber {number!r}): set its metadata right, or delete it so that partition {partition} "
-                "starts over at source.start"
+                f"{damaged[0]}: set its metadata right, or delete it so that partition {partition} starts over at source.start"
             )
-        return checkpoint
+        newest = max(readable, key=_age)
+        for sentence in damaged:
+            logger.warning("Partition %s: %s; %s is read instead.", partition, sentence, newest.place)
+        return newest
+
+    def _from_lease(self, partition: str, names: Sequence[str] | None) -> Checkpoint | None:
+        """`names`: of the blobs that may be it, one of them if all is well."""
+        if not names:
+            return None
+        if len(names) > 1:
+            raise self._unreadable(partition, " and ".join(sorted(names)[:3]), "one of them must be the right one")
+        [name] = names
+        blob = self._client.get_blob_client(name)
+        properties = blob.get_blob_properties()
+        length = min(properties.size, LARGEST_BYTES + 1)
+        # The service has no range for a blob without bytes.
+        content = blob.download_blob(offset=0, length=length).readall() if length else b""
+        try:
+            position = position_in(content, partition)
+        except ValueError as wrong:
+            raise self._unreadable(partition, name, str(wrong)) from None
+        if position is None:
+            logger.info(
+                "Partition %s: the lease %s of an old Event Processor Host holds no position yet.", partition, name
+            )
+            return None
+        return Checkpoint(partition, *position, properties.last_modified.timestamp(), name, lease=True)
+
+    def _unreadable(self, partition: str, names: str, why: str) -> Refused:
+        return Refused(
+            f"partition {partition} has no checkpoint, and {names} in {self._place} looks like the lease of an old Event "
+            f"Processor Host but cannot be read ({why}): mend it or move it away, or start with --ignore-legacy-leases "
+            '(checkpoints.legacy_leases = "ignore"), and the partition begins at source.start'
+        )
 
     @contextmanager
     def _failures(self) -> Iterator[None]:
@@ -191,6 +275,21 @@ class BlobStore:
                 "list), this machine's clock, and that the account's network rules let this machine in"
             )
         return Refused(f"{said}: check checkpoints.container, and that the account is one for block blobs")
+
+
+def _age(checkpoint: Checkpoint) -> tuple[int, int]:
+    """What tells the newer of two. Times of blobs are whole seconds."""
+    number = checkpoint.sequence_number
+    return int(checkpoint.time or 0), -1 if number is None else number
+
+
+def _folded(metadata: Mapping[str, str] | None) -> dict[str, str]:
+    return {key.lower(): value for key, value in (metadata or {}).items()}
+
+
+def _shown(metadata: Mapping[str, str] | None) -> str:
+    fields = _folded(metadata)
+    return f"offset {fields.get('offset', '')!r:.100}, sequencenumber {fields.get('sequencenumber', '')!r:.100}"
 
 
 def _code(answer: HttpResponseError) -> str:

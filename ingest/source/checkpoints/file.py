@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -50,6 +51,7 @@ class FileCheckpointStore:
             "partition": checkpoint.partition.lower(),
             "offset": checkpoint.offset,
             "sequence_number": checkpoint.sequence_number,
+            "hub_created_ms": checkpoint.hub_created_ms,
         }
         with self._failures("write"):
             _make_folder(self._folder)
@@ -82,12 +84,12 @@ class FileCheckpointStore:
             checkpoint = _parsed(content, saved)
             if self._file(checkpoint.partition) != file:
                 raise ValueError(f"it is about partition {checkpoint.partition!r}")
+            return replace(checkpoint, place=str(file))
         except ValueError as wrong:
             raise Refused(
                 f"checkpoint file {file} is damaged ({wrong}): restore it from a copy, or delete it so that its "
                 "partition starts over at source.start"
             ) from wrong
-        return checkpoint
 
     def _sweep(self, older_than: float) -> None:
         for left_over in self._folder.glob("*.tmp"):
@@ -124,7 +126,10 @@ def _parsed(content: bytes, saved: float) -> Checkpoint:
         case {"partition": str(partition), "offset": str() | None as offset, "sequence_number": int() | None as number}:
             if not offset and number is None:
                 raise ValueError("it has neither an offset nor a sequence number")
-            return Checkpoint(partition, offset or None, number, saved)
+            created = fields.get("hub_created_ms")
+            return Checkpoint(
+                partition, offset or None, number, saved, hub_created_ms=created if isinstance(created, int) else None
+            )
     raise ValueError("a field is missing or has the wrong type")
 
 

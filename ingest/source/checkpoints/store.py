@@ -21,7 +21,7 @@ class Scope:
 class Checkpoint:
     """The last event of one partition that is safe in Kafka: reading resumes right after it.
 
-    At least one of `offset` and `sequence_number` is set.
+    At least one of `offset` and `sequence_number` is set. "-1" and -1 stand for the place before the first event.
     """
 
     partition: str
@@ -32,6 +32,13 @@ class Checkpoint:
     time: float | None = None
     """When it was saved, epoch seconds by the store's own clock. Filled in by `load` and `load_all`, not read by
     `save`."""
+    place: str | None = None
+    """Name of the blob or file that it was read from. As `time`."""
+    lease: bool = False
+    """Whether that is the lease of an old Event Processor Host, which is read only as long as there is no checkpoint."""
+    hub_created_ms: int | None = None
+    """When the hub was made whose position this is, Unix milliseconds: it tells that hub from a later one of the same name.
+    None in checkpoints of other processors."""
 
 
 class CheckpointStore(Protocol):
@@ -58,7 +65,10 @@ class CheckpointStore(Protocol):
         """
 
     def delete(self, partition: str) -> None:
-        """Forget one partition, so that it starts over at `source.start`. No error if there is nothing to forget."""
+        """Forget one partition, so that it starts over at `source.start`. No error if there is nothing to forget.
+
+        Leases of old Event Processor Hosts are others' property, and stay.
+        """
 
     def close(self) -> None:
         """Release connections. May be called twice."""

@@ -1,0 +1,106 @@
+"""Where in a container the checkpoints of a scope may lie, besides the place that we write to.
+
+Python, Java, .NET and JavaScript fold the names in a blob's path to lower case, as we do; Go and Rust keep them as they
+are written. Event Processor Hosts and Azure Functions keep leases instead, in a folder named like the consumer group.
+"""
+
+import logging
+import re
+from collections import deque
+from collections.abc import Iterator
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from ingest.source.checkpoints.store import Scope
+
+if TYPE_CHECKING:
+    from azure.eventhub.extensions.checkpointstoreblob._vendor.storage.blob import ContainerClient
+
+_MOST_ENTRIES = 20_000
+"""Of one folder; four pages of the service."""
+_MOST_FOLDERS = 40
+_DEEPEST = 4
+_NOT_OURS = {"checkpoint", "ownership"}
+_NAMESPACE = re.compile(r"\.servicebus\.|:\d+$")
+
+logger = logging.getLogger(__name__)
+
+
+class Folders:
+    """Searches one container. Every method does I/O and raises what the storage client raises."""
+
+    def __init__(self, client: "ContainerClient", scope: Scope) -> None:
+        self._client = client
+        self._names = [scope.namespace, scope.event_hub, scope.consumer_group]
+        self.folded = "/".join(self._names).lower()
+        """The folder that we write to, without a slash at its end."""
+
+    def of_scope(self) -> list[str]:
+        """Every folder that has the names of the scope in any case; `folded` is the first, there or not.
+
+        Costs three List Blobs, one more for each spelling.
+        """
+        found = [""]
+        for name in self.folded.split("/"):
+            found = [
+                folder
+                for parent in found
+                for folder in self._entries(parent)
+                if folder.endswith("/") and folder[len(parent) : -1].lower() == name
+            ]
+        # As written in the configuration is the likeliest; a container with very many folders may hide it from the search.
+        places = dict.fromkeys([self.folded, "/".join(self._names), *(folder.rstrip("/") for folder in found)])
+        return list(places)
+
+    def leases(self) -> dict[str, list[str]]:
+        """Partition → names of the blobs that may be its lease; several only if none is likelier than the others.
+
+        The host's prefix of its leases is not known: folders are searched four deep, and 40 at the most.
+        """
+        likely: dict[str, dict[int, list[str]]] = {}
+        waiting, searched = deque([""]), 0
+        while waiting:
+            if searched == _MOST_FOLDERS:
+                logger.warning(
+                    "The checkpoint container has more than %d folders: leases of an old Event Processor Host were looked for"
+                    " in the first of them only.",
+                    _MOST_FOLDERS,
+                )
+                break
+            searched += 1
+            for entry in self._entries(waiting.popleft()):
+                parts = entry.rstrip("/").split("/")
+                if entry.endswith("/"):
+                    if len(parts) <= _DEEPEST and parts[-1].lower() not in _NOT_OURS and self._may_be_ours(parts):
+                        waiting.append(entry)
+                elif parts[-1].isdecimal() and self._is_group(parts[:-1]):
+                    likely.setdefault(parts[-1], {}).setdefault(self._likeness(parts[:-2]), []).append(entry)
+        return {partition: names[max(names)] for partition, names in likely.items()}
+
+    def _entries(self, folder: str) -> Iterator[str]:
+        """Names of the blobs in it, and of its folders, with a slash at the end."""
+        listed = self._client.walk_blobs(name_starts_with=folder or None, delimiter="/")
+        return (entry.name for entry in islice(listed, _MOST_ENTRIES))
+
+    def _may_be_ours(self, parts: list[str]) -> bool:
+        """Not below another namespace, and of our namespace only our hub."""
+        namespace, hub = (name.lower() for name in self._names[:2])
+        for part, below in zip(parts, [*parts[1:], None], strict=True):
+            if part.lower() == namespace:
+                return below is None or below.lower() == hub
+            if _NAMESPACE.search(part):
+                return False
+        return True
+
+    def _is_group(self, parts: list[str]) -> bool:
+        """Whether this folder is named like the consumer group; behind a prefix only where that cannot be mistaken for
+        another group."""
+        if not parts:
+            return False
+        name, group = parts[-1].lower(), self._names[2].lower()
+        return name == group or (group.startswith("$") and name.endswith(group))
+
+    def _likeness(self, prefix: list[str]) -> int:
+        """How much of the scope is in the folders above the consumer group's."""
+        names = [part.lower() for part in prefix]
+        return sum(name.lower() in names for name in self._names[:2])
