@@ -2,7 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from ingest.source.progress import Batch, Position, Progress
+from ingest.source.progress import BEFORE_FIRST, Batch, Position, Progress
 
 
 class AgainstAModel(RuleBasedStateMachine):
@@ -63,3 +63,17 @@ def test_any_order_of_acknowledgements_ends_at_the_last_event(order: list[int]) 
         if position is not None:
             assert all(batch.pending == 0 for batch in batches[: position.sequence_number + 1])
     assert progress.advance() == Position("19", 19)
+
+
+def test_a_place_between_two_numberings_is_safe_once_everything_before_it_is() -> None:
+    progress = Progress()
+    old = progress.add(Position("990", 99), 1)
+    progress.add(BEFORE_FIRST, 0)
+    new = progress.add(Position("0", 0), 1)
+    assert progress.advance() is None
+    new.pending = 0
+    assert progress.advance() is None
+    old.pending = 0
+    assert progress.advance() == Position("0", 0)
+    progress.add(BEFORE_FIRST, 0)
+    assert progress.advance() == BEFORE_FIRST

@@ -91,6 +91,12 @@ def test_of_two_the_newer_counts(store: BlobStore, container: ContainerClient, f
         assert found.place == second + "0"
 
 
+def test_newer_is_what_was_saved_later_whatever_its_number(store: BlobStore) -> None:
+    """A hub that was recreated begins with low numbers."""
+    found = store._newest("0", [(OURS + "0", position_metadata(5), 100.5), (THEIRS + "0", position_metadata(9), 99.5)])
+    assert without_time(found) == position("0", 5)
+
+
 def test_theirs_is_written_together_with_ours_so_that_they_can_take_over(
     store: BlobStore, container: ContainerClient
 ) -> None:
