@@ -114,8 +114,8 @@ def _array_body(items: list[Any]) -> tuple[bytes, bytes]:
 
 
 def _descriptor(value: object) -> bytes:
-    """Descriptors that are numbers are ulongs, whatever they were decoded to (AMQP 1.0 part 1.5)."""
-    return encode(ULong(value) if type(value) is int else value)
+    """Descriptors that are numbers are ulongs, whatever they were decoded to (AMQP 1.0 part 1.5); others are reserved."""
+    return encode(ULong(value) if type(value) is int and value >= 0 else value)
 
 
 def _wide(layout: str) -> Callable[[Any], bytes]:

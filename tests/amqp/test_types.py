@@ -35,6 +35,7 @@ def test_what_is_decoded_typed_is_encoded_to_the_same_bytes(value: object) -> No
 @given(st.one_of(st.binary(max_size=60), values.map(encode)), st.data())
 @example(b"\xe0\x04\x02\x00\x53\x05\x41", None)
 @example(b"\xf0\x00\x00\x00\x0b\x00\x00\x00\x02\xe0\x02\x00\x40\x02\x00\x40", None)
+@example(b"\x00\x55\xff\x40", None)
 def test_what_can_be_read_can_be_sent_back(raw: bytes, data: st.DataObject | None) -> None:
     """Whatever a stranger put into its attach, the answer that repeats it can be written."""
     changed = bytearray(raw)
@@ -143,7 +144,6 @@ def test_arrays_of_described_items_are_read() -> None:
         Array([Described(1, 2), Described(3, 2)]),
         Array([Described(1, 2), Described(1, "a")]),
         Array([{1, 2}]),
-        Described(-1, 2),
         Described(1 << 64, 2),
     ],
 )
