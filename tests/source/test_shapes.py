@@ -38,7 +38,7 @@ def fields(event: Event) -> tuple[object, ...]:
     origin, labels = event.origin, event.labels
     told = (origin.device_id, origin.module_id, labels.correlation_id)
     described = (labels.content_type, labels.content_encoding, repr(labels.system), repr(labels.properties))
-    return *event[:7], *told, *described, repr(origin.before), repr(origin.after)
+    return *event[:6], *told, labels.body_kind, *described, repr(origin.before), repr(origin.after)
 
 
 def outcome(decode: Any, *arguments: object) -> object:
