@@ -8,8 +8,8 @@ from ingest.deadletter import Header, dead_letter
 from ingest.errors import Undeliverable
 from ingest.kafka.dead_letter_topic import DeadLetterTopic
 from ingest.logs import Repeated
-from ingest.source.event import AMQP_MESSAGE, Event, Labels
-from ingest.source.record import BODY_KINDS, RawFormat
+from ingest.source.event import Event, carried
+from ingest.source.record import RawFormat
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +55,4 @@ class DeadLetters:
 
     def _headers(self, event: Event) -> Sequence[Header]:
         """Those of format `raw`, by which `ingest redrive` makes the event again."""
-        if event.body_kind not in BODY_KINDS:
-            event = event._replace(labels=Labels(body_kind=AMQP_MESSAGE))
-        return self._format.encode(event).headers or ()
+        return self._format.encode(carried(event)).headers or ()

@@ -25,6 +25,10 @@ JSON_BODIES = AMQP_VALUE, AMQP_SEQUENCE, AMQP_SECTIONS = ("amqp-value", "amqp-se
 sections that do not belong together, each as a described value."""
 
 
+BODY_KINDS = frozenset((DATA, *JSON_BODIES, AMQP_MESSAGE))
+"""What a record carries. It names all but the first, in `bodyType`."""
+
+
 class Origin:
     """Who sent an event: its message annotations, without the position and times. Shared, never changed."""
 
@@ -89,6 +93,13 @@ class Labels:
         self.as_json: Any = None
         """As in `Origin`."""
         self.as_headers: Any = None
+
+
+def carried(event: "Event") -> "Event":
+    """The event; one that nobody can read as the message that it came as, which records carry."""
+    if event.body_kind in BODY_KINDS:
+        return event
+    return event._replace(labels=Labels(body_kind=AMQP_MESSAGE))
 
 
 class Event(NamedTuple):

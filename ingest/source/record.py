@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Protocol
 import orjson
 
 from ingest.errors import Undeliverable
-from ingest.source.event import AMQP_MESSAGE, DATA, HUB_TIME, JSON_BODIES, MALFORMED, Event, Labels, Origin
+from ingest.source.event import BODY_KINDS, DATA, HUB_TIME, MALFORMED, Event, Labels, Origin
 from ingest.source.values import encode_base64, plain_time
 
 Headers = list[tuple[str, str | bytes | None]]
@@ -21,8 +21,6 @@ COMPARED_BYTES = 1_024
 _DAY_10000_MS = 253_402_300_800_000
 _CONTROL = bytes(range(0x20)).translate(None, b"\b\t\n\f\r")
 """What JSON writes with six characters. Text has none of them."""
-BODY_KINDS = frozenset((DATA, *JSON_BODIES, AMQP_MESSAGE))
-"""What a record carries. It names all but the first, in `bodyType`."""
 _HUB_TIME_HEADER = f"s-{HUB_TIME}"
 _dumps = orjson.dumps
 _new_record: Callable[..., "Record"] = tuple.__new__  # half the time of a NamedTuple's own constructor

@@ -43,6 +43,11 @@ def event_of_letter(headers: Sequence[Header], value: bytes) -> Event:
         raise Undeliverable("bad_letter", f"its headers are not those that ingest wrote ({error!r})") from None
 
 
+def has_event(headers: Sequence[Header]) -> bool:
+    """Whether a letter tells more than a position."""
+    return _is_raw(headers) or any(name == f"{HEADER_PREFIX}body-kind" for name, _ in headers)
+
+
 def _is_raw(headers: Sequence[Header]) -> bool:
     return any(name == "sequenceNumber" for name, _ in headers)
 
@@ -55,7 +60,7 @@ def _readable(event: Event) -> Event:
         found = event_of(event.body)
         if found.body_kind != MALFORMED:
             return found
-    return event._replace(labels=Labels(body_kind=AMQP_MESSAGE))
+    return event
 
 
 def event_of_record(headers: Sequence[Header], value: bytes) -> Event:
