@@ -42,7 +42,8 @@ REMEMBERED_BYTES = 4_096
 """Longer annotations, or longer sections behind them, are decoded every time: memory stays bounded."""
 _ANNOTATIONS_SECTION = bytes((0x00, 0x53, ANNOTATIONS))
 _PROPERTIES_SECTION = bytes((0x00, 0x53, PROPERTIES))
-_DATA_SECTION = bytes((0x00, 0x53, 0x75))
+_DATA_SECTION, _VALUE_SECTION = bytes((0x00, 0x53, 0x75)), bytes((0x00, 0x53, 0x77))
+"""Of the latter the content is as of the former if it is text or binary: JMS clients send that."""
 _DEVICE_KEY = b"\xa3\x1b" + DEVICE + b"\xa1"
 """The first annotation of every message of IoT Hub: a symbol, and the type of its value, a string of a length up to 255."""
 _WIDE_MAP = 0xD1
@@ -189,7 +190,7 @@ class Decoder:
                             break
                     else:
                         at, message_id, labels = self._other_labels(buf, at, end, sender)
-                    # One data section up to the end is a body; several, or a footer, are decoded elsewhere.
+                    # One section up to the end is a body; several, or a footer, are decoded elsewhere.
                     if buf[at] == 0xA0:
                         body = at + 2
                         last = body + buf[at + 1]
@@ -197,7 +198,7 @@ class Decoder:
                         body = at + 5
                         last = body + _UINT32(buf, at + 1)[0]
                     else:
-                        last = -1
+                        body, last = _text_value(buf, at)
                     if last == end:
                         return _new_event(
                             Event,
@@ -253,8 +254,8 @@ class Decoder:
             else:
                 application = section.value
         at += len(_DATA_SECTION)
-        if not buf.startswith(_DATA_SECTION, at - len(_DATA_SECTION)) or at >= end:
-            raise AmqpError("No data section.")
+        if not buf.startswith((_DATA_SECTION, _VALUE_SECTION), at - len(_DATA_SECTION)) or at >= end:
+            raise AmqpError("No section with a content.")
         if not isinstance(properties, list | tuple) or not isinstance(application, dict | Pairs):
             raise AmqpError("Sections of other types than theirs.")
         message_id = label(properties[0]) if properties else None
@@ -297,6 +298,13 @@ class Decoder:
                 self._shapes[payload[at : length_at + 1]] = _Shape(layout, constant)
         except (IndexError, AmqpError):
             return  # an event all the same, but of a layout that is not worth remembering
+
+
+def _text_value(buf: bytes, at: int) -> tuple[int, int]:
+    """First byte and end of the string that is the value of an amqp-value section; -1 as its end when there is none."""
+    if not buf.startswith(_VALUE_SECTION, at - len(_VALUE_SECTION)) or buf[at] not in b"\xa1\xb1":
+        return at, -1
+    return (at + 2, at + 2 + buf[at + 1]) if buf[at] == 0xA1 else (at + 5, at + 5 + int(_UINT32(buf, at + 1)[0]))
 
 
 def _message_id(raw: bytes) -> tuple[int, int]:

@@ -6,18 +6,22 @@ from collections.abc import Iterator
 import pytest
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
+from ingest.amqp.message import Data, Properties
+from ingest.amqp.message import Message as AmqpMessage
 from ingest.cli import main
 from ingest.commands import redrive
 from ingest.config import Config, Kafka
 from ingest.deadletter import dead_letter, without_body
 from ingest.deadline import Deadline
-from ingest.errors import EXIT_CRASH, EXIT_OK, EXIT_USAGE, Undeliverable
+from ingest.emulator import Emulator
+from ingest.errors import EXIT_CRASH, EXIT_OK, EXIT_UNAVAILABLE, EXIT_USAGE, Undeliverable
 from ingest.kafka.mock import MockCluster
 from ingest.source.dead_letters import DeadLetters
 from ingest.source.event import carried
 from ingest.source.message import event_of
 from ingest.source.record import JsonFormat
 from tests.source import messages
+from tests.source.readers import Reader, configured
 
 COMMAND = ["redrive", "--from", "iotout.dead"]
 
@@ -127,6 +131,31 @@ def test_progress_goes_to_stderr(
     shown = capsys.readouterr()
     assert len(shown.out.splitlines()) == 1
     assert "iotout.dead: 1 of 1 read, 1 sent" in shown.err
+
+
+def test_what_only_the_hub_still_has_is_read_there(
+    cluster: MockCluster, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cluster.create_topic("iotin", 1)
+    cluster.create_topic("iotin.dead", 1)
+    with Emulator(partitions=1, consumer_groups=("$Default", "redrive")) as emulator:
+        monkeypatch.setenv("INGEST__HUB__EVENT_HUB_CONNECTION_STRING", emulator.endpoints.event_hub_connection_string)
+        monkeypatch.setenv("INGEST__SOURCE__FORMAT", "raw")
+        large = b"x" * 1_200_000  # larger than a topic takes without more ado
+        emulator.append("0", AmqpMessage(properties=Properties(message_id="m-1"), body=Data((large,))))
+        reader = Reader(configured(emulator, "fast"))
+        reader.until_events(1)
+        letters = DeadLetters(Config(kafka=Kafka(bootstrap_servers=cluster.bootstrap)), "0")
+        letters.send(reader.events[0], Undeliverable("too_large", "why"), lambda: None)
+        assert letters.topic.join(Deadline(60), while_waiting=lambda: None)
+        # Its owner reads on; nothing is passed over.
+        assert main(["redrive", "--from", "iotin.dead"]) == EXIT_UNAVAILABLE
+        assert "a running ingest owns the partition" in capsys.readouterr().err
+        assert main(["redrive", "--from", "iotin.dead", "--consumer-group", "redrive"]) == EXIT_OK
+        reader.receiver.close()
+    (message,) = read(cluster, "iotin", 1)
+    assert message.value() == large
+    assert ("messageId", b"m-1") in (message.headers() or [])
 
 
 @pytest.mark.parametrize("wrong", [["redrive"], [*COMMAND, "--rate", "0"], [*COMMAND, "--rate", "nan"]])
