@@ -1,24 +1,44 @@
-"""The headers of a record, where the client library leaves holes that crash whoever looks into them."""
+"""The headers of a record that was read, whatever bytes are in their names."""
 
-from operator import methodcaller
+import codecs
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from confluent_kafka import Message
 
 from ingest.deadletter import Header
-from ingest.errors import Undeliverable
+from ingest.kafka.header_names import escape
 
-_read = methodcaller("headers")
-"""Not `message.headers()`: confluent-kafka 2.16 returns a list with a null pointer for a name that is no UTF-8, and an
-exception beside it. Python looks for that in a call through `methodcaller`, but not in a method call that it has seen a few
-times (specialized, since 3.11); the process then ends with a segmentation fault."""
+_lock = threading.Lock()
 
 
 def headers_of(message: Message) -> list[Header]:
-    """Once for each message. Raises Undeliverable when the name of a header is no UTF-8."""
-    try:
-        found = _read(message)
-    except (SystemError, UnicodeDecodeError):
-        raise Undeliverable(
-            "unreadable_headers", "the name of one of its headers is not UTF-8, and cannot be read"
-        ) from None
-    return list(found.items() if isinstance(found, dict) else found or ())
+    """[] when it has none. A name that is not UTF-8 comes as `header_names.escape` writes it."""
+    with _undecodable_names_kept():
+        headers = message.headers()
+    pairs = list(headers.items() if isinstance(headers, dict) else headers or ())
+    return [(name if name.isascii() else escape(name.encode(errors="surrogateescape")), value) for name, value in pairs]
+
+
+@contextmanager
+def _undecodable_names_kept() -> Iterator[None]:
+    """Names that are not UTF-8 become text with surrogates (PEP 383), in this thread.
+
+    confluent-kafka decodes them strictly: of one that fails nothing is left but a null pointer in the list that it gives,
+    beside a SystemError, and a touch of that ends the process.
+    """
+    us = threading.get_ident()
+    keep = codecs.lookup_error("surrogateescape")
+
+    def handle(error: UnicodeError) -> tuple[str | bytes, int]:
+        if threading.get_ident() != us:
+            raise error
+        return keep(error)
+
+    with _lock:
+        codecs.register_error("strict", handle)
+        try:
+            yield
+        finally:
+            codecs.register_error("strict", codecs.strict_errors)

@@ -56,7 +56,6 @@ class Originals:
 
 
 def letter_of(message: Message) -> Letter:
-    """Raises Undeliverable when the headers cannot be read."""
     key, value = message.key(), message.value()
     return Letter(
         key.encode() if isinstance(key, str) else key,

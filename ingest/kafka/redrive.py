@@ -19,7 +19,8 @@ from ingest.errors import IngestError, Refused, Undeliverable, Unreachable
 from ingest.kafka.original import NOW, Again, Letter, is_omitted, place_of, reason_of, redriven
 from ingest.kafka.originals import Originals, letter_of
 from ingest.kafka.outcome import outcome
-from ingest.kafka.producer import ProducerPool, settings
+from ingest.kafka.producer import OnDelivery, ProducerPool, settings
+from ingest.kafka.raw_names import raw_names
 from ingest.kafka.stretch import CONSUMER, Ends, Stretch, ends_of
 from ingest.kafka.topics import describe
 
@@ -164,14 +165,9 @@ class Redrive:
 
     def _take(self, message: Message, stretch: Stretch, progress: Callable[[Tally], None]) -> None:
         tally = self.tally
-        tally.read += 1
-        try:
-            letter = letter_of(message)
-        except Undeliverable as why:
-            tally.matched += 1
-            self._refuse(message, why.reason, str(why))
-            return
+        letter = letter_of(message)
         reason = reason_of(letter.headers)
+        tally.read += 1
         if self._reason is not None and reason != self._reason:
             tally.skipped[reason] += 1
             return
@@ -214,8 +210,12 @@ class Redrive:
             else:
                 self._refuse(message, error.name().lower(), f"Kafka topic {again.topic}: {error.str()}")
 
-        while not self._pool.send(*again, delivered):
+        while not self._queue(again, delivered):
             self._pool.poll(_POLL_SECONDS)
+
+    def _queue(self, again: Again, delivered: OnDelivery) -> bool:
+        with raw_names(again.headers) as headers:
+            return self._pool.send(again.topic, again.key, again.value, headers, again.timestamp_ms, delivered)
 
     def _refuse(self, message: Message, code: str, sentence: str) -> None:
         self.tally.refused[code] += 1

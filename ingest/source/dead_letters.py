@@ -50,9 +50,14 @@ class DeadLetters:
             "device-id": event.device_id,
             "content-type": event.labels.content_type,
         }
-        letter = dead_letter(event.origin.key, event.body, why.reason, str(why), position, self._headers(event))
+        key, own = self._key_and_headers(event)
+        letter = dead_letter(key, event.body, why.reason, str(why), position, own)
         self.topic.send(letter, why.reason, done)
 
-    def _headers(self, event: Event) -> Sequence[Header]:
+    def _key_and_headers(self, event: Event) -> tuple[bytes | None, Sequence[Header]]:
         """Those of format `raw`, by which `ingest redrive` makes the event again."""
-        return self._format.encode(carried(event)).headers or ()
+        try:
+            key, _, headers, _ = self._format.encode(carried(event))
+        except Exception:  # a letter must not fail for what has made it one
+            return None, ()
+        return key, headers or ()

@@ -231,10 +231,13 @@ def _present(*fields: tuple[str, str | None]) -> Headers:
 
 
 def _named(prefix: str, values: Mapping[str, Any]) -> Headers:
-    return [
+    named: Headers = [
         (f"{prefix}-{name}", _json(value) if _is_json(prefix, name, value) else value.encode())
         for name, value in values.items()
     ]
+    for name, _ in named:
+        name.encode()  # raises for half a surrogate pair, with which confluent-kafka 2.16 would end the process
+    return named
 
 
 def _is_json(prefix: str, name: str, value: Any) -> bool:

@@ -13,7 +13,7 @@ import orjson
 from ingest.amqp.errors import AmqpError
 from ingest.deadletter import HEADER_PREFIX, Header
 from ingest.errors import Undeliverable
-from ingest.source.event import AMQP_MESSAGE, DATA, HUB_TIME, MALFORMED, Event, Labels, Origin
+from ingest.source.event import AMQP_MESSAGE, BODY_KINDS, DATA, HUB_TIME, MALFORMED, Event, Labels, Origin
 from ingest.source.message import OF_PROPERTIES, event_of
 from ingest.source.record import JSON_HEADER, NUMBERS
 
@@ -115,12 +115,16 @@ def _ms(text: str) -> int:
 
 
 def _of_old_letter(headers: Sequence[Header], value: bytes) -> Event:
-    """Of a version that kept of an event its body, position and sender. Bodies that are values were kept in their message."""
+    """Of a version that kept of an event its body, position and sender. Bodies that are values were kept in their message.
+
+    Or of an event of which there is no more that could be written.
+    """
     texts = {
         name.removeprefix(HEADER_PREFIX): str(raw, "utf-8") if isinstance(raw, bytes) else raw
         for name, raw in reversed(headers)
         if raw is not None
     }
+    kind = texts.get("body-kind", DATA)
     return Event(
         int(texts["sequence-number"]),
         texts["offset"],
@@ -131,6 +135,6 @@ def _of_old_letter(headers: Sequence[Header], value: bytes) -> Event:
         Origin(texts.get("device-id"), None, {}, {}),
         Labels(
             content_type=texts.get("content-type"),
-            body_kind=DATA if texts.get("body-kind", DATA) == DATA else AMQP_MESSAGE,
+            body_kind=kind if kind in BODY_KINDS else AMQP_MESSAGE,
         ),
     )

@@ -26,10 +26,14 @@ def append_batch(bootstrap: str, topic: str, payload: bytes, *, records: int, at
 
 
 def record(
-    value: bytes | None, headers: Sequence[tuple[bytes, bytes | None]] = (), *, key: bytes | None = None
+    value: bytes | None,
+    headers: Sequence[tuple[bytes, bytes | None]] = (),
+    *,
+    key: bytes | None = None,
+    number: int = 0,
 ) -> bytes:
-    """One record, the first of its batch; names of headers may be any bytes."""
-    body = b"\0" + _varint(0) + _varint(0) + _sized(key) + _sized(value) + _varint(len(headers))
+    """One record, the `number`th of its batch; names of headers may be any bytes."""
+    body = b"\0" + _varint(0) + _varint(number) + _sized(key) + _sized(value) + _varint(len(headers))
     body += b"".join(_sized(name) + _sized(text) for name, text in headers)
     return _varint(len(body)) + body
 

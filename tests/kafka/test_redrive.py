@@ -10,8 +10,10 @@ from ingest.config import Kafka
 from ingest.deadletter import DeadLetter, dead_letter, without_body
 from ingest.deadline import Deadline
 from ingest.errors import IngestError, Refused, Unreachable
+from ingest.kafka.headers import headers_of
 from ingest.kafka.mock import MockCluster
 from ingest.kafka.original import Again, Letter
+from ingest.kafka.raw_names import raw_names
 from ingest.kafka.redrive import Redrive, Tally
 from tests.kafka.raw_batch import append_batch, record
 from tests.services.kafka import KafkaCluster
@@ -237,14 +239,26 @@ def test_what_cannot_be_had_now_ends_the_run_behind_all_that_was_before_it(
     assert values(cluster, 4) == [0, 1, 2, 3]
 
 
-def test_headers_that_no_client_can_read_refuse_their_record_alone(cluster: MockCluster) -> None:
-    # As many as it takes for Python to specialize a call, which then no longer sees an exception beside a result.
-    for _ in range(20):
-        bad = record(b"x", [(b"ingest-reason", b"r"), (b"\xff", b"x")])
-        append_batch(cluster.bootstrap, DEAD, bad, records=1)
-        write(cluster, letter(1))
+def test_names_of_headers_that_are_no_text_come_back_byte_for_byte(cluster: MockCluster) -> None:
+    """As the sink has written them, and as the original has them when it is read again."""
+    own = [(b"\xff\xfe", b"1"), ("é".encode(), b"2"), (b"\x80", None)]
+    append_batch(cluster.bootstrap, "iotout", record(b"0", own), records=1)
+    headers = letter(0).headers
+    written = letter(0)._replace(
+        headers=[*headers[:-1], ("raw-name:%FF%FE", b"1"), ("é", b"2"), ("raw-name:%80", None)]
+    )
+    write(cluster, written, without_body(letter(0)), letter(1))
     tally = redrive(cluster)
-    assert (tally.read, tally.sent, tally.refused) == (40, 20, {"unreadable_headers": 20})
+    assert (tally.sent, tally.refused) == (3, {})
+    found = [headers_of(message) for message in read(cluster, 4)]
+    same = [("raw-name:%FF%FE", b"1"), ("é", b"2"), ("raw-name:%80", None)]
+    assert found[0] == same
+    assert sum(headers[:-1] == same for headers in found[1:]) == 2
+    with raw_names(same) as names:
+        for message in read(cluster, 4):
+            raw = message.headers()
+            assert isinstance(raw, list)
+            assert raw[:3] == names or raw[0] == ("own", b"1")
 
 
 def test_the_rate_is_kept(cluster: MockCluster) -> None:

@@ -102,6 +102,15 @@ def test_a_value_in_a_letter_of_an_earlier_version_is_found_in_its_message() -> 
     assert event_of_letter(headers, value).body_kind == AMQP_MESSAGE
 
 
+@pytest.mark.parametrize("kind", ["data", "amqp-value", MALFORMED])
+def test_a_letter_does_not_fail_for_what_has_made_it_one(kind: str) -> None:
+    """It then has what an earlier version would have kept."""
+    letter = letter_of(make_event(7, body=b"{}", body_kind=kind, device_id="dev-1", properties={"a": object()}))
+    back = event_of_letter(letter.headers, letter.value)
+    assert (back.sequence_number, back.body, back.device_id) == (7, b"{}", "dev-1")
+    assert back.body_kind == (AMQP_MESSAGE if kind == MALFORMED else kind)
+
+
 def without(letter: DeadLetter, name: str) -> list[Header]:
     return [header for header in letter.headers if header[0] != name]
 

@@ -1,0 +1,24 @@
+"""Names of record headers that are not UTF-8, as text that can be written and turned back. Pure.
+
+Kafka's protocol wants UTF-8, but brokers look at no header, and some producers write what they like. The Python client can
+neither read such a name nor write one.
+"""
+
+from typing import Final
+from urllib.parse import quote_from_bytes, unquote_to_bytes
+
+MARK: Final = "raw-name:"
+"""Begins a name that stands for another one: the rest is that one's bytes, percent-encoded."""
+
+
+def escape(name: bytes) -> str:
+    """The name itself when it is UTF-8, else a marked one; see `unescape`."""
+    try:
+        return name.decode()
+    except UnicodeDecodeError:
+        return MARK + quote_from_bytes(name, safe="")
+
+
+def unescape(name: str) -> bytes:
+    """What `escape` has made `name` of; a name that begins with the mark always stands for another one."""
+    return unquote_to_bytes(name.removeprefix(MARK)) if name.startswith(MARK) else name.encode()
