@@ -26,6 +26,18 @@ from ingest.source.values import again, aside, is_text, label, name_of, plain, t
 DELIVERY_ANNOTATIONS = 0x71
 ANNOTATIONS, PROPERTIES, APPLICATION = 0x72, 0x73, 0x74
 _DATA, _SEQUENCE, _VALUE = 0x75, 0x76, 0x77
+_CODES = {
+    b"amqp:header:list": 0x70,
+    b"amqp:delivery-annotations:map": DELIVERY_ANNOTATIONS,
+    b"amqp:message-annotations:map": ANNOTATIONS,
+    b"amqp:properties:list": PROPERTIES,
+    b"amqp:application-properties:map": APPLICATION,
+    b"amqp:data:binary": _DATA,
+    b"amqp:amqp-sequence:list": _SEQUENCE,
+    b"amqp:amqp-value:*": _VALUE,
+    b"amqp:footer:map": 0x78,
+}
+"""A section's descriptor may be its name; the hub hands on what a sender has written."""
 
 DEVICE = b"iothub-connection-device-id"
 MODULE = b"iothub-connection-module-id"
@@ -122,9 +134,12 @@ def sections(payload: bytes) -> Sections:
 
 def _section(payload: bytes, at: int) -> tuple[int, Any, int]:
     section, end = decode_as_bytes(payload, at)
-    if not isinstance(section, Described) or type(section.descriptor) is not int:
-        raise AmqpError(f"The message section that ends at byte {end} has no numeric descriptor.")
-    return section.descriptor, section.value, end
+    code = section.descriptor if isinstance(section, Described) else None
+    if type(code) is bytes:
+        code = _CODES.get(code)
+    if type(code) is not int:
+        raise AmqpError(f"The message section that ends at byte {end} has no descriptor of a section.")
+    return code, section.value, end
 
 
 def _content(body: Sequence[tuple[int, Any]]) -> tuple[bytes, str]:

@@ -113,11 +113,32 @@ def test_no_body_is_an_empty_one(body: Value | Data | None) -> None:
     assert (event.body, event.body_kind) == (b"", "data")
 
 
+def named(name: str, value: object) -> bytes:
+    return b"\x00" + encode(Symbol(name)) + encode(value)
+
+
+def test_sections_may_be_described_by_their_names() -> None:
+    payload = (
+        named("amqp:header:list", [True])
+        + POSITION
+        + named("amqp:properties:list", ["m-1"])
+        + named("amqp:application-properties:map", {"level": "high"})
+        + named("amqp:data:binary", b"x")
+        + named("amqp:footer:map", {})
+    )
+    event = event_of(payload)
+    assert (event.body, event.body_kind, event.message_id) == (b"x", "data", "m-1")
+    assert event.labels.properties == {"level": "high"}
+    assert event_of(POSITION + named("amqp:amqp-value:*", "text")).body == b"text"
+    assert event_of(POSITION + named("amqp:amqp-sequence:list", [1])).body == b"[[1]]"
+
+
 BROKEN = {
     "cut short": b"\x00\x53\x73\xc0\xff",
     "no type": b"\x00\x53\x75\x99",
     "no section": encode("text"),
-    "no numeric descriptor": b"\x00" + encode(Symbol("amqp:data:binary")) + b"\xa0\x01x",
+    "no descriptor of a section": b"\x00" + encode(Symbol("amqp:data:string")) + b"\xa0\x01x",
+    "a descriptor that is a binary": b"\x00" + encode(b"amqp:data:binary") + b"\xa0\x01x",
     "an unknown section": section(0x79, encode({})),
     "properties that are no list": section(0x73, encode({})),
     "application properties that are no map": section(0x74, encode([])),
