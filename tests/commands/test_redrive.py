@@ -32,6 +32,8 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[MockCluster]:
         made.create_topic("iotout", 1)
         made.create_topic("iotout.dead", 1)
         monkeypatch.setenv("INGEST__KAFKA__BOOTSTRAP_SERVERS", made.bootstrap)
+        # It answers no question about a topic's largest record.
+        monkeypatch.setattr("ingest.kafka.dead_letter_topic.LIMIT_SECONDS", 0.1)
         yield made
 
 
