@@ -264,12 +264,11 @@ def _add_redrive(commands: "_Commands", arguments: Sequence[str]) -> None:
         "redrive",
         "Send dead letters again to the topics that they came from or were meant for.",
         "Reads the dead-letter topic from where the last run ended to its present end. Every record is redriven once:\n"
-        "a run with --reason leaves the others where they are and keeps a position of its own for that reason (in the\n"
-        "consumer group ingest-redrive-TOPIC-REASON); a run without it takes all that is left (ingest-redrive-TOPIC).\n"
-        "Positions move when Kafka has acknowledged; after a kill up to 500 records are sent again. Commands get back\n"
-        "their key, value and headers; events go to source.topic in source.format. The header ingest-redriven counts.\n"
-        "What the dead-letter topic was too small for is read again where it came from: an event from the hub, when no\n"
-        "running ingest owns its partition in the consumer group. The exit code is 1 when a record was refused.",
+        "a run with --reason leaves the others where they are and keeps a position of its own (consumer group\n"
+        "ingest-redrive-TOPIC-REASON); a run without it takes all that is left (ingest-redrive-TOPIC). After a kill up to\n"
+        "500 are sent again. Commands get back key, value and headers; events go to source.topic in source.format; the\n"
+        "header ingest-redriven counts. What the dead-letter topic was too small for is read again where it came from.\n"
+        "The exit code is 1 when a record was refused.",
         "ingest redrive -c ingest.toml --from iotout.dead --reason device_not_found --dry-run",
         _redrive,
     )

@@ -19,7 +19,7 @@ from ingest.errors import IngestError, Refused, Undeliverable, Unreachable
 from ingest.kafka.original import NOW, Again, Letter, is_omitted, place_of, reason_of, redriven
 from ingest.kafka.originals import Originals, letter_of
 from ingest.kafka.outcome import outcome
-from ingest.kafka.producer import OnDelivery, ProducerPool, settings
+from ingest.kafka.producer import ProducerPool, settings
 from ingest.kafka.raw_names import raw_names
 from ingest.kafka.stretch import CONSUMER, Ends, Stretch, ends_of
 from ingest.kafka.topics import describe
@@ -213,7 +213,7 @@ class Redrive:
         while not self._queue(again, delivered):
             self._pool.poll(_POLL_SECONDS)
 
-    def _queue(self, again: Again, delivered: OnDelivery) -> bool:
+    def _queue(self, again: Again, delivered: Callable[[KafkaError | None, Message], None]) -> bool:
         with raw_names(again.headers) as headers:
             return self._pool.send(again.topic, again.key, again.value, headers, again.timestamp_ms, delivered)
 

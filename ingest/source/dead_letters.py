@@ -59,5 +59,6 @@ class DeadLetters:
         try:
             key, _, headers, _ = self._format.encode(carried(event))
         except Exception:  # a letter must not fail for what has made it one
-            return None, ()
+            device = event.device_id
+            return None if device is None else device.encode(errors="backslashreplace"), ()
         return key, headers or ()
