@@ -9,7 +9,10 @@ from confluent_kafka import Message as Record
 
 from ingest.amqp.encoding import encode
 from ingest.amqp.message import section
+from ingest.config import Config, Kafka, Source
 from ingest.emulator import Emulator
+from ingest.kafka.redrive import Redrive
+from ingest.source.again import RestoredEvents
 from ingest.source.restore import event_of_letter
 from tests.faults.conftest import Configure, both_transports
 from tests.faults.telemetry import Feeder, Topic
@@ -72,8 +75,11 @@ def test_events_that_cannot_be_delivered(
     assert json.loads((source.config.parent / "log").read_text().splitlines()[-1])["message"] == "Stopped."
 
 
-def test_a_time_that_kafka_refuses(hub: Emulator, feeder: Feeder, dead: Topic, configure: Configure) -> None:
-    """More than an hour ahead of the broker's (message.timestamp.after.max.ms): the letter must have another time."""
+def test_a_time_that_kafka_refuses(
+    hub: Emulator, feeder: Feeder, topic: Topic, dead: Topic, configure: Configure, kafka: KafkaCluster
+) -> None:
+    """More than an hour ahead of the broker's (message.timestamp.after.max.ms): the letter must have another time, and so
+    must the record that `ingest redrive` makes of it."""
     future = hub.send(feeder.device("0"), b"from the future", enqueued_at_ms=int(time.time() * 1000) + 3 * HOURS_MS)
     source = configure()
     source.start()
@@ -82,6 +88,11 @@ def test_a_time_that_kafka_refuses(hub: Emulator, feeder: Feeder, dead: Topic, c
     assert header(letter, "reason") == "invalid_timestamp"
     source.wait_ready()
     assert len(source.pids("0")) == 1
+    config = Config(kafka=Kafka(bootstrap_servers=kafka.bootstrap), source=Source(topic=topic.name))
+    assert Redrive(config.kafka, dead.name, restore=RestoredEvents(config)).run().sent == 1
+    (record,) = topic.read_raw(1)
+    assert json.loads(record.value() or b"")["sequenceNumber"] == future.sequence_number
+    assert record.timestamp()[1] < time.time() * 1000 + HOURS_MS
 
 
 def test_a_record_that_kafka_refuses_takes_no_other_with_it(
