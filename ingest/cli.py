@@ -271,13 +271,13 @@ def _add_redrive(commands: "_Commands", arguments: Sequence[str]) -> None:
     parser = _add(
         commands,
         "redrive",
-        "Send dead letters again to the topics that they came from.",
+        "Send dead letters again to the topics that they came from or were meant for.",
         "Reads the dead-letter topic from where the last run ended to its present end. Every record is redriven once:\n"
-        "a run with --reason leaves the others where they are and keeps a position of its own for that reason (in the\n"
-        "consumer group ingest-redrive-TOPIC-REASON); a run without it takes all that is left (ingest-redrive-TOPIC).\n"
-        "Positions move when Kafka has acknowledged; after a kill up to 500 records are sent again. Records get back\n"
-        "their key, value and headers; the header ingest-redriven counts. Dead letters of the source have no Kafka\n"
-        "topic to go back to: they are refused, and the exit code is then 1.",
+        "a run with --reason leaves the others where they are and keeps a position of its own (consumer group\n"
+        "ingest-redrive-TOPIC-REASON); a run without it takes all that is left (ingest-redrive-TOPIC). After a kill up to\n"
+        "500 are sent again. Commands get back key, value and headers; events go to source.topic in source.format; the\n"
+        "header ingest-redriven counts. What the dead-letter topic was too small for is read again where it came from.\n"
+        "The exit code is 1 when a record was refused.",
         "ingest redrive -c ingest.toml --from iotout.dead --reason device_not_found --dry-run",
         _redrive,
     )

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+HEADER_PREFIX = "ingest-"
 HEADER_REASON = "ingest-reason"
 HEADER_ERROR = "ingest-error"
 HEADER_OMITTED = "ingest-body-omitted"

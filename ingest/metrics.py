@@ -56,7 +56,7 @@ SOURCE_DEAD_LETTERS = Metric(
     ("partition", "reason"),
     "Events written to the dead-letter topic because they can never be delivered.",
     "Read the record's headers for the reason.",
-    known=("bad_time", "body_type", "invalid_record", "invalid_timestamp", "malformed", "not_json", "too_large"),
+    known=("body_type", "invalid_record", "invalid_timestamp", "malformed", "not_json", "too_large"),
 )
 SOURCE_GAPS = Metric(
     "source_sequence_gaps_total",

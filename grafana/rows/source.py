@@ -68,8 +68,8 @@ PANELS: tuple[Panel, ...] = (
     series_of(
         "Events set aside",
         "short",
-        "Dead letters per interval of the graph, by reason. too_large: raise max.message.bytes of the topic; body_type: the "
-        "format cannot carry it, try format raw. Runbook: IngestDeadLetters.",
+        "Dead letters per interval of the graph, by reason. too_large: raise max.message.bytes of the topic; malformed: "
+        "no AMQP. ingest redrive sends them again. Runbook: IngestDeadLetters.",
         Query(f"sum by (reason) ({growth('source_dead_letters_total')})", "{{reason}}"),
         span=6,
     ),

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 from ingest.amqp.errors import AmqpError
 from ingest.amqp.types import (
     Array,
+    Binary,
     Buffer,
     Byte,
     Char,
@@ -17,6 +18,7 @@ from ingest.amqp.types import (
     Described,
     Float,
     Int,
+    Pairs,
     Short,
     Symbol,
     Timestamp,
@@ -45,7 +47,11 @@ def decode(buf: Buffer, pos: int = 0) -> tuple[Any, int]:
 
 
 def decode_as_bytes(buf: Buffer, pos: int = 0) -> tuple[Any, int]:
-    """As `decode`, but strings and symbols are left as bytes: text of a stranger may be in no encoding at all."""
+    """As `decode`, but whatever a stranger may send is kept as it is.
+
+    Strings and symbols are left as bytes, since they may be in no encoding at all; a binary is `Binary`; a map that is no
+    Python dict, because two of its keys are equal there or one is a compound value, is `Pairs`.
+    """
     return _whole(buf, pos, _TEXT_AS_BYTES)
 
 
@@ -236,7 +242,27 @@ for _code, _reader in {
 }.items():
     _READERS[_code] = _reader
 
+
+def _pairs(width: int) -> Reader:
+    def read(buf: Buffer, pos: int, depth: int, readers: Readers) -> tuple[dict[Any, Any] | Pairs, int]:
+        items, end = _items(buf, pos, width, depth, readers)
+        if len(items) % 2:
+            raise AmqpError(f"The map at byte {pos - 1} has {len(items)} items, an odd number.")
+        pairs = Pairs(zip(items[::2], items[1::2], strict=True))
+        try:
+            found = dict(pairs)
+        except TypeError:
+            return pairs, end
+        return (found if len(found) == len(pairs) else pairs), end
+
+    return read
+
+
 _TEXT_AS_BYTES: Readers = [*_READERS]
+for _code, _width in {0xC1: 1, 0xD1: 4}.items():
+    _TEXT_AS_BYTES[_code] = _pairs(_width)
+for _code, _width in {0xA0: 1, 0xB0: 4}.items():
+    _TEXT_AS_BYTES[_code] = _variable(_width, Binary)
 for _code, _width in {0xA1: 1, 0xA3: 1, 0xB1: 4, 0xB3: 4}.items():
     _TEXT_AS_BYTES[_code] = _variable(_width, bytes)
 

@@ -72,6 +72,25 @@ class Decimal128(bytes):
     """decimal128 as its 16 raw bytes."""
 
 
+class Binary(bytes):
+    """binary, where strings are bytes as well; equal to none of those."""
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is Binary and bytes.__eq__(self, other)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash((Binary, bytes(self)))
+
+
+class Pairs(list[tuple[Any, Any]]):
+    """map that Python's `dict` cannot hold: two keys are equal there, or one is a compound value."""
+
+
 class Array(list[Any]):
     """array: values of one type. The first item decides the type when encoding."""
 

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 from ingest.commands.numbers import positive_number
 from ingest.config import Config
-from ingest.errors import EXIT_CRASH, EXIT_OK
+from ingest.errors import EXIT_CRASH, EXIT_OK, Undeliverable
 from ingest.printable import printable
 
 if TYPE_CHECKING:
-    from ingest.kafka.redrive import Tally
+    from ingest.kafka.original import Again, Letter
+    from ingest.kafka.redrive import Restore, Tally
 
 PROGRESS_SECONDS = 1.0
 
@@ -25,6 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--reason", metavar="R", help="only records with this ingest-reason (default: all)")
     add("--all", action="store_true", dest="start_over", help="also what was redriven before")
     add("--dry-run", action="store_true", help="only say what would be done")
+    add(
+        "--consumer-group", metavar="G", help="through which events are read again from the hub (default: the source's)"
+    )
     add("--rate", type=positive_number, metavar="N", help="records per second, at the most (default: no limit)")
 
 
@@ -33,13 +37,41 @@ def run(config: Config, args: argparse.Namespace) -> int:
     from ingest.kafka.redrive import Redrive
 
     topic, reason, dry_run = args.topic, args.reason, args.dry_run
-    redrive = Redrive(config.kafka, topic, reason=reason, start_over=args.start_over, dry_run=dry_run, rate=args.rate)
+    redrive = Redrive(
+        config.kafka,
+        topic,
+        reason=reason,
+        start_over=args.start_over,
+        dry_run=dry_run,
+        rate=args.rate,
+        restore=_restore(config, args.consumer_group),
+    )
     tally = redrive.run(_Progress(topic))
     if args.as_json:
         print(json.dumps(_as_json(tally, topic, reason, dry_run)))
     else:
         _show(tally, topic, reason, dry_run)
     return EXIT_CRASH if tally.refused else EXIT_OK
+
+
+def _restore(config: Config, consumer_group: str | None) -> "Restore":
+    """For the letters of events and of feedback, which came from a hub."""
+    from ingest.kafka.original import NOW, Again, first, is_omitted
+    from ingest.source.again import RestoredEvents
+
+    event_of = RestoredEvents(config, consumer_group)
+
+    def restore(letter: "Letter") -> "Again":
+        hub = first(letter.headers, "ingest-hub")
+        if hub is None:
+            return event_of(letter)
+        if is_omitted(letter.headers):
+            raise Undeliverable(
+                "gone", f"its body was too large for the dead-letter topic, and {hub} keeps no feedback"
+            )
+        return Again(config.sink.feedback_topic, letter.key, letter.value, list(letter.headers), NOW)
+
+    return restore
 
 
 class _Progress:

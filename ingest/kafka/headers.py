@@ -15,14 +15,14 @@ _lock = threading.Lock()
 
 def headers_of(message: Message) -> list[Header]:
     """[] when it has none. A name that is not UTF-8 comes as `header_names.escape` writes it."""
-    with _undecodable_names_kept():
+    with undecodable_names_kept():
         headers = message.headers()
     pairs = list(headers.items() if isinstance(headers, dict) else headers or ())
     return [(name if name.isascii() else escape(name.encode(errors="surrogateescape")), value) for name, value in pairs]
 
 
 @contextmanager
-def _undecodable_names_kept() -> Iterator[None]:
+def undecodable_names_kept() -> Iterator[None]:
     """Names that are not UTF-8 become text with surrogates (PEP 383), in this thread.
 
     confluent-kafka decodes them strictly: of one that fails nothing is left but a null pointer in the list that it gives,

@@ -4,59 +4,87 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ingest.config_values import topic_name_problem
-from ingest.deadletter import HEADER_OMITTED, HEADER_REASON, Header
+from ingest.deadletter import HEADER_OMITTED, HEADER_PREFIX, HEADER_REASON, Header
 from ingest.errors import Undeliverable
 
 HEADER_TOPIC = "ingest-topic"
 HEADER_REDRIVEN = "ingest-redriven"
 """How often the record was sent again."""
-PREFIX = "ingest-"
 NO_REASON = "none"
 """Stands for the reason of a record that has none, which is no dead letter."""
+NOW = 0
+"""As a timestamp."""
 
 
-class Original(NamedTuple):
-    """Where to send the record again, and with which headers."""
+class Letter(NamedTuple):
+    """A record as it was read."""
+
+    key: bytes | None
+    value: bytes
+    headers: Sequence[Header]
+
+
+class Again(NamedTuple):
+    """A record to be sent again."""
 
     topic: str
+    key: bytes | None
+    value: bytes
     headers: list[Header]
+    timestamp_ms: int
+    """Unix milliseconds, or NOW."""
+
+
+class Place(NamedTuple):
+    """Where a record was in Kafka."""
+
+    topic: str
+    partition: int
+    offset: int
+
+    def __str__(self) -> str:
+        return f"{self.topic}[{self.partition}] at {self.offset}"
 
 
 def reason_of(headers: Sequence[Header]) -> str:
     """Why the record is a dead letter."""
-    return _first(headers, HEADER_REASON) or NO_REASON
+    return first(headers, HEADER_REASON) or NO_REASON
 
 
-def original_of(letter_topic: str, headers: Sequence[Header]) -> Original:
-    """Raises Undeliverable with the reason not_a_dead_letter, no_origin, bad_origin or body_omitted."""
-    if _first(headers, HEADER_REASON) is None:
+def place_of(letter_topic: str, headers: Sequence[Header]) -> Place | None:
+    """Where the original was; None when that was no Kafka record. The place in the topic may be unknown, and is -1 then.
+
+    Raises Undeliverable with the reason not_a_dead_letter or bad_origin.
+    """
+    if first(headers, HEADER_REASON) is None:
         raise Undeliverable("not_a_dead_letter", f"it has no header {HEADER_REASON}: ingest has not written it")
-    topic = _first(headers, HEADER_TOPIC)
+    topic = first(headers, HEADER_TOPIC)
     if topic is None:
-        raise Undeliverable(
-            "no_origin",
-            f"it has no header {HEADER_TOPIC}: its original was no Kafka record but came from the hub, "
-            "and its place there is in the other headers",
-        )
+        return None
     if topic == letter_topic or topic_name_problem(topic) is not None:
         raise Undeliverable("bad_origin", f"its header {HEADER_TOPIC} names {topic!r}, to which it cannot be sent")
-    if _first(headers, HEADER_OMITTED) is not None:
-        raise Undeliverable(
-            "body_omitted", f"its body was too large for the dead-letter topic: read the original in {topic}"
-        )
-    return Original(topic, [*_kept(headers), (HEADER_REDRIVEN, b"%d" % (_times(headers) + 1))])
+    return Place(topic, _number(headers, f"{HEADER_PREFIX}partition"), _number(headers, f"{HEADER_PREFIX}offset"))
 
 
-def _kept(headers: Sequence[Header]) -> list[Header]:
-    return [header for header in headers if not header[0].startswith(PREFIX)]
+def is_omitted(headers: Sequence[Header]) -> bool:
+    """Whether the letter was too large for the dead-letter topic, and tells no more than where its original is."""
+    return first(headers, HEADER_OMITTED) is not None
 
 
-def _times(headers: Sequence[Header]) -> int:
-    text = _first(headers, HEADER_REDRIVEN) or ""
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+def redriven(headers: Sequence[Header], before: Sequence[Header]) -> list[Header]:
+    """`headers` without ours, and how often the record that had the headers `before` is sent again with this one."""
+    text = first(before, HEADER_REDRIVEN) or ""
+    times = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+    kept = [header for header in headers if not header[0].startswith(HEADER_PREFIX)]
+    return [*kept, (HEADER_REDRIVEN, b"%d" % (times + 1))]
 
 
-def _first(headers: Sequence[Header], name: str) -> str | None:
+def first(headers: Sequence[Header], name: str) -> str | None:
     """ingest writes its own headers before those of the original, which may have the same names."""
     value = next((value for key, value in headers if key == name), None)
     return value.decode(errors="replace") if isinstance(value, bytes) else value
+
+
+def _number(headers: Sequence[Header], name: str) -> int:
+    text = first(headers, name) or ""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else -1

@@ -1,4 +1,4 @@
-"""Dead letters back to the topics that they came from, each once.
+"""Dead letters back to the topics that they came from, or were on their way to, each once.
 
 How far a run came is kept in Kafka, as the committed offsets of a consumer group that nobody joins: one for all reasons,
 and one for each reason that a run was told to keep to. A record is done when either group has passed it.
@@ -6,26 +6,35 @@ and one for each reason that a run was told to keep to. A record is done when ei
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from ingest.config import Kafka
-from ingest.deadletter import Header
 from ingest.deadline import Deadline
-from ingest.errors import Refused, Undeliverable, Unreachable
-from ingest.kafka.original import original_of, reason_of
+from ingest.errors import IngestError, Refused, Undeliverable, Unreachable
+from ingest.kafka.original import NOW, Again, Letter, is_omitted, place_of, reason_of, redriven
+from ingest.kafka.originals import Originals, letter_of
 from ingest.kafka.outcome import outcome
 from ingest.kafka.producer import ProducerPool, settings
+from ingest.kafka.raw_names import raw_names
 from ingest.kafka.stretch import CONSUMER, Ends, Stretch, ends_of
 from ingest.kafka.topics import describe
 
 CHUNK_RECORDS = 500
 """Sent between two commits, and so sent again at the most by the run after one that was killed."""
 ANSWER_SECONDS = 30.0
+LARGEST_BYTES = 32 << 20
+"""Larger than any event or command. What the topic takes, the broker says of each record."""
 _POLL_SECONDS = 0.2
+_OF_ONE_RECORD = frozenset({KafkaError.INVALID_TIMESTAMP, KafkaError.MSG_SIZE_TOO_LARGE})
+
+Restore: TypeAlias = Callable[[Letter], Again]
+"""Makes the record of a letter whose original was none. Raises Undeliverable when that is not possible, and Refused or
+Unreachable when it may be later."""
 
 
 @dataclass(slots=True)
@@ -66,6 +75,7 @@ class Redrive:
         start_over: bool = False,
         dry_run: bool = False,
         rate: float | None = None,
+        restore: Restore | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`reason`: only these records. `start_over`: those that were redriven before, too. `rate`: records/s at most."""
@@ -78,13 +88,15 @@ class Redrive:
         self._rate = rate
         self._clock = clock
         self._next_at = clock()
-        self._pool = ProducerPool(kafka, client_id="ingest-redrive")
+        self._restore = restore
+        self._pool = ProducerPool(kafka, client_id="ingest-redrive", max_record_bytes=LARGEST_BYTES)
+        self._originals = Originals(self._settings, group_of(topic, reason))
         self._admin = AdminClient({"log_level": 2, **self._settings})
         self._known_topics: set[str] = set()
         self._done_for: dict[str, dict[int, int]] = {}
         """By reason: partition → the offset before which all of that reason is redriven."""
-        self._suspects: list[tuple[str, Message, list[Header]]] = []
-        """Records of batches that the broker refused, with topic and headers; they are sent alone."""
+        self._suspects: list[tuple[Message, Again]] = []
+        """Letters and their records, of batches that the broker refused; they are sent alone."""
         self._failed: KafkaError | None = None
 
     def run(self, progress: Callable[[Tally], None] = lambda _: None) -> Tally:
@@ -106,6 +118,7 @@ class Redrive:
             self._read(consumer, Stretch(consumer, self._topic, spans), own, progress)
         finally:
             self._pool.terminate()
+            self._originals.close()
             consumer.close()
         return self.tally
 
@@ -130,16 +143,30 @@ class Redrive:
                 silence = Deadline(ANSWER_SECONDS)
             elif silence.expired:
                 raise Unreachable(f"topic {self._topic} cannot be read: {stretch.trouble}")
-            for message in messages:
-                self._take(message, stretch, progress)
+            stopped, reached = self._take_all(messages, stretch, progress)
             self._settle(progress)
             if not self._dry_run:
-                self._commit(consumer, own, stretch.next)
+                self._commit(consumer, own, reached)
+            if stopped is not None:
+                raise stopped
             progress(self.tally)
 
+    def _take_all(
+        self, messages: Sequence[Message], stretch: Stretch, progress: Callable[[Tally], None]
+    ) -> tuple[IngestError | None, Mapping[int, int]]:
+        """What forbids to go on, and partition → the offset before which all is sent."""
+        for index, message in enumerate(messages):
+            try:
+                self._take(message, stretch, progress)
+            except IngestError as error:
+                left = {left.partition() or 0: left.offset() or 0 for left in reversed(messages[index:])}
+                return error, {**stretch.next, **left}
+        return None, stretch.next
+
     def _take(self, message: Message, stretch: Stretch, progress: Callable[[Tally], None]) -> None:
-        tally, headers = self.tally, _headers(message)
-        reason = reason_of(headers)
+        tally = self.tally
+        letter = letter_of(message)
+        reason = reason_of(letter.headers)
         tally.read += 1
         if self._reason is not None and reason != self._reason:
             tally.skipped[reason] += 1
@@ -151,28 +178,44 @@ class Redrive:
                 return
         tally.matched += 1
         try:
-            original = original_of(self._topic, headers)
-            self._check_topic(original.topic)
+            again = self._again(letter)
             if not self._dry_run:
                 self._pace(progress)
-                self._send(original.topic, message, original.headers)
+                self._send(message, again)
         except Undeliverable as why:
             self._refuse(message, why.reason, str(why))
 
-    def _send(self, topic: str, message: Message, headers: list[Header], *, alone: bool = False) -> None:
+    def _again(self, letter: Letter) -> Again:
+        place = place_of(self._topic, letter.headers)
+        if place is None:
+            if self._restore is None:
+                raise Undeliverable("no_origin", "its original was no Kafka record")
+            again = self._restore(letter)
+            self._check_topic(again.topic)
+            return again._replace(headers=redriven(again.headers, letter.headers))
+        self._check_topic(place.topic)
+        key, value, headers = self._originals.read(place) if is_omitted(letter.headers) else letter
+        return Again(place.topic, key, value, redriven(headers, headers), NOW)
+
+    def _send(self, message: Message, again: Again, *, alone: bool = False) -> None:
         def delivered(error: KafkaError | None, _: Message) -> None:
             if error is None:
                 self.tally.sent += 1
-            elif outcome(error) == "recycle":
+            elif outcome(error) == "recycle" and error.code() not in _OF_ONE_RECORD:
                 self._failed = error
-            elif alone:
-                self._refuse(message, error.name().lower(), f"Kafka topic {topic}: {error.str()}")
+            elif not alone:
+                self._suspects.append((message, again))
+            elif error.code() == KafkaError.INVALID_TIMESTAMP and again.timestamp_ms != NOW:
+                self._suspects.append((message, again._replace(timestamp_ms=NOW)))
             else:
-                self._suspects.append((topic, message, headers))
+                self._refuse(message, error.name().lower(), f"Kafka topic {again.topic}: {error.str()}")
 
-        key, value = _bytes(message.key()), _bytes(message.value()) or b""
-        while not self._pool.send(topic, key, value, headers, time.time_ns() // 1_000_000, delivered):
+        while not self._queue(again, delivered):
             self._pool.poll(_POLL_SECONDS)
+
+    def _queue(self, again: Again, delivered: Callable[[KafkaError | None, Message], None]) -> bool:
+        with raw_names(again.headers) as headers:
+            return self._pool.send(again.topic, again.key, again.value, headers, again.timestamp_ms, delivered)
 
     def _refuse(self, message: Message, code: str, sentence: str) -> None:
         self.tally.refused[code] += 1
@@ -246,12 +289,3 @@ class Redrive:
         except KafkaException as failed:
             raise Unreachable(f"the position in {self._topic} cannot be read: {failed.args[0].str()}") from failed
         return {place.partition: place.offset for place in found if place.offset >= 0}
-
-
-def _headers(message: Message) -> list[Header]:
-    headers = message.headers()
-    return list(headers.items() if isinstance(headers, dict) else headers or ())
-
-
-def _bytes(value: str | bytes | None) -> bytes | None:
-    return value.encode() if isinstance(value, str) else value

@@ -1,14 +1,15 @@
-"""The dead letters of events: the body as it came, and where in the hub the event is."""
+"""The dead letters of events: the content as it came, where in the hub the event is, and in headers all else it had."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from ingest.config import Config
-from ingest.deadletter import dead_letter
+from ingest.deadletter import Header, dead_letter
 from ingest.errors import Undeliverable
 from ingest.kafka.dead_letter_topic import DeadLetterTopic
 from ingest.logs import Repeated
-from ingest.source.event import Event
+from ingest.source.event import Event, carried
+from ingest.source.record import RawFormat
 
 logger = logging.getLogger(__name__)
 
@@ -23,6 +24,7 @@ class DeadLetters:
         )
         self._event_hub = config.hub.event_hub.event_hub if config.hub.event_hub else None
         self._partition = partition
+        self._format = RawFormat(partition)
         self._repeated = Repeated()
 
     def send(self, event: Event, why: Undeliverable, done: Callable[[], None]) -> None:
@@ -48,6 +50,15 @@ class DeadLetters:
             "device-id": event.device_id,
             "content-type": event.labels.content_type,
         }
-        key = None if event.device_id is None else event.device_id.encode()
-        letter = dead_letter(key, event.body, why.reason, str(why), position)
+        key, own = self._key_and_headers(event)
+        letter = dead_letter(key, event.body, why.reason, str(why), position, own)
         self.topic.send(letter, why.reason, done)
+
+    def _key_and_headers(self, event: Event) -> tuple[bytes | None, Sequence[Header]]:
+        """Those of format `raw`, by which `ingest redrive` makes the event again."""
+        try:
+            key, _, headers, _ = self._format.encode(carried(event))
+        except Exception:  # a letter must not fail for what has made it one
+            device = event.device_id
+            return None if device is None else device.encode(errors="backslashreplace"), ()
+        return key, headers or ()

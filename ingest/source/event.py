@@ -4,17 +4,29 @@ Nearly everything in a telemetry message is the same from one message of a devic
 what it says besides its body) is held in two objects that events share, so that it is decoded and encoded once.
 """
 
-import base64
-import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from ingest.amqp.decimals import to_decimal
-from ingest.amqp.types import Decimal32, Decimal64, Decimal128, Described
 from ingest.source.progress import Position
 
 HUB_TIME = "iothub-enqueuedtime"
 """The one annotation that changes with every event and is not a position: when the hub's front end took it."""
+PARTITION_KEY = "x-opt-partition-key"
+"""The annotation by which a sender that is no device keeps its events in order."""
+
+
+DATA = "data"
+MALFORMED = "malformed"
+"""The position alone is known, and the content is the whole undecoded message."""
+AMQP_MESSAGE = "amqp-message"
+"""So it is here, but it has been said before that nobody can read it, and it is to be delivered all the same."""
+JSON_BODIES = AMQP_VALUE, AMQP_SEQUENCE, AMQP_SECTIONS = ("amqp-value", "amqp-sequence", "amqp-sections")
+"""Bodies that are values, not bytes (AMQP 1.0 part 3.2.7 and 3.2.8): one value; the rows of all sequence sections; or
+sections that do not belong together, each as a described value."""
+
+
+BODY_KINDS = frozenset((DATA, *JSON_BODIES, AMQP_MESSAGE))
+"""What a record carries. It names all but the first, in `bodyType`."""
 
 
 class Origin:
@@ -28,20 +40,30 @@ class Origin:
         self.device_id = device_id
         self.module_id = module_id
         self.before = before
-        """Annotations in front of the hub's time, as JSON values, in the message's order."""
+        """Annotations in front of the hub's time, as `ingest.source.values.plain` makes them, in the message's order."""
         self.after = after
         """Annotations behind it; all of them when there is no hub's time."""
         self.as_json: Any = None
         """What the record format `json` made of this object, and below `raw`; of no meaning to anybody else."""
         self.as_headers: Any = None
 
+    @property
+    def key(self) -> bytes | None:
+        """By what Kafka keeps the sender's order: the device id, else the partition key; None without either."""
+        if self.device_id is not None:
+            return self.device_id.encode()
+        value = self.before.get(PARTITION_KEY, self.after.get(PARTITION_KEY))
+        return value.encode() if isinstance(value, str) else None
+
 
 class Labels:
-    """What an event says besides its body: the sections `properties` and `application-properties`. Shared."""
+    """What an event says besides its content: the sections `properties` and `application-properties`, and the kind of its
+    body. Shared, never changed."""
 
     __slots__ = (
         "as_headers",
         "as_json",
+        "body_kind",
         "content_encoding",
         "content_type",
         "correlation_id",
@@ -56,17 +78,28 @@ class Labels:
         content_encoding: str | None = None,
         system: Mapping[str, Any] | None = None,
         properties: Mapping[str, Any] | None = None,
+        body_kind: str = DATA,
     ) -> None:
+        self.body_kind = body_kind
+        """DATA for a content as the sender wrote it; JSON_BODIES; AMQP_MESSAGE; or MALFORMED."""
         self.correlation_id = correlation_id
         self.content_type = content_type
         self.content_encoding = content_encoding
         self.system: Mapping[str, Any] = system or {}
-        """The other fields of `properties`, such as `to` and `user-id`, by their AMQP names."""
+        """The other fields of `properties`, such as `to` and `user-id`, by their AMQP names; and the usual ones once
+        more, such as `message-id`, where they are no text."""
         self.properties: Mapping[str, Any] = properties or {}
-        """The application properties, as JSON values."""
+        """The application properties, as `ingest.source.values.plain` makes them."""
         self.as_json: Any = None
         """As in `Origin`."""
         self.as_headers: Any = None
+
+
+def carried(event: "Event") -> "Event":
+    """The event; one that nobody can read as the message that it came as, which records carry."""
+    if event.body_kind in BODY_KINDS:
+        return event
+    return event._replace(labels=Labels(body_kind=AMQP_MESSAGE))
 
 
 class Event(NamedTuple):
@@ -77,9 +110,8 @@ class Event(NamedTuple):
     enqueued_ms: int
     """When the hub stored it, Unix milliseconds."""
     body: bytes
-    """The data sections joined; for any other kind of body the whole undecoded AMQP message."""
-    body_kind: str
-    """ "data", "value", "sequence" (AMQP 1.0 part 3.2.6 to 3.2.8), or "malformed": its position alone is known."""
+    """The content: the data sections joined, or the one text or binary that is an amqp-value; of any other body its JSON.
+    The whole undecoded AMQP message when that is malformed."""
     hub_ms: int | None
     """The annotation `HUB_TIME`; None when it is absent, which is then so for every event of the same origin."""
     message_id: str | None
@@ -92,6 +124,10 @@ class Event(NamedTuple):
         return Position(self.offset, self.sequence_number)
 
     @property
+    def body_kind(self) -> str:
+        return self.labels.body_kind
+
+    @property
     def device_id(self) -> str | None:
         return self.origin.device_id
 
@@ -100,36 +136,3 @@ class Event(NamedTuple):
         """The annotations but for position, device and module, then what `properties` has besides the usual."""
         hub = {} if self.hub_ms is None else {HUB_TIME: self.hub_ms}
         return {**self.origin.before, **hub, **self.origin.after, **self.labels.system}
-
-
-def text(value: Any) -> str:
-    """An AMQP scalar as text; bytes that are not UTF-8 as base64."""
-    if isinstance(value, bytes | bytearray | memoryview):
-        try:
-            return str(value, "utf-8")
-        except UnicodeDecodeError:
-            return base64.b64encode(value).decode("ascii")
-    return str(value)
-
-
-def text_or_none(value: Any) -> str | None:
-    return None if value is None else text(value)
-
-
-def plain(value: Any) -> Any:
-    """An AMQP value as a JSON value: strings, symbols and binaries alike → text (base64 when not UTF-8), timestamps →
-    int (milliseconds), UUIDs and decimals → text, described values → what they describe, maps with text keys.
-    """
-    if value is None or isinstance(value, str | int | float):
-        return value
-    if isinstance(value, Decimal32 | Decimal64 | Decimal128):
-        return str(to_decimal(value))
-    if isinstance(value, bytes | bytearray | memoryview | uuid.UUID):
-        return text(value)
-    if isinstance(value, Described):
-        return plain(value.value)
-    if isinstance(value, Mapping):
-        return {text(key): plain(item) for key, item in value.items()}
-    if isinstance(value, Iterable):
-        return [plain(item) for item in value]
-    return str(value)

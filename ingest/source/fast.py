@@ -281,11 +281,11 @@ class FastTransport:
 
     name = "fast"
 
-    def __init__(self, config: Config, partition: str) -> None:
+    def __init__(self, config: Config, partition: str, *, owned: bool = True) -> None:
         self._config = config
         self._partition = partition
         # As in the other transport: a later process wins the partition from an earlier one.
-        self._owner_level = time.time_ns() // 1_000_000
+        self._owner_level = time.time_ns() // 1_000_000 if owned else None
         self._prefetch = Prefetch(config.source.prefetch)
         self._decoder = Decoder()
         self._opening: _Opening | None = None

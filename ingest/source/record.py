@@ -1,6 +1,5 @@
 """Event → Kafka record, one small class per format. Pure."""
 
-import base64
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, Protocol
@@ -8,10 +7,20 @@ from typing import Any, NamedTuple, Protocol
 import orjson
 
 from ingest.errors import Undeliverable
-from ingest.source.event import HUB_TIME, Event, Labels, Origin
+from ingest.source.event import BODY_KINDS, DATA, HUB_TIME, MALFORMED, Event, Labels, Origin
+from ingest.source.values import encode_base64, plain_time
 
 Headers = list[tuple[str, str | bytes | None]]
 
+JSON_HEADER = "json"
+"""Names the headers, property headers or system ones, whose value is JSON and no text."""
+NUMBERS = frozenset((HUB_TIME, "absolute-expiry-time", "creation-time", "group-sequence"))
+"""System properties that are whole numbers, and so named nowhere."""
+COMPARED_BYTES = 1_024
+"""Text of control characters is base64 when that is shorter, if it has grown by more than this: others are not looked at."""
+_DAY_10000_MS = 253_402_300_800_000
+_CONTROL = bytes(range(0x20)).translate(None, b"\b\t\n\f\r")
+"""What JSON writes with six characters. Text has none of them."""
 _HUB_TIME_HEADER = f"s-{HUB_TIME}"
 _dumps = orjson.dumps
 _new_record: Callable[..., "Record"] = tuple.__new__  # half the time of a NamedTuple's own constructor
@@ -19,11 +28,11 @@ _new_record: Callable[..., "Record"] = tuple.__new__  # half the time of a Named
 
 class Record(NamedTuple):
     key: bytes | None
-    """The device id, so that Kafka keeps each device's order; None for an event that no device sent."""
+    """The device id, so that Kafka keeps each device's order; of an event that no device sent the partition key, if any."""
     value: bytes
     headers: Headers | None
     timestamp_ms: int
-    """The hub's enqueued time."""
+    """The hub's enqueued time; 0, which stands for now, if that is no date."""
 
 
 class Format(Protocol):
@@ -35,7 +44,7 @@ class Format(Protocol):
 
 
 def rfc3339(milliseconds: int) -> str:
-    """Unix milliseconds as RFC 3339 in UTC with three digits: `2026-11-22T16:39:00.123Z`. Raises Undeliverable."""
+    """Unix milliseconds from 1970 to the year 9999 as RFC 3339 in UTC, three digits: `2026-11-22T16:39:00.123Z`."""
     seconds, millis = divmod(milliseconds, 1000)
     return (_second(seconds) + _MILLIS[millis]).decode()
 
@@ -48,14 +57,20 @@ _NEVER_MS = -(1 << 64)
 
 def _second(seconds: int) -> bytes:
     """`2026-11-22T16:39:00.`"""
-    try:
-        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.").encode()
-    except (ValueError, OverflowError, OSError):
-        raise Undeliverable("bad_time", f"the enqueued time, {seconds} s after 1970, is no date") from None
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.").encode()
+
+
+def _is_date(milliseconds: int) -> bool:
+    return 0 <= milliseconds < _DAY_10000_MS
+
+
+def _undated(event: Event) -> bytes:
+    return _dumps(plain_time(event.enqueued_ms))
 
 
 class JsonFormat:
-    """One JSON object per event; `content` is exactly the body, base64 with `contentTransfer` when it is not UTF-8.
+    """One JSON object per event; `content` is exactly the body, base64 with `contentTransfer` when it is not UTF-8 or when
+    that is shorter than its control characters. `bodyType` says of a content that JSON was made of the body.
 
     What follows from `Origin` and `Labels` is made into bytes once for each of those; an event adds its numbers and body.
     """
@@ -66,18 +81,20 @@ class JsonFormat:
         self._until_second = b""
 
     def encode(self, event: Event) -> Record:
-        sequence, offset, enqueued_ms, body, kind, hub_ms, message_id, origin, labels = event
-        if kind != "data":
-            raise _no_data(kind)
+        sequence, offset, enqueued_ms, body, hub_ms, message_id, origin, labels = event
         millis = enqueued_ms - self._second_ms
         if not 0 <= millis < 1000:
+            if not _is_date(enqueued_ms):
+                return self._encode_undated(event)
             millis = self._begin_second(enqueued_ms)
         key, head, before, after, is_bare = origin.as_json or _json_origin(origin, hub_ms)
         between, more, system, tail = labels.as_json or _json_labels(labels)
         try:
             content = _dumps(str(body, "utf-8"))
+            if len(content) - len(body) > COMPARED_BYTES:
+                content = _shorter(content, body)
         except UnicodeDecodeError:
-            content = _dumps(_base64(body)) + b',"contentTransfer":"base64"'
+            content = _in_base64(body)
         value = b"".join(
             (
                 head,
@@ -99,6 +116,14 @@ class JsonFormat:
         )
         return _new_record(Record, (key, value, None, enqueued_ms))
 
+    def _encode_undated(self, event: Event) -> Record:
+        """The time is a number instead of text. What stands before it is text in quotes of its own, or digits."""
+        record = self.encode(event._replace(enqueued_ms=0))
+        dated = b'"enqueuedTime":"%b"' % rfc3339(0).encode()
+        return record._replace(
+            value=record.value.replace(dated, b'"enqueuedTime":' + _undated(event), 1), timestamp_ms=0
+        )
+
     def _begin_second(self, enqueued_ms: int) -> int:
         seconds, millis = divmod(enqueued_ms, 1000)
         self._until_second = b',"partition":%b,"enqueuedTime":"%b' % (self._partition, _second(seconds))
@@ -115,7 +140,7 @@ def _json_origin(origin: Origin, hub_ms: int | None) -> tuple[bytes | None, byte
         before += b"%b%b:" % (_members(origin.before)[1:] + b"," if origin.before else b"", _json(HUB_TIME))
     else:
         after = after[1:]
-    origin.as_json = _key(origin.device_id), head, before, after, hub_ms is None and not after
+    origin.as_json = origin.key, head, before, after, hub_ms is None and not after
     encoded: tuple[bytes | None, bytes, bytes, bytes, bool] = origin.as_json
     return encoded
 
@@ -123,9 +148,11 @@ def _json_origin(origin: Origin, hub_ms: int | None) -> tuple[bytes | None, byte
 def _json_labels(labels: Labels) -> tuple[bytes, bytes, bytes, bytes]:
     """What stands between the time and the message id, from there to the content, more system properties, the rest."""
     between = b'","contentType":%b,"contentEncoding":%b' % (_json(labels.content_type), _json(labels.content_encoding))
-    correlation = b"" if labels.correlation_id is None else b',"correlationId":' + _json(labels.correlation_id)
+    more = b"" if labels.correlation_id is None else b',"correlationId":' + _json(labels.correlation_id)
+    if (body_type := _body_type(labels)) is not None:
+        more += b',"bodyType":' + _json(body_type)
     tail = b'},"properties":%b}' % _json(labels.properties)
-    labels.as_json = between, correlation + b',"content":', _members(labels.system), tail
+    labels.as_json = between, more + b',"content":', _members(labels.system), tail
     encoded: tuple[bytes, bytes, bytes, bytes] = labels.as_json
     return encoded
 
@@ -144,11 +171,11 @@ class RawFormat:
         self._second = b""
 
     def encode(self, event: Event) -> Record:
-        sequence, offset, enqueued_ms, body, kind, hub_ms, message_id, origin, labels = event
-        if kind != "data":
-            raise _no_data(kind)
+        sequence, offset, enqueued_ms, body, hub_ms, message_id, origin, labels = event
         millis = enqueued_ms - self._second_ms
         if not 0 <= millis < 1000:
+            if not _is_date(enqueued_ms):
+                return self._encode_undated(event)
             seconds, millis = divmod(enqueued_ms, 1000)
             self._second, self._second_ms = _second(seconds), enqueued_ms - millis
         key, device, before, after = origin.as_headers or _raw_origin(origin)
@@ -171,18 +198,30 @@ class RawFormat:
         headers += system
         return _new_record(Record, (key, body, headers, enqueued_ms))
 
+    def _encode_undated(self, event: Event) -> Record:
+        record = self.encode(event._replace(enqueued_ms=0))
+        assert record.headers is not None
+        headers: Headers = [
+            (name, _undated(event) if name == "enqueuedTime" else value) for name, value in record.headers
+        ]
+        return record._replace(headers=[*headers, (JSON_HEADER, _dumps(["enqueuedTime"]))], timestamp_ms=0)
+
 
 def _raw_origin(origin: Origin) -> tuple[bytes | None, Headers, Headers, Headers]:
     device = _present(("deviceId", origin.device_id), ("moduleId", origin.module_id))
-    origin.as_headers = _key(origin.device_id), device, _named("s", origin.before), _named("s", origin.after)
+    after = _named("s", origin.after) + _json_names("s", {**origin.before, **origin.after})
+    origin.as_headers = origin.key, device, _named("s", origin.before), after
     encoded: tuple[bytes | None, Headers, Headers, Headers] = origin.as_headers
     return encoded
 
 
 def _raw_labels(labels: Labels) -> tuple[Headers, Headers, Headers]:
     described = _present(("contentType", labels.content_type), ("contentEncoding", labels.content_encoding))
+    described += _present(("bodyType", _body_type(labels)))
     correlation = _present(("correlationId", labels.correlation_id))
-    labels.as_headers = described, correlation, _named("s", labels.system) + _named("p", labels.properties)
+    named = _named("s", labels.system) + _named("p", labels.properties)
+    named += _json_names("s", labels.system) + _json_names("p", labels.properties)
+    labels.as_headers = described, correlation, named
     encoded: tuple[Headers, Headers, Headers] = labels.as_headers
     return encoded
 
@@ -192,21 +231,45 @@ def _present(*fields: tuple[str, str | None]) -> Headers:
 
 
 def _named(prefix: str, values: Mapping[str, Any]) -> Headers:
-    return [
-        (f"{prefix}-{name}", value.encode() if isinstance(value, str) else _json(value))
+    named: Headers = [
+        (f"{prefix}-{name}", _json(value) if _is_json(prefix, name, value) else value.encode())
         for name, value in values.items()
     ]
+    for name, _ in named:
+        name.encode()  # raises for half a surrogate pair, with which confluent-kafka 2.16 would end the process
+    return named
+
+
+def _is_json(prefix: str, name: str, value: Any) -> bool:
+    return not isinstance(value, str) or (prefix == "s" and name in NUMBERS)
+
+
+def _json_names(prefix: str, values: Mapping[str, Any]) -> Headers:
+    """A header that names those of `_named` that are no text, unless all know it of their name."""
+    names = [
+        f"{prefix}-{name}"
+        for name, value in values.items()
+        if _is_json(prefix, name, value) and not (prefix == "s" and name in NUMBERS and type(value) is int)
+    ]
+    return [(JSON_HEADER, _json(names))] if names else []
 
 
 FORMATS: dict[str, type[JsonFormat] | type[RawFormat]] = {"json": JsonFormat, "raw": RawFormat}
 
 
-def _key(device_id: str | None) -> bytes | None:
-    return None if device_id is None else device_id.encode()
+def _shorter(content: bytes, body: bytes) -> bytes:
+    """`content`, which is the body as JSON text; base64 if that is shorter and the body has control characters.
+
+    Quotes and line breaks make no difference, however many they are: text stays text.
+    """
+    if len(body.translate(None, _CONTROL)) == len(body):
+        return content
+    base64 = _in_base64(body)
+    return base64 if len(base64) < len(content) else content
 
 
-def _base64(body: bytes) -> str:
-    return base64.b64encode(body).decode("ascii")
+def _in_base64(body: bytes) -> bytes:
+    return _dumps(encode_base64(body)) + b',"contentTransfer":"base64"'
 
 
 def _json(value: Any) -> bytes:
@@ -216,7 +279,11 @@ def _json(value: Any) -> bytes:
         raise Undeliverable("not_json", f"a property value cannot be written as JSON ({error})") from None
 
 
-def _no_data(kind: str) -> Undeliverable:
-    if kind == "malformed":
-        return Undeliverable("malformed", "behind its annotations the message is not AMQP 1.0")
-    return Undeliverable("body_type", f"the body is an AMQP {kind}, which no record format carries")
+def _body_type(labels: Labels) -> str | None:
+    """What a record says of the body; nothing when that is the content."""
+    kind = labels.body_kind
+    if kind in BODY_KINDS:
+        return None if kind == DATA else kind
+    if kind == MALFORMED:
+        raise Undeliverable("malformed", "behind its annotations the message is not AMQP 1.0")
+    raise Undeliverable("body_type", f"the body is an AMQP {kind}, which no record format carries")

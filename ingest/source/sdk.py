@@ -105,7 +105,7 @@ class _LinkParts(PyamqpTransport):
 class _Link:
     """One run of `receive_batch` on a thread of its own, which ends with the link. Hands over one batch at a time."""
 
-    def __init__(self, config: Config, partition: str, start: StartAt, owner_level: int, credit: int) -> None:
+    def __init__(self, config: Config, partition: str, start: StartAt, owner_level: int | None, credit: int) -> None:
         self.attached = False
         self.newest: int | None = None
         self.receive_client: Any = None
@@ -204,14 +204,14 @@ class SdkTransport:
     name = "sdk"
     more = False
 
-    def __init__(self, config: Config, partition: str) -> None:
+    def __init__(self, config: Config, partition: str, *, owned: bool = True) -> None:
         self._most = config.source.prefetch or PREFETCH
         self.credit = self._most
         self._config = config
         self._partition = partition
         # A later process wins the partition from an earlier one that hangs or was cut off: the hub lets the higher
         # owner level (link property com.microsoft:epoch) steal the link, and refuses the lower one from then on.
-        self._owner_level = time.time_ns() // 1_000_000
+        self._owner_level = time.time_ns() // 1_000_000 if owned else None
         self._mean_bytes = 0.0
         self._link: _Link | None = None
 

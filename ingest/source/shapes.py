@@ -13,8 +13,8 @@ from typing import Any
 
 from ingest.amqp.decoding import decode_as_bytes
 from ingest.amqp.errors import AmqpError
-from ingest.amqp.types import Described
-from ingest.source.event import HUB_TIME, Event, Labels, Origin, plain, text, text_or_none
+from ingest.amqp.types import Described, Pairs
+from ingest.source.event import DATA, HUB_TIME, Event, Labels, Origin
 from ingest.source.message import (
     ANNOTATIONS,
     APPLICATION,
@@ -24,9 +24,11 @@ from ingest.source.message import (
     OFFSET,
     PROPERTIES,
     SEQUENCE_NUMBER,
+    annotation_name,
     event_of,
     labels_of,
 )
+from ingest.source.values import is_text, label, plain, plain_text
 
 SHAPES = 256
 """Layouts of annotations: they differ by the lengths of device ids and offsets."""
@@ -40,7 +42,8 @@ REMEMBERED_BYTES = 4_096
 """Longer annotations, or longer sections behind them, are decoded every time: memory stays bounded."""
 _ANNOTATIONS_SECTION = bytes((0x00, 0x53, ANNOTATIONS))
 _PROPERTIES_SECTION = bytes((0x00, 0x53, PROPERTIES))
-_DATA_SECTION = bytes((0x00, 0x53, 0x75))
+_DATA_SECTION, _VALUE_SECTION = bytes((0x00, 0x53, 0x75)), bytes((0x00, 0x53, 0x77))
+"""Of the latter the content is as of the former if it is text or binary: JMS clients send that."""
 _DEVICE_KEY = b"\xa3\x1b" + DEVICE + b"\xa1"
 """The first annotation of every message of IoT Hub: a symbol, and the type of its value, a string of a length up to 255."""
 _WIDE_MAP = 0xD1
@@ -48,12 +51,13 @@ _IN_WIDE, _IN_SMALL = 3 + 9 + len(_DEVICE_KEY), 3 + 3 + len(_DEVICE_KEY)
 """Where the length of the device id is, counted from the section's first byte: behind the section's code and the map's."""
 
 _HUB_TIME = HUB_TIME.encode()
+_DEVICE, _MODULE = DEVICE.decode(), MODULE.decode()
 _UINT32 = struct.Struct(">I").unpack_from
 _NUMBERS = {HUB_TIME.encode(): 0x83, SEQUENCE_NUMBER: 0x81, OFFSET: 0xA1, ENQUEUED: 0x83}
 """What changes from message to message, in the service's order, and its AMQP type: timestamp, long, str8."""
 _ORDERS = (list(_NUMBERS), list(_NUMBERS)[1:])
 """Events that did not come through IoT Hub's front end have no hub's time."""
-_TEXTS = {0xA0: 2, 0xA1: 2, 0xA3: 2, 0xB1: 5}
+_TEXTS = {0xA1: 2, 0xA3: 2, 0xB1: 5}
 """Types of values that may differ between devices, and the bytes before their text: type and length."""
 _new_event: Callable[..., Event] = tuple.__new__  # half the time of a NamedTuple's own constructor
 
@@ -96,15 +100,17 @@ class _Shape:
         after: dict[str, Any] = {}
         current = before if self.has_hub_time else after
         device = module = None
-        for key, place, value in self._members:
-            if key == DEVICE:
-                device = text(parts[place])
-            elif key == MODULE and place:
-                module = text(parts[place])
-            elif key == _HUB_TIME:
+        for name, place, value in self._members:
+            if place:
+                value = plain_text(parts[place])
+            if name == HUB_TIME:
                 current = after
+            elif name == _DEVICE and type(value) is str:
+                device = value
+            elif name == _MODULE and type(value) is str:
+                module = value
             else:
-                current[text(key)] = text(parts[place]) if place else value
+                current[name] = value
         return Origin(device, module, before, after)
 
 
@@ -115,8 +121,8 @@ class _Layout:
         self.pattern = ""
         self.numbers: list[int] = []
         """Places, among what the struct gives, of the holes in `_NUMBERS`."""
-        self.members: list[tuple[bytes, int, Any]] = []
-        """The other annotations and `HUB_TIME`, in order: key, place of the hole or 0, JSON value when there is none."""
+        self.members: list[tuple[str, int, Any]] = []
+        """The other annotations and `HUB_TIME`, in order: name, place of the hole or 0, JSON value when there is none."""
         wide = payload[at + 3] == _WIDE_MAP
         count = _UINT32(payload, at + 8)[0] if wide else payload[at + 5]
         here = at + (12 if wide else 6)
@@ -137,15 +143,15 @@ class _Layout:
                 self.numbers.append(place)
             if key not in _NUMBERS or key == _HUB_TIME:
                 is_hole = code in _TEXTS and key != _HUB_TIME
-                self.members.append((key, place if is_hole else 0, plain(value)))
+                self.members.append((annotation_name(key), place if is_hole else 0, plain(value)))
             if key in _NUMBERS or code in _TEXTS:
                 pattern += f"{start - since}s" + (f"{after - start}s" if code in _TEXTS else "q")
                 since, place = after, place + 2
             here = after
-        if found in _ORDERS and DEVICE in seen and (MODULE not in seen or self._is_text(MODULE)):
+        if found in _ORDERS and DEVICE in seen and (MODULE not in seen or self._is_text(_MODULE)):
             self.pattern = pattern + (f"{here - since}s" if here > since else "")
 
-    def _is_text(self, key: bytes) -> bool:
+    def _is_text(self, key: str) -> bool:
         return any(place for name, place, _ in self.members if name == key)
 
 
@@ -184,7 +190,7 @@ class Decoder:
                             break
                     else:
                         at, message_id, labels = self._other_labels(buf, at, end, sender)
-                    # One data section up to the end is a body; several, or a footer, are decoded elsewhere.
+                    # One section up to the end is a body; several, or a footer, are decoded elsewhere.
                     if buf[at] == 0xA0:
                         body = at + 2
                         last = body + buf[at + 1]
@@ -192,7 +198,7 @@ class Decoder:
                         body = at + 5
                         last = body + _UINT32(buf, at + 1)[0]
                     else:
-                        last = -1
+                        body, last = _text_value(buf, at)
                     if last == end:
                         return _new_event(
                             Event,
@@ -201,7 +207,6 @@ class Decoder:
                                 offset.decode(),
                                 enqueued,
                                 buf[body:end],
-                                "data",
                                 hub_ms,
                                 message_id,
                                 sender.origin,
@@ -214,7 +219,7 @@ class Decoder:
 
     def _unknown(self, payload: bytes) -> Event:
         event = event_of(payload)
-        if event.body_kind == "data":
+        if event.body_kind == DATA:
             self._learn(payload)
         return event
 
@@ -249,11 +254,13 @@ class Decoder:
             else:
                 application = section.value
         at += len(_DATA_SECTION)
-        if not buf.startswith(_DATA_SECTION, at - len(_DATA_SECTION)) or at >= end:
-            raise AmqpError("No data section.")
-        if not isinstance(properties, list | tuple) or not isinstance(application, dict):
+        if not buf.startswith((_DATA_SECTION, _VALUE_SECTION), at - len(_DATA_SECTION)) or at >= end:
+            raise AmqpError("No section with a content.")
+        if not isinstance(properties, list | tuple) or not isinstance(application, dict | Pairs):
             raise AmqpError("Sections of other types than theirs.")
-        message_id = text_or_none(properties[0]) if properties else None
+        message_id = label(properties[0]) if properties else None
+        if message_id is not None and not is_text(properties[0]):
+            return at, message_id, labels_of(properties, application)  # which tell of the id
         raw = buf[start:at]
         id_at, id_bytes = _message_id(raw)
         lead, trail = raw[:id_at], raw[id_at + id_bytes :]
@@ -291,6 +298,13 @@ class Decoder:
                 self._shapes[payload[at : length_at + 1]] = _Shape(layout, constant)
         except (IndexError, AmqpError):
             return  # an event all the same, but of a layout that is not worth remembering
+
+
+def _text_value(buf: bytes, at: int) -> tuple[int, int]:
+    """First byte and end of the string that is the value of an amqp-value section; -1 as its end when there is none."""
+    if not buf.startswith(_VALUE_SECTION, at - len(_VALUE_SECTION)) or buf[at] not in b"\xa1\xb1":
+        return at, -1
+    return (at + 2, at + 2 + buf[at + 1]) if buf[at] == 0xA1 else (at + 5, at + 5 + int(_UINT32(buf, at + 1)[0]))
 
 
 def _message_id(raw: bytes) -> tuple[int, int]:

@@ -9,8 +9,10 @@ from ingest.source.sdk import SdkTransport
 logger = logging.getLogger(__name__)
 
 
-def open_transport(config: Config, partition: str) -> Transport:
-    """The one of `source.transport`. Instead of a fast one that does not fit the installed client, the client's own."""
+def open_transport(config: Config, partition: str, *, owned: bool = True) -> Transport:
+    """The one of `source.transport`; `owned`: it wins the partition from others, and else reads only while nobody owns it.
+
+    Instead of a fast one that does not fit the installed client, the client's own."""
     if config.source.transport == "fast":
         try:
             from ingest.source.fast import FastTransport
@@ -19,5 +21,5 @@ def open_transport(config: Config, partition: str) -> Transport:
                 'Partition %s: source.transport = "sdk" is used, which is several times slower: %s.', partition, error
             )
         else:
-            return FastTransport(config, partition)
-    return SdkTransport(config, partition)
+            return FastTransport(config, partition, owned=owned)
+    return SdkTransport(config, partition, owned=owned)

@@ -1,6 +1,7 @@
 """What the README says besides its commands: examples, names of keys and metrics, numbers, links."""
 
 import json
+import math
 import re
 import tomllib
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from ingest import metrics
+from ingest.amqp.types import Binary, Char, Decimal128, Timestamp
 from ingest.cli import main
 from ingest.config import Config, Secret, load
 from ingest.config.kinds import SecretText
@@ -24,9 +26,11 @@ from ingest.source.dead_letters import DeadLetters
 from ingest.source.deliver import READY_BYTES, READY_EVENTS
 from ingest.source.fast_check import SUPPORTED
 from ingest.source.record import JsonFormat
+from ingest.source.values import plain, plain_time
 from tests.config.samples import BLOB, EVENT_HUB, IOT_HUB
 from tests.end_to_end.documents import Document, squeezed
 from tests.source.events import make_event
+from tests.test_metrics import literals_of
 
 README = Document("README.md")
 PROSE = squeezed(README.text)
@@ -51,6 +55,15 @@ EVENT = make_event(
 def test_a_record_of_telemetry_is_what_the_format_makes() -> None:
     assert JsonFormat("3").encode(EVENT).value == TELEMETRY
     assert JsonFormat("3").encode(EVENT).key == b"dev-1"
+
+
+def test_marks_of_values() -> None:
+    """Each is told, and what is told is what is written."""
+    written = {*literals_of("_marked", "source/values.py"), *plain_time(0)}
+    assert set(re.findall(r'"(\$[a-z]+)":', README.text)) == {f"${mark.removeprefix('$')}" for mark in written}
+    told = [json.loads(span) for span in SPANS if span.startswith('{"$') and "[" not in span and "…" not in span]
+    values = [math.nan, -math.inf, 1 << 64, Binary(b"\xff\x00"), b"\xff\x00", Timestamp(1_603_288_810_824), Char("C")]
+    assert told == [*map(plain, values), plain(Decimal128((6174 << 113 | 150).to_bytes(16, "big")))]
 
 
 def test_a_command_is_what_the_sink_takes() -> None:

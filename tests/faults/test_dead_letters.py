@@ -7,8 +7,13 @@ from collections.abc import Iterator
 import pytest
 from confluent_kafka import Message as Record
 
-from ingest.amqp.message import Message, Sequence, Value, decode_message
+from ingest.amqp.encoding import encode
+from ingest.amqp.message import section
+from ingest.config import Config, Kafka, Source
 from ingest.emulator import Emulator
+from ingest.kafka.redrive import Redrive
+from ingest.source.again import RestoredEvents
+from ingest.source.restore import event_of_letter
 from tests.faults.conftest import Configure, both_transports
 from tests.faults.telemetry import Feeder, Topic
 from tests.services.kafka import KafkaCluster
@@ -36,28 +41,29 @@ def test_events_that_cannot_be_delivered(
 ) -> None:
     device = feeder.device("0")
     feeder.send("0", 10)
-    large = hub.send(device, b"x" * LIMIT)
-    value = hub.append("0", Message(body=Value({"t": 21})))
-    sequence = hub.append("0", Message(body=Sequence(([1, 2], [3]))))
+    properties = {"level": "high", "binary": b"\xff", "nothing": float("nan")}
+    large = hub.send(device, b"x" * LIMIT, properties=properties, message_id="m-1", module_id="mod")
+    malformed = [section(0x75, encode("no binary")), b"\x00\x53\x73\xc0\xff"]
+    broken = [hub.append("0", payload) for payload in malformed]
     source = configure()
     source.start()
     letters = {header(letter, "sequence-number"): letter for letter in dead.read_raw(3)}
-    assert [header(letters[str(each.sequence_number)], "offset") for each in (large, value, sequence)] == [
-        each.offset for each in (large, value, sequence)
-    ]
-    reasons = [header(letters[str(each.sequence_number)], "reason") for each in (large, value, sequence)]
-    assert reasons == ["too_large", "body_type", "body_type"]
+    places = [large, *broken]
+    assert [header(letters[str(each.sequence_number)], "offset") for each in places] == [each.offset for each in places]
+    reasons = [header(letters[str(each.sequence_number)], "reason") for each in places]
+    assert reasons == ["too_large", "malformed", "malformed"]
     assert all(header(letter, "partition") == "0" and header(letter, "error") for letter in letters.values())
 
     letter = letters[str(large.sequence_number)]
     assert (letter.key(), letter.value()) == (device.encode(), b"x" * LIMIT)
     assert header(letter, "device-id") == device
-    raw = letters[str(value.sequence_number)].value()
-    assert raw is not None
-    assert decode_message(raw).body == Value({"t": 21})
-    raw = letters[str(sequence.sequence_number)].value()
-    assert raw is not None
-    assert decode_message(raw).body == Sequence(([1, 2], [3]))
+    headers = letter.headers()
+    assert isinstance(headers, list)
+    event = event_of_letter(headers, letter.value() or b"")
+    assert (event.message_id, event.device_id, event.origin.module_id) == ("m-1", device, "mod")
+    assert event.labels.properties == {"level": "high", "binary": {"$binary": "/w=="}, "nothing": {"$double": "NaN"}}
+    for place, payload in zip(broken, malformed, strict=True):
+        assert (letters[str(place.sequence_number)].value() or b"").endswith(payload)
 
     # The partition and its process went on.
     topic.read(feeder.sent)
@@ -69,8 +75,11 @@ def test_events_that_cannot_be_delivered(
     assert json.loads((source.config.parent / "log").read_text().splitlines()[-1])["message"] == "Stopped."
 
 
-def test_a_time_that_kafka_refuses(hub: Emulator, feeder: Feeder, dead: Topic, configure: Configure) -> None:
-    """More than an hour ahead of the broker's (message.timestamp.after.max.ms): the letter must have another time."""
+def test_a_time_that_kafka_refuses(
+    hub: Emulator, feeder: Feeder, topic: Topic, dead: Topic, configure: Configure, kafka: KafkaCluster
+) -> None:
+    """More than an hour ahead of the broker's (message.timestamp.after.max.ms): the letter must have another time, and so
+    must the record that `ingest redrive` makes of it."""
     future = hub.send(feeder.device("0"), b"from the future", enqueued_at_ms=int(time.time() * 1000) + 3 * HOURS_MS)
     source = configure()
     source.start()
@@ -79,6 +88,11 @@ def test_a_time_that_kafka_refuses(hub: Emulator, feeder: Feeder, dead: Topic, c
     assert header(letter, "reason") == "invalid_timestamp"
     source.wait_ready()
     assert len(source.pids("0")) == 1
+    config = Config(kafka=Kafka(bootstrap_servers=kafka.bootstrap), source=Source(topic=topic.name))
+    assert Redrive(config.kafka, dead.name, restore=RestoredEvents(config)).run().sent == 1
+    (record,) = topic.read_raw(1)
+    assert json.loads(record.value() or b"")["sequenceNumber"] == future.sequence_number
+    assert record.timestamp()[1] < time.time() * 1000 + HOURS_MS
 
 
 def test_a_record_that_kafka_refuses_takes_no_other_with_it(

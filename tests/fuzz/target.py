@@ -68,7 +68,7 @@ def _content(event: Event | None) -> object:
     described = (labels.correlation_id, labels.content_type, labels.content_encoding)
     # As text, since not a number is not equal to itself.
     properties = repr((event.system_properties, labels.properties))
-    return *event[:7], origin.device_id, origin.module_id, *described, properties
+    return *event[:6], labels.body_kind, origin.device_id, origin.module_id, *described, properties
 
 
 def _record(event: Event) -> None:

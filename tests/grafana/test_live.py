@@ -10,7 +10,8 @@ from urllib.request import urlopen
 import pytest
 import yaml
 
-from ingest.amqp.message import Message, Value
+from ingest.amqp.encoding import encode
+from ingest.amqp.message import section
 from ingest.emulator import Emulator
 from tests.faults.conftest import basic_config
 from tests.faults.ingest_process import IngestProcess, write_config
@@ -144,14 +145,14 @@ def test_the_answer_is_right(node: Node) -> None:
 
 def test_dead_letters_are_seen_at_once(node: Node) -> None:
     """Last in this file: its alert stays."""
-    node.rig.hub.append("0", Message(body=Value({"t": 21})))
-    node.rig.topics.send_raw(b"no command")
+    node.rig.hub.append("0", section(0x75, encode("no binary")))
+    node.rig.topics.send_raw(b'{"deviceId":5,"message":"no command"}')
 
     def reasons() -> set[str]:
         alerts = node.prometheus.ask("alerts")["alerts"]
         return {alert["labels"]["reason"] for alert in alerts if alert["labels"]["alertname"] == "IngestDeadLetters"}
 
-    wait_until(lambda: reasons() == {"body_type", "malformed"}, lambda: f"alerts for {reasons()}")
+    wait_until(lambda: reasons() == {"malformed", "invalid_device_id"}, lambda: f"alerts for {reasons()}")
     shown = [target for target in targets() if target.panel == "Dead letters"]
     assert len(shown) == 2
     assert all(_number(node.prometheus, target) > 0 for target in shown)

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from ingest.deadletter import Header, dead_letter, without_body
 from ingest.errors import Undeliverable
-from ingest.kafka.original import Original, original_of, reason_of
+from ingest.kafka.original import Place, is_omitted, place_of, reason_of, redriven
 
 POSITION: dict[str, str | int | None] = {"topic": "iotout", "partition": 2, "offset": 17}
 
@@ -14,25 +14,40 @@ def letter(*own: Header, reason: str = "device_not_found", **position: str | int
 
 
 def test_the_original_has_its_own_headers_and_a_count() -> None:
-    headers = letter(("deviceId", b"dev-1"), ("p-a", b"1"), ("p-a", b"2"), ("empty", None))
+    own: list[Header] = [("deviceId", b"dev-1"), ("p-a", b"1"), ("p-a", b"2"), ("empty", None)]
+    headers = letter(*own)
     assert reason_of(headers) == "device_not_found"
-    assert original_of("iotout.dead", headers) == Original(
-        "iotout", [("deviceId", b"dev-1"), ("p-a", b"1"), ("p-a", b"2"), ("empty", None), ("ingest-redriven", b"1")]
-    )
+    assert place_of("iotout.dead", headers) == Place("iotout", 2, 17)
+    assert not is_omitted(headers)
+    assert redriven(headers, headers) == [*own, ("ingest-redriven", b"1")]
 
 
 def test_a_record_that_comes_back_is_counted_on() -> None:
     headers = letter(("a", b"b"))
     for times in range(1, 12):
-        original = original_of("iotout.dead", headers)
-        assert original.headers == [("a", b"b"), ("ingest-redriven", b"%d" % times)]
-        headers = letter(*original.headers)
+        again = redriven(headers, headers)
+        assert again == [("a", b"b"), ("ingest-redriven", b"%d" % times)]
+        headers = letter(*again)
 
 
 def test_headers_of_the_sender_that_look_like_ours_count_for_nothing() -> None:
     headers = letter(("ingest-topic", b"elsewhere"), ("ingest-reason", b"mine"), ("ingest-redriven", b"-5"))
     assert reason_of(headers) == "device_not_found"
-    assert original_of("iotout.dead", headers) == Original("iotout", [("ingest-redriven", b"1")])
+    assert place_of("iotout.dead", headers) == Place("iotout", 2, 17)
+    assert redriven(headers, headers) == [("ingest-redriven", b"1")]
+
+
+def test_a_letter_without_its_body_says_so() -> None:
+    assert is_omitted(without_body(dead_letter(None, b"x" * 9, "too_large", "s", POSITION)).headers)
+
+
+def test_what_came_from_elsewhere_has_no_place() -> None:
+    assert place_of("iotout.dead", letter(topic=None)) is None
+
+
+@pytest.mark.parametrize("number", [None, "", "x", "-1", "1" * 30, "²"])
+def test_a_place_that_is_no_number_is_none(number: str | None) -> None:
+    assert place_of("iotout.dead", letter(offset=number)) == Place("iotout", 2, -1)
 
 
 @pytest.mark.parametrize(
@@ -40,15 +55,13 @@ def test_headers_of_the_sender_that_look_like_ours_count_for_nothing() -> None:
     [
         ([], "not_a_dead_letter"),
         ([("ingest-topic", b"iotout")], "not_a_dead_letter"),
-        (letter(topic=None), "no_origin"),
         (letter(topic="iotout.dead"), "bad_origin"),
         (letter(topic="a b"), "bad_origin"),
-        (without_body(dead_letter(None, b"x" * 9, "too_large", "s", POSITION)).headers, "body_omitted"),
     ],
 )
 def test_what_cannot_be_sent_again(headers: list[Header], code: str) -> None:
     with pytest.raises(Undeliverable) as raised:
-        original_of("iotout.dead", headers)
+        place_of("iotout.dead", headers)
     assert raised.value.reason == code
 
 
@@ -57,11 +70,11 @@ values = st.one_of(st.none(), st.text(max_size=5), st.binary(max_size=5), st.jus
 
 
 @given(st.lists(st.tuples(names, values)))
-def test_any_headers_give_an_original_or_a_reason(headers: list[Header]) -> None:
+def test_any_headers_give_a_place_or_a_reason(headers: list[Header]) -> None:
     assert reason_of(headers)
+    assert redriven(headers, headers)[:-1] == [header for header in headers if not header[0].startswith("ingest-")]
     try:
-        original = original_of("iotout.dead", headers)
+        place = place_of("iotout.dead", headers)
     except Undeliverable:
         return
-    assert original.topic
-    assert original.headers[:-1] == [header for header in headers if not header[0].startswith("ingest-")]
+    assert place is None or place.topic

@@ -7,11 +7,15 @@ import pytest
 from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
 
 from ingest.config import Kafka
-from ingest.deadletter import DeadLetter, dead_letter
+from ingest.deadletter import DeadLetter, dead_letter, without_body
 from ingest.deadline import Deadline
-from ingest.errors import Refused
+from ingest.errors import Refused, Unreachable
+from ingest.kafka.headers import headers_of
 from ingest.kafka.mock import MockCluster
+from ingest.kafka.original import Again, Letter
+from ingest.kafka.raw_names import raw_names
 from ingest.kafka.redrive import Redrive, Tally
+from tests.kafka.raw_batch import append_batch, record
 from tests.services.kafka import KafkaCluster
 
 PATIENCE = 60.0
@@ -151,8 +155,107 @@ def test_what_has_no_place_in_kafka_is_refused_with_a_sentence(cluster: MockClus
     tally = redrive(cluster)
     assert (tally.read, tally.matched, tally.sent) == (4, 4, 1)
     assert tally.refused == {"no_origin": 2, "not_a_dead_letter": 1}
-    assert re.match(r"iotout\.dead\[[01]\] at [01]: it has no header ingest-topic", tally.sentences["no_origin"])
+    assert re.match(r"iotout\.dead\[[01]\] at [01]: its original was no Kafka record", tally.sentences["no_origin"])
     assert redrive(cluster).read == 0
+
+
+def test_what_came_from_elsewhere_is_restored_by_who_knows_it(cluster: MockCluster) -> None:
+    source = dead_letter(b"dev", b"x", "too_large", "why", {"partition": "3"}, [("ingest-redriven", b"4")])
+
+    def restore(found: Letter) -> Again:
+        assert (found.key, found.value) == (b"dev", b"x")
+        return Again("iotout", b"key", b"8", [("own", b"1"), ("ingest-x", b"")], 1_700_000_000_123)
+
+    write(cluster, source)
+    assert Redrive(settings_of(cluster), DEAD, restore=restore).run().sent == 1
+    (message,) = read(cluster, 1)
+    assert (message.key(), message.value(), message.timestamp()[1]) == (b"key", b"8", 1_700_000_000_123)
+    assert message.headers() == [("own", b"1"), ("ingest-redriven", b"5")]
+
+
+def test_a_time_that_kafka_refuses_is_now(cluster: MockCluster) -> None:
+    """The times of others in the batch stay theirs."""
+    times = iter([1_700_000_000_123, 1_700_000_000_124])
+    letters = [dead_letter(b"dev", b"%d" % n, "x", "why", {"partition": "3"}) for n in range(2)]
+    write(cluster, letters[0])
+    write(cluster, letters[1])
+    # Once for both, once for the one that is sent alone first.
+    cluster.push_errors(PRODUCE, [KafkaError.INVALID_TIMESTAMP] * 2)
+    tally = Redrive(
+        settings_of(cluster), DEAD, restore=lambda found: Again("iotout", None, found.value, [], next(times))
+    ).run()
+    assert (tally.sent, tally.refused) == (2, {})
+    found = [message.timestamp()[1] for message in read(cluster, 2)]
+    assert sum(time in (1_700_000_000_123, 1_700_000_000_124) for time in found) == 1
+    assert max(found) > 1_700_000_000_124
+
+
+def test_a_record_that_is_still_too_large_takes_no_neighbour_with_it(cluster: MockCluster) -> None:
+    write(cluster, *(letter(number) for number in range(4)))
+    cluster.push_errors(PRODUCE, [KafkaError.MSG_SIZE_TOO_LARGE] * 2)
+    tally = redrive(cluster)
+    assert (tally.sent, tally.refused) == (3, {"msg_size_too_large": 1})
+
+
+def test_a_record_larger_than_a_usual_topic_takes_is_sent(cluster: MockCluster) -> None:
+    producer = Producer({"bootstrap.servers": cluster.bootstrap, "message.max.bytes": 4_000_000})
+    key, _, headers = letter(1)
+    producer.produce(DEAD, b"7" * 2_000_000, key, headers=headers)
+    assert producer.flush(PATIENCE) == 0
+    assert redrive(cluster).sent == 1
+
+
+def test_a_body_that_was_left_out_is_read_again_where_it_was(cluster: MockCluster) -> None:
+    producer = Producer({"bootstrap.servers": cluster.bootstrap})
+    for number in range(3):
+        producer.produce("iotout", b"%d" % number, b"key", headers=[("own", b"%d" % number), ("ingest-redriven", b"2")])
+    assert producer.flush(PATIENCE) == 0
+    write(cluster, without_body(letter(1)), without_body(letter(9)), without_body(letter(1, offset="?")))
+    tally = redrive(cluster)
+    assert (tally.sent, tally.refused) == (1, {"gone": 2})
+    assert "iotout[0] at 9" in tally.sentences["gone"] or "iotout[0] at -1" in tally.sentences["gone"]
+    again = read(cluster, 4)[3]
+    assert (again.key(), again.value()) == (b"key", b"1")
+    assert again.headers() == [("own", b"1"), ("ingest-redriven", b"3")]
+
+
+def test_what_cannot_be_had_now_ends_the_run_behind_all_that_was_before_it(cluster: MockCluster) -> None:
+    later = dead_letter(b"dev", b"x", "too_large", "why", {"partition": "3"})
+    producer = Producer({"bootstrap.servers": cluster.bootstrap})
+    for key, value, headers in (letter(0), letter(1), later, letter(3)):
+        producer.produce(DEAD, value, key, partition=0, headers=headers)
+    assert producer.flush(PATIENCE) == 0
+
+    def restore(_: Letter) -> Again:
+        raise Unreachable("a running ingest owns the partition")
+
+    with pytest.raises(Unreachable, match="owns the partition"):
+        Redrive(settings_of(cluster), DEAD, restore=restore).run()
+    tally = Redrive(settings_of(cluster), DEAD, restore=lambda found: Again("iotout", None, b"2", [], 0)).run()
+    assert (tally.read, tally.sent) == (2, 2)
+    assert values(cluster, 4) == [0, 1, 2, 3]
+
+
+def test_names_of_headers_that_are_no_text_come_back_byte_for_byte(cluster: MockCluster) -> None:
+    """As the sink has written them, and as the original has them when it is read again."""
+    own = [(b"\xff\xfe", b"1"), ("é".encode(), b"2"), (b"\x80", None)]
+    append_batch(cluster.bootstrap, "iotout", record(b"0", own), records=1)
+    headers = letter(0).headers
+    written = letter(0)._replace(
+        headers=[*headers[:-1], ("raw-name:%FF%FE", b"1"), ("é", b"2"), ("raw-name:%80", None)]
+    )
+    write(cluster, written, without_body(letter(0)), letter(1))
+    tally = redrive(cluster)
+    assert (tally.sent, tally.refused) == (3, {})
+    found = [headers_of(message) for message in read(cluster, 4)]
+    same = [("raw-name:%FF%FE", b"1"), ("é", b"2"), ("raw-name:%80", None)]
+    assert found[0] == same
+    assert sum(headers[:-1] == same for headers in found[1:]) == 2
+    with raw_names(same) as names:
+        for message in read(cluster, 4):
+            raw = message.headers()
+            assert isinstance(raw, list)
+            assert raw[:3] == names or raw[0] == ("own", b"1")
 
 
 def test_the_rate_is_kept(cluster: MockCluster) -> None:

@@ -34,9 +34,8 @@ def make_event(
         str(sequence * 10) if offset is None else offset,
         1_700_000_000_000 + sequence if enqueued_ms is None else enqueued_ms,
         body,
-        body_kind,
         hub_ms,
         message_id,
         Origin(device_id, module_id, before, after),
-        Labels(correlation_id, content_type, content_encoding, None, properties),
+        Labels(correlation_id, content_type, content_encoding, None, properties, body_kind),
     )

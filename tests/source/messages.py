@@ -1,5 +1,7 @@
 """Messages of the Event Hub-compatible endpoint for tests: usual ones, odd ones, and a strategy for any."""
 
+import math
+import uuid
 from dataclasses import dataclass
 from typing import Any
 
@@ -115,6 +117,22 @@ ODD: dict[str, Message | bytes] = {
     "several data sections": Message(body=Data((b"a", b"", b"b" * 300))),
     "a value": Message(body=Value({"a": [1, 2]})),
     "a sequence": Message(body=Sequence(([1, 2], ["a"]))),
+    "a text as value": Message(properties=Properties(message_id="m"), body=Value("text é")),
+    "a binary as value": Message(body=Value(b"\xff")),
+    "a null as value": Message(body=Value(None)),
+    "values of several types": section(0x77, encode("a")) + section(0x75, encode(b"x")) + section(0x76, encode([1])),
+    "sections with names": b"\x00" + encode(Symbol("amqp:data:binary")) + encode(b"x"),
+    "numbers that are none": Message(
+        application_properties={"nan": math.nan, "inf": Float(math.inf), "list": [-math.inf, -0.0]}, body=Data((b"x",))
+    ),
+    "names that no header has": Message(
+        application_properties={"a\0b": "\0", "%41": "", "%:5": {"$double": "NaN"}, "": None}, body=Data((b"x",))
+    ),
+    "annotations with names of fields": Message(
+        message_annotations={"to": 1, "message-id": b"\xff", "x-opt-partition-key": "pk"},
+        properties=Properties(message_id=uuid.UUID(int=7), to="/devices/a", correlation_id=b"\xff"),
+        body=Data((b"\0" * 2_000,)),
+    ),
     "an empty body": Message(body=Data((b"",))),
     "a large body": Message(body=Data((b"x" * (LARGE - 2_000),))),
     "a body in no encoding": Message(body=Data((b"\xff\xfe\x00\x80",))),

@@ -138,15 +138,15 @@ def test_the_position_stays_while_kafka_is_away(cluster: MockCluster) -> None:
 
 def test_what_cannot_be_delivered_is_dead_lettered_with_its_place_and_the_rest_goes_on(cluster: MockCluster) -> None:
     delivery = started(cluster)
-    delivery.send([event(0), event(1, body=b"\x00SwE", kind="value"), event(2, body=b"x" * 3_990), event(3)])
+    delivery.send([event(0), event(1, body=b"\x00SwE", kind="malformed"), event(2, body=b"x" * 3_990), event(3)])
     settle(delivery)
     assert delivery.position == Position("30", 3)
     assert delivery.acked == 2
-    assert delivery.dead_letters.topic.written == {"body_type": 1, "too_large": 1}
+    assert delivery.dead_letters.topic.written == {"malformed": 1, "too_large": 1}
     value, large = read(cluster, "iotin.dead", 2)
     assert value.value() == b"\x00SwE"
     headers = dict(value.headers() or [])
-    assert headers["ingest-reason"] == b"body_type"
+    assert headers["ingest-reason"] == b"malformed"
     assert headers["ingest-partition"] == b"3"
     assert (headers["ingest-offset"], headers["ingest-sequence-number"]) == (b"10", b"1")
     assert headers["ingest-device-id"] == b"dev-1"

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from ingest.config.kinds import Choice
 from ingest.config.schema import key_of
 from ingest.errors import Undeliverable
-from ingest.source.event import HUB_TIME, Event
-from ingest.source.record import FORMATS, JsonFormat, RawFormat, rfc3339
+from ingest.source.event import HUB_TIME, JSON_BODIES, MALFORMED, PARTITION_KEY, Event
+from ingest.source.record import COMPARED_BYTES, FORMATS, JSON_HEADER, JsonFormat, RawFormat, rfc3339
 from tests.source.events import make_event
 
 JSON_VALUES = st.recursive(
@@ -60,7 +60,7 @@ def test_json_content_is_exactly_the_body(body: bytes) -> None:
     if "contentTransfer" in fields:
         assert fields["contentTransfer"] == "base64"
         assert base64.b64decode(content) == body
-        with pytest.raises(UnicodeDecodeError):
+        with pytest.raises(UnicodeDecodeError):  # short ones are text whenever they can be
             body.decode()
     else:
         assert content.encode() == body
@@ -100,20 +100,94 @@ def test_raw_leaves_the_body_alone_and_puts_the_rest_into_headers() -> None:
 @pytest.mark.parametrize("name", FORMATS)
 def test_what_no_format_carries_is_undeliverable(name: str) -> None:
     encode = FORMATS[name]("0").encode
-    with pytest.raises(Undeliverable, match="AMQP sequence") as refused:
-        encode(event(body_kind="sequence"))
-    assert refused.value.reason == "body_type"
-    with pytest.raises(Undeliverable) as refused:
-        encode(event(properties={"n": 2**70}))
-    assert refused.value.reason == "not_json"
-    with pytest.raises(Undeliverable) as refused:
-        encode(event(enqueued_ms=10**18))
-    assert refused.value.reason == "bad_time"
+    with pytest.raises(Undeliverable, match="not AMQP") as refused:
+        encode(event(body_kind=MALFORMED))
+    assert refused.value.reason == "malformed"
+
+
+@pytest.mark.parametrize("kind", JSON_BODIES)
+def test_a_body_that_json_was_made_of_says_so(kind: str) -> None:
+    made = event(body=b'{"t":1}', body_kind=kind)
+    fields = orjson.loads(JsonFormat("0").encode(made).value)
+    assert (fields["content"], fields["bodyType"], fields["contentType"]) == ('{"t":1}', kind, "application/json")
+    raw = RawFormat("0").encode(made)
+    assert raw.value == b'{"t":1}'
+    assert dict(raw.headers or ())["bodyType"] == kind.encode()
+
+
+@pytest.mark.parametrize("enqueued_ms", [-1, -(2**63), 253_402_300_800_000, 2**63 - 1])
+def test_a_time_that_is_no_date_is_marked_and_stands_for_now(enqueued_ms: int) -> None:
+    """Beside an event that has a date, whatever its strings look like."""
+    tricky = {"device_id": '"enqueuedTime":"1970-01-01T00:00:00.000Z"', "module_id": '\\"enqueuedTime":"'}
+    json, raw = JsonFormat("0"), RawFormat("0")
+    for time in (5, enqueued_ms, 5):
+        made = event(enqueued_ms=time, **tricky)
+        record = json.encode(made)
+        fields = orjson.loads(record.value)
+        assert (fields["deviceId"], fields["moduleId"]) == tuple(tricky.values())
+        headers = raw.encode(made).headers or []
+        if time == 5:
+            assert (record.timestamp_ms, fields["enqueuedTime"]) == (5, "1970-01-01T00:00:00.005Z")
+            assert JSON_HEADER not in dict(headers)
+        else:
+            assert (record.timestamp_ms, fields["enqueuedTime"]) == (0, {"$timestamp": time})
+            assert orjson.loads(dict(headers)["enqueuedTime"] or b"") == {"$timestamp": time}
+            assert (JSON_HEADER, b'["enqueuedTime"]') in headers
+            assert raw.encode(made).timestamp_ms == 0
+
+
+CONTROL = bytes(byte for byte in range(0x20) if byte not in b"\b\t\n\f\r")
+TEXT_OF_CONTROLS = {
+    b"\0" * 200_000: True,
+    b"\x01" * 900: True,
+    b"\x01" * 200: False,
+    b"\0" * 20: False,
+    b"a\x01" * 2_000: True,
+    b"a line of a log\x1b[0m\n" * 500: False,
+    b'{"a":"b"}' * 5_000: False,
+    b'"' * 200_000: False,
+    b"\\" * 200_000: False,
+    b"\r\n\t\b\f" * 5_000: False,
+    "é\0".encode() * 1_000: True,
+    b"x" * 200_000: False,
+    b"x" * 200_000 + b"\0": False,
+}
+
+
+@pytest.mark.parametrize("body", TEXT_OF_CONTROLS, ids=lambda body: f"{body[:8]!r} x {len(body)}")
+def test_control_characters_are_base64_when_that_is_shorter(body: bytes) -> None:
+    fields = orjson.loads(JsonFormat("0").encode(event(body=body)).value)
+    assert ("contentTransfer" in fields) == TEXT_OF_CONTROLS[body]
+    content = fields["content"]
+    assert (base64.b64decode(content) if "contentTransfer" in fields else content.encode()) == body
+
+
+@given(st.lists(st.sampled_from([*CONTROL, *b'a"\\\n\xe9']), max_size=30).map(bytes), st.sampled_from([1, 100, 300]))
+def test_a_record_is_never_larger_than_base64_makes_it_but_for_text(piece: bytes, times: int) -> None:
+    body = piece * times
+    without = len(JsonFormat("0").encode(event(body=b"")).value)
+    size = len(JsonFormat("0").encode(event(body=body)).value) - without
+    in_base64 = len(base64.b64encode(body)) + len(',"contentTransfer":"base64"')
+    assert size <= max(in_base64, len(body) + COMPARED_BYTES) or not set(body) & set(CONTROL)
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_an_event_of_no_device_has_no_key(name: str) -> None:
-    assert FORMATS[name]("0").encode(event(device_id=None)).key is None
+def test_an_event_of_no_device_has_its_partition_key_or_none(name: str) -> None:
+    encode = FORMATS[name]("0").encode
+    assert encode(event(device_id=None)).key is None
+    assert encode(event(device_id=None, system_properties={PARTITION_KEY: "pk"})).key == b"pk"
+    assert encode(event(system_properties={PARTITION_KEY: "pk"})).key == b"dev-1"
+
+
+def test_raw_names_the_headers_that_are_json_and_no_text() -> None:
+    made = event(
+        system_properties={"iothub-enqueuedtime": 5, "x-opt-new": {"$uuid": "u"}, "x-opt-old": "5"},
+        properties={"a": "5", "b": 5, "c": None, "d": {"$double": "NaN"}},
+    )
+    headers = RawFormat("3").encode(made).headers or []
+    assert [value for name, value in headers if name == JSON_HEADER] == [b'["s-x-opt-new"]', b'["p-b","p-c","p-d"]']
+    assert dict(headers)["p-a"] == dict(headers)["p-b"] == b"5"
+    assert dict(headers)["p-d"] == b'{"$double":"NaN"}'
 
 
 def test_the_configuration_offers_exactly_the_formats_there_are() -> None:
@@ -138,9 +212,10 @@ def test_each_event_has_its_own_time_whichever_came_before(name: str, times: lis
     for enqueued_ms in times:
         record = encode(event(enqueued_ms=enqueued_ms))
         fields = orjson.loads(record.value) if name == "json" else dict(record.headers or ())
-        expected = rfc3339(enqueued_ms)
-        assert fields["enqueuedTime"] == (expected if name == "json" else expected.encode())
-        assert record.timestamp_ms == enqueued_ms
+        if enqueued_ms >= 0:
+            expected = rfc3339(enqueued_ms)
+            assert fields["enqueuedTime"] == (expected if name == "json" else expected.encode())
+        assert record.timestamp_ms == max(0, enqueued_ms)
 
 
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8)

@@ -1,16 +1,15 @@
-"""Messages as the service lays them out, through azure-eventhub's decoder and ours."""
-
-import uuid
+"""Messages as the service lays them out, through azure-eventhub's objects."""
 
 import pytest
 from azure.eventhub import EventData
 from azure.eventhub._pyamqp.message import Message as SdkMessage
+from azure.eventhub._utils import get_last_enqueued_event_properties
 
 from ingest.amqp.errors import AmqpError
 from ingest.amqp.message import Data, Message, Properties, Sequence, Value
-from ingest.amqp.types import Char, Decimal128, Symbol, Timestamp
-from ingest.source.event import plain, text
+from ingest.amqp.types import Char, Symbol, Timestamp
 from ingest.source.sdk_message import decode_for_sdk, event_from_sdk
+from tests.source import messages
 
 
 def received(message: Message) -> EventData:
@@ -64,20 +63,36 @@ def test_an_empty_body_is_a_body(body: Data | None) -> None:
     assert (event.body, event.body_kind) == (b"", "data")
 
 
-def test_bodies_of_other_kinds_keep_the_undecoded_message() -> None:
-    for body, kind in ((Value({"a": 1}), "value"), (Sequence(([1, 2],)), "sequence")):
-        original = message(body=body)
-        event = event_from_sdk(received(original))
-        assert event.body_kind == kind
-        assert event.body == original.encode()
-        assert "x-ingest-raw-payload" not in event.system_properties
+def test_bodies_of_other_kinds_are_json() -> None:
+    for body, kind, content in (
+        (Value({"a": 1}), "amqp-value", b'{"a":1}'),
+        (Sequence(([1, 2],)), "amqp-sequence", b"[[1,2]]"),
+    ):
+        event = event_from_sdk(received(message(body=body)))
+        assert (event.body_kind, event.body) == (kind, content)
 
 
-def test_what_the_client_cannot_decode_is_decoded_all_the_same() -> None:
-    event = event_from_sdk(received(message(application_properties={"unit": Char("C"), "level": "high"})))
-    assert event.labels.properties == {"unit": "C", "level": "high"}
+def test_types_that_the_client_s_decoder_lacks_or_mixes_up() -> None:
+    event = event_from_sdk(received(message(application_properties={"unit": Char("C"), "level": "high", "raw": b"x"})))
+    assert event.labels.properties == {"unit": {"$char": "C"}, "level": "high", "raw": {"$binary": "eA=="}}
     assert event.device_id == "dev-1"
     assert event.body == b'{"t":1}'
+
+
+def test_the_client_sees_the_position_and_what_the_hub_says_of_its_newest_event() -> None:
+    payload = messages.usual(7, newest=9)
+    data = EventData._from_message(decode_for_sdk(memoryview(payload)))
+    assert (data.sequence_number, data.offset) == (7, "7000")
+    told = get_last_enqueued_event_properties(data)
+    assert told is not None
+    assert (told["sequence_number"], told["offset"]) == (9, "72")
+
+
+def test_answers_to_the_client_s_own_requests_are_decoded_by_it() -> None:
+    answer = Message(application_properties={"status-code": 202}, body=Value("Accepted"))
+    decoded = decode_for_sdk(memoryview(answer.encode()))
+    assert decoded.application_properties == {b"status-code": 202}
+    assert decoded.value == b"Accepted"
 
 
 def test_a_message_without_properties_or_device() -> None:
@@ -97,14 +112,3 @@ def test_an_event_without_a_position_is_refused() -> None:
     bare.message_annotations = {}
     with pytest.raises(AmqpError, match="without x-opt-sequence-number"):
         event_from_sdk(received(bare))
-
-
-def test_amqp_values_become_json_values() -> None:
-    identity = uuid.uuid4()
-    assert plain(b"text") == "text"
-    assert plain(b"\xff\x00") == "/wA="
-    assert plain(identity) == str(identity)
-    # 150 hundredths, as IEEE 754-2008 writes it in binary.
-    assert plain(Decimal128((6174 << 113 | 150).to_bytes(16, "big"))) == "1.50"
-    assert plain({b"a": [b"b", None, True, 1.5]}) == {"a": ["b", None, True, 1.5]}
-    assert text(b"caf\xc3\xa9") == "café"

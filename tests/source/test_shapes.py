@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.amqp.errors import AmqpError
-from ingest.amqp.message import Properties, section
+from ingest.amqp.message import Message, Properties, Value, section
+from ingest.amqp.types import Symbol
 from ingest.source import shapes
-from ingest.source.event import Event
+from ingest.source.event import DATA, Event
 from ingest.source.message import event_of
 from ingest.source.shapes import Decoder
 from tests.source import messages
@@ -17,8 +18,16 @@ from tests.source.messages import odd, runtime_metrics, usual
 
 METRICS = len(runtime_metrics(9))
 
+BARE = usual(newest=None)
+IN_FRONT_OF_BODY = BARE[: BARE.index(b"\x00\x53\x75")]
+
 VARIED = {
     "usual": usual(),
+    "a text as value": IN_FRONT_OF_BODY + Message(body=Value("text é")).encode(),
+    "a long text as value": IN_FRONT_OF_BODY + Message(body=Value("x" * 300)).encode(),
+    "a binary as value": IN_FRONT_OF_BODY + Message(body=Value(b"\xff")).encode(),
+    "a symbol as value": IN_FRONT_OF_BODY + Message(body=Value(Symbol("x"))).encode(),
+    "a number as value": IN_FRONT_OF_BODY + Message(body=Value(5)).encode(),
     "without metrics": usual(newest=None),
     "module": usual(module="mod"),
     "properties": usual(properties={"level": "high", "n": 5, "x": None}),
@@ -38,7 +47,7 @@ def fields(event: Event) -> tuple[object, ...]:
     origin, labels = event.origin, event.labels
     told = (origin.device_id, origin.module_id, labels.correlation_id)
     described = (labels.content_type, labels.content_encoding, repr(labels.system), repr(labels.properties))
-    return *event[:7], *told, *described, repr(origin.before), repr(origin.after)
+    return *event[:6], *told, labels.body_kind, *described, repr(origin.before), repr(origin.after)
 
 
 def outcome(decode: Any, *arguments: object) -> object:
@@ -74,6 +83,7 @@ anything = st.one_of(
     telemetry,
     messages.any_message().map(lambda sent: sent.encoded),
     st.sampled_from(sorted(messages.ODD)).map(odd),
+    st.sampled_from(sorted(VARIED)).map(VARIED.__getitem__),
     st.binary(max_size=100),
 )
 
@@ -139,6 +149,23 @@ def test_objects_are_shared_between_messages_of_a_device() -> None:
     ]
     assert len({id(event.origin) for event in events[1:]}) == 1
     assert len({id(event.labels) for event in events[1:]}) == 1
+
+
+def test_texts_of_jms_clients_come_the_hot_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    decoder = Decoder()
+    learned: list[bytes] = []
+
+    def learn(payload: bytes) -> Event:
+        learned.append(payload)
+        return event_of(payload)
+
+    monkeypatch.setattr(shapes, "event_of", learn)
+    for n in range(10, 99):
+        body = Message(body=Value("x" * n * 7)).encode()
+        payload = usual(n, newest=None)
+        event = decoder.decode(whole := payload[: payload.index(b"\x00\x53\x75")] + body, 0, len(whole))
+        assert (event.body, event.body_kind, event.sequence_number) == (b"x" * n * 7, DATA, n)
+    assert len(learned) == 1
 
 
 def test_message_ids_do_not_fill_the_memory() -> None:
