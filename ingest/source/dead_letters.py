@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 
 from ingest.config import Config
-from ingest.deadletter import dead_letter
+from ingest.deadletter import dead_letter, utf8
 from ingest.errors import Undeliverable
 from ingest.kafka.dead_letter_topic import DeadLetterTopic
 from ingest.logs import Repeated
@@ -48,6 +48,6 @@ class DeadLetters:
             "device-id": event.device_id,
             "content-type": event.labels.content_type,
         }
-        key = None if event.device_id is None else event.device_id.encode()
+        key = None if event.device_id is None else utf8(event.device_id)
         letter = dead_letter(key, event.body, why.reason, str(why), position)
         self.topic.send(letter, why.reason, done)

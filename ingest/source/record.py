@@ -192,10 +192,13 @@ def _present(*fields: tuple[str, str | None]) -> Headers:
 
 
 def _named(prefix: str, values: Mapping[str, Any]) -> Headers:
-    return [
+    named: Headers = [
         (f"{prefix}-{name}", value.encode() if isinstance(value, str) else _json(value))
         for name, value in values.items()
     ]
+    for name, _ in named:
+        name.encode()  # raises for half a surrogate pair, with which confluent-kafka 2.16 would end the process
+    return named
 
 
 FORMATS: dict[str, type[JsonFormat] | type[RawFormat]] = {"json": JsonFormat, "raw": RawFormat}

@@ -1,0 +1,223 @@
+"""Streams of good and bad events, and a Kafka that refuses: every good event arrives in order, every bad one is a dead letter
+with its reason, none is lost, and no process is replaced for it."""
+
+import random
+from collections import defaultdict, deque
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ingest.config import Config, Source
+from ingest.errors import Undeliverable
+from ingest.source.deliver import Delivery
+from ingest.source.event import Event
+from ingest.source.record import FORMATS, Record
+from tests.source.events import make_event
+from tests.source.refusing_kafka import BAD, DeadLetterShelf, Pool, RefusingKafka
+
+POLLS = 50_000
+STEP_SECONDS = 0.02
+REASONS = {
+    BAD: "invalid_record",
+    b"encoder": "not_encodable",
+    b"undeliverable": "body_type",
+}
+
+
+class ToyFormat:
+    """Only the body, so that records may be equal; its encoder fails in many ways."""
+
+    def __init__(self, partition: str) -> None: ...
+
+    def encode(self, event: Event) -> Record:
+        if event.body.startswith(b"encoder"):
+            raise (RecursionError, ValueError, OverflowError, SystemError)[event.sequence_number % 4]("odd")
+        if event.body.startswith(b"undeliverable"):
+            raise Undeliverable("body_type", "no record of it")
+        key = None if event.device_id is None else event.device_id.encode()
+        return Record(key, event.body, None, event.enqueued_ms)
+
+
+class Rig:
+    """A `Delivery` above a Kafka in memory, with a clock of its own."""
+
+    def __init__(self, kafka: RefusingKafka, *, room: int = 1_000, per_minute: int = 0) -> None:
+        self.now = 1_000.0
+        self.shelf = DeadLetterShelf()
+        self.kafka = kafka
+        self.delivery = Delivery(
+            Config(source=Source(format="toy", max_dead_letters_per_minute=per_minute)),
+            "0",
+            max_record_bytes=None,
+            topic_partitions=kafka.partitions,
+            clock=lambda: self.now,
+        )
+        pool = Pool(kafka, room=room)
+        self.delivery.pool = self.delivery.slow_way._pool = pool  # type: ignore[assignment]
+        self.delivery.dead_letters.topic = self.shelf  # type: ignore[assignment]
+
+    def poll(self) -> None:
+        self.delivery.poll(0.1)
+        self.now += STEP_SECONDS
+
+    def run(self, stream: Sequence[Event], *, batch: int = 50) -> None:
+        """Gives the whole stream, as there is room."""
+        for start in range(0, len(stream), batch):
+            for _ in range(POLLS):
+                if self.delivery.room:
+                    break
+                self.poll()
+            self.delivery.send(stream[start : start + batch])
+            self.poll()
+
+    def settle(self) -> None:
+        for _ in range(POLLS):
+            if self.delivery.idle:
+                return
+            self.poll()
+        pytest.fail(f"never idle: {self.delivery.trouble}")
+
+    @property
+    def dead(self) -> dict[int, str]:
+        """Sequence number → reason."""
+        return {
+            int(dict(letter.headers)["ingest-sequence-number"] or 0): reason for reason, letter in self.shelf.letters
+        }
+
+
+@pytest.fixture(autouse=True)
+def toy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(FORMATS, "toy", ToyFormat)
+
+
+def stream_of(plan: Sequence[tuple[int, bytes]]) -> list[Event]:
+    """Events of (device, kind), device 0 is none; a good one's body is its number within its device."""
+    numbers: dict[int, int] = defaultdict(int)
+    stream = []
+    for sequence, (device, kind) in enumerate(plan):
+        body = kind
+        if not kind:
+            body = b"%d" % numbers[device]
+            numbers[device] += 1
+        stream.append(make_event(sequence, body=body, device_id=f"dev-{device}" if device else None))
+    return stream
+
+
+def check(rig: Rig, stream: Sequence[Event]) -> int:
+    """Returns how many records are there twice."""
+    arrived: dict[bytes | None, list[int]] = defaultdict(list)
+    for log in rig.kafka.log.values():
+        for key, value, _, _ in log:
+            arrived[key].append(int(value))
+    good = [event for event in stream if event.body.isdigit()]
+    expected: dict[bytes | None, list[int]] = defaultdict(list)
+    for event in good:
+        expected[event.device_id.encode() if event.device_id else None].append(int(event.body))
+    assert {key: sorted(set(values)) for key, values in arrived.items()} == dict(expected)
+    for key, values in arrived.items():
+        last = {number: place for place, number in enumerate(values)}
+        late = [number for number in last if number and key is not None and last[number] < last[number - 1]]
+        assert not late, f"{key!r}: before what belongs before it"
+    wrong = {event.sequence_number: event.body for event in stream if not event.body.isdigit()}
+    assert rig.dead == {number: REASONS[kind] for number, kind in wrong.items()}
+    assert len(rig.shelf.letters) == len(wrong)
+    assert rig.delivery.position == stream[-1].position
+    assert rig.delivery.acked == len(good)
+    return sum(map(len, arrived.values())) - len(good)
+
+
+KINDS = st.sampled_from([b""] * 8 + [*REASONS])
+PLANS = st.lists(st.tuples(st.integers(0, 6), KINDS), min_size=1, max_size=150)
+CLUSTERS = st.builds(
+    RefusingKafka,
+    st.integers(0, 1 << 30),
+    partitions=st.integers(1, 4),
+    names_culprits=st.booleans(),
+    batch_records=st.sampled_from([0, 1, 3, 20, 100]),
+)
+BURST = [(1, b"")] * 5 + [(1, BAD)] * 30 + [(2, b"")] + [(1, b"")] * 5
+ONE_DEVICE = [(1, BAD)] * 19 + [(1, b"")] * 5
+AT_THE_END = [(1, b"")] * 3 + [(1, BAD)] * 10
+NOTHING_ELSE = [(1, BAD)]
+
+
+def one_partition(*, names_culprits: bool = False) -> RefusingKafka:
+    return RefusingKafka(1, partitions=1, names_culprits=names_culprits)
+
+
+@given(plan=PLANS, kafka=CLUSTERS, batch=st.integers(1, 150), room=st.sampled_from([7, 1_000]))
+@settings(max_examples=300, deadline=None)
+def test_every_good_event_arrives_and_every_bad_one_is_a_dead_letter(
+    plan: list[tuple[int, bytes]], kafka: RefusingKafka, batch: int, room: int
+) -> None:
+    rig = Rig(kafka, room=room)
+    stream = stream_of([*plan, *((device, b"") for device in range(1, 7))])
+    rig.run(stream, batch=batch)
+    rig.settle()
+    check(rig, stream)
+
+
+@pytest.mark.parametrize("names_culprits", [True, False])
+@pytest.mark.parametrize("plan", [BURST, ONE_DEVICE, AT_THE_END, NOTHING_ELSE])
+def test_a_burst_of_bad_records_ends_in_dead_letters(plan: list[tuple[int, bytes]], names_culprits: bool) -> None:
+    rig = Rig(one_partition(names_culprits=names_culprits))
+    stream = stream_of(plan)
+    rig.run(stream)
+    rig.settle()
+    assert check(rig, stream) == 0
+
+
+def test_one_bad_record_costs_few_requests() -> None:
+    plan = [(device, b"") for device in range(1, 9)] * 125
+    plan[500] = (1, BAD)
+    for names_culprits, most in ((True, 40), (False, 60)):
+        rig = Rig(one_partition(names_culprits=names_culprits))
+        stream = stream_of(plan)
+        rig.run(stream, batch=1_000)
+        rig.settle()
+        assert check(rig, stream) == 0
+        assert rig.kafka.requests < most, rig.kafka.requests
+
+
+@given(
+    devices=st.integers(1, 40),
+    partitions=st.integers(1, 6),
+    one=st.booleans(),
+    seed=st.integers(0, 1 << 30),
+    bad=st.sampled_from([0.0, 0.05]),
+)
+@settings(max_examples=60, deadline=None)
+def test_a_cluster_that_refuses_everything_costs_no_dead_letter(
+    devices: int, partitions: int, one: bool, seed: int, bad: float
+) -> None:
+    """`one`: of several partitions, one refuses everything."""
+    rng = random.Random(seed)
+    kafka = RefusingKafka(seed, partitions=partitions, names_culprits=False, batch_records=100)
+    rig = Rig(kafka)
+    stream = stream_of(
+        [(rng.randint(1, devices), BAD if rng.random() < bad else b"") for _ in range(1_000)]
+        + [(device, b"") for device in range(1, devices + 1)]
+    )
+    rig.run(stream[:100])
+    rig.settle()
+    kafka.failing = {kafka.partition_of(b"dev-1")} if one else set(range(partitions))
+    before = dict(rig.dead)
+    position = rig.delivery.position
+    rest = deque(stream[start : start + 100] for start in range(100, len(stream), 100))
+    for _ in range(1_000):
+        if rest and rig.delivery.room:
+            rig.delivery.send(rest.popleft())
+        rig.poll()
+    assert rig.delivery.trouble is not None
+    assert "timestamp" in rig.delivery.trouble
+    told = {number: reason for number, reason in rig.dead.items() if number not in before}
+    assert "invalid_timestamp" not in told.values()
+    kafka.failing = set()
+    while rest:
+        rig.run(rest.popleft())
+    rig.settle()
+    assert rig.delivery.trouble is None
+    assert rig.delivery.position != position
+    check(rig, stream)
