@@ -134,7 +134,7 @@ def literals_of(call: str, *modules: str) -> Iterator[str]:
 
 def test_the_reasons_of_dead_letters_are_counted_from_zero() -> None:
     source = {*literals_of("Undeliverable", "source", "kafka/producer.py")}
-    assert source | {"invalid_record", "invalid_timestamp"} == {*m.SOURCE_DEAD_LETTERS.known}
+    assert source | {"invalid_record", "invalid_timestamp", "not_sendable"} == {*m.SOURCE_DEAD_LETTERS.known}
     sink = {*literals_of("Undeliverable", "sink", "kafka/producer.py")}
     assert sink | {reason for verdict, reason in outcome._KNOWN.values() if verdict in ("dead", "queue_full")} == {
         *m.SINK_DEAD_LETTERS.known

@@ -150,7 +150,7 @@ class ProducerPool:
                 size = record_bytes(key, value, headers)
                 limit = self.max_record_bytes
                 raise Undeliverable(
-                    TOO_LARGE, f"the record has {size} bytes, topic {topic} allows {limit}; raise max.message.bytes"
+                    "too_large", f"the record has {size} bytes, topic {topic} allows {limit}; raise max.message.bytes"
                 ) from None
             if cause.code() == KafkaError._INVALID_ARG:
                 raise Undeliverable(NOT_SENDABLE, f"the Kafka client takes no such record: {cause.str()}") from None

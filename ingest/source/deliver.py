@@ -117,6 +117,11 @@ class Delivery:
             return f"Kafka has acknowledged nothing for {SILENCE_SECONDS:g} s"
         return trouble
 
+    @property
+    def held_back(self) -> dict[str, bool]:
+        """Reason → whether events wait for it that are neither delivered nor dead-lettered."""
+        return {**self.slow_way.held_back, "dead_letter_topic": self.dead_letters.topic.trouble is not None}
+
     def send(self, events: Sequence[Event]) -> None:
         """Takes one batch; its events come after all that were given before."""
         if self.idle:

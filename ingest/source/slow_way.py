@@ -88,6 +88,11 @@ class SlowWay:
         trouble = self._suspects.trouble
         return trouble and f"topic {self._topic}: {trouble}"
 
+    @property
+    def held_back(self) -> dict[str, bool]:
+        """Reason → whether events wait for it."""
+        return {"dead_letter_limit": self.limit.reached, "refused": self._suspects.trouble is not None}
+
     def add(self, batch: Batch, events: Iterable[Event]) -> None:
         """Takes events, behind those that are here."""
         self._suspects.add(Entry(batch, event, self._key_of) for event in events)

@@ -13,6 +13,7 @@ from typing import Any
 from confluent_kafka import KafkaError
 
 from ingest.deadletter import DeadLetter
+from ingest.errors import Undeliverable
 from ingest.kafka.producer import Record
 from ingest.kafka.shipment import Refusal, Shipment
 
@@ -35,11 +36,19 @@ class RefusingKafka:
         self.log: dict[int, list[Record]] = defaultdict(list)
         self.failing: set[int] = set()
         """Partitions that refuse everything."""
+        self.failure = KafkaError.INVALID_TIMESTAMP
+        self.most_bytes = 1_000_000
+        """Of a batch."""
         self.requests = 0
         self.partitions = partitions
         self._random = random.Random(seed)
+        self._mended = False
         self._names_culprits = names_culprits
         self._batch_records = batch_records
+
+    def mend(self) -> None:
+        """Nothing is bad any more."""
+        self._mended = True
 
     def partition_of(self, key: bytes | None) -> int:
         return self._random.randrange(self.partitions) if key is None else zlib.crc32(key) % self.partitions
@@ -57,8 +66,10 @@ class RefusingKafka:
         """One answer for each record."""
         self.requests += 1
         if partition in self.failing:
-            return [KafkaError(KafkaError.INVALID_TIMESTAMP)] * len(batch)
-        bad = [record[1].startswith(BAD) for record in batch]
+            return [KafkaError(self.failure)] * len(batch)
+        if sum(len(record[1]) for record in batch) > self.most_bytes:
+            return [KafkaError(KafkaError.MSG_SIZE_TOO_LARGE)] * len(batch)
+        bad = [record[1].startswith(BAD) and not self._mended for record in batch]
         if not any(bad):
             self.log[partition] += batch
             return [None] * len(batch)
@@ -83,11 +94,17 @@ class Pool:
 
     def close(self) -> None: ...
 
+    def limit(self, max_record_bytes: int) -> None:
+        assert not self.in_flight
+        self.max_record_bytes = max_record_bytes
+
     def send(
         self, topic: str, key: bytes | None, value: bytes, headers: Any, timestamp_ms: int, on_delivery: Any
     ) -> bool:
         if len(self._queued) == self._room:
             return False
+        if len(value) > self.max_record_bytes:
+            raise Undeliverable("too_large", f"the record has {len(value)} bytes")
 
         def answered(error: KafkaError | None, partition: int) -> None:
             self.in_flight -= 1
@@ -99,6 +116,8 @@ class Pool:
 
     def send_all(self, topic: str, records: Sequence[Record], done: Callable[[Shipment], None]) -> int:
         taken = records[: self._room - len(self._queued)]
+        large = (place for place, record in enumerate(taken) if len(record[1]) > self.max_record_bytes)
+        taken = taken[: next(large, len(taken))]
         refused: list[Refusal] = []
         missing = len(taken)
 
@@ -113,7 +132,7 @@ class Pool:
 
         for place, record in enumerate(taken):
             self._queued.append((record, partial(answered, place)))
-        self.in_flight += len(taken)
+        self.in_flight += missing
         return len(taken)
 
     def flush(self, timeout: float) -> None:
