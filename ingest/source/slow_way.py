@@ -19,7 +19,7 @@ from ingest.source.progress import Batch
 from ingest.source.record import Record
 from ingest.source.suspects import Answer, Entry, Suspects
 
-LOOK_SECONDS = 30.0
+LOOK_SECONDS = 10.0
 """How large a record the topic takes is not asked more often than so."""
 
 logger = logging.getLogger(__name__)

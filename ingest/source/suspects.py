@@ -229,7 +229,7 @@ class Suspects:
         if proved is not None:
             return [proved]
         if not self._round and not self._try_another:
-            self._round = deque(entry for entry in self.held if entry.needed)
+            self._round = deque(self._round_of())
             self._try_another = len(self.held) < MOST_HELD
         if self._round:
             return [self._round.popleft()]
@@ -336,6 +336,17 @@ class Suspects:
             return None
         rows = [self._row, *(self._rows[entry.partition] for entry in self.held if entry.partition in self._rows)]
         return next((row for row in rows if row.many), None)
+
+    def _round_of(self) -> list[Entry]:
+        """The first suspect of each key: were a later one taken, it would have overtaken the first. All, when there is
+        nothing else to tell by."""
+        needed = [entry for entry in self.held if entry.needed]
+        if not self._others:
+            return needed
+        first: dict[bytes | None, Entry] = {}
+        for entry in needed:
+            first.setdefault(entry.key, entry)
+        return list(first.values())
 
     @property
     def _others(self) -> bool:
