@@ -130,7 +130,10 @@ class DeadLetterTopic:
             letter.form = 0
             self.trouble = f"dead-letter topic {self.topic} refuses all records: {why}"
             self._not_before = self._clock() + self._backoff.next()
-        self._refused.appendleft(letter)
+        if alone:
+            self._refused.appendleft(letter)
+        else:
+            self._refused.append(letter)
 
     def _open(self) -> ProducerPool:
         limit = max_record_bytes(settings(self._kafka), self.topic, LIMIT_SECONDS)
