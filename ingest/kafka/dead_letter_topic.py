@@ -60,6 +60,8 @@ class DeadLetterTopic:
         self._pool: ProducerPool | None = None
         self._refused: deque[_Letter] = deque()
         """Those that the topic has refused. Each is sent alone, and nothing else meanwhile."""
+        self._alone = False
+        """Whether one of those is on its way."""
         self._waiting: deque[_Letter] = deque()
         self._backoff = Backoff(0.5, 30.0)
         self._not_before = float("-inf")
@@ -91,15 +93,19 @@ class DeadLetterTopic:
 
     def _send(self) -> None:
         pool = self._pool or self._open()
-        while not self._refused and self._waiting and self._write(pool, self._waiting[0]):
+        while not (self._refused or self._alone) and self._waiting and self._write(pool, self._waiting[0]):
             self._waiting.popleft()
         while self._refused and not pool.in_flight and self._clock() >= self._not_before:
+            self._alone = True
             self._write(pool, self._refused.popleft())
 
     def _write(self, pool: ProducerPool, letter: _Letter) -> bool:
         """False when the client has no room for it now."""
 
+        alone = self._alone
+
         def delivered(error: KafkaError | None, _: Message) -> None:
+            self._alone = False
             if error is None:
                 self.written[letter.reason] += 1
                 self.trouble = None
@@ -110,14 +116,14 @@ class DeadLetterTopic:
             else:
                 self._again(letter, alone, f"{error.name()}: {error.str()}")
 
-        alone = not pool.in_flight
         try:
             key, value, headers = _FORMS[letter.form](letter.letter)
             # Time 0 is now: the original's may be what Kafka refuses.
             queued = pool.send(self.topic, key, value, headers, 0, delivered)
-            if not queued and alone:
+            if not queued and not pool.in_flight:
                 raise Undeliverable(TOO_LARGE, "it is larger than the client's whole queue")
         except Undeliverable as why:
+            self._alone = False
             self._again(letter, True, str(why))
             return True
         return queued
