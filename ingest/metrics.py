@@ -56,7 +56,25 @@ SOURCE_DEAD_LETTERS = Metric(
     ("partition", "reason"),
     "Events written to the dead-letter topic because they can never be delivered.",
     "Read the record's headers for the reason.",
-    known=("body_type", "invalid_record", "invalid_timestamp", "malformed", "not_json", "too_large"),
+    known=(
+        "body_type",
+        "invalid_record",
+        "invalid_timestamp",
+        "malformed",
+        "not_encodable",
+        "not_json",
+        "not_sendable",
+        "too_large",
+    ),
+)
+SOURCE_HELD_BACK = Metric(
+    "source_held_back",
+    "gauge",
+    ("partition", "reason"),
+    "1 while the partition waits with events that it neither delivers nor sets aside. refused: Kafka refuses all records "
+    "alike. dead_letter_limit: more dead letters in a minute than source.max_dead_letters_per_minute. dead_letter_topic: "
+    "that topic refuses them.",
+    "/readyz has the words; mend the cause, and it goes on by itself.",
 )
 SOURCE_GAPS = Metric(
     "source_sequence_gaps_total",

@@ -138,7 +138,7 @@ def test_the_reasons_of_dead_letters_are_counted_from_zero() -> None:
     source -= {
         *literals_of("Undeliverable", *(f"source/{name}.py" for name in ("again", "fetch", "restore")))
     }  # redrive
-    assert source | {"invalid_record", "invalid_timestamp"} == {*m.SOURCE_DEAD_LETTERS.known}
+    assert source | {"invalid_record", "invalid_timestamp", "not_sendable"} == {*m.SOURCE_DEAD_LETTERS.known}
     sink = {*literals_of("Undeliverable", "sink", "kafka/producer.py")}
     # A command whose device alone meets a fault that passes is given up in the end.
     hub = {reason for verdict, reason in outcome._KNOWN.values() if verdict in ("dead", "queue_full", "retry")}

@@ -74,6 +74,14 @@ PANELS: tuple[Panel, ...] = (
         span=6,
     ),
     series_of(
+        "Held back",
+        "short",
+        "1 while a partition waits with events that it neither delivers nor sets aside: Kafka refuses all records alike, or "
+        "more would be set aside than source.max_dead_letters_per_minute. /readyz has the words. Runbook: IngestHeldBack.",
+        Query(f"max by (partition, reason) ({of('source_held_back')})", "{{partition}}: {{reason}}"),
+        span=6,
+    ),
+    series_of(
         "Links opened again",
         "short",
         "Links to the hub that ended, by reason; the process opens them again by itself. Many: "

@@ -140,6 +140,13 @@ class Source:
     dead_letter_topic: Annotated[
         str, Key(Name(config_values.topic_name, "iotin.dead"), "Kafka topic for events that can never be delivered.")
     ] = "iotin.dead"
+    max_dead_letters_per_minute: Annotated[
+        int,
+        Key(
+            Whole(0, 1_000_000),
+            "A partition with more dead letters in a minute waits, says so, and tries the event again. 0: no limit.",
+        ),
+    ] = 600
     stall_seconds: Annotated[
         float, Key(Number(5, 3600), "A partition that should move and has not for so long is reported and restarted.")
     ] = 20.0

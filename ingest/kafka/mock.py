@@ -72,6 +72,10 @@ class MockCluster:
         codes = (ctypes.c_int * len(errors))(*errors)
         self._library.rd_kafka_mock_push_request_errors_array(self._cluster, api_key, len(errors), codes)
 
+    def clear_errors(self, api_key: int) -> None:
+        """Forget those that were pushed and have hit no request yet."""
+        self._library.rd_kafka_mock_clear_request_errors(self._cluster, api_key)
+
     def close(self) -> None:
         """End the brokers and forget all records. May be called twice."""
         if self._cluster:
@@ -112,6 +116,7 @@ def _load() -> ctypes.CDLL:
         ("mock_broker_set_up", number, (pointer, int32)),
         ("mock_broker_set_rtt", number, (pointer, int32, number)),
         ("mock_group_initial_rebalance_delay_ms", None, (pointer, int32)),
+        ("mock_clear_request_errors", None, (pointer, int16)),
         ("mock_push_request_errors_array", None, (pointer, int16, size, ctypes.POINTER(number))),
     ):
         function = getattr(library, f"rd_kafka_{name}")

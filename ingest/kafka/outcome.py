@@ -6,7 +6,18 @@ from confluent_kafka import KafkaError
 
 Outcome = Literal["suspect", "recycle"]
 
-_OF_A_BATCH = frozenset({KafkaError.INVALID_RECORD, KafkaError.INVALID_TIMESTAMP, KafkaError._INVALID_DIFFERENT_RECORD})
+_TOO_LARGE = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE, KafkaError.INVALID_MSG_SIZE})
+_OF_A_BATCH = _TOO_LARGE | {
+    KafkaError.INVALID_RECORD,
+    KafkaError.INVALID_TIMESTAMP,
+    KafkaError._INVALID_DIFFERENT_RECORD,
+    KafkaError.INVALID_MSG,
+    KafkaError.INVALID_REQUEST,
+    KafkaError.POLICY_VIOLATION,
+    KafkaError.UNSUPPORTED_FOR_MESSAGE_FORMAT,
+    KafkaError.UNKNOWN,
+}
+"""The last is what a broker answers when a part of it fails, such as an interceptor or a proxy's check of a schema."""
 
 
 def outcome(error: KafkaError) -> Outcome:
@@ -16,3 +27,18 @@ def outcome(error: KafkaError) -> Outcome:
     as that could help, and no record is to blame, so none may be skipped: a fresh process starts at the checkpoint.
     """
     return "suspect" if error.code() in _OF_A_BATCH else "recycle"
+
+
+def too_large(error: KafkaError) -> bool:
+    """Whether the broker refuses the record, or its batch, for its size."""
+    return error.code() in _TOO_LARGE
+
+
+def innocent(error: KafkaError) -> bool:
+    """Whether the broker has named another record of the batch (Kafka 2.4 and later do)."""
+    return error.code() == KafkaError._INVALID_DIFFERENT_RECORD
+
+
+def reason_of(error: KafkaError) -> str:
+    """The reason of a dead letter, as a short code."""
+    return "too_large" if too_large(error) else error.name().lower()

@@ -2,20 +2,24 @@
 
 import logging
 import zlib
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from itertools import repeat
+from operator import call, length_hint
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from ingest.config import Kafka, Secret
 from ingest.deadline import Deadline
-from ingest.errors import IngestError, Undeliverable
+from ingest.errors import IngestError, Recycle, Undeliverable
+from ingest.kafka.shipment import OnDelivery, Refusal, Reports, Shipment
 from ingest.kafka.statistics import KafkaStatistics
 from ingest.logs import Repeated
 
 Headers = list[tuple[str, str | bytes | None]]
 """As confluent-kafka wants them; ours are always bytes."""
-OnDelivery = Callable[[KafkaError | None, Message], None]
 
 DEFAULTS: Mapping[str, str | int | bool] = {
     "enable.idempotence": True,
@@ -41,29 +45,20 @@ Record = tuple[bytes | None, bytes, Headers | None, int]
 """Key, value, headers, timestamp in Unix milliseconds (0: now)."""
 _ANY_PARTITION = -1
 
+TOO_LARGE = "too_large"
+NOT_SENDABLE = "not_sendable"
+"""Reasons why a record cannot be sent, whatever the state of the cluster."""
+_FATAL = (KafkaException, SystemError)
+"""How `poll` and `flush` end after librdkafka's fatal errors: a producer that has one is of no use any more. What the
+client makes of it depends on the callback that it runs next."""
+
 logger = logging.getLogger(__name__)
 
 
-class Shipment:
-    """Records that were sent together. Is done when each was acknowledged or refused."""
-
-    __slots__ = ("_done", "bytes", "failed", "missing", "records")
-
-    def __init__(self, done: "Callable[[Shipment], None]") -> None:
-        self.records = 0
-        self.bytes = 0
-        self.missing = 0
-        self.failed: list[tuple[KafkaError, Message]] = []
-        """What was refused, for good, as it was sent."""
-        self._done = done
-
-    def delivered(self, error: KafkaError | None, message: Message) -> None:
-        """librdkafka calls it once for each record: the only line of ours that runs per acknowledgement."""
-        if error is not None:
-            self.failed.append((error, message))
-        self.missing -= 1
-        if not self.missing:
-            self._done(self)
+def record_bytes(key: bytes | None, value: bytes, headers: Headers | None) -> int:
+    """Of one record, as librdkafka compares them with `message.max.bytes`, less what it adds for each record."""
+    named = sum(len(name.encode()) + len(content or b"") for name, content in headers or ())
+    return len(key or b"") + len(value) + named
 
 
 def settings(kafka: Kafka) -> dict[str, Any]:
@@ -81,14 +76,12 @@ class ProducerPool:
         self.in_flight_bytes = 0
         self.trouble: str | None = None
         """Why Kafka cannot be reached, in words; None while it can."""
-        self._config = {**DEFAULTS, "client.id": client_id, **settings(kafka)}
-        if max_record_bytes is not None:
-            # librdkafka then refuses larger records itself, one by one, and never builds a batch that the topic refuses
-            # as a whole, good records and bad together.
-            self._config["message.max.bytes"] = min(max(max_record_bytes, 1_000), 1_000_000_000)
-            self._config["batch.size"] = min(int(self._config["batch.size"]), self._config["message.max.bytes"])
+        self._chosen = {**DEFAULTS, "client.id": client_id, **settings(kafka)}
+        self._config = _limited(self._chosen, max_record_bytes)
         self._count = kafka.producers
         self._producers: list[Producer] = []
+        self._reports = Reports()
+        self._shipment_out = False
         self._repeated = Repeated()
         self._complaint = ""
 
@@ -97,11 +90,21 @@ class ProducerPool:
         """As much as one request carries for one partition of a topic."""
         return int(self._config["batch.size"])
 
+    @property
+    def max_record_bytes(self) -> int:
+        """Larger ones are refused here already."""
+        return int(self._config.get("message.max.bytes", 1_000_000))
+
     def start(self) -> None:
         self._producers = [
             Producer({**self._config, "error_cb": self._on_error, "stats_cb": self._stats_of(index)}, logger=logger)
             for index in range(self._count)
         ]
+
+    def limit(self, max_record_bytes: int) -> None:
+        """The topic takes records of so many bytes from now on. Nothing may be in flight."""
+        self._config = _limited(self._chosen, max_record_bytes)
+        self.start()
 
     @property
     def handle(self) -> Producer:
@@ -120,7 +123,8 @@ class ProducerPool:
     ) -> bool:
         """Queues one record. False when librdkafka's queue is full: `poll`, then send the same record again.
 
-        Raises Undeliverable when the record is larger than the topic allows, IngestError when the producer is broken.
+        Raises Undeliverable when the record is larger than the topic allows or no client can send it, IngestError when
+        the producer is broken or the topic is gone.
         """
         producer = self._producer_of(key)
         size = len(value)
@@ -136,17 +140,27 @@ class ProducerPool:
             if headers is None:
                 producer.produce(topic, value, key, on_delivery=delivered, timestamp=timestamp_ms)
             else:
+                _check_names(headers)
                 producer.produce(topic, value, key, on_delivery=delivered, timestamp=timestamp_ms, headers=headers)
         except BufferError:
             return False
         except KafkaException as error:
             cause: KafkaError = error.args[0]
             if cause.code() == KafkaError.MSG_SIZE_TOO_LARGE:
-                limit = self._config.get("message.max.bytes", 1_000_000)
+                size = record_bytes(key, value, headers)
+                limit = self.max_record_bytes
                 raise Undeliverable(
                     "too_large", f"the record has {size} bytes, topic {topic} allows {limit}; raise max.message.bytes"
                 ) from None
+            if cause.code() == KafkaError._INVALID_ARG:
+                raise Undeliverable(NOT_SENDABLE, f"the Kafka client takes no such record: {cause.str()}") from None
             raise IngestError(f"Kafka producer: {cause.str()}") from None
+        except MemoryError:
+            raise
+        except Exception as error:  # TypeError, ValueError, OverflowError, SystemError: whatever the client makes of it
+            raise Undeliverable(
+                NOT_SENDABLE, f"the Kafka client takes no such record: {type(error).__name__}: {error}"
+            ) from None
         self.in_flight += 1
         self.in_flight_bytes += size
         return True
@@ -154,25 +168,33 @@ class ProducerPool:
     def send_all(self, topic: str, records: Sequence[Record], done: Callable[[Shipment], None]) -> int:
         """Queues records in order, up to the first that cannot be; `send` says why that is. Returns how many it queued.
 
-        `done` is called once for all of these. Costs half of what `send` costs for each (no closure, no books).
+        `done` is called once for all of these, before which there must be no other call. Costs half of what `send` costs
+        for each (no closure, no books).
         """
-        shipment = Shipment(done=self._arrived(done))
-        produce, delivered = self._producers[0].produce, shipment.delivered
-        sharded = len(self._producers) > 1
-        queued = size = 0
+        if self._shipment_out:
+            raise RuntimeError("the shipment before this one is still on its way")
+        keys, values, headers, times = zip(*records, strict=True)
+        callbacks = self._reports.callbacks(len(records))
+        bodies = iter(values)
+        arguments = repeat(topic), bodies, keys, repeat(_ANY_PARTITION), callbacks, repeat(None), times, headers
+        queueing = (
+            map(self._producers[0].produce, *arguments)
+            if len(self._producers) == 1
+            else map(call, [self._producer_of(key).produce for key in keys], *arguments)
+        )
+        queued = len(records)
         try:
-            for key, value, headers, timestamp_ms in records:
-                if sharded:
-                    produce = self._producer_of(key).produce
-                produce(topic, value, key, _ANY_PARTITION, delivered, None, timestamp_ms, headers)
-                size += len(value)
-                queued += 1
-        except (BufferError, KafkaException):
-            pass  # tried again by `send`
-        shipment.records = shipment.missing = queued
-        shipment.bytes = size
-        self.in_flight += queued
-        self.in_flight_bytes += size
+            deque(queueing, maxlen=0)  # a loop without a line of Python per record
+        except MemoryError:
+            raise
+        except Exception:  # tried again by `send`, which says what it is
+            queued -= length_hint(bodies) + 1
+        size = sum(map(len, values[:queued]))
+        if queued:
+            self._shipment_out = True
+            self._reports.expect(queued, partial(self._arrived, queued, size, done))
+            self.in_flight += queued
+            self.in_flight_bytes += size
         return queued
 
     def _producer_of(self, key: bytes | None) -> Producer:
@@ -180,29 +202,33 @@ class ProducerPool:
         producers = self._producers
         return producers[zlib.crc32(key) % len(producers)] if key and len(producers) > 1 else producers[0]
 
-    def _arrived(self, done: Callable[[Shipment], None]) -> Callable[[Shipment], None]:
-        def arrived(shipment: Shipment) -> None:
-            self.in_flight -= shipment.records
-            self.in_flight_bytes -= shipment.bytes
-            if len(shipment.failed) < shipment.records:
-                self.trouble = None
-            done(shipment)
-
-        return arrived
+    def _arrived(self, records: int, size: int, done: Callable[[Shipment], None], refused: list[Refusal]) -> None:
+        self._shipment_out = False
+        self.in_flight -= records
+        self.in_flight_bytes -= size
+        if len(refused) < records:
+            self.trouble = None
+        done(Shipment(records, size, refused))
 
     def poll(self, timeout: float) -> None:
         """Runs delivery callbacks; waits up to `timeout` seconds for the first."""
-        for producer in self._producers[1:]:
-            producer.poll(0)
-        self._producers[0].poll(timeout)
+        try:
+            for producer in self._producers[1:]:
+                producer.poll(0)
+            self._producers[0].poll(timeout)
+        except _FATAL as error:
+            raise _broken(error) from None
 
     def flush(self, timeout: float) -> None:
         """Runs delivery callbacks, waiting up to `timeout` seconds for the last of them. Nothing lingers meanwhile."""
         if not timeout or not self.in_flight:
             self.poll(timeout)
             return
-        for producer in self._producers:
-            producer.flush(timeout / self._count)
+        try:
+            for producer in self._producers:
+                producer.flush(timeout / self._count)
+        except _FATAL as error:
+            raise _broken(error) from None
 
     def close(self) -> None:
         """Sends what lingers without waiting for more; `join` waits for the acknowledgements."""
@@ -239,3 +265,23 @@ class ProducerPool:
                 self.trouble = None
 
         return on_stats
+
+
+def _limited(settings: Mapping[str, Any], max_record_bytes: int | None) -> dict[str, Any]:
+    """librdkafka then refuses larger records itself, one by one, and never builds a batch that the topic refuses as a
+    whole, good records and bad together."""
+    if max_record_bytes is None:
+        return dict(settings)
+    most = min(max(max_record_bytes, 1_000), 1_000_000_000)
+    return {**settings, "message.max.bytes": most, "batch.size": min(int(settings["batch.size"]), most)}
+
+
+def _check_names(headers: Headers) -> None:
+    """Raises UnicodeEncodeError, where confluent-kafka 2.16 would read a null pointer and end the process."""
+    for name, _ in headers:
+        name.encode()
+
+
+def _broken(error: Exception) -> Recycle:
+    cause = error.args[0] if isinstance(error, KafkaException) else error
+    return Recycle(f"Kafka producer: {cause.str() if isinstance(cause, KafkaError) else cause}")

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Sequence
 
 from ingest.config import Config
-from ingest.deadletter import Header, dead_letter
+from ingest.deadletter import Header, dead_letter, utf8
 from ingest.errors import Undeliverable
 from ingest.kafka.dead_letter_topic import DeadLetterTopic
 from ingest.logs import Repeated
@@ -60,5 +60,5 @@ class DeadLetters:
             key, _, headers, _ = self._format.encode(carried(event))
         except Exception:  # a letter must not fail for what has made it one
             device = event.device_id
-            return None if device is None else device.encode(errors="backslashreplace"), ()
+            return None if device is None else utf8(device), ()
         return key, headers or ()

@@ -1,24 +1,23 @@
 """Events → records → Kafka, and which of them are safe there."""
 
+import itertools
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from operator import itemgetter
-from typing import Any
-
-from confluent_kafka import KafkaError, Message
 
 from ingest.config import Config
 from ingest.deadline import Deadline
-from ingest.errors import IngestError, Recycle, Undeliverable
-from ingest.kafka.outcome import outcome
-from ingest.kafka.producer import ProducerPool, Shipment
+from ingest.kafka.limits import max_record_bytes as ask_max_record_bytes
+from ingest.kafka.producer import ProducerPool, settings
+from ingest.kafka.shipment import Shipment
 from ingest.metrics import DELIVERY_BUCKETS, Histogram
 from ingest.source.dead_letters import DeadLetters
 from ingest.source.event import Event
 from ingest.source.progress import Batch, Position, Progress
 from ingest.source.record import FORMATS, Record
+from ingest.source.slow_way import SlowWay
 
 _ENQUEUED_MS = itemgetter(2)
 SILENCE_SECONDS = 10.0
@@ -28,8 +27,15 @@ READY_BYTES = 2 << 20
 """No more events are taken while so many wait for the acknowledgement of those before them, which were as many at most."""
 FILLED, FILLED_ALONE = 0.75, 0.95
 """So much of each request is to be filled on average: keys fall unevenly upon the topic's partitions, unless there is one."""
+LIMIT_SECONDS = 5.0
+"""For the topic's answer to the question how large a record it takes."""
+SLOW_SECONDS = 0.05
+"""While nothing is on its way there, the wait for Kafka is no longer: what is held back may have its turn."""
 FIRST_SHIPMENT_EVENTS = 1_000
 """Before the size of a record is known."""
+
+Taken = tuple[Batch, Sequence[Event]]
+"""Events that follow each other, of one batch."""
 
 
 class Delivery:
@@ -38,55 +44,65 @@ class Delivery:
     `start, poll, close, join` on the loop's thread. Counters are plain ints.
     """
 
-    def __init__(self, config: Config, partition: str, *, max_record_bytes: int | None, topic_partitions: int) -> None:
+    def __init__(
+        self,
+        config: Config,
+        partition: str,
+        *,
+        max_record_bytes: int | None,
+        topic_partitions: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.acked = 0
         self.seconds = Histogram(DELIVERY_BUCKETS)
         """From the hub's enqueued time to Kafka's acknowledgement."""
-        self.errors: Counter[str] = Counter()
         self.pool = ProducerPool(
             config.kafka, client_id=f"ingest-source-{partition}", max_record_bytes=max_record_bytes
         )
         self.dead_letters = DeadLetters(config, partition)
         self._topic = config.source.topic
         self._encode = FORMATS[config.source.format](partition).encode
+        self.slow_way = SlowWay(
+            self.pool,
+            self._topic,
+            self._encode,
+            self.dead_letters,
+            config.source.max_dead_letters_per_minute,
+            acked=self._acked,
+            max_record_bytes=partial(_topic_limit, config) if max_record_bytes is not None else None,
+            clock=clock,
+        )
         self._progress = Progress()
         self._ready: deque[tuple[Batch, Sequence[Event], int]] = deque()
         """What is sent once everything before it is acknowledged, with the bytes of its bodies."""
         self._ready_events = self._ready_bytes = 0
-        requests = config.kafka.producers * topic_partitions
-        self._shipment_bytes = self.pool.batch_bytes * requests * (FILLED if requests > 1 else FILLED_ALONE)
+        self._requests = config.kafka.producers * topic_partitions
         self._record_bytes = 0.0
         """Mean of the shipment before."""
-        self._waiting: list[tuple[Batch, Event]] = []
-        """Events that librdkafka had no room for, or that must be sent again; sent before anything newer."""
-        self._suspects: list[tuple[Batch, Event]] = []
-        """Events of batches that the broker refused as a whole. Each is sent alone, and nothing else meanwhile."""
-        self._broken: IngestError | None = None
-        self._acked_at = time.monotonic()
+        self._clock = clock
+        self._acked_at = clock()
 
     def start(self) -> None:
         self.pool.start()
 
     @property
+    def errors(self) -> Counter[str]:
+        """Refused records, by Kafka's name of the error."""
+        return self.slow_way.errors
+
+    @property
     def room(self) -> bool:
         """Whether the next batch may be given; false is back-pressure."""
-        return (
-            not self._waiting
-            and not self._suspects
-            and self._ready_events < READY_EVENTS
-            and self._ready_bytes < READY_BYTES
-        )
+        return not self.slow_way.waiting and self._ready_events < READY_EVENTS and self._ready_bytes < READY_BYTES
 
     @property
     def idle(self) -> bool:
         """Whether nothing waits for an acknowledgement."""
-        return (
-            not self._ready
-            and not self._waiting
-            and not self._suspects
-            and not self.pool.in_flight
-            and not self.dead_letters.topic.in_flight
-        )
+        return not self._ready and self.slow_way.empty and self._all_answered
+
+    @property
+    def _all_answered(self) -> bool:
+        return not self.pool.in_flight and not self.dead_letters.topic.in_flight
 
     @property
     def position(self) -> Position | None:
@@ -95,10 +111,16 @@ class Delivery:
 
     @property
     def trouble(self) -> str | None:
-        """Why Kafka takes nothing, in words; None while it does."""
-        if self.pool.trouble is None and not self.idle and time.monotonic() - self._acked_at > SILENCE_SECONDS:
+        """Why Kafka takes nothing, or is given nothing, in words; None while all is well."""
+        trouble = self.pool.trouble or self.slow_way.trouble or self.dead_letters.topic.trouble
+        if trouble is None and not self.idle and self._clock() - self._acked_at > SILENCE_SECONDS:
             return f"Kafka has acknowledged nothing for {SILENCE_SECONDS:g} s"
-        return self.pool.trouble
+        return trouble
+
+    @property
+    def held_back(self) -> dict[str, bool]:
+        """Reason → whether events wait for it that are neither delivered nor dead-lettered."""
+        return {**self.slow_way.held_back, "dead_letter_topic": self.dead_letters.topic.trouble is not None}
 
     def restart(self, position: Position) -> None:
         """What is given from now on comes after `position`, which is safe once everything given before is."""
@@ -107,7 +129,7 @@ class Delivery:
     def send(self, events: Sequence[Event]) -> None:
         """Takes one batch; its events come after all that were given before."""
         if self.idle:
-            self._acked_at = time.monotonic()
+            self._acked_at = self._clock()
         body_bytes = sum(len(event.body) for event in events)
         self._ready.append((self._progress.add(events[-1].position, len(events)), events, body_bytes))
         self._ready_events += len(events)
@@ -121,24 +143,44 @@ class Delivery:
         than `linger.ms` behind it keeps the broker's thread spinning: a whole core, when Kafka is 20 ms away
         (rd_kafka_toppar_producer_serve of 2.16 compares messages in flight with a number of requests).
         """
-        if self.pool.in_flight or self._waiting or self._suspects:
-            return
-        around = 0
-        # All are encoded before the first is sent, so that the producer gets them in less time than `linger.ms`.
-        for batch, events, records in [(batch, events, self._records(events)) for batch, events in self._shipment()]:
-            queued = 0
-            if records and not self._waiting:
-                around = _bytes_around(records[0])
-                queued = self.pool.send_all(self._topic, records, partial(self._arrived, batch, events))
-            # Something is in the way of one of them: a full queue, or an event that cannot be delivered.
-            self._waiting += [(batch, event) for event in events[queued:]]
         if self.pool.in_flight:
-            self._record_bytes = self.pool.in_flight_bytes / self.pool.in_flight + around
-        self._send_waiting()
+            return
+        if self.slow_way.busy:
+            self._go_slow()
+            return
+        sent: list[Taken] = []
+        slow: list[Taken] = []
+        records: list[Record] = []
+        # All are encoded before the first is sent, so that the producer gets them in less time than `linger.ms`.
+        for batch, events in self._shipment():
+            made = self._records(events) if not slow else ()
+            records += made
+            (sent if made else slow).append((batch, events))
+        if records:
+            queued = self.pool.send_all(self._topic, records, partial(self._arrived, sent))
+            if queued:
+                self._record_bytes = self.pool.in_flight_bytes / queued + _bytes_around(records[0])
+            if queued < len(records):
+                # The queue is full, or the client takes no such record.
+                slow = [*_behind(sent, queued), *slow]
+        for batch, events in slow:
+            self.slow_way.add(batch, events)
+        self.slow_way.poll()
+
+    def _go_slow(self) -> None:
+        """What is ready goes the slow way, too, behind what is there."""
+        while self._ready:
+            batch, events, _ = self._ready.popleft()
+            self.slow_way.add(batch, events)
+        self._ready_events = self._ready_bytes = 0
+        self.slow_way.poll()
 
     def _shipment(self) -> Iterator[tuple[Batch, Sequence[Event]]]:
         """Takes from what is ready as much as one request of each producer for each partition of the topic holds."""
-        room = max(1.0, self._shipment_bytes / self._record_bytes) if self._record_bytes else FIRST_SHIPMENT_EVENTS
+        room: float = FIRST_SHIPMENT_EVENTS
+        if self._record_bytes:
+            filled = FILLED if self._requests > 1 else FILLED_ALONE
+            room = max(1.0, self.pool.batch_bytes * self._requests * filled / self._record_bytes)
         while self._ready and room >= 1:
             batch, events, body_bytes = self._ready.popleft()
             if len(events) > room:
@@ -152,42 +194,46 @@ class Delivery:
             yield batch, events
 
     def _records(self, events: Sequence[Event]) -> Sequence[Record]:
-        """The way of nearly all events; none if one of them cannot be delivered."""
+        """The way of nearly all events; none if one of them cannot be a record."""
         try:
             return list(map(self._encode, events))
-        except Undeliverable:
+        except MemoryError:
+            raise
+        except Exception:  # `SlowWay` says which one it is, and why
             return ()
 
-    def _arrived(self, batch: Batch, events: Sequence[Event], shipment: Shipment) -> None:
-        """Every one of `shipment`'s records, which are those of the first of `events`, was acknowledged or refused."""
-        events = events[: shipment.records]
-        if shipment.failed:
-            sent = {_content(*self._encode(event)): event for event in events}
-            refused = {
-                sent[_content(message.key(), message.value(), message.headers(), 0)]: error
-                for error, message in shipment.failed
-            }
-            events = [event for event in events if event not in refused]
-            for event, error in refused.items():
-                self._refused(batch, event, error)
-        batch.pending -= len(events)
-        self.acked += len(events)
-        self.seconds.observe_since(sorted(map(_ENQUEUED_MS, events)), time.time() * 1000)
+    def _arrived(self, sent: Sequence[Taken], shipment: Shipment) -> None:
+        """Every one of `shipment`'s records, which are those of the first events of `sent`, was acknowledged or refused."""
+        if shipment.refused:
+            self.slow_way.refused(list(_first(sent, shipment.records)), shipment)
+            return
+        self.slow_way.delivered_elsewhere()
+        if shipment.records < sum(len(events) for _, events in sent):
+            for batch, event in _first(sent, shipment.records):
+                self._acked(batch, event)
+            return
+        now_ms = time.time() * 1000
+        for batch, events in sent:
+            batch.pending -= len(events)
+            self.acked += len(events)
+            self.seconds.observe_since(sorted(map(_ENQUEUED_MS, events)), now_ms)
+
+    def _acked(self, batch: Batch, event: Event) -> None:
+        batch.pending -= 1
+        self.acked += 1
+        self.seconds.observe(time.time() - event.enqueued_ms / 1000)
 
     def poll(self, timeout: float) -> None:
         """Sends what is ready and serves acknowledgements, waiting up to `timeout` seconds for all of them. Raises
         Recycle when Kafka will not go on."""
         before = self.pool.in_flight
-        self.pool.flush(timeout)
+        at_rest = self._all_answered and self.slow_way.empty
+        self.pool.flush(timeout if before or at_rest else min(timeout, SLOW_SECONDS))
         if self.pool.in_flight < before:
-            self._acked_at = time.monotonic()
+            self._acked_at = self._clock()
         self.dead_letters.topic.poll()
-        if self._suspects:
-            self._send_a_suspect()
-        else:
-            self._send_waiting()
-            self._send_ready()
-        broken = self._broken or self.dead_letters.topic.broken
+        self._send_ready()
+        broken = self.slow_way.broken or self.dead_letters.topic.broken
         if broken is not None:
             raise broken
 
@@ -197,65 +243,37 @@ class Delivery:
 
     def join(self, deadline: Deadline, *, while_waiting: Callable[[], None]) -> bool:
         """Waits for all acknowledgements; True when all came."""
-        while (self._ready or self._waiting or self._suspects) and self._broken is None and not deadline.expired:
+        while not (self.idle or self._stuck or deadline.expired):
             self.poll(min(0.2, deadline.remaining()))
             while_waiting()
-        flushed = self.pool.join(deadline, while_waiting=while_waiting)
-        return self.dead_letters.topic.join(deadline, while_waiting=while_waiting) and flushed and self.idle
+        return self.idle
 
-    def _send_waiting(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        for index, (batch, event) in enumerate(waiting):
-            if not self._send(batch, event):
-                self._waiting = waiting[index:]
-                return
+    @property
+    def _stuck(self) -> bool:
+        """Whether what is held back is left to the next start: nobody knows how long that lasts."""
+        return self.slow_way.trouble is not None or self.dead_letters.topic.trouble is not None
 
-    def _send_a_suspect(self) -> None:
-        if self.pool.in_flight:
-            return
-        self._suspects.sort(key=lambda suspect: suspect[1].sequence_number)
-        if self._send(*self._suspects[0], alone=True):
-            del self._suspects[0]
 
-    def _send(self, batch: Batch, event: Event, *, alone: bool = False) -> bool:
-        try:
-            key, value, headers, timestamp = self._encode(event)
-            done = partial(self._delivered, batch, event, alone)
-            return self.pool.send(self._topic, key, value, headers, timestamp, done)
-        except Undeliverable as why:
-            self._dead_letter(batch, event, why)
-            return True
+def _first(sent: Sequence[Taken], count: int) -> Iterator[tuple[Batch, Event]]:
+    """One by one."""
+    return itertools.islice(((batch, event) for batch, events in sent for event in events), count)
 
-    def _delivered(self, batch: Batch, event: Event, alone: bool, error: KafkaError | None, _: Message) -> None:
-        """The answer for a record that was sent by itself."""
-        if error is None:
-            batch.pending -= 1
-            self.acked += 1
-            self.seconds.observe(time.time() - event.enqueued_ms / 1000)
-        else:
-            self._refused(batch, event, error, alone=alone)
 
-    def _refused(self, batch: Batch, event: Event, error: KafkaError, *, alone: bool = False) -> None:
-        self.errors[error.name()] += 1
-        if outcome(error) == "recycle":
-            self._broken = Recycle(f"Kafka topic {self._topic}: {error.name()}: {error.str()}")
-        elif alone:
-            self._dead_letter(batch, event, Undeliverable(error.name().lower(), f"Kafka: {error.str()}"))
-        else:
-            self._suspects.append((batch, event))
+def _behind(sent: Sequence[Taken], queued: int) -> Iterator[Taken]:
+    """The events of `sent` but for the first `queued`."""
+    for batch, events in sent:
+        if queued < len(events):
+            yield batch, events[queued:]
+        queued = max(0, queued - len(events))
 
-    def _dead_letter(self, batch: Batch, event: Event, why: Undeliverable) -> None:
-        def done() -> None:
-            batch.pending -= 1
 
-        self.dead_letters.send(event, why, done)
+def _topic_limit(config: Config) -> int | None:
+    """How large a record the telemetry topic takes now, or what the user allows if that is less."""
+    found = ask_max_record_bytes(settings(config.kafka), config.source.topic, LIMIT_SECONDS)
+    own = config.kafka.librdkafka.get("message.max.bytes")
+    return found if found is None or own is None else min(found, int(str(own)))
 
 
 def _bytes_around(record: Record) -> int:
     """Of what a record has besides its value, which is much the same for all records of a partition."""
     return len(record.key or b"") + sum(len(name) + len(value or b"") for name, value in record.headers or ())
-
-
-def _content(key: Any, value: Any, headers: Any, _: int) -> tuple[Any, Any, tuple[Any, ...]]:
-    """What tells one record of a batch from the others: every format puts the offset into value or headers."""
-    return key, value, tuple(headers or ())

@@ -47,6 +47,8 @@ class SourceMeasures:
             meter.total(m.SOURCE_RECONNECTS, count, partition, reason)
         for reason, count in delivery.dead_letters.topic.written.items():
             meter.total(m.SOURCE_DEAD_LETTERS, count, partition, reason)
+        for reason, held in delivery.held_back.items():
+            meter.gauge(m.SOURCE_HELD_BACK, held, partition, reason)
         meter.histogram(m.SOURCE_DELIVERY, delivery.seconds, partition)
         meter.gauge(m.SOURCE_PREFETCH, process.transport.credit, partition)
         meter.gauge(m.SOURCE_TRANSPORT, 1, partition, process.transport.name)

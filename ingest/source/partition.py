@@ -32,6 +32,8 @@ from ingest.waits import Shares
 EVENT_WAIT_SECONDS = 0.5
 """A process without anything to do, or for which Kafka has no room, looks around this often. Ten times a second, 32 of them
 took 7 % of a core."""
+HELD_SECONDS = 0.1
+"""While events are held back and none is on its way, the loop looks around this often."""
 ACK_WAIT_SECONDS = 0.005
 """The loop waits for acknowledgements so long before it looks at the hub again. What comes meanwhile cannot be sent any
 sooner."""
@@ -139,7 +141,7 @@ class PartitionProcess:
         """One turn of the loop: take events if there is room for them, serve acknowledgements, move the checkpoint.
 
         Everything here is paid once per turn, and under load a turn has some 1,500 events. Per event there are only the
-        loops in `Transfers.feed`, `Decoder.decode`, `Format.encode`, `ProducerPool.send_all` and `Shipment.delivered`.
+        loops in `Transfers.feed`, `Decoder.decode`, `Format.encode`, `ProducerPool.send_all` and `Reports`.
         """
         settled = self.delivery.idle
         if not self.catch_up.go(WAIT_SECONDS if settled else 0):
@@ -170,7 +172,9 @@ class PartitionProcess:
     def _event_wait(self) -> float:
         if self.delivery.idle:
             return CONTENT_SECONDS if self.catch_up.has_turn else EVENT_WAIT_SECONDS
-        return 0 if self.delivery.pool.in_flight else ACK_WAIT_SECONDS
+        if self.delivery.pool.in_flight:
+            return 0
+        return HELD_SECONDS if any(self.delivery.held_back.values()) else ACK_WAIT_SECONDS
 
     def _wait_for_kafka(self, seconds: float) -> None:
         self.shares.enter("kafka_queue")

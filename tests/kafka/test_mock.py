@@ -105,6 +105,17 @@ def test_pushed_errors(cluster: MockCluster) -> None:
     assert second.code() == KafkaError.MSG_SIZE_TOO_LARGE
 
 
+def test_cleared_errors_hit_nothing(cluster: MockCluster) -> None:
+    cluster.create_topic("t", 1)
+    delivered: list[KafkaError | None] = []
+    producer = producer_of(cluster)
+    cluster.push_errors(0, [10, 10])
+    cluster.clear_errors(0)
+    producer.produce("t", b"x", on_delivery=lambda error, _: delivered.append(error))
+    assert producer.flush(20) == 0
+    assert delivered == [None]
+
+
 def test_round_trip(cluster: MockCluster) -> None:
     cluster.create_topic("t", 1)
     producer = producer_of(cluster)

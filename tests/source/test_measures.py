@@ -33,6 +33,7 @@ def partition(*, last: Position | None = None) -> Any:
             acked=0,
             seconds=Histogram(DELIVERY_BUCKETS),
             errors={},
+            held_back={"refused": False},
             dead_letters=SimpleNamespace(topic=SimpleNamespace(written={})),
             pool=SimpleNamespace(
                 in_flight=0,
