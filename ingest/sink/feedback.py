@@ -197,9 +197,10 @@ class FeedbackProcess:
 
     @property
     def _kafka_trouble(self) -> str | None:
-        if self.pool.trouble is None and self._oldest_seconds > SILENCE_SECONDS:
+        trouble = self.pool.trouble or self.dead_letters.trouble
+        if trouble is None and self._oldest_seconds > SILENCE_SECONDS:
             return f"Kafka has acknowledged nothing for {SILENCE_SECONDS:g} s"
-        return self.pool.trouble
+        return trouble
 
     @property
     def _oldest_seconds(self) -> float:

@@ -159,7 +159,8 @@ class Worker:
         if now >= self._commit_at:
             self._commit_at = now + COMMIT_SECONDS
             self.commands.commit()
-        trouble = self.sender.trouble or self._quota or self.commands.trouble or self.lanes.trouble
+        kafka = self.commands.trouble or self.dead_letters.trouble
+        trouble = self.sender.trouble or self._quota or kafka or self.lanes.trouble
         self._child.beat(trouble is None, trouble or "sending")
 
     def close(self, deadline: Deadline) -> None:

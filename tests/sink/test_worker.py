@@ -13,7 +13,7 @@ from typing import Any
 
 import psutil
 import pytest
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 
 from ingest import metrics as m
 from ingest.backoff import Backoff
@@ -554,3 +554,14 @@ def test_what_the_process_waits_for_is_named(bench: Bench) -> None:
 def _with_key(hub: Emulator, key: str) -> Secret:
     text = hub.endpoints.iot_hub_connection_string
     return Secret(text.partition("SharedAccessKey=")[0] + f"SharedAccessKey={key}")
+
+
+def test_a_dead_letter_topic_that_takes_nothing_is_told(bench: Bench, cluster: MockCluster) -> None:
+    bench.write(b"no command")
+    cluster.push_errors(0, [KafkaError.INVALID_RECORD] * 100)
+    made = bench.start()
+    words = f"dead-letter topic {bench.dead} refuses all records"
+    bench.turn(made, lambda: any(not ready and words in detail for ready, detail in bench.told))
+    cluster.clear_errors(0)
+    bench.turn(made, lambda: made.dead_letters.written["malformed"] == 1)
+    bench.turn(made, lambda: bench.told[-1] == (True, "sending"))
