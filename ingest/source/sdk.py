@@ -50,7 +50,16 @@ for _owner, _name in (
         raise ImportError(f"azure-eventhub {version('azure-eventhub')} has no {_name}; this transport relies on it")
 
 _pyamqp: Any = _receiver_module
-_pyamqp.decode_payload = decode_for_sdk
+_stock_decode = _pyamqp.decode_payload
+_this_thread = threading.local()
+"""Has `receives` in a thread that runs one of our links. Other clients in this process keep the decoder that they came with."""
+
+
+def _decode_payload(payload: memoryview) -> Any:
+    return (decode_for_sdk if hasattr(_this_thread, "receives") else _stock_decode)(payload)
+
+
+_pyamqp.decode_payload = _decode_payload
 
 
 def _read_what_is_there(client: Any, *, batch: int = 1, **kwargs: Any) -> bool:
@@ -186,6 +195,7 @@ class _Link:
         self._client.close()
 
     def _run(self) -> None:
+        _this_thread.receives = True
         try:
             self._client.receive_batch(**self._arguments)
             self._end(LinkEnded("lost", "other", "the client stopped receiving"))

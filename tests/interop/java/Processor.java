@@ -72,8 +72,7 @@ public final class Processor {
                 checkpoint(partition);
             }
         }
-        // It waits for events in work: ten seconds unless told otherwise.
-        processor.stop(Duration.ofSeconds(2));
+        processor.stop(Duration.ofSeconds(30));
         say("stopped");
     }
 
