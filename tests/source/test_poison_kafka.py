@@ -41,9 +41,13 @@ class ToyFormat:
         return Record(key, event.body, None, event.enqueued_ms)
 
 
+BESIDES = {"beside the body": "kept"}
 BAD: dict[str, tuple[str, Callable[[int], Event]]] = {
-    "value": ("body_type", lambda n: make_event(n, body=b"\x00SwE", body_kind="value", device_id="dev-1")),
-    "large": ("too_large", lambda n: make_event(n, body=b"x" * 5_000, device_id="dev-2")),
+    "value": (
+        "body_type",
+        lambda n: make_event(n, body=b"\x00SwE", body_kind="value", device_id="dev-1", properties=BESIDES),
+    ),
+    "large": ("too_large", lambda n: make_event(n, body=b"x" * 5_000, device_id="dev-2", properties=BESIDES)),
     "surrogate": ("not_encodable", lambda n: make_event(n, device_id="dev-\ud800")),
     "name": ("not_encodable", lambda n: make_event(n, properties={"half \ud800": "x"}, device_id="dev-2")),
 }
@@ -125,6 +129,14 @@ class Run:
                 assert sorted(last, key=last.__getitem__) == sent[key]
         letters = [dict(headers) for _, _, headers in read(cluster, f"{self.topic}.dead", 1, len(self.bad))]
         assert {int(each["ingest-sequence-number"]): each["ingest-reason"].decode() for each in letters} == self.bad
+        # All that the event had; but of what is refused in every other form the position alone.
+        whole = [each for each in letters if "sequenceNumber" in each]
+        assert 2 * len(whole) > len(letters)
+        assert all(
+            each["p-beside the body"] == b"kept"
+            for each in whole
+            if each["ingest-reason"] in (b"body_type", b"too_large")
+        )
         assert self.delivery.acked == len(self.good)
         assert self.delivery.position is not None
         assert self.delivery.position.sequence_number == self.sequence
