@@ -136,11 +136,13 @@ def test_the_watchdog_is_withheld_when_a_hung_child_cannot_be_replaced(
                 immortal.setattr("multiprocessing.context.ForkServerProcess.kill", lambda _: None)
                 systemd.take()
                 ahead += STALE_SECONDS + ABORT_SECONDS + 1
+                slot._polled_at += STALE_SECONDS + ABORT_SECONDS + 1  # we were awake all the time
                 supervisor.poll(0)
                 supervisor.poll(0)
                 assert supervisor.coping
                 assert "WATCHDOG=1" in systemd.take()
                 ahead += UNENDING_SECONDS
+                slot._polled_at += UNENDING_SECONDS
                 supervisor.poll(0)
                 assert not supervisor.coping
                 assert "WATCHDOG=1" not in systemd.take()
