@@ -19,7 +19,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("kafka", "emulator"),
     ("amqp", "deadletter"),
     ("insist",),
-    ("child", "failing_fork"),
+    ("child", "failing_fork", "outlive"),
     ("metrics", "logs", "backoff", "deadline", "sd_notify", "signals", "waits", "turns", "http_port"),
     ("config",),
     ("config_values",),

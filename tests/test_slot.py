@@ -1,10 +1,8 @@
 """Slots with real child processes; only the clock that decides about restarts and hangs is ours."""
 
-import contextlib
 import multiprocessing
 import multiprocessing.connection
 import os
-import resource
 import shutil
 import signal
 import tempfile
@@ -25,6 +23,7 @@ from ingest.errors import EXIT_UNAVAILABLE
 from ingest.metrics import Snapshot
 from ingest.slot import ABORT_SECONDS, FIRST_BEAT_SECONDS, FROZEN_SECONDS, STALE_SECONDS, Slot
 from ingest.turns import Turns
+from tests.scarce import no_more_descriptors_than
 
 CONTEXT: ForkServerContext = multiprocessing.get_context("forkserver")
 PATIENCE = 60.0
@@ -220,19 +219,6 @@ def test_who_still_hangs_after_the_sleep_is_replaced(harness: Harness) -> None:
     harness.passes(slot, STALE_SECONDS + 1)
     harness.until(slot, lambda: not slot.alive)
     assert slot.detail == "hung: no heartbeat"
-
-
-@contextlib.contextmanager
-def no_more_descriptors_than(spare: int) -> Iterator[None]:
-    """This process may open so many more."""
-    first = os.dup(0)
-    os.close(first)
-    before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (first + spare, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 @pytest.mark.parametrize("spare", range(13))
