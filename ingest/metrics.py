@@ -140,6 +140,7 @@ SOURCE_RECONNECTS = Metric(
         "detached",
         "entity_updated",
         "other",
+        "scarcity",
         "server_busy",
         "silent",
         "stolen",

@@ -155,7 +155,7 @@ def test_the_feedback_process_begins_with_its_own_dead_letters_at_zero() -> None
 
 def test_the_reasons_of_reconnects_are_counted_from_zero() -> None:
     """Those of a link that is opened again: a refusal of a name ends the process at its first link instead."""
-    reasons = {*conditions._LOST.values(), "bad_position", "other", "silent", "unauthorized"}
+    reasons = {*conditions._LOST.values(), "bad_position", "other", "scarcity", "silent", "unauthorized"}
     assert reasons == {*m.SOURCE_RECONNECTS.known}
 
 

@@ -6,6 +6,8 @@ Conditions: AMQP 1.0 part 2.8.15 to 2.8.18, Event Hubs' own start with `com.micr
 import re
 from typing import Literal
 
+from ingest import scarcity
+
 Verdict = Literal["refused", "bad_position", "lost"]
 """refused: the same try will be refused again (key, name). bad_position: the hub does not know the offset or sequence
 number, and another position may do. lost: try again after a while."""
@@ -48,6 +50,9 @@ def link_ended(error: BaseException) -> LinkEnded:
     """Classifies an exception of azure-eventhub or of the socket below it."""
     if isinstance(error, LinkEnded):
         return error
+    lacking = scarcity.words(error)
+    if lacking is not None:
+        return LinkEnded("lost", "scarcity", lacking)
     condition, words = _condition(error), _words(error)
     answer = _REQUEST_REFUSED.search(str(error))
     if answer is not None:

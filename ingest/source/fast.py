@@ -57,12 +57,17 @@ class _Opening:
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError as error:  # no more threads are allowed: a try that failed, as others do
+            self.error = error
+            self.done.set()
 
     def give_up(self) -> None:
         """The thread ends, and closes what it has, as soon as the client lets it."""
         self._given_up = True
-        self._thread.join(CLOSE_SECONDS)
+        if self._thread.ident is not None:
+            self._thread.join(CLOSE_SECONDS)
 
     def _run(self) -> None:
         client: Any = None

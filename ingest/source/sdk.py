@@ -146,7 +146,10 @@ class _Link:
         self._thread = threading.Thread(target=self._run, name=f"receive-{partition}", daemon=True)
 
     def start(self) -> None:
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError as error:  # no more threads are allowed: a try that failed, as others do
+            self._end(error)
 
     def take(self, timeout: float) -> list[Event]:
         """The next batch, [] when none came in time. Raises LinkEnded once everything received was taken."""
@@ -168,7 +171,8 @@ class _Link:
             self._batch = None
             self._changed.notify_all()
         self._client.close()
-        self._thread.join(CLOSE_SECONDS)
+        if self._thread.ident is not None:
+            self._thread.join(CLOSE_SECONDS)
         if self.dead_socket is not None:
             with contextlib.suppress(OSError):
                 self.dead_socket.close()

@@ -10,11 +10,16 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Literal, NamedTuple
 
+from ingest import scarcity
 from ingest.errors import IngestError
 from ingest.source.progress import Position
 from ingest.source.standing import Standing
 
 Verdict = Literal["fine", "ask", "stalled", "unknown"]
+
+FROZEN_SECONDS = 5.0
+"""So long without a look, and it was we who slept (a suspended machine, a stopped process): what came meanwhile waits to be
+read."""
 
 logger = logging.getLogger(__name__)
 
@@ -24,25 +29,29 @@ class StallWatch:
     give up.
 
     Silence of half of `seconds` makes it ask. It is stalled when the hub was ahead and, `seconds` after the last event,
-    nothing has come.
+    nothing has come. Time in which nobody looked does not count.
     """
 
     def __init__(self, seconds: float, now: float) -> None:
         self._seconds = seconds
-        self._quiet_since = now
+        self._quiet_since = self._looked_at = now
         self._asked_at: float | None = None
         self._behind = False
         self._answered = False
 
     def moved(self, now: float) -> None:
         """An event came, or we were not asking for any (back-pressure, no link): silence starts anew."""
-        self._quiet_since = now
+        self._quiet_since = self._looked_at = now
         self._asked_at = None
         self._behind = False
         self._answered = False
 
     def look(self, now: float) -> Verdict:
         """ "unknown": long silence, and no answer to any question; only a new link can tell."""
+        slept = now - self._looked_at
+        self._looked_at = now
+        if slept > FROZEN_SECONDS:
+            self._quiet_since += slept
         quiet = now - self._quiet_since
         if self._behind and quiet >= self._seconds:
             return "stalled"
@@ -82,11 +91,17 @@ class HubQuestion:
         self._thread: threading.Thread | None = None
 
     def ask(self, asked: Asked, *, created: bool = False) -> bool:
-        """False, and nothing happens, while another question is out. `asked` comes back with the answer."""
+        """False, and nothing happens, while another question is out, or where no thread can be started for this one.
+        `asked` comes back with the answer."""
         if self._thread is not None and self._thread.is_alive():
             return False
-        self._thread = threading.Thread(target=self._run, args=(asked, created), name="hub-question", daemon=True)
-        self._thread.start()
+        thread = threading.Thread(target=self._run, args=(asked, created), name="hub-question", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:
+            logger.warning("The hub was not asked where the partition stands: %s.", scarcity.words(error) or error)
+            return False
+        self._thread = thread
         return True
 
     def join(self, seconds: float) -> None:

@@ -1,8 +1,10 @@
 """Both transports under the receiver, against the emulator: every way a link can end, over real sockets."""
 
 import logging
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
+from unittest.mock import Mock
 
 import pytest
 
@@ -205,3 +207,17 @@ def test_large_events_bring_the_credit_down(emulator: Emulator, reading: Reading
     reader.until_events(60)
     assert reader.transport.credit < before / 10
     assert [len(event.body) for event in reader.events] == [200_000] * 60
+
+
+def test_a_link_for_which_no_thread_can_be_started_is_tried_again(
+    emulator: Emulator, reading: Reading, transport: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(emulator, 3)
+    with monkeypatch.context() as scarce:
+        scarce.setattr(threading, "_start_new_thread", Mock(side_effect=RuntimeError("can't start new thread")))
+        reader = reading(configured(emulator, transport))
+        reader.receiver.poll(0.1)
+        assert "no process or thread can be started" in (reader.receiver.trouble or "")
+        reader.receiver.poll(0.1)
+    reader.until_events(3)
+    assert reader.receiver.reconnects["scarcity"] > 0
