@@ -16,6 +16,8 @@ _FORMAT = "%(asctime)s %(levelname)-7s %(processName)s %(message)s"
 _PRIORITIES: Final = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
 """Least level → priority as in syslog(3)."""
 _DEBUG_PRIORITY: Final = 7
+_LONGEST_KEY: Final = 200
+"""Characters by which keys of `Repeated` are told apart."""
 _OTHERS: Final = "\0others"
 """Stands for all keys of `Repeated` that found no room."""
 
@@ -111,7 +113,7 @@ class Repeated:
 
     def admit(self, key: str) -> int | None:
         """How many lines with this key were held back since the last one; None when this one is to be held back too."""
-        now = self._clock()
+        now, key = self._clock(), key[:_LONGEST_KEY]
         if key not in self._last and len(self._last) >= self._most:
             self._last = {
                 kept: state

@@ -135,6 +135,13 @@ def test_keys_without_end_share_one_line() -> None:
     assert [repeated.admit(key) for key in "ef"] == [0, 1], "the old ones are forgotten; d shared the line of c"
 
 
+def test_keys_of_any_length_take_bounded_memory() -> None:
+    repeated = logs.Repeated(10.0, clock=lambda: 0.0)
+    assert [repeated.admit(f"{number} {'x' * 100_000}") for number in range(2)] == [0, 0]
+    assert sum(len(key) for key in repeated._last) < 1_000
+    assert repeated.admit(f"1 {'x' * 100_000}") is None
+
+
 HOSTILE = "gone\n2026-01-01T00:00:00+0000 INFO    main All is well.\x1b]0;owned\x07\x1b[2J\u202e\ud800"
 
 

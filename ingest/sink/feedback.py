@@ -84,7 +84,7 @@ class FeedbackProcess:
         if hub is None:
             raise ConfigError([Problem("hub.iot_hub_connection_string", "", "is needed to receive feedback")])
         self.told: Counter[str] = Counter()
-        """Records that Kafka has acknowledged, by status."""
+        """Records that Kafka has acknowledged, by status; "other" are all that the hub is not known to have."""
         self.repeats = 0
         """Records dropped because the topic has them."""
         self.malformed = 0
@@ -173,7 +173,7 @@ class FeedbackProcess:
     def _delivered(self, held: _Held, record: Feedback, alone: bool, error: KafkaError | None, _: Message) -> None:
         if error is None:
             held.pending -= 1
-            self.told[record.status] += 1
+            self.told[record.status if record.status in STATUSES else "other"] += 1
         elif outcome(error) == "recycle":
             self._broken = Recycle(f"Kafka topic {self._topic}: {error.name()}: {error.str()}")
         elif alone:
@@ -216,10 +216,7 @@ class FeedbackProcess:
 
     def _measure(self, meter: Meter) -> None:
         slot = self._child.task.slot
-        by_label: Counter[str] = Counter()
-        for status, count in self.told.items():
-            by_label[status if status in STATUSES else "other"] += count
-        by_label |= Counter(repeat=self.repeats, malformed=self.malformed)
+        by_label = self.told | Counter(repeat=self.repeats, malformed=self.malformed)
         for label, count in by_label.items():
             meter.total(m.SINK_FEEDBACK, count, slot, label)
         for reason, count in self.dead_letters.written.items():

@@ -1,3 +1,5 @@
+import tracemalloc
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -49,15 +51,36 @@ def test_what_an_earlier_life_told_is_known() -> None:
     assert not seen.admit(ended())
 
 
-def test_memory_is_bounded_and_the_oldest_goes_first() -> None:
+def test_memory_is_bounded_and_the_oldest_go_first() -> None:
     seen = Seen(capacity=3)
-    for name in "abc":
-        assert seen.admit(ended(name))
-    seen.add("d", "a", "Success", START)
-    assert seen.admit(ended("e"))
-    assert len(seen) == 3
-    assert [seen.admit(ended("a")), seen.admit(ended("c"))] == [False, False]
-    assert seen.admit(ended("b"))
+    for number in range(100):
+        assert seen.admit(ended(str(number)))
+        assert len(seen) <= 7
+        known = [str(last) for last in range(max(0, number - 2), number + 1)]
+        assert not any(seen.admit(ended(name)) for name in known)
+    assert seen.admit(ended("90"))
+
+
+def test_memory_is_bounded_in_bytes_however_long_the_names_are() -> None:
+    seen = Seen(capacity=500)
+    tracemalloc.start()
+    try:
+        for number in range(3_000):
+            seen.add("d" * 1_000 + str(number), "m" * 1_000, "Success", START)
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 1_000 * 250
+
+
+NAMES = st.text("a1 ", max_size=3)
+
+
+@given(NAMES, NAMES, NAMES, NAMES)
+def test_no_two_names_are_taken_for_one_by_where_they_are_joined(a: str, b: str, c: str, d: str) -> None:
+    seen = Seen()
+    seen.add(a, b, "Success", START)
+    assert seen.admit(Feedback(d, c, "Success", None, None, START)) == ((a, b) != (c, d))
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(["Success", "Expired"]), st.integers(0, 60))))
