@@ -20,10 +20,12 @@ WORDS: Final[dict[WaitsFor, str]] = {
 class Waiting:
     """One command from `offer` until `finish` or `drop`."""
 
-    __slots__ = ("command", "dropped", "offered_at", "taken_at")
+    __slots__ = ("bytes", "command", "dropped", "offered_at", "taken_at")
 
-    def __init__(self, command: Command, offered_at: float) -> None:
+    def __init__(self, command: Command, offered_at: float, size: int) -> None:
         self.command = command
+        self.bytes = size
+        """What it takes in memory, with all that is kept for it."""
         self.offered_at = offered_at
         self.taken_at: float | None = None
         """None unless in flight."""

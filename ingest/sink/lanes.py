@@ -91,8 +91,11 @@ class Lanes:
         waiting = self._count + self.deferred
         return f"{waiting} commands wait, most of them for devices that take none ({held} now), and no more are read"
 
-    def offer(self, command: Command, now: float) -> bool:
-        """Queues a command behind those of its device; False when its place alone is kept."""
+    def offer(self, command: Command, now: float, *, kept_bytes: int = 0) -> bool:
+        """Queues a command behind those of its device; False when its place alone is kept.
+
+        `kept_bytes`: what the caller keeps for it beside the command, its record as a rule.
+        """
         lane = self._lanes.get(command.device_id)
         if lane is None:
             lane = self._lanes[command.device_id] = Lane(command.device_id)
@@ -102,7 +105,7 @@ class Lanes:
             self.deferred += 1
             self._look(lane)
             return False
-        self._add(lane, Waiting(command, now))
+        self._add(lane, Waiting(command, now, command.size + kept_bytes + OVERHEAD_BYTES))
         return True
 
     def wanted(self, count: int) -> list[tuple[str, Origin]]:
@@ -119,7 +122,7 @@ class Lanes:
                 break
         return found
 
-    def returned(self, device_id: str, origin: Origin, command: Command | None) -> bool:
+    def returned(self, device_id: str, origin: Origin, command: Command | None, *, kept_bytes: int = 0) -> bool:
         """A wanted command was read again; None: there is none any more, or it is no good, and the caller finishes it.
 
         False: nobody waits for it any more.
@@ -132,7 +135,7 @@ class Lanes:
         if command is not None:
             if not lane.queue:
                 self._ready.append(lane)
-            self._add(lane, Waiting(command, offered_at))
+            self._add(lane, Waiting(command, offered_at, command.size + kept_bytes + OVERHEAD_BYTES))
         self._tidy(lane)
         return True
 
@@ -348,12 +351,8 @@ class Lanes:
     def _add(self, lane: Lane, waiting: Waiting) -> None:
         lane.queue.append(waiting)
         self._count += 1
-        self._bytes += _bytes(waiting.command)
+        self._bytes += waiting.bytes
 
     def _remove(self, waiting: Waiting) -> None:
         self._count -= 1
-        self._bytes -= _bytes(waiting.command)
-
-
-def _bytes(command: Command) -> int:
-    return command.size + OVERHEAD_BYTES
+        self._bytes -= waiting.bytes

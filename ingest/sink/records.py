@@ -18,6 +18,13 @@ def origin_of(message: Message) -> Origin:
     return Origin(message.topic() or "", message.partition() or 0, message.offset() or 0)
 
 
+def size_of(message: Message) -> int:
+    """Bytes of key, value and headers, whatever of them is part of the command."""
+    pairs = headers_of(message)
+    size = sum(len(name) + len(value or b"") for name, value in pairs)
+    return size + len(_bytes(message.key()) or b"") + len(_bytes(message.value()) or b"")
+
+
 def command_of(message: Message, *, now_ms: int, default_ack: Ack) -> Command | None:
     """As `parse`; None for a tombstone. Raises Undeliverable, and nothing else."""
     try:

@@ -31,7 +31,7 @@ from ingest.sink.lanes import Lanes
 from ingest.sink.measures import SinkMeasures
 from ingest.sink.outcome import LINK_LOST, UNANSWERED, Outcome
 from ingest.sink.readiness import look_at_topics
-from ingest.sink.records import command_of, letter_of, letter_of_place, origin_of, unexpected
+from ingest.sink.records import command_of, letter_of, letter_of_place, origin_of, size_of, unexpected
 from ingest.sink.send import Sender
 from ingest.sink.unread import Unread
 from ingest.waits import Part, Shares
@@ -207,7 +207,7 @@ class Worker:
             self._finish(origin)
         else:
             self._unread.tell(command)
-            if not self.lanes.offer(command, time.monotonic()):
+            if not self.lanes.offer(command, time.monotonic(), kept_bytes=size_of(message)):
                 del self._originals[origin]
 
     def _read_again(self) -> None:
@@ -229,7 +229,8 @@ class Worker:
                 command = command_of(found.message, now_ms=_now_ms(), default_ack=self._ack)
             except Undeliverable as bad:
                 why = bad
-        if not self.lanes.returned(found.device_id, found.origin, command):
+        kept_bytes = 0 if found.message is None else size_of(found.message)
+        if not self.lanes.returned(found.device_id, found.origin, command, kept_bytes=kept_bytes):
             return
         if found.message is not None:
             self._originals[found.origin] = found.message

@@ -153,6 +153,27 @@ def test_what_waits_is_bounded_in_number_and_bytes() -> None:
     assert some.has_room
 
 
+def test_what_is_kept_of_a_record_counts_though_its_command_is_small() -> None:
+    """Headers and white space that are no part of a command, of records up to a megabyte each."""
+    some = lanes(capacity_bytes=100_000)
+    some.offer(command("a", 0), 0.0, kept_bytes=60_000)
+    some.offer(command("b", 1), 0.0)
+    assert some.has_room
+    for offset in range(2, 202):
+        some.offer(command("a", offset), 0.0, kept_bytes=60_000)
+    assert not some.has_room
+    assert some.hold(took(some, 0.0), 0.0)
+    assert len(some.spill()) == 199
+    assert some.has_room
+    some.finish(took(some, 0.0))
+    some.finish(took(some, 1.0))
+    [(device_id, origin)] = some.wanted(1)
+    assert some.returned(device_id, origin, command("a", origin.offset), kept_bytes=110_000)
+    assert not some.has_room
+    some.drop("t", 0)
+    assert some._bytes == 0
+
+
 def test_credit_lets_fifty_wait_for_feedback() -> None:
     some = lanes(credit=Credit(seconds=3600.0))
     for offset in range(60):
