@@ -7,6 +7,7 @@ asked for or given back. Down: `("stop", seconds)`, and `("turn",)` when the tur
 
 import contextlib
 import faulthandler
+import functools
 import importlib
 import logging
 import os
@@ -17,10 +18,9 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any
 
-from ingest import logs
+from ingest import logs, scarcity
 from ingest.config import Config
 from ingest.deadline import Deadline
 from ingest.errors import EXIT_CRASH, EXIT_OK, IngestError
@@ -143,11 +143,17 @@ class Child:
     def _measure_process(meter: Meter) -> None:
         times = os.times()
         meter.total(PROCESS_CPU, times.user + times.system, *_identity)
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+        pages = int(os.pread(_statm(), 200, 0).split()[1])
         meter.gauge(PROCESS_RESIDENT, pages * os.sysconf("SC_PAGE_SIZE"), *_identity)
 
 
 _identity: tuple[str, str] = ("", "")
+
+
+@functools.cache
+def _statm() -> int:
+    """Open for good: a process without a free descriptor still has its heartbeat."""
+    return os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
 
 
 def main(task: Task, pipe: Connection) -> None:
@@ -160,9 +166,9 @@ def main(task: Task, pipe: Connection) -> None:
     # Ctrl-C reaches the whole foreground group; the supervisor alone decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: child.stop(task.config.service.shutdown_seconds))
-    threading.Thread(target=child.control, name="control", daemon=True).start()
     code = EXIT_CRASH
     try:
+        threading.Thread(target=child.control, name="control", daemon=True).start()
         module, _, function = task.entry.partition(":")
         getattr(importlib.import_module(module), function)(child)
         code = EXIT_OK
@@ -170,8 +176,10 @@ def main(task: Task, pipe: Connection) -> None:
         code = error.exit_code
         child.failed(code, str(error))
     except BaseException as error:
-        logger.exception("%s %s crashed.", task.role, task.slot)
-        child.failed(code, f"{type(error).__name__}: {error}")
+        lacking = scarcity.words(error)
+        if lacking is None:
+            logger.exception("%s %s crashed.", task.role, task.slot)
+        child.failed(code, lacking or f"{type(error).__name__}: {error}")
     finally:
         logging.shutdown()
         # Threads of client libraries may still wait on sockets; everything that matters is flushed by now.

@@ -7,7 +7,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric as Family
 
-from ingest.errors import ConfigError, Problem
+from ingest import scarcity
+from ingest.errors import ConfigError, Problem, Unreachable
 from ingest.http_port import HttpPort
 from ingest.metrics import METRICS, PROCESS_UP, Labels, Metric, Snapshot
 from ingest.printable import printable
@@ -149,11 +150,17 @@ class Exposition:
         return self._port.port
 
     def start(self) -> None:
-        """Binds and serves. Raises ConfigError when the address is taken or not ours."""
+        """Binds and serves. Raises ConfigError when the address is taken or not ours, Unreachable when the machine has no
+        room for it now."""
         host, port = self._address
         try:
             self._port.start()
-        except OSError as error:
+        except (OSError, RuntimeError) as error:
+            lacking = scarcity.words(error)
+            if lacking is not None:
+                raise Unreachable(f"metrics cannot be served on {host}:{port}: {lacking}") from None
+            if isinstance(error, RuntimeError):
+                raise
             raise ConfigError(
                 [Problem("metrics.port", f"{host}:{port}", f"cannot listen there ({error.strerror}); choose another")]
             ) from None

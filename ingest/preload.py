@@ -3,7 +3,9 @@
 import gc
 
 import ingest.child  # noqa: F401
+from ingest import failing_fork
 
+failing_fork.install()
 # Objects that the collector never walks keep their pages shared after a fork.
 gc.collect()
 gc.freeze()

@@ -4,6 +4,7 @@ import logging
 import os
 import socket
 import time
+import weakref
 from collections.abc import Callable, MutableMapping
 from typing import Literal
 
@@ -36,6 +37,11 @@ class Notifier:
         """
         self._clock = clock
         self._address = _address(environ.pop("NOTIFY_SOCKET", ""))
+        # Open for good: who finds no free descriptor is not to be ended by the watchdog for that.
+        self._socket: socket.socket | None = None
+        if self._address:
+            self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+            weakref.finalize(self, self._socket.close)
         self._ping_every = _ping_every(environ.pop("WATCHDOG_USEC", ""), environ.pop("WATCHDOG_PID", ""))
         self._phase: Literal["starting", "running", "reloading", "stopping"] = "starting"
         self._ping_at = self._extend_at = self._status_at = 0.0
@@ -43,7 +49,7 @@ class Notifier:
 
     def poll(self, *, ready: bool, coping: bool, status: str) -> None:
         """`coping`: every child's heartbeat is fresh, or its replacement is under way."""
-        if not self._address:
+        if self._socket is None:
             return
         now = self._clock()
         becomes_ready = ready and self._phase in ("starting", "reloading")
@@ -73,7 +79,7 @@ class Notifier:
         """The last words, which `systemctl status` shows from then on."""
         self._status_at = 0.0
         self._say(status, self._clock())
-        self._address = ""
+        self._socket = None
 
     def _say(self, status: str, now: float) -> None:
         line = printable(" ".join(status.split()))[:LONGEST_STATUS]
@@ -81,11 +87,10 @@ class Notifier:
             self._status, self._status_at = line, now + STATUS_EVERY_SECONDS
 
     def _send(self, message: str) -> bool:
-        if not self._address:
+        if self._socket is None:
             return False
         try:
-            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sender:
-                sender.sendto(message.encode(), self._address)
+            self._socket.sendto(message.encode(), self._address)
         except OSError as error:
             # A full queue or a systemd that is just executing itself anew: what is due is sent at the next turn.
             logger.debug("systemd was not told %s: %s.", message.partition("\n")[0], error.strerror)

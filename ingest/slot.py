@@ -11,7 +11,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from typing import Any
 
-from ingest import child
+from ingest import child, forkserver
 from ingest.backoff import Backoff
 from ingest.deadline import Deadline
 from ingest.errors import EXIT_CONFIG, EXIT_OK, EXIT_UNAVAILABLE
@@ -25,6 +25,9 @@ FIRST_BEAT_SECONDS = 25.0
 """Longer for the first one: 32 processes may start at once on two cores."""
 ABORT_SECONDS = 1.0
 """What a hung child has to write its stacks before it is killed."""
+FROZEN_SECONDS = 5.0
+"""So long without a look at the child, and it was we who slept (a suspended machine, a stopped group of processes), and it
+with us: its heartbeat is waited for anew."""
 SETTLED_SECONDS = 60.0
 """A life this long makes the next restart quick again."""
 
@@ -72,6 +75,7 @@ class Slot:
         self._closing = False
         self._started_at = 0.0
         self._late_at = 0.0
+        self._polled_at = 0.0
         self._kill_at: float | None = None
         self._restart_at: float | None = None
         self._failure: tuple[int, str] | None = None
@@ -102,30 +106,36 @@ class Slot:
         return [h for h in (self._pipe, self._process.sentinel if self._process else None) if h is not None]
 
     def start(self) -> None:
-        ours, theirs = self._context.Pipe()
-        process = self._context.Process(
-            target=child.main, args=(self.task, theirs), name=str(self).replace(" ", "-"), daemon=True
-        )
-        process.start()
-        theirs.close()
-        self._process, self._pipe = process, ours
-        self._started_at = self._clock()
-        self._late_at = self._started_at + FIRST_BEAT_SECONDS
+        """Starts the child. One that the machine has no room for is tried again with back-off, as one that ended."""
         self._kill_at = None
         self._restart_at = None
         self._failure = None
-        self.ready, self.detail = False, JOINING if self._joins and not self._ever_ready else STARTING
+        self.ready = False
+        name = str(self).replace(" ", "-")
+        try:
+            self._process, self._pipe = forkserver.start(self._context, child.main, self.task, name)
+        except forkserver.NotStarted as error:
+            self.detail = f"cannot be started: {error}"
+            self._again(self.detail)
+            return
+        self._started_at = self._polled_at = self._clock()
+        self._late_at = self._started_at + FIRST_BEAT_SECONDS
+        self.detail = JOINING if self._joins and not self._ever_ready else STARTING
 
     def poll(self) -> None:
         """Takes the child's news, replaces it when it hangs, starts it again when that is due."""
+        now = self._clock()
+        if now - self._polled_at > FROZEN_SECONDS:
+            self._late_at = max(self._late_at, now + STALE_SECONDS)
+        self._polled_at = now
         self._listen()
         if self._process is not None:
             if self._process.exitcode is not None:
                 self._listen()  # what it said last may have come between the two looks
                 self._ended(self._process.exitcode)
-            elif self.overdue:
-                self._replace_hung()
-        elif self._restart_at is not None and self._clock() >= self._restart_at:
+            elif now > self._late_at:  # as of the look: we may sleep at any point
+                self._replace_hung(now)
+        elif self._restart_at is not None and now >= self._restart_at:
             self._on_restart()
             self.task = replace(self.task, facts={})
             self.start()
@@ -200,26 +210,31 @@ class Slot:
             return
         if lived >= SETTLED_SECONDS:
             self._backoff.reset()
+        self._again(f"ended: {sentence}")
+
+    def _again(self, happened: str) -> None:
         wait = self._backoff.next()
         self._restart_at = self._clock() + wait
-        logger.warning("%s ended: %s. It starts again in %.1f s.", self, sentence.rstrip("."), wait)
+        logger.warning("%s %s. It starts again in %.1f s.", self, happened.rstrip("."), wait)
 
-    def _replace_hung(self) -> None:
+    def _replace_hung(self, now: float) -> None:
         if self._process is None or self._process.pid is None:
             return
-        now = self._clock()
         if self._kill_at is None:
             logger.error("%s (pid %d) has sent no heartbeat; it is replaced.", self, self._process.pid)
             self._failure = (1, HUNG)
             self.ready, self.detail = False, HUNG
             self._kill_at = now + ABORT_SECONDS
             # Abort first: faulthandler writes the stacks of all threads. A stopped process only reacts to the kill.
-            os.kill(self._process.pid, signal.SIGABRT)
+            with contextlib.suppress(ProcessLookupError):  # it ended a moment ago
+                os.kill(self._process.pid, signal.SIGABRT)
         elif now >= self._kill_at:
             self._process.kill()
 
 
 def _how(exit_code: int) -> str:
+    if exit_code == forkserver.GONE:
+        return "the process that starts the others has ended, and this one with it"
     if exit_code < 0:
         return f"killed by {signal.Signals(-exit_code).name}"
     return f"exit code {exit_code}"

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from multiprocessing.context import ForkServerContext
-from pathlib import Path
 from typing import Any
 
 from ingest import __version__, forkserver, logs
@@ -22,6 +21,7 @@ from ingest.deadline import Deadline
 from ingest.errors import EXIT_CRASH, EXIT_OK, ConfigError
 from ingest.exposition import Exposition, Owner, Registry
 from ingest.metrics import BUILD_INFO, PROCESS_RESTARTS, PROCESS_UP, zeros
+from ingest.outlive import Outlive
 from ingest.partition_watch import PartitionWatch
 from ingest.sd_notify import Notifier
 from ingest.signals import Signals
@@ -73,9 +73,10 @@ class Supervisor:
         self._discovery: Slot | None = None
         self._question: Slot | None = None
         """Whether the hub was given more partitions. However it fares, the service does not depend on it."""
-        self._budget: Path | None = None
+        self._budget: budget.Shared | None = None
         self._turns: Turns[Slot] = Turns(cores(), clock=clock)
         self._closing = False
+        self._outlive = Outlive()
         self._polled_at = clock()
         self.exposition = Exposition(
             self.registry,
@@ -119,8 +120,10 @@ class Supervisor:
     def _start_sink(self) -> None:
         sink = self.config.sink
         rate = sends_per_second(sink.tier, sink.units, sink.sends_per_second)
-        self._budget = budget.create(rate, time.monotonic())
-        shared = {"budget": str(self._budget)}
+        # Once for all: what a reload needs is there.
+        self._budget = self._budget or budget.Shared()
+        self._budget.set(rate, time.monotonic())
+        shared = {"budget": str(self._budget.path)}
         workers = [self._slot("sink", str(index), SINK, shared=shared) for index in range(sink.processes)]
         if sink.ack != "none":
             workers.append(self._slot("feedback", "0", FEEDBACK))
@@ -132,12 +135,19 @@ class Supervisor:
         logger.info("Sending at most %.4g commands/s with %d processes.", rate, sink.processes)
 
     def poll(self, timeout: float, also: Iterable[socket.socket] = ()) -> None:
-        """Waits up to `timeout` seconds for news of a child (or for `also` to become readable) and deals with it."""
+        """Waits up to `timeout` seconds for news of a child (or for `also` to become readable) and deals with it.
+
+        Whatever the machine runs out of meanwhile is told in the log, and the next turn is another try."""
+        with self._outlive:
+            self._turn(timeout, also)
+
+    def _turn(self, timeout: float, also: Iterable[socket.socket]) -> None:
         handles = [handle for slot in self._children() for handle in slot.handles()]
         multiprocessing.connection.wait([*handles, *also], timeout)
         self._polled_at = self._clock()
         for slot in self._children():
-            slot.poll()
+            with self._outlive:
+                slot.poll()
             if not slot.up:
                 self.registry.lapse(_owner(slot))
         for slot in self._turns.begin():
@@ -265,9 +275,6 @@ class Supervisor:
             self.terminate()
             self.join(Deadline(5.0))
         self._discovery = self._question = None
-        if self._budget is not None:
-            self._budget.unlink(missing_ok=True)
-            self._budget = None
         return graceful
 
     def _all(self) -> list[Slot]:

@@ -1,6 +1,7 @@
 """Roles for tests of the supervisor: real child processes that do one small thing each."""
 
 import os
+import resource
 import signal
 import threading
 from pathlib import Path
@@ -33,6 +34,21 @@ def refused(child: Child) -> None:
 
 def crashes(child: Child) -> None:
     raise RuntimeError("boom")
+
+
+def lacks_threads(child: Child) -> None:
+    child.beat(True, "working")
+    raise RuntimeError("can't start new thread")
+
+
+def lacks_descriptors(child: Child) -> None:
+    """Works on without a free descriptor."""
+    child.beat(False, "starts")
+    held = [os.dup(0)]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (held[0] + 1, held[0] + 1))
+    while not child.stopping:
+        child.beat(True, "works on")
+        child.wait(0.02)
 
 
 def recycles_once_ready(child: Child) -> None:

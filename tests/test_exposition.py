@@ -8,8 +8,9 @@ from collections.abc import Iterator
 import pytest
 
 from ingest import metrics as m
-from ingest.errors import ConfigError
+from ingest.errors import ConfigError, Unreachable
 from ingest.exposition import Exposition, Registry
+from tests.scarce import no_more_descriptors_than
 
 
 class Service:
@@ -98,6 +99,15 @@ def test_a_taken_port_is_a_configuration_error() -> None:
         exposition = Exposition(Registry(), healthy=lambda: True, unready=list, host="127.0.0.1", port=port)
         with pytest.raises(ConfigError, match=f"metrics.port = 127.0.0.1:{port}: cannot listen there"):
             exposition.start()
+
+
+def test_a_port_for_which_there_is_no_descriptor_is_no_fault_of_the_configuration() -> None:
+    exposition = Exposition(Registry(), healthy=lambda: True, unready=list, host="127.0.0.1", port=0)
+    with (
+        no_more_descriptors_than(0),
+        pytest.raises(Unreachable, match=r"cannot be served on .*no file descriptor is left"),
+    ):
+        exposition.start()
 
 
 def test_a_reason_is_one_line_whatever_is_in_it(service: Service) -> None:

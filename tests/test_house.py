@@ -13,16 +13,17 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("cli",),
     ("commands", "demo", "doctor"),
     ("supervisor",),
-    ("slot", "exposition", "preload", "forkserver", "partition_watch"),
+    ("slot", "exposition", "preload", "partition_watch"),
+    ("forkserver",),
     ("source", "sink"),
     ("kafka", "emulator"),
     ("amqp", "deadletter"),
     ("insist",),
-    ("child",),
+    ("child", "failing_fork", "outlive"),
     ("metrics", "logs", "backoff", "deadline", "sd_notify", "signals", "waits", "turns", "http_port"),
     ("config",),
     ("config_values",),
-    ("errors", "device_id", "printable", ""),
+    ("errors", "device_id", "printable", "scarcity", ""),
 )
 """Top to bottom; a module imports only from layers below its own, or from its own package."""
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from ingest.sd_notify import EXTEND_EVERY_SECONDS, LONGEST_STATUS, Notifier
+from tests.scarce import no_more_descriptors_than
 from tests.systemd.notify_socket import NotifySocket
 
 EXTEND = "EXTEND_TIMEOUT_USEC=30000000"
@@ -68,6 +69,13 @@ def test_the_watchdog_is_fed_at_half_its_time_and_only_while_coping(systemd: Not
 )
 def test_a_watchdog_that_is_not_ours_is_left_alone(systemd: NotifySocket, environ: dict[str, str]) -> None:
     assert Service(systemd, **environ).poll() == ["READY=1"]
+
+
+def test_who_has_no_free_descriptor_feeds_the_watchdog_all_the_same(systemd: NotifySocket) -> None:
+    service = Service(systemd, WATCHDOG_USEC="10000000")
+    with no_more_descriptors_than(0):
+        assert "WATCHDOG=1" in service.poll(6.0)
+        assert "STATUS=x" in service.poll(6.0, status="x")
 
 
 def test_the_status_is_one_line_told_when_it_changes(systemd: NotifySocket) -> None:

@@ -1,5 +1,6 @@
 """The supervisor with real child processes of toy roles."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -8,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import psutil
 import pytest
@@ -136,11 +138,13 @@ def test_the_watchdog_is_withheld_when_a_hung_child_cannot_be_replaced(
                 immortal.setattr("multiprocessing.context.ForkServerProcess.kill", lambda _: None)
                 systemd.take()
                 ahead += STALE_SECONDS + ABORT_SECONDS + 1
+                slot._polled_at += STALE_SECONDS + ABORT_SECONDS + 1  # we were awake all the time
                 supervisor.poll(0)
                 supervisor.poll(0)
                 assert supervisor.coping
                 assert "WATCHDOG=1" in systemd.take()
                 ahead += UNENDING_SECONDS
+                slot._polled_at += UNENDING_SECONDS
                 supervisor.poll(0)
                 assert not supervisor.coping
                 assert "WATCHDOG=1" not in systemd.take()
@@ -181,7 +185,7 @@ def test_the_sink_has_as_many_processes_as_asked_for_and_one_budget(
     [budget] = {slot.detail for slot in supervisor.slots}
     assert Path(budget).is_file()
     assert supervisor.drain(PATIENCE)
-    assert not Path(budget).exists(), "nothing is left in the temporary folder"
+    assert Path(budget).parent == Path(f"/proc/{os.getpid()}/fd"), "nothing is left in the temporary folder"
 
 
 def test_turns_go_to_as_many_children_as_there_are_cores_and_on_when_one_dies(
@@ -219,6 +223,26 @@ def test_a_killed_sink_process_comes_back_to_the_same_budget(supervise_sink: Cal
     until(supervisor, lambda: slot.pid not in (None, first) and slot.ready)
     assert slot.detail == budget
     assert supervisor.registry.value(PROCESS_RESTARTS, "sink", "0") == 1
+
+
+def test_the_loop_outlives_what_runs_out_in_it_and_no_child_waits_for_another(
+    supervise_sink: Callable[..., Supervisor], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    supervisor = supervise_sink("works", processes=2)
+    until(supervisor, lambda: supervisor.unready() == [])
+    first, second = supervisor.slots
+    full = OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+    for lacks in (full, MemoryError()):
+        with monkeypatch.context() as scarce:
+            scarce.setattr(first, "poll", Mock(side_effect=lacks))
+            assert second.pid is not None
+            os.kill(second.pid, signal.SIGKILL)
+            until(supervisor, lambda: not second.alive)
+            scarce.setattr("multiprocessing.connection.wait", Mock(side_effect=lacks))
+            supervisor.poll(0)
+        until(supervisor, lambda: supervisor.unready() == [])
+    assert "no file descriptor is left" in caplog.text
+    assert "no memory is left" in caplog.text
 
 
 def test_a_refused_sink_is_fatal(supervise_sink: Callable[..., Supervisor]) -> None:

@@ -143,6 +143,7 @@ def test_a_question_that_fails_is_harmless(grow: Callable[..., Node], question: 
     if question == "hangs":
         node.until(lambda: asking.ready)
         node.ahead += STALE_SECONDS + 30
+        asking._polled_at += STALE_SECONDS + 30
         # The partitions' own heartbeats are of before that leap.
         for slot in node.supervisor.slots:
             slot._late_at += STALE_SECONDS + 30

@@ -1,4 +1,4 @@
-"""One pace for all sink processes of the node, in a file of a few hundred bytes that they all map.
+"""One pace for all sink processes of the node, in a few hundred bytes of memory that they all map.
 
 The supervisor creates it and passes its path on. A process may be killed at any point: the kernel gives its lock back,
 and every new state is written beside the old one and takes effect by a change of one byte, so that no half-written
@@ -9,8 +9,8 @@ at most what it took in its last call.
 import fcntl
 import mmap
 import os
-import tempfile
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,13 +23,28 @@ CONTENDED_SECONDS: Final = 0.0005
 _SIZE: Final = 1 + 2 * PACKED_BYTES
 
 
-def create(sends_per_second: float, now: float) -> Path:
-    """A new budget file; whoever calls it unlinks it when all is over. `now` is time.monotonic(), the same clock for
-    all processes of a machine."""
-    number, path = tempfile.mkstemp(prefix="ingest-budget-")
-    os.close(number)
-    Path(path).write_bytes(bytes(1) + pack(Pace.of(sends_per_second, now)) + bytes(PACKED_BYTES))
-    return Path(path)
+class Shared:
+    """The memory itself, for as long as its maker keeps it. It is in no folder, which somebody may clean or fill up, and
+    nothing is left of it when its maker is killed."""
+
+    def __init__(self) -> None:
+        """Raises OSError when there is no descriptor or no memory."""
+        self._number = os.memfd_create("ingest-budget")
+        weakref.finalize(self, os.close, self._number)
+        self.path = Path(f"/proc/{os.getpid()}/fd/{self._number}")
+        """Where other processes of this user open it (proc(5))."""
+
+    def set(self, sends_per_second: float, now: float) -> None:
+        """Begins anew, with no process that uses it. `now` is time.monotonic(), the same clock for all processes of a
+        machine."""
+        os.pwrite(self._number, bytes(1) + pack(Pace.of(sends_per_second, now)) + bytes(PACKED_BYTES), 0)
+
+
+def create(sends_per_second: float, now: float) -> Shared:
+    """A new budget. Arguments and errors as of `Shared`."""
+    made = Shared()
+    made.set(sends_per_second, now)
+    return made
 
 
 class Budget:

@@ -20,9 +20,9 @@ EACH = 5_000
 
 @pytest.fixture
 def path() -> Iterator[Path]:
-    created = budget.create(RATE, now=0.0)
-    yield created
-    created.unlink()
+    shared = budget.create(RATE, now=0.0)
+    yield shared.path
+    assert shared.path.exists()
 
 
 def take_all(path: Path, now: float) -> int:
@@ -123,10 +123,10 @@ def race(path: Path, pipe: Connection) -> None:
 
 def test_processes_that_race_never_take_more_than_there_is() -> None:
     fast = 20_000.0
-    path = budget.create(fast, monotonic())
+    shared = budget.create(fast, monotonic())
     context = multiprocessing.get_context("spawn")
     pipes = [multiprocessing.Pipe() for _ in range(2)]
-    children = [context.Process(target=race, args=(path, theirs)) for _, theirs in pipes]
+    children = [context.Process(target=race, args=(shared.path, theirs)) for _, theirs in pipes]
     for child in children:
         child.start()
     try:
@@ -147,7 +147,6 @@ def test_processes_that_race_never_take_more_than_there_is() -> None:
         for pipe in pipes:
             for end in pipe:
                 end.close()
-        path.unlink()
     assert min(taken) >= EACH
     assert sum(taken) <= fast * BURST_SECONDS + fast * elapsed
 
@@ -158,12 +157,12 @@ class AnyInterleaving(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.now = 0.0
-        self.path = budget.create(RATE, now=0.0)
+        self.shared = budget.create(RATE, now=0.0)
         self.processes = [self.started() for _ in range(3)]
         self.granted: list[tuple[float, int]] = []
 
     def started(self) -> Budget:
-        return Budget(self.path, clock=lambda: self.now)
+        return Budget(self.shared.path, clock=lambda: self.now)
 
     @rule(which=st.integers(0, 2), wanted=st.integers(0, 200))
     def ask(self, which: int, wanted: int) -> None:
@@ -195,7 +194,6 @@ class AnyInterleaving(RuleBasedStateMachine):
     def teardown(self) -> None:
         for process in self.processes:
             process.close()
-        self.path.unlink()
 
 
 TestAnyInterleaving = AnyInterleaving.TestCase

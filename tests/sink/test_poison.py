@@ -119,7 +119,7 @@ class Bench:
         )
         self._budget = budget.create(10_000, time.monotonic())
         self._ends = Pipe()
-        task = Task("sink", "0", "ingest.sink.worker:run", config, shared={"budget": str(self._budget)})
+        task = Task("sink", "0", "ingest.sink.worker:run", config, shared={"budget": str(self._budget.path)})
         self.worker = Worker(Child(task, self._ends[1]))
         self.hub = SimulatedSender(DEVICES)
         self.worker.sender = cast(Sender, self.hub)
@@ -169,7 +169,6 @@ class Bench:
     def close(self) -> None:
         self.worker.close(Deadline(5.0))
         self._reader.close()
-        self._budget.unlink()
         for end in self._ends:
             end.close()
 

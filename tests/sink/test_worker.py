@@ -89,7 +89,7 @@ class Bench:
     def start(self) -> Worker:
         here, there = Pipe()
         self._ends += [here, there]
-        task = Task("sink", "0", "ingest.sink.worker:run", self.config, shared={"budget": str(self.budget)})
+        task = Task("sink", "0", "ingest.sink.worker:run", self.config, shared={"budget": str(self.budget.path)})
         self.child = Child(task, there)
         made = Worker(self.child)
         made.start()
@@ -120,7 +120,6 @@ class Bench:
             self.close(made, 1.0)
         for end in self._ends:
             end.close()
-        self.budget.unlink()
 
     def bodies(self) -> dict[str, list[str]]:
         received: dict[str, list[str]] = {}
@@ -535,7 +534,6 @@ def test_what_the_process_waits_for_is_named(bench: Bench) -> None:
     """Nothing to do; then the pace, although an answer is out as well; then that answer."""
     bench.hub.c2d.auto_complete()
     bench.hub.faults.sends.lose_disposition(count=1)
-    bench.budget.unlink()
     bench.budget = budget.create(2.0, time.monotonic())
     made = bench.start()
     entered: list[str] = []
