@@ -130,17 +130,25 @@ class Exposition:
     """Serves one registry and two questions over HTTP, on a thread of its own.
 
     `healthy` and `unready` are asked at each request: whether the supervisor's loop is alive, and the reasons why the
-    service is not ready (empty when it is).
+    service is not ready (empty when it is). `note` is one more line of /readyz, which is no reason.
     """
 
     def __init__(
-        self, registry: Registry, *, healthy: Callable[[], bool], unready: Callable[[], list[str]], host: str, port: int
+        self,
+        registry: Registry,
+        *,
+        healthy: Callable[[], bool],
+        unready: Callable[[], list[str]],
+        note: Callable[[], str | None] = lambda: None,
+        host: str,
+        port: int,
     ) -> None:
         collectors = CollectorRegistry()
         collectors.register(registry)
         self._collectors = collectors
         self._healthy = healthy
         self._unready = unready
+        self._note = note
         self._address = (host, port)
         self._port = HttpPort(self.answer, host=host, port=port)
 
@@ -173,10 +181,9 @@ class Exposition:
         if path == "/healthz":
             return (200, plain, b"ok\n") if self._healthy() else (503, plain, b"the supervisor's loop is stuck\n")
         if path == "/readyz":
-            reasons = self._unready()
-            return (
-                (503, plain, ("\n".join(map(printable, reasons)) + "\n").encode()) if reasons else (200, plain, b"ok\n")
-            )
+            reasons, note = self._unready(), self._note()
+            lines = [*(reasons or ["ok"]), *([note] if note else [])]
+            return 503 if reasons else 200, plain, ("\n".join(map(printable, lines)) + "\n").encode()
         return 404, plain, b"there is /metrics, /healthz and /readyz\n"
 
     def close(self) -> None:

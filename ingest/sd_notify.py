@@ -44,6 +44,7 @@ class Notifier:
             weakref.finalize(self, self._socket.close)
         self._ping_every = _ping_every(environ.pop("WATCHDOG_USEC", ""), environ.pop("WATCHDOG_PID", ""))
         self._phase: Literal["starting", "running", "reloading", "stopping"] = "starting"
+        self._was_running = self._unchanged = False
         self._ping_at = self._extend_at = self._status_at = 0.0
         self._status = ""
 
@@ -52,7 +53,9 @@ class Notifier:
         if self._socket is None:
             return
         now = self._clock()
-        becomes_ready = ready and self._phase in ("starting", "reloading")
+        becomes_ready = (ready and self._phase in ("starting", "reloading")) or (
+            self._unchanged and self._phase == "reloading"
+        )
         if becomes_ready:
             self._status_at = 0.0  # whoever waited for READY=1 may look at the status next
         self._say(status, now)
@@ -67,9 +70,17 @@ class Notifier:
             self._extend_at = now + EXTEND_EVERY_SECONDS
 
     def reloading(self) -> None:
-        """A reload begins; the next `poll` that finds the service ready ends it."""
-        self._phase, self._extend_at = "reloading", 0.0
+        """A reload begins; it ends with the next `poll` that finds the service ready, or with `unchanged`."""
+        if self._phase != "reloading":
+            self._was_running = self._phase == "running"
+        self._phase, self._extend_at, self._unchanged = "reloading", 0.0, False
         self._send(f"RELOADING=1\nMONOTONIC_USEC={self._clock() * 1e6:.0f}")
+
+    def unchanged(self) -> None:
+        """The reload is over and the service goes on as it was, whether it is ready now or not."""
+        if self._phase == "reloading":
+            self._unchanged = self._was_running
+            self._phase = "reloading" if self._was_running else "starting"
 
     def stopping(self) -> None:
         self._phase, self._extend_at = "stopping", 0.0

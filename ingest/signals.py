@@ -1,4 +1,4 @@
-"""Signals as the supervisor's loop takes them: one after another, when it has time."""
+"""Signals as the supervisor's loop takes them: when it has time."""
 
 import signal
 import socket
@@ -24,9 +24,12 @@ class Signals:
         self.queue.append(number)
 
     def take(self) -> int | None:
+        """The next one: a stop before anything else, and any number of SIGHUP as one."""
         try:
             while self.readable.recv(64):
                 pass
         except BlockingIOError:
             pass
-        return self.queue.popleft() if self.queue else None
+        waiting = [self.queue.popleft() for _ in range(len(self.queue))]
+        stop = next((number for number in waiting if number != signal.SIGHUP), None)
+        return stop if stop is not None else waiting[0] if waiting else None

@@ -54,8 +54,10 @@ class Slot:
         turns: "Turns[Slot]",
         clock: Callable[[], float] = time.monotonic,
         joins: bool = False,
+        starting: str = STARTING,
     ) -> None:
-        """`joins`: the service works already without this one, so that no refusal of its first start may end it."""
+        """`joins`: the service works already without this one, so that no refusal of its first start may end it.
+        `starting`: the reason to be not ready until something else is known."""
         self.task = task
         self.ready = False
         self.detail = STARTING
@@ -68,6 +70,7 @@ class Slot:
         self._turns = turns
         self._clock = clock
         self._joins = joins
+        self._starting = starting
         self._backoff = Backoff(0.5, 60.0)
         self._process: ForkServerProcess | None = None
         self._pipe: Connection | None = None
@@ -98,8 +101,9 @@ class Slot:
 
     @property
     def overdue(self) -> float:
-        """Seconds by which the child's heartbeat is late; 0 while it is fresh, and while there is no child."""
-        return max(0.0, self._clock() - self._late_at) if self._process is not None else 0.0
+        """Seconds by which the child's heartbeat is late; 0 while it is fresh, while there is no child, and while it is
+        to end: then its deadline decides."""
+        return max(0.0, self._clock() - self._late_at) if self._process is not None and not self._closing else 0.0
 
     def handles(self) -> list[Any]:
         """What the supervisor's loop waits on: readable when the child spoke or ended."""
@@ -120,7 +124,7 @@ class Slot:
             return
         self._started_at = self._polled_at = self._clock()
         self._late_at = self._started_at + FIRST_BEAT_SECONDS
-        self.detail = JOINING if self._joins and not self._ever_ready else STARTING
+        self.detail = STARTING if self._ever_ready else self._starting
 
     def poll(self) -> None:
         """Takes the child's news, replaces it when it hangs, starts it again when that is due."""
@@ -133,7 +137,7 @@ class Slot:
             if self._process.exitcode is not None:
                 self._listen()  # what it said last may have come between the two looks
                 self._ended(self._process.exitcode)
-            elif now > self._late_at:  # as of the look: we may sleep at any point
+            elif not self._closing and now > self._late_at:  # as of the look: we may sleep at any point
                 self._replace_hung(now)
         elif self._restart_at is not None and now >= self._restart_at:
             self._on_restart()

@@ -15,29 +15,33 @@ from typing import Any
 
 from ingest import __version__, forkserver, logs
 from ingest.child import Task
-from ingest.config import Config, directions
+from ingest.config import Config
 from ingest.config_values import EARLIEST
 from ingest.deadline import Deadline
-from ingest.errors import EXIT_CRASH, EXIT_OK, ConfigError
+from ingest.errors import EXIT_CRASH, EXIT_OK
 from ingest.exposition import Exposition, Owner, Registry
 from ingest.metrics import BUILD_INFO, PROCESS_RESTARTS, PROCESS_UP, zeros
 from ingest.outlive import Outlive
 from ingest.partition_watch import PartitionWatch
+from ingest.reload import Reload
 from ingest.sd_notify import Notifier
 from ingest.signals import Signals
 from ingest.sink import budget
 from ingest.sink.tiers import sends_per_second
-from ingest.slot import Slot
+from ingest.slot import JOINING, STARTING, Slot
+from ingest.status_line import status_line
 from ingest.turns import Turns
 
 DISCOVER = "ingest.source.discover:run"
 LOOK_AGAIN = "ingest.source.discover:look_again"
 PARTITION = "ingest.source.partition:run"
 SINK = "ingest.sink.worker:run"
+TRY_SINK = "ingest.sink.trial:run"
 FEEDBACK = "ingest.sink.feedback:run"
 LOOP_STUCK_SECONDS = 10.0
 UNENDING_SECONDS = 10.0
 """A child whose heartbeat is so much overdue was killed long ago and has not ended: we cannot replace it."""
+TRIAL_END_SECONDS = 1.0
 CHILDREN_SHARE = 0.9
 """Of the time to drain: what is left over is for a child's last words, before it is ended."""
 
@@ -76,12 +80,18 @@ class Supervisor:
         self._budget: budget.Shared | None = None
         self._turns: Turns[Slot] = Turns(cores(), clock=clock)
         self._closing = False
+        self._lasting = False
+        """Whether a refused first start is tried again, and ends nothing."""
+        self.note: str | None = None
+        self.reloading = False
+        self.trials: list[Slot] = []
         self._outlive = Outlive()
         self._polled_at = clock()
         self.exposition = Exposition(
             self.registry,
             healthy=lambda: self._clock() - self._polled_at < LOOP_STUCK_SECONDS,
             unready=self.unready,
+            note=lambda: self.note,
             host=config.metrics.host,
             port=config.metrics.port,
         )
@@ -112,10 +122,26 @@ class Supervisor:
             self._forget_others("sink", [])
             self._forget_others("feedback", [])
 
-    def start_anew(self, config: Config, running: tuple[str, ...]) -> None:
-        """After `drain`: starts the children that another configuration asks for. What is counted goes on."""
+    def start_anew(self, config: Config, running: tuple[str, ...], *, lasting: bool = False) -> None:
+        """After a drain: starts the children that another configuration asks for. What is counted goes on. `lasting`: a
+        service that refuses their first start is asked again."""
         self.config = config
+        self._lasting = lasting
         self.start_roles(running)
+
+    def try_out(self, config: Config, roles: tuple[str, ...]) -> None:
+        """Starts the `trials`: for each role a child that asks the services whether they take the configuration."""
+        entries = {"source": DISCOVER, "sink": TRY_SINK}
+        self.trials = [self._slot("trial", role, entries[role], {"trial": True}, config=config) for role in roles]
+        for slot in self.trials:
+            slot.start()
+
+    def end_trials(self) -> None:
+        for slot in self.trials:
+            slot.terminate()
+            slot.join(Deadline(TRIAL_END_SECONDS))
+        self.trials = []
+        self._forget_others("trial", [])
 
     def _start_sink(self) -> None:
         sink = self.config.sink
@@ -157,7 +183,7 @@ class Supervisor:
         if not self._closing:
             self._start_source()
             self._look_for_added()
-        ready = not self._closing and not self.unready()
+        ready = not self._closing and not self.reloading and not self.unready()
         self.notifier.poll(ready=ready, coping=self.coping, status=self.status)
 
     def _start_source(self) -> None:
@@ -224,20 +250,7 @@ class Supervisor:
             return f"cannot start: {self.fatal[1]}"
         if self._closing:
             return f"draining, {sum(slot.alive for slot in self._children())} processes are left"
-        parts = []
-        for role, words in (("source", "receiving {} of {} partitions"), ("sink", "sending with {} of {} workers")):
-            ready = [slot.ready for slot in self.slots if slot.task.role == role]
-            if ready:
-                parts.append(words.format(sum(ready), len(ready)))
-        line = ", ".join(parts)
-        match self.unready():
-            case []:
-                return line
-            case [reason, *others]:
-                more = f" (and {len(others)} more)" if others else ""
-                return f"{line}; {reason}{more}" if line else f"starting; {reason}{more}"
-            case _:
-                return "starting"
+        return status_line(self.slots, self.unready(), self.note)
 
     @property
     def fatal(self) -> tuple[int, str] | None:
@@ -266,23 +279,38 @@ class Supervisor:
 
     def drain(self, seconds: float) -> bool:
         """Closes all children within `seconds`, ends those that do not make it; True when all made it."""
+        graceful = self.join(self.begin_drain(seconds))
+        self._end_drain()
+        return graceful
+
+    def begin_drain(self, seconds: float) -> Deadline:
+        """Asks all children to end; for who does not wait in `drain`, but calls `drained` until it is true."""
         deadline = Deadline(seconds)
+        self.end_trials()  # they have nothing to save
         self.close(Deadline(seconds * CHILDREN_SHARE))
-        graceful = self.join(deadline)
-        if not graceful:
-            stragglers = ", ".join(str(slot) for slot in self._children() if slot.alive)
-            logger.error("Not drained within %g s, ended now: %s.", seconds, stragglers)
+        return deadline
+
+    def drained(self, deadline: Deadline) -> bool:
+        """Whether all children have ended; at the deadline they are ended."""
+        if any(slot.alive for slot in self._children()) and not deadline.expired:
+            return False
+        self._end_drain()
+        return True
+
+    def _end_drain(self) -> None:
+        stragglers = ", ".join(str(slot) for slot in self._children() if slot.alive)
+        if stragglers:
+            logger.error("Not drained in time, ended now: %s.", stragglers)
             self.terminate()
             self.join(Deadline(5.0))
         self._discovery = self._question = None
-        return graceful
 
     def _all(self) -> list[Slot]:
         """What the service consists of."""
         return [*([self._discovery] if self._discovery else []), *self.slots]
 
     def _children(self) -> list[Slot]:
-        return [*self._all(), *([self._question] if self._question else [])]
+        return [*self._all(), *([self._question] if self._question else []), *self.trials]
 
     def _forget_others(self, role: str, slots: Iterable[Slot]) -> None:
         self.registry.keep_only(role, [slot.task.slot for slot in slots if slot.task.role == role])
@@ -307,7 +335,8 @@ class Supervisor:
             on_restart=lambda: self.registry.add(PROCESS_RESTARTS, 1, *owner, owner=owner),
             turns=self._turns,
             clock=self._clock,
-            joins=joins,
+            joins=joins or self._lasting,
+            starting=JOINING if joins else STARTING,
         )
 
 
@@ -336,10 +365,11 @@ def run(config: Config, *, roles: tuple[str, ...], reload: Callable[[], Config])
         notifier.close(f"cannot start: {supervisor.fatal[1]}" if supervisor.fatal else "stopped")
 
 
-def _loop(supervisor: Supervisor, signals: Signals, reload: Callable[[], Config]) -> int:
+def _loop(supervisor: Supervisor, signals: Signals, load: Callable[[], Config]) -> int:
+    reload = Reload(supervisor, load)
     while True:
         supervisor.poll(0.5, [signals.readable])
-        if supervisor.fatal:
+        if supervisor.fatal and not reload.go_back():
             code, sentence = supervisor.fatal
             logger.error("Cannot start: %s", sentence)
             supervisor.notifier.stopping()
@@ -349,7 +379,8 @@ def _loop(supervisor: Supervisor, signals: Signals, reload: Callable[[], Config]
             case signal.SIGTERM | signal.SIGINT as number:
                 return _stop(supervisor, signal.Signals(number))
             case signal.SIGHUP:
-                _reload(supervisor, reload)
+                reload.ask()
+        reload.poll()
 
 
 def _stop(supervisor: Supervisor, number: signal.Signals) -> int:
@@ -366,27 +397,3 @@ def _stop(supervisor: Supervisor, number: signal.Signals) -> int:
     graceful = supervisor.drain(seconds)
     logger.info("Stopped.")
     return EXIT_OK if graceful else EXIT_CRASH
-
-
-def _reload(supervisor: Supervisor, reload: Callable[[], Config]) -> None:
-    supervisor.notifier.reloading()
-    try:
-        config = reload()
-    except ConfigError as error:
-        logger.error("SIGHUP: the new configuration is wrong, going on with the old one: %s", error)
-        return
-    if config == supervisor.config:
-        logger.info("SIGHUP: the configuration has not changed.")
-        return
-    if (config.metrics.host, config.metrics.port) != (supervisor.config.metrics.host, supervisor.config.metrics.port):
-        logger.warning("SIGHUP: metrics.host and metrics.port change at the next restart only.")
-    configured = directions(config)
-    for role in configured:
-        if role not in supervisor.roles and role not in directions(supervisor.config):
-            logger.warning("SIGHUP: the %s is configured now; `ingest run` takes it in at the next restart only.", role)
-    running = tuple(role for role in supervisor.roles if role in configured) or supervisor.roles
-    if running != supervisor.roles:
-        logger.warning("SIGHUP: only the %s is configured now; the other direction stops.", *running)
-    logger.info("SIGHUP: the configuration is good; the children start again with it.")
-    supervisor.drain(supervisor.config.service.shutdown_seconds)
-    supervisor.start_anew(config, running)

@@ -152,3 +152,24 @@ def refused_if_new(child: Child) -> None:
     if child.task.slot not in ("0", "1"):
         raise Refused("amqp:not-found: the consumer group is not there yet")
     works(child)
+
+
+def asks_by_topic(child: Child) -> None:
+    """A discovery of a hub with partition 0, that does what `source.topic` says."""
+    topic = child.task.config.source.topic
+    if topic == "refused":
+        raise Refused("hub h: amqp:unauthorized-access: wrong key")
+    if topic == "broken":
+        raise RuntimeError("boom")
+    while topic == "silent" and not child.stopping:
+        child.beat(False, "no answer from hub h")
+        child.wait(0.02)
+    child.result({"partitions": ["0"], "topics": None})
+
+
+def reads_by_topic(child: Child) -> None:
+    if child.task.config.source.topic == "refused later":
+        raise Refused("amqp:not-found: no such consumer group")
+    while not child.stopping:
+        child.beat(True, child.task.config.source.topic)
+        child.wait(0.02)

@@ -13,6 +13,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("cli",),
     ("commands", "demo", "doctor"),
     ("supervisor",),
+    ("reload", "status_line"),
     ("slot", "exposition", "preload", "partition_watch"),
     ("forkserver",),
     ("source", "sink"),

@@ -253,6 +253,7 @@ def test_a_refused_sink_is_fatal(supervise_sink: Callable[..., Supervisor]) -> N
 
 
 PROGRAM = """
+import os
 import sys
 from ingest import supervisor
 from ingest.config import Config, Metrics, Source
@@ -264,6 +265,8 @@ config = Config(metrics=Metrics(port=0))
 answers = [config, Config(metrics=Metrics(port=0), source=Source(topic="other"))]
 
 def reload():
+    if "INGEST_TEST_TRIAL" in os.environ and len(answers) == 1:
+        supervisor.DISCOVER = "tests.children:" + os.environ["INGEST_TEST_TRIAL"]
     if not answers:
         raise ConfigError([Problem("source.topic", "?", "not legal")])
     return answers.pop(0)
@@ -359,6 +362,24 @@ def test_sighup_takes_a_good_configuration_and_refuses_a_bad_one(program: Progra
     program.process.send_signal(signal.SIGHUP)
     program.logged("going on with the old one: source.topic = ?: not legal")
     assert program.process.poll() is None
+
+
+def test_a_stop_overtakes_reloads(tmp_path: Path) -> None:
+    """However many there are, and though the services do not answer."""
+    program = Program(tmp_path, INGEST_TEST_TRIAL="hangs")
+    try:
+        program.working()
+        program.process.send_signal(signal.SIGHUP)
+        program.logged("the configuration has not changed")
+        program.process.send_signal(signal.SIGHUP)
+        program.logged("the new configuration is tried")
+        for _ in range(20):
+            program.process.send_signal(signal.SIGHUP)
+        program.process.send_signal(signal.SIGTERM)
+        assert program.process.wait(PATIENCE) == 0
+    finally:
+        program.process.kill()
+        program.process.wait()
 
 
 def until_stopped(pid: int) -> None:

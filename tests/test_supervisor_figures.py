@@ -17,6 +17,7 @@ from ingest.metrics import METRICS, PROCESS_UP, SOURCE_EVENTS
 from ingest.slot import STALE_SECONDS
 from ingest.supervisor import Supervisor
 from tests.config.samples import EVENT_HUB, IOT_HUB
+from tests.reloading import reload
 
 PATIENCE = 60.0
 BOTH = Config(
@@ -49,7 +50,7 @@ class Node:
         )
 
     def reload(self, config: Config) -> None:
-        module._reload(self.supervisor, lambda: config)
+        reload(self.supervisor, config)
         self.until(lambda: bool(self.supervisor.slots) and self.supervisor.unready() == [])
 
     def series(self, *labels: str, kinds: tuple[str, ...] = ("counter", "gauge", "summary", "histogram")) -> Series:
@@ -68,7 +69,7 @@ class Node:
 
 @pytest.fixture
 def node(monkeypatch: pytest.MonkeyPatch) -> Iterator[Node]:
-    for name, role in (("DISCOVER", "finds"), ("LOOK_AGAIN", "finds")):
+    for name, role in (("DISCOVER", "finds"), ("LOOK_AGAIN", "finds"), ("TRY_SINK", "finds")):
         monkeypatch.setattr(module, name, f"tests.children:{role}")
     for name in ("PARTITION", "SINK", "FEEDBACK"):
         monkeypatch.setattr(module, name, "tests.children:measures_everything")
@@ -96,7 +97,7 @@ def test_a_slot_that_a_reload_takes_away_is_forgotten(node: Node) -> None:
 
 def test_partitions_that_are_listed_no_longer_are_forgotten_without_asking_the_hub(node: Node) -> None:
     """It may be away."""
-    module._reload(node.supervisor, lambda: replace(BOTH, source=Source(topic="0.1", partitions=("0",))))
+    reload(node.supervisor, replace(BOTH, source=Source(topic="0.1", partitions=("0",))))
     assert node.series("source", "1") == {}
     assert node.series("source", "0")["ingest_process_up", "source", "0"] == 0
 

@@ -13,6 +13,7 @@ from ingest.metrics import PROCESS_RESTARTS, PROCESS_UP, SOURCE_EVENTS
 from ingest.slot import STALE_SECONDS
 from ingest.supervisor import Supervisor
 from tests.config.samples import EVENT_HUB, IOT_HUB
+from tests.reloading import take_over
 
 PATIENCE = 60.0
 CONFIG = Config(
@@ -177,10 +178,10 @@ def test_the_hub_is_not_asked_while_no_partition_is_read(
     source, sink = replace(CONFIG, source=replace(CONFIG.source, topic="0.1.2")), Hub(Secret(), Secret(IOT_HUB))
     if way == "the source is gone":
         node.supervisor.roles = ("source", "sink")
-        module._reload(node.supervisor, lambda: replace(CONFIG, hub=sink))
+        take_over(node.supervisor, replace(CONFIG, hub=sink))
         node.ready()
     else:
-        module._reload(node.supervisor, lambda: source)
+        take_over(node.supervisor, source)
         node.until(lambda: node.supervisor.unready() == [] or "starting" not in node.supervisor.unready()[0])
     before = list(node.supervisor.slots)
     node.ahead += 31
@@ -200,7 +201,7 @@ def test_after_a_reload_new_partitions_still_begin_at_the_oldest_event(
     node.ready()
     monkeypatch.setattr(module, "DISCOVER", "tests.children:finds")
     more = replace(CONFIG, source=replace(CONFIG.source, topic="0.1.2.3.4"))
-    module._reload(node.supervisor, lambda: more)
+    take_over(node.supervisor, more)
     node.ready()
     assert node.starts() == {"0": "Latest", "1": "Latest", "2": "Earliest", "3": "Earliest", "4": "Earliest"}
     assert node.supervisor.registry.value(SOURCE_EVENTS, "4") == 0

@@ -6,9 +6,10 @@ from datetime import datetime
 from ingest.config import Config, Offsets
 from ingest.doctor.check import Check, Verdict, fail, ok, warn
 from ingest.doctor.endpoint import endpoint_checks, event_hub_context
-from ingest.doctor.readers import SAMPLE, Attempt, judge_readers, try_to_read
+from ingest.doctor.readers import judge_readers
 from ingest.errors import IngestError, Refused, Unreachable
 from ingest.source import hub
+from ingest.source.look import SAMPLE, Attempt, try_to_read
 
 NAME = "event hub"
 KEY_CHECK = f"{NAME} key"

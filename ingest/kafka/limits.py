@@ -4,10 +4,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from ingest.errors import IngestError
+from ingest.kafka.complaints import lasting
+
+ATTEMPTS = 2
+"""Who does not learn it goes without for a whole life."""
 
 
 def max_record_bytes(settings: Mapping[str, Any], topic: str, timeout: float) -> int | None:
-    """The topic's `max.message.bytes`; None when it may not be read or no broker answers within `timeout` seconds."""
+    """The topic's `max.message.bytes`; None when it may not be read, or when twice no broker answers within
+    `timeout` seconds."""
     from confluent_kafka import KafkaException
     from confluent_kafka.admin import AdminClient
     from confluent_kafka.admin._config import ConfigResource
@@ -15,8 +20,15 @@ def max_record_bytes(settings: Mapping[str, Any], topic: str, timeout: float) ->
 
     client = AdminClient({"log_level": 2, **settings})
     resource = ConfigResource(ResourceType.TOPIC, topic)
-    try:
-        entries = client.describe_configs([resource], request_timeout=timeout)[resource].result(timeout)
-        return int(entries["max.message.bytes"].value)
-    except (KafkaException, KeyError, ValueError, TimeoutError, IngestError):
-        return None
+    for _ in range(ATTEMPTS):
+        try:
+            entries = client.describe_configs([resource], request_timeout=timeout)[resource].result(timeout)
+            return int(entries["max.message.bytes"].value)
+        except KafkaException as failed:
+            if lasting(failed.args[0]):
+                return None
+        except (TimeoutError, IngestError):
+            pass
+        except (KeyError, ValueError):
+            return None
+    return None

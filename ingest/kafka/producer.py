@@ -14,6 +14,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from ingest.config import Kafka, Secret
 from ingest.deadline import Deadline
 from ingest.errors import IngestError, Recycle, Undeliverable
+from ingest.kafka.complaints import Complaints, words
 from ingest.kafka.shipment import OnDelivery, Refusal, Reports, Shipment
 from ingest.kafka.statistics import KafkaStatistics
 from ingest.logs import Repeated
@@ -83,7 +84,7 @@ class ProducerPool:
         self._reports = Reports()
         self._shipment_out = False
         self._repeated = Repeated()
-        self._complaint = ""
+        self._complaints = Complaints()
 
     @property
     def batch_bytes(self) -> int:
@@ -249,11 +250,12 @@ class ProducerPool:
             producer.poll(0)
 
     def _on_error(self, error: KafkaError) -> None:
-        if error.code() == KafkaError._ALL_BROKERS_DOWN:
-            # Why is in the complaint before it; one broker's alone is no trouble while others take records.
-            self.trouble = f"Kafka at {self._config['bootstrap.servers']}: {self._complaint or error.str()}"
-        else:
-            self._complaint = error.str()
+        self._complaints(error)
+        worst = self._complaints.worst
+        # One broker's complaint alone is no trouble while others take records; a login that is refused may be all there is.
+        alone = not self.statistics.brokers_up
+        if worst is not None and (error.code() == KafkaError._ALL_BROKERS_DOWN or (alone and self._complaints.refused)):
+            self.trouble = f"Kafka at {self._config['bootstrap.servers']}: {words(worst)}"
         held = self._repeated.admit(error.name())
         if held is not None:
             logger.warning("Kafka: %s%s.", error.str(), f" ({held} more like it)" if held else "")
@@ -263,6 +265,7 @@ class ProducerPool:
             self.statistics.update(text, producer=index)
             if self.statistics.brokers_up:
                 self.trouble = None
+                self._complaints.clear()
 
         return on_stats
 

@@ -16,6 +16,7 @@ from confluent_kafka.admin import AdminClient
 from ingest.config import Kafka
 from ingest.deadline import Deadline
 from ingest.errors import IngestError, Refused, Undeliverable, Unreachable
+from ingest.kafka.complaints import Complaints
 from ingest.kafka.original import NOW, Again, Letter, is_omitted, place_of, reason_of, redriven
 from ingest.kafka.originals import Originals, letter_of
 from ingest.kafka.outcome import outcome
@@ -91,7 +92,8 @@ class Redrive:
         self._restore = restore
         self._pool = ProducerPool(kafka, client_id="ingest-redrive", max_record_bytes=LARGEST_BYTES)
         self._originals = Originals(self._settings, group_of(topic, reason))
-        self._admin = AdminClient({"log_level": 2, **self._settings})
+        self._complaints = Complaints()
+        self._admin = AdminClient({"log_level": 2, **self._settings}, error_cb=self._complaints)
         self._known_topics: set[str] = set()
         self._done_for: dict[str, dict[int, int]] = {}
         """By reason: partition → the offset before which all of that reason is redriven."""
@@ -105,7 +107,7 @@ class Redrive:
         Raises Refused for a topic that does not exist or takes no records, Unreachable when Kafka does not answer. The
         position is then behind the last records that were acknowledged.
         """
-        partitions = describe(self._admin, self._topic, ANSWER_SECONDS)
+        partitions = describe(self._admin, self._topic, ANSWER_SECONDS, self._complaints)
         group = group_of(self._topic, self._reason)
         consumer = Consumer({**CONSUMER, **self._settings, "group.id": group})
         self._pool.start()
@@ -252,7 +254,7 @@ class Redrive:
 
     def _check_topic(self, topic: str) -> None:
         if topic not in self._known_topics:
-            describe(self._admin, topic, ANSWER_SECONDS)
+            describe(self._admin, topic, ANSWER_SECONDS, self._complaints)
             self._known_topics.add(topic)
 
     def _commit(self, consumer: Consumer, own: dict[int, int], reached: Mapping[int, int]) -> None:

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ingest.deadline import Deadline
-from ingest.errors import ConfigError, IngestError, Problem, Refused, Unreachable
+from ingest.errors import ConfigError, Problem, Refused
+from ingest.kafka.complaints import Complaints, classified
 
 if TYPE_CHECKING:
-    from confluent_kafka import KafkaError, Producer
+    from confluent_kafka import Producer
     from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # missing from __all__
 
 _APPEAR_SECONDS = 3.0
@@ -58,7 +59,7 @@ def create_topics(
     created = admin.create(missing, deadline)
     for topic in missing:
         if topic.topic not in created:  # somebody else made it meanwhile
-            existing[topic.topic] = describe(admin.client, topic.topic, deadline.remaining())
+            existing[topic.topic] = describe(admin.client, topic.topic, deadline.remaining(), admin.complaints)
     return [
         TopicResult(spec.name, "created", spec.partitions)
         if spec.name in created
@@ -67,11 +68,12 @@ def create_topics(
     ]
 
 
-def describe(client: "Producer | AdminClient", topic: str, timeout: float) -> int:
+def describe(client: "Producer | AdminClient", topic: str, timeout: float, complaints: Complaints | None = None) -> int:
     """How many partitions the topic has; `timeout` in seconds. A broker that makes topics on first use makes it now.
 
-    Raises Refused if it does not exist or may not be seen, Unreachable if no broker answers. Serves the client's
-    callbacks while it waits.
+    `complaints` is the client's error callback: without it nobody learns why no broker answers. Raises Refused if the
+    topic does not exist or may not be seen, or the brokers refuse this client; Unreachable if no broker answers. Serves
+    the client's callbacks while it waits.
     """
     from confluent_kafka import KafkaException
 
@@ -81,29 +83,50 @@ def describe(client: "Producer | AdminClient", topic: str, timeout: float) -> in
         try:
             found = client.list_topics(topic, max(_LEAST_SECONDS, deadline.remaining())).topics[topic]
         except KafkaException as failed:
-            raise _classified(failed.args[0], f"topic {topic!r} cannot be looked up") from failed
+            client.poll(0)
+            error = failed.args[0] if complaints is None else complaints.reason(failed.args[0])
+            raise classified(error, f"topic {topic!r} cannot be looked up") from failed
         if found.error is None:
             return len(found.partitions)
         if found.error.name() not in {"UNKNOWN_TOPIC_OR_PART", "LEADER_NOT_AVAILABLE"}:
-            raise _classified(found.error, f"topic {topic!r} cannot be used")
+            raise classified(found.error, f"topic {topic!r} cannot be used")
         if appear.expired:
             raise Refused(f"topic {topic!r} does not exist: create it with `ingest topics create -c FILE`")
         client.poll(_LEAST_SECONDS)
 
 
+class TopicMaker:
+    """A producer that is asked about topics, and remembers why no broker answers. Its questions make a topic where the
+    broker allows that; an admin client's and a consumer's do not."""
+
+    def __init__(self, settings: Mapping[str, Any]) -> None:
+        """`settings`: librdkafka's, secrets in the clear. Raises ConfigError for those that it does not take."""
+        from confluent_kafka import KafkaException, Producer
+
+        self._complaints = Complaints()
+        try:
+            self._producer = Producer({"log_level": 2, **settings, "error_cb": self._complaints})
+        except KafkaException as wrong:
+            raise ConfigError([Problem("kafka.librdkafka", "", wrong.args[0].str())]) from None
+
+    def describe(self, topic: str, timeout: float) -> int:
+        """As `describe` above."""
+        return describe(self._producer, topic, timeout, self._complaints)
+
+
 class _Admin:
-    """An AdminClient that remembers why no broker answers: librdkafka tells that to a callback alone."""
+    """An AdminClient that remembers why no broker answers."""
 
     def __init__(self, bootstrap_servers: str, settings: Mapping[str, str]) -> None:
         from confluent_kafka import KafkaException
         from confluent_kafka.admin import AdminClient
 
-        self._complaints: list[KafkaError] = []
+        self.complaints = Complaints()
         try:
             self.client = AdminClient(
                 # Its log lines say on stderr what the callback says.
                 {"log_level": 2, **settings, "bootstrap.servers": bootstrap_servers},
-                error_cb=self._complaints.append,
+                error_cb=self.complaints,
             )
         except KafkaException as wrong:
             raise ConfigError([Problem("kafka.librdkafka", "", wrong.args[0].str())]) from wrong
@@ -116,8 +139,7 @@ class _Admin:
             topics = self.client.list_topics(timeout=max(_LEAST_SECONDS, deadline.remaining())).topics
         except KafkaException as failed:
             self.client.poll(0)
-            errors = sorted([failed.args[0], *self._complaints], key=_weight)
-            raise _classified(errors[-1], "Kafka does not answer") from failed
+            raise classified(self.complaints.reason(failed.args[0]), "Kafka does not answer") from failed
         return {name: len(topic.partitions) for name, topic in topics.items()}
 
     def create(self, topics: "Sequence[NewTopic]", deadline: Deadline) -> set[str]:
@@ -135,16 +157,5 @@ class _Admin:
                 created.add(name)
             except KafkaException as failed:
                 if failed.args[0].name() != "TOPIC_ALREADY_EXISTS":
-                    raise _classified(failed.args[0], f"topic {name!r} was not created") from failed
+                    raise classified(failed.args[0], f"topic {name!r} was not created") from failed
         return created
-
-
-def _weight(error: "KafkaError") -> int:
-    """Which of several errors is the reason: a rejected login, then a broken connection, then that nothing came."""
-    return {"_AUTHENTICATION": 3, "_SSL": 3, "_RESOLVE": 2, "_TRANSPORT": 1}.get(error.name(), 0)
-
-
-def _classified(error: "KafkaError", sentence: str) -> IngestError:
-    local = error.code() < 0
-    lasting = error.name() in {"_AUTHENTICATION", "_SSL", "_INVALID_ARG"} if local else not error.retriable()
-    return (Refused if lasting else Unreachable)(f"{sentence}: {error.str()}")

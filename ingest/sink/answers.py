@@ -5,16 +5,20 @@ may have sent the command. Nothing is committed: after a restart the credit star
 """
 
 import logging
+import time
 import uuid
+from collections.abc import Callable
 
 from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from ingest.backoff import Backoff
 from ingest.config import Kafka
 from ingest.kafka.producer import settings
 from ingest.kafka.unreadable import Unreadable
 from ingest.sink.feedback_batch import read_back
 
 METADATA_SECONDS = 5.0
+"""As long as the loop of the process stands still for it."""
 MOST = 500
 
 logger = logging.getLogger(__name__)
@@ -23,7 +27,15 @@ logger = logging.getLogger(__name__)
 class Answers:
     """`start, poll, close`, on one thread."""
 
-    def __init__(self, kafka: Kafka, topic: str, *, client_id: str) -> None:
+    def __init__(
+        self, kafka: Kafka, topic: str, *, client_id: str, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.trouble: str | None = "the feedback topic is not looked up yet"
+        """Why nothing is read back; None while it is."""
+        self._clock = clock
+        self._backoff = Backoff(0.5, 15.0)
+        self._failures = 0
+        self._ask_at = 0.0
         self._topic = topic
         self._config = {
             "client.id": client_id,
@@ -37,18 +49,49 @@ class Answers:
         self._consumer: Consumer | None = None
 
     def start(self) -> None:
-        """Starts at the end of the topic. A cluster that does not answer now only costs saved refusals."""
+        """Asks where the topic ends; when nobody answers, `poll` asks again."""
         self._consumer = Consumer({**self._config, "error_cb": self._on_error}, logger=logger)
-        try:
-            partitions = self._consumer.list_topics(self._topic, METADATA_SECONDS).topics[self._topic].partitions
-        except KafkaException as error:
-            logger.warning("Feedback of devices is not read back: %s.", error.args[0].str())
+        self._seek_end()
+
+    @property
+    def ready(self) -> bool:
+        """Whether it reads. What is told before that is missed, and with it a device's credit for an hour: send nothing
+        until then."""
+        return self.trouble is None
+
+    def _seek_end(self) -> None:
+        if self._consumer is None:
             return
-        self._consumer.assign([TopicPartition(self._topic, partition, OFFSET_END) for partition in partitions])
+        try:
+            found = self._consumer.list_topics(self._topic, METADATA_SECONDS).topics[self._topic]
+        except KafkaException as error:
+            why = error.args[0].str()
+        else:
+            if found.partitions and found.error is None:
+                self._consumer.assign(
+                    [TopicPartition(self._topic, partition, OFFSET_END) for partition in found.partitions]
+                )
+                if self._failures:
+                    logger.info("Feedback of devices is read back now.")
+                self.trouble, self._failures = None, 0
+                return
+            why = found.error.str() if found.error is not None else "it has no partitions"
+        self._failures += 1
+        self.trouble = f"topic {self._topic} cannot be looked up: {why}"
+        self._ask_at = self._clock() + self._backoff.next()
+        if self._failures == 1:
+            logger.warning("Feedback of devices is not read back yet: %s. Trying again.", self.trouble)
 
     def poll(self) -> list[tuple[str, str]]:
-        """(device id, message id) of each feedback record that came; at most some hundred, without waiting."""
+        """(device id, message id) of each feedback record that came; at most some hundred, without waiting. While it
+        does not read, asks again now and then, which takes up to `METADATA_SECONDS`."""
         if self._consumer is None:
+            return []
+        if not self.ready:
+            if self._clock() >= self._ask_at:
+                self._seek_end()
+            else:
+                self._consumer.poll(0)
             return []
         found = []
         for message in self._consumer.consume(MOST, 0):

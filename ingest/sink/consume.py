@@ -14,6 +14,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from ingest.config import Kafka
 from ingest.errors import Recycle
+from ingest.kafka.complaints import Complaints, words
 from ingest.kafka.producer import settings
 from ingest.kafka.statistics import KafkaStatistics
 from ingest.kafka.unreadable import Unreadable
@@ -80,6 +81,7 @@ class Commands:
         self._closing = False
         self._repeated = Repeated()
         self._statistics = KafkaStatistics()
+        self._complaints = Complaints()
         self._consumer: Consumer | None = None
 
     def start(self) -> None:
@@ -286,6 +288,7 @@ class Commands:
         self._statistics.update(text, producer=0)
         if self._statistics.brokers_up:
             self.trouble = None
+            self._complaints.clear()
         if self._config.get("isolation.level") == "read_uncommitted":
             return
         for topic, told in orjson.loads(text).get("topics", {}).items():
@@ -295,8 +298,12 @@ class Commands:
                     self._stable[place] = partition["ls_offset"]
 
     def _on_error(self, error: KafkaError) -> None:
-        if error.code() == KafkaError._ALL_BROKERS_DOWN:
-            self.trouble = f"Kafka at {self._config['bootstrap.servers']}: {error.str()}"
+        if error.code() < 0:  # others are of a topic or a group, which a broker has told
+            self._complaints(error)
+        worst = self._complaints.worst
+        alone = not self._statistics.brokers_up
+        if worst is not None and (error.code() == KafkaError._ALL_BROKERS_DOWN or (alone and self._complaints.refused)):
+            self.trouble = f"Kafka at {self._config['bootstrap.servers']}: {words(worst)}"
         held = self._repeated.admit(error.name())
         if held is not None:
             logger.warning("Kafka: %s%s.", error.str(), and_more(held))

@@ -12,6 +12,7 @@ from confluent_kafka.admin import AdminClient
 from ingest.config import Kafka
 from ingest.deadline import Deadline
 from ingest.errors import Unreachable
+from ingest.kafka.complaints import Complaints
 from ingest.kafka.producer import settings
 from ingest.kafka.stretch import CONSUMER, Stretch, ends_of
 from ingest.kafka.topics import describe
@@ -40,7 +41,9 @@ def read_tail(kafka: Kafka, topic: str, seen: Seen, *, go_on: Callable[[], bool]
     chosen = settings(kafka)
     consumer = Consumer({**CONSUMER, **chosen, "group.id": "ingest-feedback-tail"})
     try:
-        partitions = describe(AdminClient({"log_level": 2, **chosen}), topic, answer.remaining())
+        complaints = Complaints()
+        admin = AdminClient({"log_level": 2, **chosen}, error_cb=complaints)
+        partitions = describe(admin, topic, answer.remaining(), complaints)
         ends = ends_of(consumer, topic, partitions, answer)
         share = max(LEAST_RECORDS, RECORDS // max(1, len(ends)))
         stretch = Stretch(

@@ -160,7 +160,8 @@ class Worker:
             self._commit_at = now + COMMIT_SECONDS
             self.commands.commit()
         kafka = self.commands.trouble or self.dead_letters.trouble
-        trouble = self.sender.trouble or self._quota or kafka or self.lanes.trouble
+        feedback = self._answers.trouble if self._answers is not None else None
+        trouble = self.sender.trouble or self._quota or kafka or feedback or self.lanes.trouble
         self._child.beat(trouble is None, trouble or "sending")
 
     def close(self, deadline: Deadline) -> None:
@@ -192,7 +193,8 @@ class Worker:
     @property
     def _may_send(self) -> bool:
         # While Kafka is away nothing can be committed, and what is sent now would be sent again after it.
-        return self.sender.ready and self.commands.trouble is None
+        reads_back = self._answers is None or self._answers.ready
+        return self.sender.ready and reads_back and self.commands.trouble is None
 
     def _take(self, message: Message) -> None:
         origin = origin_of(message)

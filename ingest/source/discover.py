@@ -13,6 +13,7 @@ from ingest.errors import IngestError, Refused, Unreachable
 from ingest.insist import insist
 from ingest.source import hub
 from ingest.source.checkpoints import open_store
+from ingest.source.look import SAMPLE, try_to_read
 from ingest.source.readiness import look_at_topics
 
 ANSWER_SECONDS = 25.0
@@ -23,10 +24,14 @@ _LOOK_SECONDS = 0.2
 def run(child: Child) -> None:
     """Hands up `{"partitions": [id, …], "created_ms": when the hub was made, "topics": Topics}`.
 
-    Raises Refused for a wrong key, an unknown hub or partition, a store that may not be written, or a missing topic.
+    With `trial` among the task's facts, as for a configuration that is not in force yet, it also asks the hub to be let
+    read; otherwise the partitions' own processes do. Raises Refused for a wrong key, an unknown hub, consumer group or
+    partition, a store that may not be written, or a missing topic.
     """
     config = child.task.config
     told = insist(child, "asking the hub for its partitions", lambda: _partitions(config))
+    if told is not None and child.task.facts.get("trial"):
+        insist(child, "asking the hub to be let read", lambda: _look(config, told.partition_ids))
     insist(child, "connecting to the checkpoint store", lambda: _check_store(config))
     topics = insist(child, f"connecting to Kafka at {config.kafka.bootstrap_servers}", lambda: look_at_topics(config))
     if not child.stopping and told is not None:
@@ -80,6 +85,18 @@ def _partitions(config: Config) -> hub.Description:
             f"source.partitions names {', '.join(unknown)}, and the hub has {', '.join(found)} only; correct the list"
         )
     return hub.Description(list(config.source.partitions) or found, told.created_ms)
+
+
+def _look(config: Config, partitions: list[str]) -> None:
+    """That others read them, as most likely the running ingest does, is no obstacle."""
+    for attempt in try_to_read(config, partitions[:SAMPLE]):
+        if attempt.reason in ("not_found", "unauthorized"):
+            raise Refused(
+                f"hub {hub.address(config).namespace}, consumer group {config.source.consumer_group}, partition "
+                f"{attempt.partition}: {attempt.words}"
+            )
+        if attempt.reason == "silent":
+            raise Unreachable(f"partition {attempt.partition}: the hub did not answer the question to be let read")
 
 
 def _check_store(config: Config) -> None:

@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 
 from ingest.config import Config
-from ingest.errors import ConfigError, Problem
 from ingest.kafka.limits import max_record_bytes
 from ingest.kafka.producer import settings
-from ingest.kafka.topics import describe
+from ingest.kafka.topics import TopicMaker
 
 ANSWER_SECONDS = 5.0
 
@@ -23,16 +22,10 @@ class Topics:
 
 def look_at_topics(config: Config) -> Topics:
     """Both topics exist, or the broker makes them now. Raises ConfigError, Refused or Unreachable; takes up to some 15 s."""
-    from confluent_kafka import KafkaException, Producer
-
     chosen = settings(config.kafka)
-    # A producer's request for metadata makes a topic where the broker allows that; an admin client's does not.
-    try:
-        producer = Producer({"log_level": 2, **chosen})
-    except KafkaException as wrong:
-        raise ConfigError([Problem("kafka.librdkafka", "", wrong.args[0].str())]) from None
-    partitions = describe(producer, config.source.topic, ANSWER_SECONDS)
-    describe(producer, config.source.dead_letter_topic, ANSWER_SECONDS)
+    cluster = TopicMaker(chosen)
+    partitions = cluster.describe(config.source.topic, ANSWER_SECONDS)
+    cluster.describe(config.source.dead_letter_topic, ANSWER_SECONDS)
     own_limit = config.kafka.librdkafka.get("message.max.bytes")
     if own_limit is not None:
         return Topics(int(str(own_limit)), partitions)

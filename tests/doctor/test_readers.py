@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 
 from ingest.config import Config, Hub, Secret, Source
-from ingest.doctor.readers import Attempt, judge_readers, try_to_read
+from ingest.doctor.readers import judge_readers
 from ingest.emulator import Emulator
 from ingest.source import hub
+from ingest.source.look import Attempt, try_to_read
 
 BEGAN_MS = 1_795_377_781_818
 

@@ -98,6 +98,19 @@ def test_an_outage_costs_nothing_and_is_told_while_it_lasts(cluster: MockCluster
     assert [message.value() for message in read(cluster, 2)] == [b"before", b"during"]
 
 
+def test_a_login_that_is_refused_is_the_trouble(cluster: MockCluster) -> None:
+    login = {"security.protocol": "sasl_plaintext", "sasl.mechanism": "PLAIN", "sasl.username": "u"}
+    pool = ProducerPool(
+        Kafka(bootstrap_servers=cluster.bootstrap, librdkafka={**login, "sasl.password": "p"}), client_id="refused"
+    )
+    pool.start()
+    deadline = Deadline(PATIENCE)
+    while "SASL" not in (pool.trouble or ""):
+        pool.poll(0.1)
+        assert not deadline.expired, pool.trouble
+    assert "correct sasl.mechanism" in (pool.trouble or "")
+
+
 def test_a_queue_of_librdkafka_that_is_full_refuses_without_losing_the_place(cluster: MockCluster) -> None:
     pool = ProducerPool(
         Kafka(

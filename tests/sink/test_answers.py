@@ -1,9 +1,10 @@
 """What devices made of their commands, read from a feedback topic of a mock cluster."""
 
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
 from ingest.config import Kafka
 from ingest.deadline import Deadline
@@ -58,3 +59,53 @@ def test_what_is_told_from_now_on_is_read_whatever_is_between(cluster: MockClust
         assert {device_id for device_id, _ in until_told_of_one_after(written)} == {"pump"}
     finally:
         answers.close()
+
+
+class _Topic:
+    """A consumer of a cluster that answers the first questions with what `answers` says."""
+
+    def __init__(self, answers: list[object]) -> None:
+        self.answers = answers
+        self.assigned: list[TopicPartition] = []
+
+    def list_topics(self, topic: str, _: float) -> SimpleNamespace:
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return SimpleNamespace(topics={topic: answer})
+
+    def assign(self, partitions: list[TopicPartition]) -> None:
+        self.assigned = partitions
+
+    def poll(self, _: float) -> None: ...
+
+    def consume(self, *_: object) -> list[object]:
+        return []
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        KafkaException(KafkaError(KafkaError._TRANSPORT)),
+        SimpleNamespace(error=KafkaError(KafkaError.LEADER_NOT_AVAILABLE), partitions={}),
+        SimpleNamespace(error=None, partitions={}),
+    ],
+    ids=["no answer", "no leader yet", "no partitions yet"],
+)
+def test_a_question_that_fails_at_the_start_is_asked_again(first: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else feedback is never read back, and each device gets 50 commands and no more."""
+    topic = _Topic([first, first, SimpleNamespace(error=None, partitions={0: None, 1: None})])
+    monkeypatch.setattr("ingest.sink.answers.Consumer", lambda *_, **__: topic)
+    now = 0.0
+    answers = Answers(Kafka(), "feedback", client_id="answers", clock=lambda: now)
+    answers.start()
+    assert not answers.ready
+    assert "topic feedback cannot be looked up" in str(answers.trouble)
+    assert answers.poll() == []
+    assert len(topic.answers) == 2, "not at every turn"
+    for _ in range(2):
+        now += 15.0
+        answers.poll()
+    assert answers.ready
+    assert answers.trouble is None
+    assert [each.partition for each in topic.assigned] == [0, 1]

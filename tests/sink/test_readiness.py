@@ -2,16 +2,19 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from types import ModuleType
 from typing import Literal
 
 import pytest
 from confluent_kafka.admin import AdminClient
 
-from ingest.config import Config, Kafka
+from ingest.config import Config, Kafka, Secret
 from ingest.errors import ConfigError, Refused, Unreachable
 from ingest.kafka.mock import MockCluster
+from ingest.kafka.topics import TopicMaker
 from ingest.sink import readiness
 from ingest.sink.readiness import look_at_topics
+from ingest.source import readiness as source_readiness
 
 
 @pytest.fixture
@@ -56,6 +59,26 @@ def test_a_topic_that_may_not_be_used_is_refused(cluster: MockCluster, monkeypat
     def refuses(_: object, topic: str, __: float) -> int:
         raise Refused(f"topic {topic!r} cannot be used")
 
-    monkeypatch.setattr(readiness, "describe", refuses)
+    monkeypatch.setattr(TopicMaker, "describe", refuses)
     with pytest.raises(Refused, match="'iotout'"):
         look_at_topics(config_of(cluster))
+
+
+LOGIN: dict[str, str | Secret] = {
+    "security.protocol": "sasl_plaintext",
+    "sasl.mechanism": "PLAIN",
+    "sasl.username": "u",
+    "sasl.password": Secret("Hush-7"),
+}
+
+
+@pytest.mark.parametrize("look", [readiness, source_readiness], ids=["sink", "source"])
+def test_a_rejected_login_is_a_refusal_that_names_what_to_correct(
+    cluster: MockCluster, monkeypatch: pytest.MonkeyPatch, look: ModuleType
+) -> None:
+    """The mock cluster takes no login at all; librdkafka raises "Broker transport failure" alone."""
+    monkeypatch.setattr(look, "ANSWER_SECONDS", 1.0)
+    config = replace(config_of(cluster), kafka=Kafka(bootstrap_servers=cluster.bootstrap, librdkafka=LOGIN))
+    with pytest.raises(Refused, match=r"SASL.*correct sasl\.mechanism, sasl\.username") as refused:
+        look.look_at_topics(config)
+    assert "Hush-7" not in str(refused.value)

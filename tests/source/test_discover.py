@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from multiprocessing import Pipe
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from ingest.errors import ConfigError, Refused, Unreachable
 from ingest.source import discover, hub
 from ingest.source.readiness import Topics
 from tests.config.samples import EVENT_HUB
-from tests.source.readers import configured
+from tests.source.readers import Reader, configured
 
 
 class Asking(Child):
@@ -112,3 +113,28 @@ def test_a_hub_that_names_none_is_waited_for(config: Config, monkeypatch: pytest
     monkeypatch.setattr(hub, "describe", lambda _: hub.Description([], 0))
     with pytest.raises(Unreachable, match=r"names no partitions"):
         discover._partitions(config)
+
+
+@pytest.mark.parametrize("trial", [True, False])
+def test_a_trial_asks_to_be_let_read_and_disturbs_nobody(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, trial: bool
+) -> None:
+    """At a start, the partitions' own processes ask for the consumer group."""
+    monkeypatch.setattr(discover, "look_at_topics", lambda _: Topics(None, 1))
+    config = replace(configured(emulator, "fast"), checkpoints=Checkpoints(store="file", path=tmp_path))
+    reader = Reader(config)
+    try:
+        reader.until(lambda: reader.receiver.attaches == 1)
+        child = Asking(config, trial=trial)
+        discover.run(child)
+        assert [result["partitions"] for result in child.results] == [["0"]]
+        nobody = Asking(replace(config, source=replace(config.source, consumer_group="nobody")), trial=trial)
+        if trial:
+            with pytest.raises(Refused, match="consumer group nobody, partition 0"):
+                discover.run(nobody)
+        else:
+            discover.run(nobody)
+        reader.receiver.poll(0.1)
+        assert reader.receiver.attaches == 1, "the reader had to attach again"
+    finally:
+        reader.receiver.close()

@@ -1,0 +1,40 @@
+"""One-shot child: whether the services take the sink of a configuration that is not in force yet."""
+
+from ingest.child import Child
+from ingest.config import Config
+from ingest.deadline import Deadline
+from ingest.errors import ConfigError, Problem, Unreachable
+from ingest.insist import insist
+from ingest.sink.readiness import look_at_topics
+
+LINK_SECONDS = 10.0
+"""For one try to open a link for commands."""
+TURN_SECONDS = 0.2
+
+
+def run(child: Child) -> None:
+    """Hands up True. Raises ConfigError, or Refused for a wrong key, an unknown hub or a missing topic; goes on trying
+    while a service does not answer."""
+    config = child.task.config
+    insist(child, f"connecting to Kafka at {config.kafka.bootstrap_servers}", lambda: look_at_topics(config))
+    insist(child, "asking the hub for a link for commands", lambda: _open_link(child, config))
+    if not child.stopping:
+        child.result(True)
+
+
+def _open_link(child: Child, config: Config) -> None:
+    from ingest.sink.send import Sender
+
+    hub = config.hub.iot_hub
+    if hub is None:
+        raise ConfigError([Problem("hub.iot_hub_connection_string", "", "is needed to send commands")])
+    sender, deadline = Sender(hub, config.hub.ca_file), Deadline(LINK_SECONDS)
+    sender.start()
+    try:
+        while not sender.ready and not child.stopping:
+            sender.poll(TURN_SECONDS)
+            child.beat(False, sender.trouble or "a link for commands is up")
+            if deadline.expired:
+                raise Unreachable(f"no link for commands to {hub.host} within {LINK_SECONDS:g} s: {sender.trouble}")
+    finally:
+        sender.close()
