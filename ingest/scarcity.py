@@ -1,6 +1,7 @@
 """What a machine can run out of, in words: descriptors, processes and threads, memory, space."""
 
 import errno
+import os
 from typing import Final
 
 NO_TASK: Final = "no process or thread can be started: the limit of tasks (TasksMax=, ulimit -u) or memory is used up"
@@ -24,3 +25,10 @@ def words(error: BaseException) -> str | None:
         return None
     where = f": {error.filename}" if error.filename else ""
     return f"{_OF_NUMBER[error.errno]}{where}"
+
+
+def in_words_of_the_system(text: str) -> str | None:
+    """What has run out, when a library gives the system's words for it; None when it does not."""
+    if os.strerror(errno.EAGAIN) in text:
+        return NO_TASK
+    return next((told for number, told in _OF_NUMBER.items() if os.strerror(number) in text), None)

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from ingest.deadline import Deadline
-from ingest.errors import ConfigError, Problem, Refused
+from ingest.errors import Refused
 from ingest.kafka.complaints import Complaints, classified
+from ingest.kafka.not_made import not_made
 
 if TYPE_CHECKING:
     from confluent_kafka import Producer
@@ -100,14 +101,15 @@ class TopicMaker:
     broker allows that; an admin client's and a consumer's do not."""
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
-        """`settings`: librdkafka's, secrets in the clear. Raises ConfigError for those that it does not take."""
+        """`settings`: librdkafka's, secrets in the clear. Raises ConfigError for those that it does not take, Unreachable
+        when the machine has no room for a client now."""
         from confluent_kafka import KafkaException, Producer
 
         self._complaints = Complaints()
         try:
             self._producer = Producer({"log_level": 2, **settings, "error_cb": self._complaints})
         except KafkaException as wrong:
-            raise ConfigError([Problem("kafka.librdkafka", "", wrong.args[0].str())]) from None
+            raise not_made(wrong) from None
 
     def describe(self, topic: str, timeout: float) -> int:
         """As `describe` above."""
@@ -129,7 +131,7 @@ class _Admin:
                 error_cb=self.complaints,
             )
         except KafkaException as wrong:
-            raise ConfigError([Problem("kafka.librdkafka", "", wrong.args[0].str())]) from wrong
+            raise not_made(wrong) from wrong
 
     def partitions(self, deadline: Deadline) -> dict[str, int]:
         """Topic → number of partitions, of all topics that this client may see."""
