@@ -25,6 +25,8 @@ PROBE_SECONDS: Final = 60.0
 """A device without credit is tried so often nevertheless: it is the hub that knows whether its queue is full."""
 OVERHEAD_BYTES: Final = 1024
 """What a waiting command takes beside its body, about."""
+LANE_BYTES: Final = 1536
+"""What a device takes of which a command waits, about."""
 
 
 class Lanes:
@@ -100,6 +102,7 @@ class Lanes:
         if lane is None:
             lane = self._lanes[command.device_id] = Lane(command.device_id)
             self._ready.append(lane)
+            self._bytes += LANE_BYTES
         if lane.backlog or len(lane.queue) >= self._per_device:
             lane.backlog.append(command.origin, now)
             self.deferred += 1
@@ -347,6 +350,7 @@ class Lanes:
         self._look(lane)
         if not lane.queue and not lane.backlog:
             del self._lanes[lane.device_id]
+            self._bytes -= LANE_BYTES
 
     def _add(self, lane: Lane, waiting: Waiting) -> None:
         lane.queue.append(waiting)

@@ -1,4 +1,5 @@
 import random
+import tracemalloc
 from collections import Counter, deque
 
 import pytest
@@ -171,6 +172,24 @@ def test_what_is_kept_of_a_record_counts_though_its_command_is_small() -> None:
     assert some.returned(device_id, origin, command("a", origin.offset), kept_bytes=110_000)
     assert not some.has_room
     some.drop("t", 0)
+    assert some._bytes == 0
+
+
+def test_memory_is_what_is_said_however_many_devices_share_it() -> None:
+    some = lanes(capacity=20_000, capacity_bytes=4 << 20)
+    tracemalloc.start()
+    try:
+        for offset in range(20_000):
+            if not some.has_room:
+                break
+            some.offer(command(f"device-{offset}", offset), 0.0)
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert not some.has_room
+    assert taken < 4 << 20
+    while (one := some.take(0.0)) is not None:
+        some.finish(one)
     assert some._bytes == 0
 
 
