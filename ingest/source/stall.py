@@ -117,8 +117,11 @@ class HubQuestion:
     def _run(self, asked: Asked, created: bool) -> None:
         try:
             answer = self._ask(created)
-        except IngestError as error:
-            logger.warning("The hub did not say where the partition stands: %s", error)
+        except (IngestError, OSError, RuntimeError, MemoryError) as error:
+            words = scarcity.words(error)
+            if words is None and not isinstance(error, IngestError):
+                raise
+            logger.warning("The hub did not say where the partition stands: %s", words or error)
             return
         self.newest = answer.newest
         self._answers.append((answer, asked))

@@ -1,3 +1,4 @@
+import errno
 import threading
 from unittest.mock import Mock
 
@@ -113,12 +114,21 @@ def test_a_question_for_which_no_thread_can_be_started_is_asked_later(
     assert list(question.answers()) == [(STANDING, ASKED)]
 
 
-def test_a_question_that_fails_gives_no_answer() -> None:
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (Unreachable("the hub does not answer"), "the hub does not answer"),
+        (RuntimeError("can't start new thread"), "no process or thread can be started"),
+        (OSError(errno.EMFILE, "Too many open files"), "no file descriptor is left"),
+    ],
+)
+def test_a_question_that_fails_gives_no_answer(error: Exception, words: str, caplog: pytest.LogCaptureFixture) -> None:
     def ask(_: bool) -> Standing:
-        raise Unreachable("the hub does not answer")
+        raise error
 
     question = HubQuestion(ask)
     question.ask(ASKED)
     question.join(10.0)
     assert list(question.answers()) == []
     assert question.newest is None
+    assert words in caplog.text
