@@ -97,7 +97,7 @@ def _stop(supervisor: Supervisor, number: signal.Signals) -> int:
     graceful = supervisor.drain(seconds)
     unsaved = _unsaved(supervisor)
     if unsaved:
-        logger.error("%s.", unsaved.capitalize())
+        logger.error("%s.", unsaved[0].upper() + unsaved[1:])
     else:
         logger.info("Stopped.")
     return EXIT_OK if graceful and not unsaved else EXIT_CRASH

@@ -180,4 +180,4 @@ def cannot_save(child: Child) -> None:
     while not child.stopping:
         child.beat(True, "working")
         child.wait(0.02)
-    child.unsaved("the last checkpoint is not written (the store has not answered)")
+    child.unsaved("the last checkpoint is not written (Kafka has not answered)")

@@ -367,7 +367,7 @@ def test_an_end_that_could_not_save_everything_says_so(tmp_path: Path) -> None:
             program.working()
             program.process.send_signal(signal.SIGTERM)
             assert program.process.wait(PATIENCE) == 1
-        words = "source 0: the last checkpoint is not written (the store has not answered)"
+        words = "source 0: the last checkpoint is not written (Kafka has not answered)"
         assert f"Stopped, and not all was saved: {words}; source 1: " in program.log.read_text()
         assert words in systemd.wait("STATUS=stopped, and not all was saved")
 
