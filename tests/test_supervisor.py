@@ -261,6 +261,7 @@ from ingest import service, supervisor
 from ingest.config import Config, Metrics, Service, Source
 from ingest.errors import ConfigError, Problem
 
+service.KILLED_SECONDS = service.SPARE_SECONDS = 0.5  # of the last resort
 supervisor.DISCOVER = "tests.children:answers"
 supervisor.PARTITION = "tests.children:" + os.environ.get("INGEST_TEST_PARTITION", "works")
 seconds = Service(shutdown_seconds=int(os.environ.get("INGEST_TEST_SECONDS", "30")))
