@@ -17,6 +17,7 @@ from ingest.source import hub
 from ingest.source.catch_up import CONTENT_SECONDS, WAIT_SECONDS, CatchUp
 from ingest.source.checkpoint_writer import CheckpointWriter
 from ingest.source.checkpoints import Checkpoint, CheckpointStore, open_store
+from ingest.source.checkpoints.store import Changed, Damaged
 from ingest.source.deliver import Delivery
 from ingest.source.identity import Identity
 from ingest.source.measures import SourceMeasures
@@ -97,8 +98,17 @@ def _first_checkpoint(child: Child, store: CheckpointStore, lease: Checkpoint | 
         return None
     if first.lease:
         logger.info("Partition %s has no checkpoint, and begins behind the lease %s.", partition, first.place)
-    insist(child, "keeping the position to begin with", lambda: store.save(first))
-    return first
+    return insist(child, "keeping the position to begin with", lambda: _keep(store, first))
+
+
+def _keep(store: CheckpointStore, first: Checkpoint) -> Checkpoint | None:
+    """What another process has kept meanwhile is kept."""
+    try:
+        return store.save(first, None)
+    except Changed as changed:
+        if changed.damage is not None:
+            raise Damaged(first.partition, changed.damage) from None
+        return changed.found
 
 
 class PartitionProcess:
@@ -114,7 +124,9 @@ class PartitionProcess:
         self.delivery = Delivery(
             config, self.partition, max_record_bytes=topics.max_record_bytes, topic_partitions=topics.partitions
         )
-        self.writer = CheckpointWriter(store, config.checkpoints.interval_seconds)
+        self.writer = CheckpointWriter(
+            store, config.checkpoints.interval_seconds, partition=self.partition, seen=checkpoint
+        )
         self.stalls = 0
         self.question = HubQuestion(lambda created: hub.standing(config, self.partition, created=created))
         self._identity = Identity(checkpoint, child.task.facts.get("created_ms"))

@@ -22,6 +22,7 @@ from ingest.errors import Unreachable
 from ingest.kafka.mock import MockCluster
 from ingest.source import hub, partition
 from ingest.source.checkpoints import Checkpoint, CheckpointStore, open_store
+from ingest.source.checkpoints.store import WHATEVER, Before
 from ingest.source.readiness import Topics
 from tests.source.checkpoints.contract import without_time
 from tests.source.readers import PARTITION, PATIENCE, configured, fill
@@ -173,10 +174,11 @@ def test_the_place_is_kept_although_the_store_is_away_at_first(
     failures = iter([Unreachable("the store is away"), Unreachable("the store is away")])
 
     class Shaky(type(store)):  # type: ignore[misc]
-        def save(self, checkpoint: Checkpoint) -> None:
+        def save(self, checkpoint: Checkpoint, over: Before = WHATEVER) -> Checkpoint:
             if (failure := next(failures, None)) is not None:
                 raise failure
-            super().save(checkpoint)
+            saved: Checkpoint = super().save(checkpoint, over)
+            return saved
 
     monkeypatch.setattr(partition, "open_store", lambda settings, scope: Shaky(settings.path, scope))
     with life(begin(config, Latest())) as first:
