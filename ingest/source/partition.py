@@ -21,6 +21,7 @@ from ingest.source.checkpoints.store import Changed, Damaged
 from ingest.source.deliver import Delivery
 from ingest.source.identity import Identity
 from ingest.source.measures import SourceMeasures
+from ingest.source.ownership import Ownership
 from ingest.source.progress import BEFORE_FIRST, Position
 from ingest.source.readiness import Topics, look_at_topics
 from ingest.source.receive import EARLIEST, Receiver
@@ -119,10 +120,20 @@ class PartitionProcess:
         start, last = start_at(config.source, self.partition, checkpoint)
         self.transport = open_transport(config, self.partition)
         self.receiver = Receiver(
-            self.transport, self.partition, start, last=last, wait=child.wait, renumbered=self._renumbered
+            self.transport,
+            self.partition,
+            start,
+            last=last,
+            wait=child.wait,
+            renumbered=self._renumbered,
+            displaced=lambda why: self.ownership.doubt(why),
         )
         self.delivery = Delivery(
-            config, self.partition, max_record_bytes=topics.max_record_bytes, topic_partitions=topics.partitions
+            config,
+            self.partition,
+            max_record_bytes=topics.max_record_bytes,
+            topic_partitions=topics.partitions,
+            may_send=lambda: self.ownership.awake(),
         )
         self.writer = CheckpointWriter(
             store, config.checkpoints.interval_seconds, partition=self.partition, seen=checkpoint
@@ -130,6 +141,9 @@ class PartitionProcess:
         self.stalls = 0
         self.question = HubQuestion(lambda created: hub.standing(config, self.partition, created=created))
         self._identity = Identity(checkpoint, child.task.facts.get("created_ms"))
+        self.ownership = Ownership(
+            config.source, self.partition, checkpoint, self.receiver, self.delivery, self.writer, self._identity
+        )
         self._attaches = 0
         self._attached_at = self._ask_at = 0.0
         self._base: int | None = None
@@ -155,6 +169,7 @@ class PartitionProcess:
         Everything here is paid once per turn, and under load a turn has some 1,500 events. Per event there are only the
         loops in `Transfers.feed`, `Decoder.decode`, `Format.encode`, `ProducerPool.send_all` and `Reports`.
         """
+        self.ownership.poll()
         settled = self.delivery.idle
         if not self.catch_up.go(WAIT_SECONDS if settled else 0):
             self.receiver.tend()
@@ -177,7 +192,7 @@ class PartitionProcess:
             self._look_for_stall(moved=True)
             self._wait_for_kafka(EVENT_WAIT_SECONDS)
         self._checkpoint()
-        trouble = self.receiver.trouble or self.delivery.trouble
+        trouble = self.ownership.trouble or self.receiver.trouble or self.delivery.trouble
         self._child.beat(trouble is None, trouble or "receiving")
 
     @property
@@ -230,7 +245,7 @@ class PartitionProcess:
 
     def _checkpoint(self) -> None:
         position = self.delivery.position
-        if position is not None:
+        if position is not None and self.ownership.settled:
             offset, number = position.offset, position.sequence_number
             made = self._identity.created_ms
             self.writer.offer(Checkpoint(self.partition, offset, number, hub_created_ms=made))

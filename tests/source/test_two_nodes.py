@@ -1,0 +1,103 @@
+"""Two services read one partition with one consumer group by mistake; nobody loses anything, and nothing goes back."""
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ingest.config import Secret
+from ingest.source.checkpoints.blob import BlobStore
+from ingest.source.checkpoints.file import FileCheckpointStore
+from ingest.source.checkpoints.store import CheckpointStore
+from ingest.source.record import FORMATS
+from tests.source.checkpoints.contract import SCOPE
+from tests.source.delivery_rig import ToyFormat
+from tests.source.two_nodes import INTERVAL, PER_TURN, SOCKET, TURN_SECONDS, Container, Node, World, in_memory
+
+__all__ = ["in_memory"]
+SEQUENCES = 100
+STEPS = 8
+FREEZE_SECONDS = 60.0
+PER_INTERVAL = round(INTERVAL / TURN_SECONDS * PER_TURN)
+Put = Callable[[World], None]
+
+
+@pytest.fixture(autouse=True)
+def _fast(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(FORMATS, "toy", ToyFormat)
+    monkeypatch.setattr("os.fsync", lambda descriptor: None)
+
+
+def a_file(folder: Path) -> CheckpointStore:
+    return FileCheckpointStore(folder, SCOPE)
+
+
+def a_blob(_: Path) -> CheckpointStore:
+    store = BlobStore(
+        Secret("AccountName=x;AccountKey=eA==;BlobEndpoint=http://127.0.0.1:1/x"), "c", SCOPE, leases=False
+    )
+    store._client = store._folders._client = Container()  # type: ignore[assignment]
+    return store
+
+
+stores = pytest.mark.parametrize("make", [a_file, a_blob], ids=["file", "blob"])
+
+
+def some_steps(chosen: random.Random, world: World, nodes: list[Node], count: int) -> None:
+    """Starts, stops, kills and freezes, in any order, also within each other."""
+    for _ in range(count):
+        awake = [node for node in nodes if not node.frozen]
+        if not awake:
+            world.run(chosen.choice([1.0, 10.0]))
+            continue
+        node = chosen.choice(awake)
+        action = chosen.choice(["start", "freeze", "freeze", "stop", "kill"])
+        if node.process is None:
+            node.start()
+        elif action == "freeze":
+            node.freeze(
+                chosen.choice(["between", "poll", "flush"]), lambda: frozen(chosen, world, nodes, chosen.randint(0, 3))
+            )
+        elif action == "stop":
+            node.stop()
+        elif action == "kill":
+            node.kill()
+        world.run(chosen.choice([0.5, 3.0, 12.0]))
+
+
+def frozen(chosen: random.Random, world: World, nodes: list[Node], count: int) -> None:
+    world.run(chosen.choice([1.0, FREEZE_SECONDS / 2]))
+    some_steps(chosen, world, nodes, count)
+    world.run(FREEZE_SECONDS / 2)
+
+
+@stores
+def test_nothing_is_lost_and_no_checkpoint_goes_back_in_any_order(
+    in_memory: Put, tmp_path: Path, make: Callable[[Path], CheckpointStore], capsys: pytest.CaptureFixture[str]
+) -> None:
+    most, store = 0.0, make(tmp_path)
+    for seed in range(SEQUENCES):
+        store.delete("0")
+        world = World(seed, store)
+        in_memory(world)
+        nodes = [Node(world, name) for name in "AB"]
+        some_steps(random.Random(seed), world, nodes, STEPS)
+        for node in nodes:
+            if node.process is not None:
+                node.stop()
+        nodes[seed % 2].start()
+        world.run(5.0)
+        while not world.delivered or world.delivered[-1] < len(world.events) - 2 * PER_TURN:
+            world.run(5.0)
+        nodes[seed % 2].stop()
+        seen = set(world.delivered)
+        assert seen == set(range(max(seen) + 1)), f"sequence {seed}: lost"
+        assert world.store.saved[-1] == max(seen), f"sequence {seed}: not saved at the end"
+        assert world.stale == 0, f"sequence {seed}: a node that had lost its link went on"
+        repeats = len(world.delivered) - len(seen)
+        bound = PER_INTERVAL + SOCKET
+        assert repeats <= world.takeovers * bound, f"sequence {seed}: {repeats} repeats"
+        most = max(most, repeats / world.takeovers / PER_INTERVAL)
+    with capsys.disabled():
+        print(f"\n{SEQUENCES} sequences: at most {most:.2f} checkpoint intervals of repeats per take-over")
