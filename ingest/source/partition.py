@@ -61,7 +61,7 @@ def run(child: Child) -> None:
     config, partition = child.task.config, child.task.slot
     store = open_store(config.checkpoints, hub.scope(config))
     # Without knowing the position nothing may start: too early would repeat days, too late would lose them.
-    checkpoint = insist(child, "reading the checkpoint", lambda: store.load(partition))
+    checkpoint = insist(child, "reading the checkpoint", lambda: store.load(partition), mendable=Damaged)
     if checkpoint is None or checkpoint.lease:
         checkpoint = _first_checkpoint(child, store, checkpoint)
     topics: Topics | None = child.task.facts.get("topics") or insist(
@@ -99,7 +99,7 @@ def _first_checkpoint(child: Child, store: CheckpointStore, lease: Checkpoint | 
         return None
     if first.lease:
         logger.info("Partition %s has no checkpoint, and begins behind the lease %s.", partition, first.place)
-    return insist(child, "keeping the position to begin with", lambda: _keep(store, first))
+    return insist(child, "keeping the position to begin with", lambda: _keep(store, first), mendable=Damaged)
 
 
 def _keep(store: CheckpointStore, first: Checkpoint) -> Checkpoint | None:

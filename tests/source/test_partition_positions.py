@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
+from ingest.backoff import Backoff
 from ingest.child import Child, Task
 from ingest.config import At, Checkpoints, Config, Kafka, Latest
 from ingest.deadline import Deadline
@@ -51,6 +52,17 @@ class Life(Child):
 
     def want_turn(self) -> None:
         self._turn.set()
+
+    def says(self, words: str) -> None:
+        """Waits until a reason not to be ready has these words."""
+        deadline = Deadline(PATIENCE)
+        while True:
+            assert self.error is None, self.error
+            assert not deadline.expired
+            if self._supervisor.poll(0.1):
+                kind, ready, detail, *_ = self._supervisor.recv()
+                if kind == "beat" and not ready and words in detail:
+                    return
 
     def until(self, reached: Callable[[partition.PartitionProcess], object]) -> None:
         deadline = Deadline(PATIENCE)
@@ -293,6 +305,27 @@ def test_a_jump_over_what_the_hub_holds_proves_another_numbering(
         process.until(acked(50))
     assert "it holds sequence number 0, and sent" in caplog.text
     assert delivered(cluster, process)[-50:] == list(range(50))
+
+
+@pytest.mark.parametrize("content", [b"", b"[" * 60_000, b'{"partition":"0","offset":null,"sequence_number":null}'])
+def test_a_damaged_checkpoint_is_waited_for_in_words_until_it_is_mended(
+    emulator: Emulator,
+    cluster: MockCluster,
+    config: Config,
+    store: CheckpointStore,
+    content: bytes,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("ingest.insist.Backoff", lambda first, most: Backoff(0.05, 0.1))
+    fill(emulator, 3)
+    store.save(Checkpoint(PARTITION, "0", 0))
+    [file] = config.checkpoints.path.rglob("0.json")
+    file.write_bytes(content)
+    with life(config) as process:
+        process.says("--partition 0 --yes")
+        assert file.read_bytes() == content
+        store.delete(PARTITION)
+        process.until(acked(3))
 
 
 def test_a_lease_is_kept_as_a_checkpoint_at_once(

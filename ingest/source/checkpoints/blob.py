@@ -294,6 +294,7 @@ class BlobStore:
             f"partition {partition} has no checkpoint, and {names} in {self._place} looks like the lease of an old Event "
             f"Processor Host but cannot be read ({why}): mend it or move it away, or start with --ignore-legacy-leases "
             '(checkpoints.legacy_leases = "ignore"), and the partition begins at source.start',
+            lease=True,
         )
 
     @contextmanager

@@ -63,8 +63,10 @@ def reset_command(partition: str) -> str:
 class Damaged(Refused):
     """The checkpoint of one partition cannot be read. Waiting may mend it, as a user can; other partitions are not concerned."""
 
-    def __init__(self, partition: str, sentence: str) -> None:
+    def __init__(self, partition: str, sentence: str, *, lease: bool = False) -> None:
+        """`lease`: it is the lease of an old Event Processor Host that cannot be read."""
         self.partition = partition
+        self.lease = lease
         super().__init__(sentence)
 
 
