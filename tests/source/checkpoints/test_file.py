@@ -99,7 +99,13 @@ def test_what_is_no_file_concerns_one_partition_and_makes_nobody_wait(tmp_path: 
     store = FileCheckpointStore(tmp_path, SCOPE)
     store.save(position("0", 1))
     place = tmp_path / FOLDER / "7.json"
-    {"folder": place.mkdir, "pipe": lambda: os.mkfifo(place), "loop": lambda: place.symlink_to(place)}[kind]()
+    match kind:
+        case "folder":
+            place.mkdir()
+        case "pipe":
+            os.mkfifo(place)
+        case _:
+            place.symlink_to(place)
     with pytest.raises(Damaged, match=r"--partition 7 --yes"):
         store.load("7")
     damaged: list[Damaged] = []
