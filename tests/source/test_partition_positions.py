@@ -307,6 +307,25 @@ def test_a_jump_over_what_the_hub_holds_proves_another_numbering(
     assert delivered(cluster, process)[-50:] == list(range(50))
 
 
+@pytest.mark.parametrize("transport", ["fast", "sdk"])
+def test_who_lost_its_link_to_another_goes_on_where_that_one_stopped(
+    emulator: Emulator, cluster: MockCluster, config: Config, store: CheckpointStore, transport: str
+) -> None:
+    config = replace(config, source=replace(config.source, transport=transport))
+    fill(emulator, 50)
+    with life(config) as first:
+        first.until(lambda _: (kept := saved(store)) and kept.sequence_number == 49)
+        with life(config) as second:
+            fill(emulator, 50, first=50)
+            second.until(acked(50))
+            second.until(lambda _: (kept := saved(store)) and kept.sequence_number == 99)
+        fill(emulator, 10, first=100)
+        first.until(acked(60))
+        first.until(lambda _: (kept := saved(store)) and kept.sequence_number == 109)
+        assert first.process.receiver.gaps == 0
+    assert delivered(cluster, first, second) == list(range(110))
+
+
 @pytest.mark.parametrize("content", [b"", b"[" * 60_000, b'{"partition":"0","offset":null,"sequence_number":null}'])
 def test_a_damaged_checkpoint_is_waited_for_in_words_until_it_is_mended(
     emulator: Emulator,

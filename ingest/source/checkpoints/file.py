@@ -93,8 +93,11 @@ class FileCheckpointStore:
         return replace(checkpoint, lease=False, time=about.st_mtime, place=str(file), tag=_tag(content, about))
 
     def delete(self, partition: str) -> None:
+        file = self._file(partition)
         with self._failures("change"), suppress(FileNotFoundError), self._locked():
-            self._file(partition).unlink()
+            if file.is_dir():
+                raise Refused(f"{file} is a folder, and none of ingest's: move it away")
+            file.unlink()
             _sync_folder(self._folder)
 
     def close(self) -> None:

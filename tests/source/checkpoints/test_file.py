@@ -111,6 +111,12 @@ def test_what_is_no_file_concerns_one_partition_and_makes_nobody_wait(tmp_path: 
     damaged: list[Damaged] = []
     assert [without_time(each) for each in store.load_all(damaged)] == [position("0", 1)]
     assert [each.partition for each in damaged] == ["7"]
+    if kind == "folder":
+        with pytest.raises(Refused, match="move it away"):
+            store.delete("7")
+    else:
+        store.delete("7")
+        assert store.load("7") is None
 
 
 @given(
