@@ -239,12 +239,12 @@ class CheckpointWriter:
                 if found is not None and further(found, checkpoint):
                     self._overtaken(found, checkpoint)
                     return
-                self._tell(changed, checkpoint)
-                self._seen = WHATEVER if changed.damage is not None else found
                 if found is not None and _same(found, checkpoint):
                     # Such as one whose answer was lost.
                     state = found
                     break
+                self._tell(changed, checkpoint)
+                self._seen = WHATEVER if changed.damage is not None else found
             else:
                 break
         else:

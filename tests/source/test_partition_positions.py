@@ -316,6 +316,7 @@ def test_who_lost_its_link_to_another_goes_on_where_that_one_stopped(
     with life(config) as first:
         first.until(lambda _: (kept := saved(store)) and kept.sequence_number == 49)
         with life(config) as second:
+            second.until(attached)
             fill(emulator, 50, first=50)
             second.until(acked(50))
             second.until(lambda _: (kept := saved(store)) and kept.sequence_number == 99)
