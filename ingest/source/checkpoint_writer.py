@@ -293,7 +293,7 @@ class CheckpointWriter:
             mine.sequence_number,
         )
         with self._condition:
-            self._seen, self.overtaken, self._latest = found, found, self._saved
+            self.overtaken, self._latest = found, self._saved
             self._retrying = False
 
     @staticmethod

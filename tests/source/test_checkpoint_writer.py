@@ -319,9 +319,26 @@ def test_a_newer_state_of_another_process_is_never_saved_over(
     assert "another process has saved sequence number 21299 in there, and this one stands at 1299" in caplog.text
     writer.offer(at(1_400))
     clock.advance(INTERVAL)
+    assert store.saved == [100]
+    writer.look()
+    clock.advance()
+    assert writer.looked() == (store.state, True)
+    writer.offer(at(21_300))
+    clock.advance(INTERVAL)
+    assert store.saved == [100, 21_300]
+
+
+def test_who_was_overtaken_saves_nothing_at_the_end(
+    writer: CheckpointWriter, clock: FakeClock, store: FakeStore
+) -> None:
+    writer.offer(at(100))
+    clock.advance()
+    store.state = other(21_299)
+    writer.offer(at(1_299))
+    clock.advance(INTERVAL)
+    writer.offer(at(1_400))
     writer.close(Deadline(30, clock=clock.monotonic))
     assert writer.join(Deadline(PATIENCE))
-    assert store.state.sequence_number == 21_299
     assert store.saved == [100]
 
 

@@ -69,7 +69,7 @@ def some_steps(chosen: random.Random, world: World, nodes: list[Node], count: in
                 chosen.choice(["between", "poll", "flush"]), lambda: frozen(chosen, world, nodes, chosen.randint(0, 3))
             )
         elif action == "stop":
-            node.stop()
+            node.stop(chosen.choice([0.0, 3.0]))
         elif action == "kill":
             node.kill()
         world.run(chosen.choice([0.5, 3.0, 12.0]))

@@ -175,6 +175,8 @@ class HubLink:
 class StepWriter(CheckpointWriter):
     """Its work is done by whoever calls."""
 
+    before_the_last: Callable[[], None] | None = None
+
     def start(self) -> None: ...
 
     def step(self) -> None:
@@ -183,6 +185,8 @@ class StepWriter(CheckpointWriter):
             self.do(due)
 
     def join(self, deadline: Deadline) -> bool:
+        if self.before_the_last is not None:
+            self.before_the_last()
         self._run()
         return True
 
@@ -293,9 +297,12 @@ class Node:
             self._at = None
             still()
 
-    def stop(self) -> None:
+    def stop(self, saves_after: float = 0.0) -> None:
+        """Gracefully; the last checkpoint comes so many seconds after the end of its link."""
         assert self.process is not None
         process = self.process
+        assert isinstance(process.writer, StepWriter)
+        process.writer.before_the_last = lambda: self.world.run(saves_after)
         self.process = None
         self.world.nodes.remove(self)
         process.close(Deadline(30, clock=self.world.monotonic))
