@@ -40,8 +40,8 @@ class _SystemClock:
         condition.wait(seconds)
 
 
-Job = Checkpoint | Literal["look", "check"]
-"""A position to be saved; to read the store again; to compare it at the end."""
+Job = Checkpoint | Literal["look", "glance", "check"]
+"""A position to be saved; to read the store again, forgetting what was offered or not; to compare it at the end."""
 
 
 class Looked(NamedTuple):
@@ -99,6 +99,8 @@ class CheckpointWriter:
         self._latest: Checkpoint | None = None
         self._saved: Checkpoint | None = None
         self._look: Literal["no", "wanted", "done"] = "no"
+        self._glance = False
+        self._glanced: Looked | None = None
         self._checked = False
         """Whether the store was compared with what is known of it, at the end."""
         self._not_before = 0.0
@@ -139,6 +141,17 @@ class CheckpointWriter:
                 return None
             self._look = "no"
             return self._looked
+
+    def glance(self) -> None:
+        """Read the store, and go on as before: `glanced` has the answer."""
+        with self._condition:
+            self._glance, self._glanced = True, None
+            self._condition.notify()
+
+    @property
+    def glanced(self) -> Looked | None:
+        """What the store held; None while that is not known."""
+        return self._glanced
 
     def close(self, deadline: Deadline) -> None:
         """Save what was offered last, at once, then end: also where nothing new was offered, and the store no longer holds what
@@ -187,6 +200,8 @@ class CheckpointWriter:
                 self._save(job)
             elif job == "look":
                 self._read()
+            elif job == "glance":
+                self._see()
             elif self._known is not None:
                 self._check(self._known)
         except IngestError as failed:
@@ -200,6 +215,8 @@ class CheckpointWriter:
         """What is to be done now; else the seconds until something may be, None if nothing is in sight."""
         if self._look == "wanted":
             job: Job | None = "look"
+        elif self._glance:
+            return "glance"
         elif not self._owns:
             job = None
         elif self.pending and self._latest is not None:
@@ -217,8 +234,9 @@ class CheckpointWriter:
             while not self._terminated:
                 due = self.due()
                 if self._closing is not None:
-                    over = due is None or due == "look" or not self._owns or (self._retrying and self._closing.expired)
-                    if over:
+                    if due in (None, "look", "glance") or not self._owns:
+                        break
+                    if self._retrying and self._closing.expired:
                         break
                 if due is not None and not isinstance(due, float):
                     return due
@@ -259,6 +277,11 @@ class CheckpointWriter:
             self._seen, self._looked = found, Looked(found, changed)
             self._look = "done"
             self._retrying = False
+
+    def _see(self) -> None:
+        self._glance = False
+        found = self._load()
+        self._glanced = Looked(found, found is not None and self._changed(found))
 
     def _check(self, known: Checkpoint) -> None:
         """A checkpoint that is gone was taken away on purpose."""

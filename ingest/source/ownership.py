@@ -23,6 +23,10 @@ PAUSE_SECONDS = 5.0
 """A loop that has not come round for so long cannot know what happened meanwhile. No part of it waits that long as a rule."""
 ACKS_SECONDS = 2.0
 """What is on its way to Kafka has so long to be acknowledged; what is not by then comes again."""
+FRESH_SECONDS = 2.0
+"""The position that a process was made with is not looked at again so soon."""
+ANSWER_SECONDS = 3.0
+"""The store has so long to say whether another process has gone on while there was no link."""
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +63,8 @@ class Ownership:
         self._seen_at = clock()
         self._doubted_at: float | None = None
         self._attaches = -1
+        self._asked_at: float | None = None
+        self._known_until = clock() + FRESH_SECONDS
 
     @property
     def settled(self) -> bool:
@@ -86,6 +92,25 @@ class Ownership:
         self._writer.look()
         self._doubted_at = self._seen_at = self._clock()
 
+    def may_open(self) -> bool:
+        """Whether a link may be opened where the last one ended: while there was none, another process may have gone on. A
+        store that does not answer makes nobody wait for long."""
+        now = self._clock()
+        if now < self._known_until:
+            return True
+        if self._asked_at is None:
+            self._writer.glance()
+            self._asked_at = now
+            return False
+        glanced = self._writer.glanced
+        if glanced is None and now - self._asked_at < ANSWER_SECONDS:
+            return False
+        self._asked_at = None
+        if glanced is not None and self._ahead(glanced):
+            self.doubt("another process has gone on meanwhile")
+            return False
+        return True
+
     def poll(self) -> None:
         self.awake()
         if self._writer.overtaken is not None and self._doubted_at is None:
@@ -99,8 +124,8 @@ class Ownership:
             self._go_on(looked)
 
     def _go_on(self, looked: Looked) -> None:
-        mine, found = self._acknowledged or self._base, looked.checkpoint
-        if looked.changed and found is not None and (mine is None or further(found, mine)):
+        mine, found = self._mine, looked.checkpoint
+        if found is not None and self._ahead(looked):
             logger.warning(
                 "Partition %s goes on behind sequence number %s, as another process has saved in %s; this one had come to %s.",
                 self._partition,
@@ -114,6 +139,16 @@ class Ownership:
         start, last = start_at(self._source, self._partition, mine)
         self._delivery.begin(last)
         self._receiver.resume(start, last)
+
+    @property
+    def _mine(self) -> Checkpoint | None:
+        """The position that this process knows to be safe."""
+        return self._acknowledged or self._base
+
+    def _ahead(self, looked: Looked) -> bool:
+        """Whether another process has saved a newer position than ours."""
+        mine, found = self._mine, looked.checkpoint
+        return looked.changed and found is not None and (mine is None or further(found, mine))
 
     @property
     def _acknowledged(self) -> Checkpoint | None:

@@ -60,14 +60,17 @@ def run(child: Child) -> None:
     """The entry of the role `source`. Returns when asked to stop; raises Refused, Recycle or another IngestError."""
     config, partition = child.task.config, child.task.slot
     store = open_store(config.checkpoints, hub.scope(config))
-    # Without knowing the position nothing may start: too early would repeat days, too late would lose them.
-    checkpoint = insist(child, "reading the checkpoint", lambda: store.load(partition), mendable=Damaged)
-    if checkpoint is None or checkpoint.lease:
-        checkpoint = _first_checkpoint(child, store, checkpoint)
     topics: Topics | None = child.task.facts.get("topics") or insist(
         child, f"connecting to Kafka at {config.kafka.bootstrap_servers}", lambda: look_at_topics(config)
     )
     if child.stopping or topics is None:
+        return
+    # Last, so that it is fresh. Without knowing the position nothing may start: too early would repeat days, too late would
+    # lose them.
+    checkpoint = insist(child, "reading the checkpoint", lambda: store.load(partition), mendable=Damaged)
+    if checkpoint is None or checkpoint.lease:
+        checkpoint = _first_checkpoint(child, store, checkpoint)
+    if child.stopping:
         return
     process = PartitionProcess(child, store, checkpoint, topics)
     process.start()
@@ -127,6 +130,7 @@ class PartitionProcess:
             wait=child.wait,
             renumbered=self._renumbered,
             displaced=lambda why: self.ownership.doubt(why),
+            may_open=lambda: self.ownership.may_open(),
         )
         self.delivery = Delivery(
             config,

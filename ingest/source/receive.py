@@ -116,10 +116,12 @@ class Receiver:
         wait: Callable[[float], object] = time.sleep,
         renumbered: Callable[[], None] = lambda: None,
         displaced: Callable[[str], None] = lambda why: None,
+        may_open: Callable[[], bool] = lambda: True,
     ) -> None:
         """`wait` passes the seconds until the next link may be opened; it may return early. `renumbered` is called when
         positions begin anew: after it come events of another numbering only. `displaced` is called with the hub's words when
-        another reader has taken the partition."""
+        another reader has taken the partition. `may_open` is asked, until it says yes, before a link is opened: while there
+        was none, another process may have gone on."""
         self.events = 0
         self.bytes = 0
         self.duplicates = 0
@@ -150,7 +152,9 @@ class Receiver:
         self._ever_attached = False
         self._renumbered = renumbered
         self._displaced = displaced
+        self._may_open = may_open
         self._held = False
+        self._ask = True
         self._silent = False
         """Whether no event has come over this link yet."""
 
@@ -172,6 +176,10 @@ class Receiver:
             if self._held or now < self._open_at:
                 self._wait(min(timeout, HELD_SECONDS if self._held else self._open_at - now))
                 return ()
+            if self._ask and not self._may_open():
+                self._wait(min(timeout, HELD_SECONDS))
+                return ()
+            self._ask = False
             self._opened_at, self._was_attached, self._silent = now, False, True
             self._transport.open(self._start)
         try:
@@ -201,7 +209,7 @@ class Receiver:
 
     def resume(self, start: StartAt, last: Position | None) -> None:
         """Goes on elsewhere; arguments as of the constructor. The link must be down."""
-        self._held = False
+        self._held = self._ask = False
         if last != self.last:
             self.numbering += 1
         self._start, self.last, self.jump = start, last, None
@@ -226,6 +234,7 @@ class Receiver:
         self._opened_at = None
         self.trouble = f"hub: {ended}"
         self.reconnects[ended.reason] += 1
+        self._ask = True
         if ended.reason == "stolen":
             self._displaced(str(ended))
         if self._asked_by_position and (ended.verdict == "bad_position" or ended.reason == "argument_error"):

@@ -61,7 +61,7 @@ def some_steps(chosen: random.Random, world: World, nodes: list[Node], count: in
             world.run(chosen.choice([1.0, 10.0]))
             continue
         node = chosen.choice(awake)
-        action = chosen.choice(["start", "freeze", "freeze", "stop", "kill"])
+        action = chosen.choice(["start", "freeze", "freeze", "stop", "kill", "cut"])
         if node.process is None:
             node.start()
         elif action == "freeze":
@@ -70,6 +70,8 @@ def some_steps(chosen: random.Random, world: World, nodes: list[Node], count: in
             )
         elif action == "stop":
             node.stop(chosen.choice([0.0, 3.0]))
+        elif action == "cut":
+            node.link.cut(chosen.choice([1.0, FREEZE_SECONDS]))
         elif action == "kill":
             node.kill()
         world.run(chosen.choice([0.5, 3.0, 12.0]))
@@ -110,3 +112,27 @@ def test_nothing_is_lost_and_no_checkpoint_goes_back_in_any_order(
         most = max(most, repeats / world.takeovers / PER_INTERVAL)
     with capsys.disabled():
         print(f"\n{SEQUENCES} sequences: at most {most:.2f} checkpoint intervals of repeats per take-over")
+
+
+@stores
+def test_who_was_cut_off_goes_on_where_another_has_stopped_meanwhile(
+    in_memory: Put, folder: Path, make: Callable[[Path], CheckpointStore]
+) -> None:
+    """No word of the hub tells it that there was another."""
+    world = World(1, make(folder))
+    in_memory(world)
+    first, second = Node(world, "A"), Node(world, "B")
+    first.start()
+    world.run(20.0)
+    first.link.cut(60.0)
+    world.run(5.0)
+    second.start()
+    world.run(30.0)
+    second.stop()
+    repeats = len(world.delivered) - len(set(world.delivered))
+    world.run(60.0)
+    first.stop()
+    assert set(world.delivered) == set(range(max(world.delivered) + 1))
+    assert max(world.delivered) > len(world.events) - SOCKET
+    assert repeats <= PER_INTERVAL + 2 * PER_TURN
+    assert len(world.delivered) - len(set(world.delivered)) == repeats

@@ -126,12 +126,17 @@ class HubLink:
         self._refused = False
         self.up = False
         self.lost_at: float | None = None
+        self.cut_until = 0.0
+        self._broken = False
 
     @property
     def attached(self) -> bool:
         return self.up
 
     def open(self, start: StartAt) -> None:
+        self._broken = self._world.now < self.cut_until
+        if self._broken:
+            return
         present = [link for link in self._world.links if link is not self]
         self._refused = admit([link._epoch for link in present], self._epoch) is not None
         if self._refused:
@@ -158,6 +163,8 @@ class HubLink:
     def poll(self, timeout: float) -> Sequence[Event]:
         if self._refused:
             raise LinkEnded("lost", "stolen", "a receiver with a higher epoch exists")
+        if self._broken and not self._buffer:
+            raise LinkEnded("lost", "connection_lost", "no route to the hub")
         events, self._buffer = self._buffer[:30], self._buffer[30:]
         self._node.at("poll")
         if not events and self.lost_at is not None:
@@ -166,8 +173,15 @@ class HubLink:
 
     def tend(self) -> None: ...
 
+    def cut(self, seconds: float) -> None:
+        """The network is away; the hub notices at once, and lets others read."""
+        self._broken, self.cut_until = True, self._world.now + seconds
+        if self in self._world.links:
+            self._world.links.remove(self)
+
     def close(self) -> None:
-        self.up = self._refused = False
+        self.up = self._refused = self._broken = False
+        self._buffer = []
         if self in self._world.links:
             self._world.links.remove(self)
 
