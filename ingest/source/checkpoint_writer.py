@@ -344,7 +344,7 @@ class CheckpointWriter:
 
     def _works(self) -> None:
         if self.last_error is not None:
-            _LOG.info("partition %s: the checkpoint store works again", self._partition)
+            _LOG.info("partition %s: checkpoints are saved again", self._partition)
         self.last_error = None
         self._backoff.reset()
         self._repeated = Repeated(clock=self._clock.monotonic)

@@ -276,7 +276,7 @@ def test_log_first_failure_then_every_ten_seconds_then_recovery(
     assert any("failures more since" in line for line in warnings)
     store.error = None
     clock.advance(30)
-    assert caplog.records[-1].getMessage() == "partition 3: the checkpoint store works again"
+    assert caplog.records[-1].getMessage() == "partition 3: checkpoints are saved again"
     caplog.clear()
     store.error = Unreachable("away again")
     writer.offer(at(2))
