@@ -356,11 +356,8 @@ class CheckpointWriter:
         held_back = self._repeated.admit("save")
         if held_back is not None:
             more = f" ({held_back} failures more since the last of these lines)" if held_back else ""
-            what = (
-                "checkpoint not saved, ingestion goes on"
-                if job != "look"
-                else "checkpoint not read, nothing is received"
-            )
+            doing = "saved" if isinstance(job, Checkpoint) else "read"
+            what = f"checkpoint not {doing}, {'nothing is received' if job == 'look' else 'ingestion goes on'}"
             _LOG.warning("%s: %s%s", what, sentence, more)
         with self._condition:
             self._retrying = True
