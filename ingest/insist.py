@@ -6,21 +6,24 @@ from typing import TypeVar
 
 from ingest.backoff import Backoff
 from ingest.child import Child
-from ingest.errors import Unreachable
+from ingest.errors import IngestError, Unreachable
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 
-def insist(child: Child, doing: str, attempt: Callable[[], T]) -> T | None:
-    """Tries until it is not Unreachable; None when a stop was asked for in between."""
+def insist(
+    child: Child, doing: str, attempt: Callable[[], T], *, mendable: type[IngestError] = Unreachable
+) -> T | None:
+    """Tries until it is neither Unreachable nor `mendable`, which a user can mend meanwhile; None when a stop was asked for
+    in between."""
     backoff = Backoff(0.5, 15.0)
     detail = doing
     while not child.stopping:
         child.beat(False, detail)
         try:
             return attempt()
-        except Unreachable as error:
+        except (Unreachable, mendable) as error:
             logger.warning("%s %s: %s. Trying again.", child.task.role, child.task.slot, str(error).rstrip("."))
             detail = str(error)
             child.beat(False, detail)

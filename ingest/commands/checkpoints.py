@@ -3,12 +3,14 @@
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from ingest.config import Config
-from ingest.errors import EXIT_OK, EXIT_USAGE, Refused
+from ingest.errors import EXIT_OK, EXIT_UNAVAILABLE, EXIT_USAGE, Refused
 from ingest.printable import printable
 from ingest.source.checkpoints import Checkpoint, CheckpointStore, Scope, open_store
+from ingest.source.checkpoints.store import Damaged
 
 
 def run(config: Config, args: argparse.Namespace, action: str) -> int:
@@ -19,45 +21,52 @@ def run(config: Config, args: argparse.Namespace, action: str) -> int:
 
 
 def show(config: Config, *, partition: str | None, as_json: bool) -> int:
-    """Prints the checkpoints, as a table or as one JSON list. Raises Refused or Unreachable from the store."""
+    """Prints the checkpoints, as a table or as one JSON list, and on stderr those that cannot be read, which make the exit
+    code 69. Raises Refused or Unreachable from the store."""
     store = _open(config)
     try:
-        found = _chosen(store, partition)
+        found, damaged = _chosen(store, partition)
     finally:
         store.close()
     if as_json:
-        print(json.dumps([_as_json(checkpoint) for checkpoint in found]))
-    elif not found:
+        print(json.dumps([*map(_as_json, found), *map(_damaged_as_json, damaged)]))
+    elif not found and not damaged:
         print("no checkpoints")
-    else:
+    elif found:
         print(f"{'PARTITION':<11}{'SEQUENCE NUMBER':<17}{'OFFSET':<24}{'SAVED':<27}READ FROM")
         for checkpoint in found:
             sequence_number = "-" if checkpoint.sequence_number is None else str(checkpoint.sequence_number)
             row = f"{checkpoint.partition:<11}{sequence_number:<17}{checkpoint.offset or '-':<24}"
             lease = " (the lease of an old Event Processor Host)" if checkpoint.lease else ""
             print(printable(f"{row}{_saved(checkpoint) or '-':<27}{checkpoint.place or '-'}{lease}"))
-    return EXIT_OK
+    _complain(damaged)
+    return EXIT_UNAVAILABLE if damaged else EXIT_OK
 
 
 def reset(config: Config, *, partition: str | None, as_json: bool, confirmed: bool) -> int:
-    """Deletes the checkpoints of one partition or of all; not confirmed, it only says which and gives exit code 2."""
+    """Deletes the checkpoints of one partition or of all, also damaged ones; not confirmed, it only says which and gives exit
+    code 2."""
     store = _open(config)
     try:
-        chosen = _chosen(store, partition)
+        chosen, unreadable = _chosen(store, partition)
         found = [checkpoint for checkpoint in chosen if not checkpoint.lease]
+        damaged = [each for each in unreadable if not each.lease]
         if confirmed:
-            for checkpoint in found:
-                store.delete(checkpoint.partition)
+            for name in [*(each.partition for each in found), *(each.partition for each in damaged)]:
+                store.delete(name)
     finally:
         store.close()
     if as_json:
-        print(json.dumps({"deleted": confirmed, "checkpoints": [_as_json(checkpoint) for checkpoint in found]}))
-    elif not found:
+        rows = [*map(_as_json, found), *map(_damaged_as_json, damaged)]
+        print(json.dumps({"deleted": confirmed, "checkpoints": rows}))
+    elif not found and not damaged:
         print("no checkpoints to delete")
     else:
+        done = "deleted" if confirmed else "would delete"
         for checkpoint in found:
-            done = "deleted" if confirmed else "would delete"
             print(printable(f"{done} the checkpoint of partition {checkpoint.partition}"))
+        for each in damaged:
+            print(printable(f"{done} the damaged checkpoint of partition {each.partition}"))
         if not confirmed:
             print("These partitions would begin again at source.start. Stop ingest, then repeat this with --yes.")
     for checkpoint in chosen:
@@ -67,7 +76,13 @@ def reset(config: Config, *, partition: str | None, as_json: bool, confirmed: bo
                 "start with --ignore-legacy-leases to begin at source.start",
                 file=sys.stderr,
             )
-    return EXIT_OK if confirmed or not found else EXIT_USAGE
+    _complain([each for each in unreadable if each.lease])
+    return EXIT_OK if confirmed or not (found or damaged) else EXIT_USAGE
+
+
+def _complain(damaged: Sequence[Damaged]) -> None:
+    for each in damaged:
+        print(printable(str(each)), file=sys.stderr)
 
 
 def _open(config: Config) -> CheckpointStore:
@@ -77,11 +92,16 @@ def _open(config: Config) -> CheckpointStore:
     return open_store(config.checkpoints, Scope(hub.namespace, hub.event_hub, config.source.consumer_group))
 
 
-def _chosen(store: CheckpointStore, partition: str | None) -> list[Checkpoint]:
+def _chosen(store: CheckpointStore, partition: str | None) -> tuple[list[Checkpoint], list[Damaged]]:
+    """Those that can be read, and those that cannot."""
+    damaged: list[Damaged] = []
     if partition is None:
-        return store.load_all()
-    checkpoint = store.load(partition)
-    return [] if checkpoint is None else [checkpoint]
+        return store.load_all(damaged), damaged
+    try:
+        checkpoint = store.load(partition)
+    except Damaged as one:
+        return [], [one]
+    return [] if checkpoint is None else [checkpoint], []
 
 
 def _saved(checkpoint: Checkpoint) -> str | None:
@@ -98,3 +118,8 @@ def _as_json(checkpoint: Checkpoint) -> dict[str, str | int | None]:
         "saved": _saved(checkpoint),
         "readFrom": checkpoint.place,
     }
+
+
+def _damaged_as_json(damaged: Damaged) -> dict[str, str | int | None]:
+    nothing = dict.fromkeys(("sequenceNumber", "offset", "saved", "readFrom"))
+    return {"partition": damaged.partition, **nothing, "damage": str(damaged)}

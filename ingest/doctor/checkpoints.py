@@ -9,6 +9,7 @@ from ingest.config import Checkpoints, Config
 from ingest.doctor.check import Check, Verdict, fail, ok, warn
 from ingest.source import hub
 from ingest.source.checkpoints import open_store
+from ingest.source.checkpoints.store import Damaged, reset_command
 
 if TYPE_CHECKING:
     from azure.eventhub.extensions.checkpointstoreblob._vendor.storage.blob import BlobServiceClient
@@ -38,7 +39,9 @@ def _ask_folder(config: Config) -> Verdict:
     below = [path, *(each for each in path.rglob("*") if each.is_dir())]
     locked = [folder for folder in below if not _usable(folder)]
     store = open_store(config.checkpoints, hub.scope(config))
-    return judge_folder(path, locked, 0 if locked else len(store.load_all()), as_root=os.geteuid() == 0)
+    damaged: list[Damaged] = []
+    found = [] if locked else store.load_all(damaged)
+    return judge_damaged(damaged) or judge_folder(path, locked, len(found), as_root=os.geteuid() == 0)
 
 
 def _usable(folder: Path) -> bool:
@@ -51,6 +54,17 @@ def judge_folder(path: Path, locked: Sequence[Path], partitions: int, *, as_root
         return fail(f"{locked[0]} is no folder that this user can read and write", f"chown -R USER {path}")
     seen = f"folder {path} is writable, {partitions} partitions have one"
     return ok(f"{seen} (looked at as root, who may everything)" if as_root else seen)
+
+
+def judge_damaged(damaged: Sequence[Damaged]) -> Verdict | None:
+    """None when every checkpoint can be read."""
+    if not damaged:
+        return None
+    commands = [reset_command(each.partition) for each in damaged if not each.lease]
+    return fail(
+        "; ".join(str(each) for each in damaged),
+        f"restore it, or let the partition begin at source.start: {commands[0]}" if commands else "see above",
+    )
 
 
 def judge_missing_folder(path: Path, parent: Path, *, writable: bool) -> Verdict:
@@ -81,7 +95,11 @@ def _ask_container(config: Config) -> Verdict:
     store = open_store(settings, hub.scope(config))
     try:
         store.check()
-        return ok(f"container {settings.container} is writable, {len(store.load_all())} partitions have one")
+        damaged: list[Damaged] = []
+        found = store.load_all(damaged)
+        return judge_damaged(damaged) or ok(
+            f"container {settings.container} is writable, {len(found)} partitions have one"
+        )
     finally:
         store.close()
 

@@ -51,8 +51,10 @@ class Delivery:
         *,
         max_record_bytes: int | None,
         topic_partitions: int,
+        may_send: Callable[[], bool] = lambda: True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`may_send` is asked before anything is given to Kafka."""
         self.acked = 0
         self.seconds = Histogram(DELIVERY_BUCKETS)
         """From the hub's enqueued time to Kafka's acknowledgement."""
@@ -73,6 +75,9 @@ class Delivery:
             clock=clock,
         )
         self._progress = Progress()
+        self._may_send = may_send
+        self._abandoned = 0
+        """How often."""
         self._ready: deque[tuple[Batch, Sequence[Event], int]] = deque()
         """What is sent once everything before it is acknowledged, with the bytes of its bodies."""
         self._ready_events = self._ready_bytes = 0
@@ -126,6 +131,20 @@ class Delivery:
         """What is given from now on comes after `position`, which is safe once everything given before is."""
         self._progress.add(position, 0)
 
+    def abandon(self) -> None:
+        """Forgets what Kafka has not been given yet. `position` still moves with the acknowledgements of the rest, up to the
+        first event that was forgotten."""
+        self._ready.clear()
+        self._ready_events = self._ready_bytes = 0
+        self.slow_way.abandon()
+        self._abandoned += 1
+
+    def begin(self, position: Position | None) -> None:
+        """After `abandon`: what is given from now on comes after `position`, whatever becomes of everything before."""
+        self._progress = Progress()
+        if position is not None:
+            self._progress.add(position, 0)
+
     def send(self, events: Sequence[Event]) -> None:
         """Takes one batch; its events come after all that were given before."""
         if self.idle:
@@ -143,7 +162,7 @@ class Delivery:
         than `linger.ms` behind it keeps the broker's thread spinning: a whole core, when Kafka is 20 ms away
         (rd_kafka_toppar_producer_serve of 2.16 compares messages in flight with a number of requests).
         """
-        if self.pool.in_flight:
+        if self.pool.in_flight or not self._may_send():
             return
         if self.slow_way.busy:
             self._go_slow()
@@ -157,7 +176,7 @@ class Delivery:
             records += made
             (sent if made else slow).append((batch, events))
         if records:
-            queued = self.pool.send_all(self._topic, records, partial(self._arrived, sent))
+            queued = self.pool.send_all(self._topic, records, partial(self._arrived, sent, self._abandoned))
             if queued:
                 self._record_bytes = self.pool.in_flight_bytes / queued + _bytes_around(records[0])
             if queued < len(records):
@@ -202,8 +221,10 @@ class Delivery:
         except Exception:  # `SlowWay` says which one it is, and why
             return ()
 
-    def _arrived(self, sent: Sequence[Taken], shipment: Shipment) -> None:
+    def _arrived(self, sent: Sequence[Taken], abandoned: int, shipment: Shipment) -> None:
         """Every one of `shipment`'s records, which are those of the first events of `sent`, was acknowledged or refused."""
+        if shipment.refused and abandoned != self._abandoned:
+            return  # they come again
         if shipment.refused:
             self.slow_way.refused(list(_first(sent, shipment.records)), shipment)
             return

@@ -35,6 +35,11 @@ class Identity:
         self.created_ms = self._saved = None
         self.settled = False
 
+    def take(self, checkpoint: Checkpoint) -> None:
+        """The position is another process's from now on."""
+        self.created_ms, self._saved = checkpoint.hub_created_ms, checkpoint.time
+        self.settled = False
+
     def heard(self, created_ms: int | None) -> str | None:
         """Takes an answer, and says why the position is another hub's; None when it is not, or nothing was said."""
         if created_ms is None:

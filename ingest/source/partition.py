@@ -17,9 +17,11 @@ from ingest.source import hub
 from ingest.source.catch_up import CONTENT_SECONDS, WAIT_SECONDS, CatchUp
 from ingest.source.checkpoint_writer import CheckpointWriter
 from ingest.source.checkpoints import Checkpoint, CheckpointStore, open_store
+from ingest.source.checkpoints.store import Changed, Damaged
 from ingest.source.deliver import Delivery
 from ingest.source.identity import Identity
 from ingest.source.measures import SourceMeasures
+from ingest.source.ownership import Ownership
 from ingest.source.progress import BEFORE_FIRST, Position
 from ingest.source.readiness import Topics, look_at_topics
 from ingest.source.receive import EARLIEST, Receiver
@@ -61,14 +63,17 @@ def run(child: Child) -> None:
     """The entry of the role `source`. Returns when asked to stop; raises Refused, Recycle or another IngestError."""
     config, partition = child.task.config, child.task.slot
     store = open_store(config.checkpoints, hub.scope(config))
-    # Without knowing the position nothing may start: too early would repeat days, too late would lose them.
-    checkpoint = insist(child, "reading the checkpoint", lambda: store.load(partition))
-    if checkpoint is None or checkpoint.lease:
-        checkpoint = _first_checkpoint(child, store, checkpoint)
     topics: Topics | None = child.task.facts.get("topics") or insist(
         child, f"connecting to Kafka at {config.kafka.bootstrap_servers}", lambda: look_at_topics(config)
     )
     if child.stopping or topics is None:
+        return
+    # Last, so that it is fresh. Without knowing the position nothing may start: too early would repeat days, too late would
+    # lose them.
+    checkpoint = insist(child, "reading the checkpoint", lambda: store.load(partition), mendable=Damaged)
+    if checkpoint is None or checkpoint.lease:
+        checkpoint = _first_checkpoint(child, store, checkpoint)
+    if child.stopping:
         return
     process = PartitionProcess(child, store, checkpoint, topics)
     process.start()
@@ -100,8 +105,17 @@ def _first_checkpoint(child: Child, store: CheckpointStore, lease: Checkpoint | 
         return None
     if first.lease:
         logger.info("Partition %s has no checkpoint, and begins behind the lease %s.", partition, first.place)
-    insist(child, "keeping the position to begin with", lambda: store.save(first))
-    return first
+    return insist(child, "keeping the position to begin with", lambda: _keep(store, first), mendable=Damaged)
+
+
+def _keep(store: CheckpointStore, first: Checkpoint) -> Checkpoint | None:
+    """What another process has kept meanwhile is kept."""
+    try:
+        return store.save(first, None)
+    except Changed as changed:
+        if changed.damage is not None:
+            raise Damaged(first.partition, changed.damage) from None
+        return changed.found
 
 
 class PartitionProcess:
@@ -112,15 +126,31 @@ class PartitionProcess:
         start, last = start_at(config.source, self.partition, checkpoint)
         self.transport = open_transport(config, self.partition)
         self.receiver = Receiver(
-            self.transport, self.partition, start, last=last, wait=child.wait, renumbered=self._renumbered
+            self.transport,
+            self.partition,
+            start,
+            last=last,
+            wait=child.wait,
+            renumbered=self._renumbered,
+            displaced=lambda why: self.ownership.doubt(why),
+            may_open=lambda: self.ownership.may_open(),
         )
         self.delivery = Delivery(
-            config, self.partition, max_record_bytes=topics.max_record_bytes, topic_partitions=topics.partitions
+            config,
+            self.partition,
+            max_record_bytes=topics.max_record_bytes,
+            topic_partitions=topics.partitions,
+            may_send=lambda: self.ownership.awake(),
         )
-        self.writer = CheckpointWriter(store, config.checkpoints.interval_seconds)
+        self.writer = CheckpointWriter(
+            store, config.checkpoints.interval_seconds, partition=self.partition, seen=checkpoint
+        )
         self.stalls = 0
         self.question = HubQuestion(lambda created: hub.standing(config, self.partition, created=created))
         self._identity = Identity(checkpoint, child.task.facts.get("created_ms"))
+        self.ownership = Ownership(
+            config.source, self.partition, checkpoint, self.receiver, self.delivery, self.writer, self._identity
+        )
         self._attaches = 0
         self._attached_at = self._ask_at = 0.0
         self._base: int | None = None
@@ -146,6 +176,7 @@ class PartitionProcess:
         Everything here is paid once per turn, and under load a turn has some 1,500 events. Per event there are only the
         loops in `Transfers.feed`, `Decoder.decode`, `Format.encode`, `ProducerPool.send_all` and `Reports`.
         """
+        self.ownership.poll()
         settled = self.delivery.idle
         if not self.catch_up.go(WAIT_SECONDS if settled else 0):
             self.receiver.tend()
@@ -168,7 +199,7 @@ class PartitionProcess:
             self._look_for_stall(moved=True)
             self._wait_for_kafka(EVENT_WAIT_SECONDS)
         self._checkpoint()
-        trouble = self.receiver.trouble or self.delivery.trouble
+        trouble = self.ownership.trouble or self.receiver.trouble or self.delivery.trouble
         self._child.beat(trouble is None, trouble or "receiving")
 
     @property
@@ -225,7 +256,7 @@ class PartitionProcess:
 
     def _checkpoint(self) -> None:
         position = self.delivery.position
-        if position is not None:
+        if position is not None and self.ownership.settled:
             offset, number = position.offset, position.sequence_number
             made = self._identity.created_ms
             self.writer.offer(Checkpoint(self.partition, offset, number, hub_created_ms=made))

@@ -25,6 +25,8 @@ EARLIEST = "-1"
 LATEST = "@latest"
 ATTACH_SECONDS = 15.0
 """A link that is not attached after this long is given up: the service answers within a second or two."""
+HELD_SECONDS = 0.05
+"""Between two looks whether a link may be opened."""
 STEADY_SECONDS = 30.0
 """A link that lived this long makes the next reconnect quick again."""
 
@@ -113,9 +115,13 @@ class Receiver:
         backoff: Backoff | None = None,
         wait: Callable[[float], object] = time.sleep,
         renumbered: Callable[[], None] = lambda: None,
+        displaced: Callable[[str], None] = lambda why: None,
+        may_open: Callable[[], bool] = lambda: True,
     ) -> None:
         """`wait` passes the seconds until the next link may be opened; it may return early. `renumbered` is called when
-        positions begin anew: after it come events of another numbering only."""
+        positions begin anew: after it come events of another numbering only. `displaced` is called with the hub's words when
+        another reader has taken the partition. `may_open` is asked, until it says yes, before a link is opened: while there
+        was none, another process may have gone on."""
         self.events = 0
         self.bytes = 0
         self.duplicates = 0
@@ -123,7 +129,8 @@ class Receiver:
         self.reconnects: Counter[str] = Counter()
         self.attaches = 0
         self.numbering = 0
-        """How often the hub has numbered its events anew in the life of this receiver."""
+        """How often the positions from before ceased to compare with those after: the hub has numbered its events anew, or
+        another process's position was taken."""
         self.last = last
         """Position of the last event handed on, or of the checkpoint; None where nothing is known yet."""
         self.jump: tuple[int, int] | None = None
@@ -144,6 +151,10 @@ class Receiver:
         self._was_attached = False
         self._ever_attached = False
         self._renumbered = renumbered
+        self._displaced = displaced
+        self._may_open = may_open
+        self._held = False
+        self._ask = True
         self._silent = False
         """Whether no event has come over this link yet."""
 
@@ -162,9 +173,13 @@ class Receiver:
         """
         now = self._clock()
         if self._opened_at is None:
-            if now < self._open_at:
-                self._wait(min(timeout, self._open_at - now))
+            if self._held or now < self._open_at:
+                self._wait(min(timeout, HELD_SECONDS if self._held else self._open_at - now))
                 return ()
+            if self._ask and not self._may_open():
+                self._wait(min(timeout, HELD_SECONDS))
+                return ()
+            self._ask = False
             self._opened_at, self._was_attached, self._silent = now, False, True
             self._transport.open(self._start)
         try:
@@ -188,6 +203,17 @@ class Receiver:
         if self._opened_at is not None:
             self._down(LinkEnded("lost", reason, sentence))
 
+    def hold(self) -> None:
+        """Opens no other link before `resume`."""
+        self._held = True
+
+    def resume(self, start: StartAt, last: Position | None) -> None:
+        """Goes on elsewhere; arguments as of the constructor. The link must be down."""
+        self._held = self._ask = False
+        if last != self.last:
+            self.numbering += 1
+        self._start, self.last, self.jump = start, last, None
+
     def close(self) -> None:
         """Receives nothing more."""
         if self._opened_at is not None:
@@ -208,6 +234,9 @@ class Receiver:
         self._opened_at = None
         self.trouble = f"hub: {ended}"
         self.reconnects[ended.reason] += 1
+        self._ask = True
+        if ended.reason == "stolen":
+            self._displaced(str(ended))
         if self._asked_by_position and (ended.verdict == "bad_position" or ended.reason == "argument_error"):
             self._refused_position(ended)
             return

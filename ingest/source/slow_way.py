@@ -97,6 +97,10 @@ class SlowWay:
         """Takes events, behind those that are here."""
         self._suspects.add(Entry(batch, event, self._key_of) for event in events)
 
+    def abandon(self) -> None:
+        """Forgets all that is here; nothing is made of the answers to what is on its way."""
+        self._suspects, self._shipments, self._sent, self._answers = Suspects(), [], [], {}
+
     def refused(self, events: Sequence[tuple[Batch, Event]], shipment: Shipment) -> None:
         """Takes what was refused of a shipment of these events. May be called from within the producers' callbacks."""
         self._shipments.append((events, shipment))

@@ -5,7 +5,7 @@ import pytest
 
 from ingest.commands import checkpoints
 from ingest.config import Config, load
-from ingest.errors import EXIT_OK, EXIT_USAGE
+from ingest.errors import EXIT_OK, EXIT_UNAVAILABLE, EXIT_USAGE
 from ingest.source.checkpoints import Checkpoint, CheckpointStore, Scope, open_store
 from tests.config.samples import COMPLETE
 
@@ -75,6 +75,46 @@ def test_reset_all(config: Config, store: CheckpointStore, capsys: pytest.Captur
 def test_reset_nothing(config: Config, capsys: pytest.CaptureFixture[str]) -> None:
     assert checkpoints.reset(config, partition=None, as_json=False, confirmed=False) == EXIT_OK
     assert capsys.readouterr().out == "no checkpoints to delete\n"
+
+
+@pytest.fixture
+def damaged(config: Config, store: CheckpointStore) -> Path:
+    """The file of partition 7, besides a sound one of partition 0."""
+    [file] = config.checkpoints.path.rglob("7.json")
+    file.write_text("{")
+    return file
+
+
+@pytest.mark.parametrize("partition", [None, "7"])
+def test_show_names_a_damaged_one_beside_the_others(
+    config: Config, damaged: Path, capsys: pytest.CaptureFixture[str], partition: str | None
+) -> None:
+    assert checkpoints.show(config, partition=partition, as_json=False) == EXIT_UNAVAILABLE
+    shown = capsys.readouterr()
+    assert [row.split()[0] for row in shown.out.splitlines()[1:]] == (["0"] if partition is None else [])
+    assert f"checkpoint file {damaged} is damaged (it is not JSON)" in shown.err
+    assert "ingest checkpoints reset -c … --partition 7 --yes" in shown.err
+    assert checkpoints.show(config, partition="7", as_json=True) == EXIT_UNAVAILABLE
+    [row] = json.loads(capsys.readouterr().out)
+    assert (row["partition"], row["offset"]) == ("7", None)
+    assert "it is not JSON" in row["damage"]
+
+
+def test_reset_mends_a_damaged_one(
+    config: Config, store: CheckpointStore, damaged: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert checkpoints.reset(config, partition="7", as_json=False, confirmed=False) == EXIT_USAGE
+    assert "would delete the damaged checkpoint of partition 7" in capsys.readouterr().out
+    assert damaged.exists()
+    assert checkpoints.reset(config, partition="7", as_json=False, confirmed=True) == EXIT_OK
+    assert capsys.readouterr().out == "deleted the damaged checkpoint of partition 7\n"
+    assert store.load("7") is None
+    assert [each.partition for each in store.load_all()] == ["0"]
+
+
+def test_reset_of_all_deletes_damaged_ones_too(config: Config, store: CheckpointStore, damaged: Path) -> None:
+    assert checkpoints.reset(config, partition=None, as_json=True, confirmed=True) == EXIT_OK
+    assert store.load_all() == []
 
 
 class OneLease:

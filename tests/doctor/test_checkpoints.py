@@ -51,6 +51,16 @@ class TestFolder:
         assert finding.seen.startswith(f"folder {tmp_path} is writable, 1 partitions have one")
         assert sorted(tmp_path.rglob("*")) == before, "the doctor has written something"
 
+    def test_one_with_a_damaged_checkpoint(self, tmp_path: Path) -> None:
+        store = FileCheckpointStore(tmp_path, Scope("ihsuprod.servicebus.windows.net", "iothub-ehub-a-1", "$Default"))
+        store.save(Checkpoint("0", "12", 12))
+        store.save(Checkpoint("3", "12", 12))
+        next(tmp_path.rglob("3.json")).write_bytes(b"")
+        finding = in_folder(tmp_path)
+        assert finding.result == "fail"
+        assert "3.json is damaged (it is empty)" in finding.seen
+        assert "ingest checkpoints reset -c … --partition 3 --yes" in (finding.fix or "")
+
     def test_one_that_is_locked(self, tmp_path: Path) -> None:
         locked = judge_folder(tmp_path, [tmp_path / "a"], 0, as_root=False)
         assert (locked.result, locked.fix) == ("fail", f"chown -R USER {tmp_path}")

@@ -4,6 +4,7 @@ import logging
 import random
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -11,7 +12,7 @@ from ingest.backoff import Backoff
 from ingest.deadline import Deadline
 from ingest.errors import IngestError, Refused, Unreachable
 from ingest.source.checkpoint_writer import CheckpointWriter
-from ingest.source.checkpoints.store import Checkpoint
+from ingest.source.checkpoints.store import WHATEVER, Before, Changed, Checkpoint, Damaged
 
 PATIENCE = 20.0
 """Real seconds after which a test gives up; none is ever waited for when the code works."""
@@ -67,24 +68,32 @@ class FakeStore:
 
     def __init__(self) -> None:
         self.saved: list[int | None] = []
-        self.attempts = 0
+        self.attempts = self.loads = 0
+        self.state: Checkpoint | None = None
         self.error: Exception | None = None
         self.gate = threading.Event()
         self.gate.set()
         self.entered = threading.Semaphore(0)
 
-    def save(self, checkpoint: Checkpoint) -> None:
+    def save(self, checkpoint: Checkpoint, over: Before = WHATEVER) -> Checkpoint:
         self.attempts += 1
         self.entered.release()
         assert self.gate.wait(PATIENCE)
         if self.error is not None:
             raise self.error
+        if over is not WHATEVER and (over and over.tag) != (self.state and self.state.tag):
+            raise Changed("3", self.state)
         self.saved.append(checkpoint.sequence_number)
+        self.state = replace(checkpoint, tag=object())
+        return self.state
 
     def load(self, partition: str) -> Checkpoint | None:
-        raise NotImplementedError
+        self.loads += 1
+        if self.error is not None:
+            raise self.error
+        return self.state
 
-    def load_all(self) -> list[Checkpoint]:
+    def load_all(self, damaged: list[Damaged] | None = None) -> list[Checkpoint]:
         raise NotImplementedError
 
     def delete(self, partition: str) -> None:
@@ -113,7 +122,9 @@ def store() -> FakeStore:
 
 @pytest.fixture
 def writer(clock: FakeClock, store: FakeStore) -> Iterator[CheckpointWriter]:
-    writer = CheckpointWriter(store, INTERVAL, clock=clock, backoff=Backoff(1.0, 30.0, rng=random.Random(1)))
+    writer = CheckpointWriter(
+        store, INTERVAL, partition="3", clock=clock, backoff=Backoff(1.0, 30.0, rng=random.Random(1))
+    )
     writer.start()
     clock.advance()
     yield writer
@@ -289,6 +300,140 @@ def test_close_with_nothing_to_save(writer: CheckpointWriter, store: FakeStore) 
     writer.close(Deadline(0))
     assert writer.join(Deadline(PATIENCE))
     assert store.attempts == 0
+
+
+def other(number: int) -> Checkpoint:
+    """What another process has saved."""
+    return replace(at(number), tag=object(), place="there")
+
+
+def test_a_newer_state_of_another_process_is_never_saved_over(
+    writer: CheckpointWriter, clock: FakeClock, store: FakeStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    writer.offer(at(100))
+    clock.advance()
+    store.state = other(21_299)
+    writer.offer(at(1_299))
+    clock.advance(INTERVAL)
+    assert writer.overtaken == store.state
+    assert "another process has saved sequence number 21299 in there, and this one stands at 1299" in caplog.text
+    writer.offer(at(1_400))
+    clock.advance(INTERVAL)
+    assert store.saved == [100]
+    writer.look()
+    clock.advance()
+    assert writer.looked() == (store.state, True)
+    writer.offer(at(21_300))
+    clock.advance(INTERVAL)
+    assert store.saved == [100, 21_300]
+
+
+def test_who_was_overtaken_saves_nothing_at_the_end(
+    writer: CheckpointWriter, clock: FakeClock, store: FakeStore
+) -> None:
+    writer.offer(at(100))
+    clock.advance()
+    store.state = other(21_299)
+    writer.offer(at(1_299))
+    clock.advance(INTERVAL)
+    writer.offer(at(1_400))
+    writer.close(Deadline(30, clock=clock.monotonic))
+    assert writer.join(Deadline(PATIENCE))
+    assert store.saved == [100]
+
+
+def test_an_older_state_of_another_process_is_saved_over(
+    writer: CheckpointWriter, clock: FakeClock, store: FakeStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    writer.offer(at(100))
+    clock.advance()
+    store.state = other(7)
+    writer.offer(at(110))
+    clock.advance(INTERVAL)
+    assert (store.saved, writer.overtaken) == ([100, 110], None)
+    assert "was set to sequence number 7 by another process. It is set to 110." in caplog.text
+
+
+@pytest.mark.parametrize(("found", "kept"), [(7, 100), (300, 300), (None, None)])
+def test_close_compares_the_store_also_when_nothing_is_pending(
+    writer: CheckpointWriter, clock: FakeClock, store: FakeStore, found: int | None, kept: int | None
+) -> None:
+    """What is gone was taken away by somebody."""
+    writer.offer(at(100))
+    clock.advance()
+    store.state = None if found is None else other(found)
+    writer.close(Deadline(30, clock=clock.monotonic))
+    assert writer.join(Deadline(PATIENCE))
+    assert (store.state and store.state.sequence_number) == kept
+
+
+def test_close_asks_a_store_that_is_away_only_once(
+    writer: CheckpointWriter, clock: FakeClock, store: FakeStore
+) -> None:
+    writer.offer(at(100))
+    clock.advance()
+    store.error = Unreachable("store away")
+    writer.close(Deadline(30, clock=clock.monotonic))
+    assert writer.join(Deadline(PATIENCE))
+    assert store.loads == 1
+
+
+@pytest.mark.parametrize("theirs", [None, 5, 500])
+def test_after_a_look_what_was_offered_before_is_forgotten(
+    writer: CheckpointWriter, clock: FakeClock, store: FakeStore, theirs: int | None
+) -> None:
+    writer.offer(at(100))
+    clock.advance()
+    writer.offer(at(120))
+    if theirs is not None:
+        store.state = other(theirs)
+    writer.look()
+    writer.offer(at(130))
+    clock.advance()
+    looked = writer.looked()
+    assert looked is not None
+    assert looked.changed is (theirs is not None)
+    assert looked.checkpoint == store.state
+    assert writer.looked() is None
+    clock.advance(INTERVAL)
+    assert store.saved == [100]
+    writer.offer(at(600))
+    clock.advance(INTERVAL)
+    assert store.saved == [100, 600]
+
+
+def test_a_look_is_tried_until_the_store_answers(
+    writer: CheckpointWriter, clock: FakeClock, store: FakeStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.error = Damaged("3", "it is empty")
+    writer.look()
+    clock.advance()
+    assert writer.last_error == "it is empty"
+    assert "checkpoint not read, nothing is received: it is empty" in caplog.text
+    assert writer.looked() is None
+    store.error = None
+    assert clock.planned is not None
+    clock.advance(clock.planned)
+    assert writer.looked() == (None, False)
+
+
+def test_a_damaged_checkpoint_under_a_process_that_owns_it_is_mended(
+    writer: CheckpointWriter, clock: FakeClock, store: FakeStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer.offer(at(100))
+    clock.advance()
+    store.state = other(100)
+    real = store.save
+
+    def damaged(checkpoint: Checkpoint, over: Before = WHATEVER) -> Checkpoint:
+        if over is not WHATEVER:
+            raise Changed("3", None, "it is empty")
+        return real(checkpoint, over)
+
+    monkeypatch.setattr(store, "save", damaged)
+    writer.offer(at(110))
+    clock.advance(INTERVAL)
+    assert store.saved == [100, 110]
 
 
 def test_close_takes_what_was_offered_during_a_save(

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
+from ingest.backoff import Backoff
 from ingest.child import Child, Task
 from ingest.config import At, Checkpoints, Config, Kafka, Latest
 from ingest.deadline import Deadline
@@ -22,6 +23,7 @@ from ingest.errors import Unreachable
 from ingest.kafka.mock import MockCluster
 from ingest.source import hub, partition
 from ingest.source.checkpoints import Checkpoint, CheckpointStore, open_store
+from ingest.source.checkpoints.store import WHATEVER, Before
 from ingest.source.readiness import Topics
 from tests.source.checkpoints.contract import without_time
 from tests.source.readers import PARTITION, PATIENCE, configured, fill
@@ -50,6 +52,17 @@ class Life(Child):
 
     def want_turn(self) -> None:
         self._turn.set()
+
+    def says(self, words: str) -> None:
+        """Waits until a reason not to be ready has these words."""
+        deadline = Deadline(PATIENCE)
+        while True:
+            assert self.error is None, self.error
+            assert not deadline.expired
+            if self._supervisor.poll(0.1):
+                kind, ready, detail, *_ = self._supervisor.recv()
+                if kind == "beat" and not ready and words in detail:
+                    return
 
     def until(self, reached: Callable[[partition.PartitionProcess], object]) -> None:
         deadline = Deadline(PATIENCE)
@@ -173,10 +186,11 @@ def test_the_place_is_kept_although_the_store_is_away_at_first(
     failures = iter([Unreachable("the store is away"), Unreachable("the store is away")])
 
     class Shaky(type(store)):  # type: ignore[misc]
-        def save(self, checkpoint: Checkpoint) -> None:
+        def save(self, checkpoint: Checkpoint, over: Before = WHATEVER) -> Checkpoint:
             if (failure := next(failures, None)) is not None:
                 raise failure
-            super().save(checkpoint)
+            saved: Checkpoint = super().save(checkpoint, over)
+            return saved
 
     monkeypatch.setattr(partition, "open_store", lambda settings, scope: Shaky(settings.path, scope))
     with life(begin(config, Latest())) as first:
@@ -291,6 +305,47 @@ def test_a_jump_over_what_the_hub_holds_proves_another_numbering(
         process.until(acked(50))
     assert "it holds sequence number 0, and sent" in caplog.text
     assert delivered(cluster, process)[-50:] == list(range(50))
+
+
+@pytest.mark.parametrize("transport", ["fast", "sdk"])
+def test_who_lost_its_link_to_another_goes_on_where_that_one_stopped(
+    emulator: Emulator, cluster: MockCluster, config: Config, store: CheckpointStore, transport: str
+) -> None:
+    config = replace(config, source=replace(config.source, transport=transport))
+    fill(emulator, 50)
+    with life(config) as first:
+        first.until(lambda _: (kept := saved(store)) and kept.sequence_number == 49)
+        with life(config) as second:
+            second.until(attached)
+            fill(emulator, 50, first=50)
+            second.until(acked(50))
+            second.until(lambda _: (kept := saved(store)) and kept.sequence_number == 99)
+        fill(emulator, 10, first=100)
+        first.until(acked(60))
+        first.until(lambda _: (kept := saved(store)) and kept.sequence_number == 109)
+        assert first.process.receiver.gaps == 0
+    assert delivered(cluster, first, second) == list(range(110))
+
+
+@pytest.mark.parametrize("content", [b"", b"[" * 60_000, b'{"partition":"0","offset":null,"sequence_number":null}'])
+def test_a_damaged_checkpoint_is_waited_for_in_words_until_it_is_mended(
+    emulator: Emulator,
+    cluster: MockCluster,
+    config: Config,
+    store: CheckpointStore,
+    content: bytes,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("ingest.insist.Backoff", lambda first, most: Backoff(0.05, 0.1))
+    fill(emulator, 3)
+    store.save(Checkpoint(PARTITION, "0", 0))
+    [file] = config.checkpoints.path.rglob("0.json")
+    file.write_bytes(content)
+    with life(config) as process:
+        process.says("--partition 0 --yes")
+        assert file.read_bytes() == content
+        store.delete(PARTITION)
+        process.until(acked(3))
 
 
 def test_a_lease_is_kept_as_a_checkpoint_at_once(

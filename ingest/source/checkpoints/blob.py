@@ -7,15 +7,19 @@ are beside them and never touched here.
 """
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
+from azure.core import MatchConditions
 from azure.core.exceptions import (
     AzureError,
     ClientAuthenticationError,
     HttpResponseError,
     ResourceExistsError,
+    ResourceModifiedError,
     ResourceNotFoundError,
 )
 from azure.eventhub.extensions.checkpointstoreblob import BlobCheckpointStore
@@ -23,9 +27,9 @@ from azure.eventhub.extensions.checkpointstoreblob import BlobCheckpointStore
 from ingest.config_values import Secret
 from ingest.errors import ConfigError, Problem, Refused, Unreachable
 from ingest.source.checkpoints.folders import Folders
-from ingest.source.checkpoints.foreign import number_in, position_of
+from ingest.source.checkpoints.foreign import position_of, time_in
 from ingest.source.checkpoints.lease import LARGEST_BYTES, position_in
-from ingest.source.checkpoints.store import Checkpoint, Scope
+from ingest.source.checkpoints.store import WHATEVER, Before, Changed, Checkpoint, Damaged, Scope, reset_command
 
 _CONNECT_SECONDS = 4.0
 _READ_SECONDS = 8.0
@@ -35,6 +39,9 @@ _UNKNOWN_SEQUENCE_NUMBER = -1
 resumes by offset alone."""
 _HUB_CREATED = "ingesthubcreated"
 """Metadata of ours beside the others' two; they pass it over, and drop it with their next write."""
+
+_ANOTHER_STATE = {"ConditionNotMet", "TargetConditionNotMet", "BlobAlreadyExists", "BlobNotFound"}
+"""How a blob refuses to be replaced, made or found in the state that we know."""
 
 _PASSING_STATUS = {408, 409, 412, 429}
 """Of the 4xx answers: time-out, container being deleted, lease held by another, too many requests."""
@@ -46,6 +53,10 @@ _BAD_CONNECTION_STRING = Problem(
     "(Azurite: write it out with BlobEndpoint, the shortcut UseDevelopmentStorage=true is not known here)",
 )
 
+_Blob = tuple[str, Mapping[str, str], float, str]
+"""Name, metadata, when it was saved, ETag."""
+_NO_TAG: dict[str, str] = {}
+
 logger = logging.getLogger(__name__)
 
 
@@ -53,8 +64,9 @@ class BlobStore:
     """A `CheckpointStore` in one container of a storage account.
 
     Costs in storage operations: `load` 3 List Blobs and 1 Get Blob Properties, `load_all` 4 List Blobs (and 1 for every
-    5,000 partitions more), `save` 1 (2 for a partition's first), `delete` 3 List Blobs and 1. One more for each blob with
-    kept case. `load_all`, and `load` without a checkpoint, also search for leases: 1 List Blobs per folder of the container.
+    5,000 partitions more), `save` 1, and a `load` where another has written, `delete` 3 List Blobs and 1. One more for each
+    blob with kept case. `load_all`, and `load` without a checkpoint, also search for leases: 1 List Blobs per folder of the
+    container.
     """
 
     def __init__(self, connection_string: Secret, container: str, scope: Scope, *, leases: bool = True) -> None:
@@ -94,21 +106,26 @@ class BlobStore:
     def load(self, partition: str) -> Checkpoint | None:
         with self._failures():
             try:
-                found = [
-                    (name, properties.metadata, properties.last_modified.timestamp())
-                    for name in self._blobs(partition)
-                    if (properties := self._properties(name)) is not None
-                ]
-                self._twins[partition] = [name for name, _, _ in found if name != self._blob(partition)]
-                if not found:
-                    return self._from_lease(partition, self._folders.leases().get(partition)) if self._leases else None
+                found = self._found(partition)
+                if found is None and self._leases:
+                    return self._from_lease(partition, self._folders.leases().get(partition))
             except ResourceNotFoundError:  # not even the container
                 return None
-        return self._newest(partition, found)
+        return found
 
-    def load_all(self) -> list[Checkpoint]:
-        found: dict[str, list[tuple[str, Mapping[str, str], float]]] = {}
-        leases: list[Checkpoint | None] = []
+    def _found(self, partition: str) -> Checkpoint | None:
+        """Its checkpoint blobs; raises what the client raises."""
+        found = [
+            (name, properties.metadata, properties.last_modified.timestamp(), properties.etag)
+            for name in self._blobs(partition)
+            if (properties := self._properties(name)) is not None
+        ]
+        self._twins[partition] = [name for name, *_ in found if name != self._blob(partition)]
+        return self._newest(partition, found) if found else None
+
+    def load_all(self, damaged: list[Damaged] | None = None) -> list[Checkpoint]:
+        found: dict[str, list[_Blob]] = {}
+        checkpoints: list[Checkpoint | None] = []
         with self._failures():
             try:
                 for place in self._folders.of_scope():
@@ -116,18 +133,24 @@ class BlobStore:
                     for blob in self._client.list_blobs(name_starts_with=folder, include=["metadata"]):
                         partition = blob.name.removeprefix(folder)
                         found.setdefault(partition, []).append(
-                            (blob.name, blob.metadata, blob.last_modified.timestamp())
+                            (blob.name, blob.metadata, blob.last_modified.timestamp(), blob.etag)
                         )
-                if self._leases:
-                    names = self._folders.leases()
-                    leases = [self._from_lease(each, names[each]) for each in names if each not in found]
+                names = self._folders.leases() if self._leases else {}
+                reads: list[Callable[[], Checkpoint | None]]
+                reads = [partial(self._newest, partition, blobs) for partition, blobs in found.items()]
+                reads += [partial(self._from_lease, each, names[each]) for each in names if each not in found]
+                for read in reads:
+                    try:
+                        checkpoints.append(read())
+                    except Damaged as one:
+                        if damaged is None:
+                            raise
+                        damaged.append(one)
             except ResourceNotFoundError:
                 return []
-        checkpoints = [self._newest(partition, blobs) for partition, blobs in found.items()]
-        checkpoints += [lease for lease in leases if lease is not None]
-        return sorted(checkpoints, key=lambda each: (len(each.partition), each.partition))
+        return sorted((each for each in checkpoints if each), key=lambda each: (len(each.partition), each.partition))
 
-    def save(self, checkpoint: Checkpoint) -> None:
+    def save(self, checkpoint: Checkpoint, over: Before = WHATEVER) -> Checkpoint:
         number = checkpoint.sequence_number
         metadata = {
             "offset": checkpoint.offset or "",
@@ -135,19 +158,54 @@ class BlobStore:
         }
         if checkpoint.hub_created_ms is not None:
             metadata[_HUB_CREATED] = str(checkpoint.hub_created_ms)
+        partition = checkpoint.partition
+        names = [*self._twins.get(partition, ()), self._blob(partition)]
+        tag = _NO_TAG if over is None else WHATEVER if over is WHATEVER else over.tag
         with self._failures():
             try:
-                self._put(self._blob(checkpoint.partition), metadata)
+                written = {name: self._write(name, metadata, tag) for name in names}
             except ResourceNotFoundError as answer:
-                if _code(answer) != "ContainerNotFound":
-                    raise
+                if _code(answer) != "ContainerNotFound" or tag not in (_NO_TAG, WHATEVER):
+                    raise self._changed(partition, answer) from None
                 self._create_container()
-                self._put(self._blob(checkpoint.partition), metadata)
-            for twin in tuple(self._twins.get(checkpoint.partition, ())):
-                try:
-                    self._client.get_blob_client(twin).set_blob_metadata(metadata)
-                except ResourceNotFoundError:  # its owner took it away
-                    self._twins[checkpoint.partition].remove(twin)
+                written = {names[-1]: self._write(names[-1], metadata, tag)}
+            except (ResourceExistsError, ResourceModifiedError) as answer:
+                raise self._changed(partition, answer) from None
+        kept = {name: etag for name, etag in written.items() if etag is not None}
+        self._twins[partition] = [name for name in kept if name != names[-1]]
+        return replace(checkpoint, lease=False, place=names[-1], tag=kept)
+
+    def _write(self, name: str, metadata: dict[str, str], tag: Any) -> str | None:
+        """`tag`: names of the blobs that there were, with their ETags. Returns the ETag; None where another client's blob was
+        taken away by its owner."""
+        blob = self._client.get_blob_client(name)
+        ours = name.startswith(f"{self._folder}/")
+        known = None if tag is WHATEVER else tag.get(name)
+        if tag is not WHATEVER and ours and known is None:
+            # With Put Blob alone exactly one of several succeeds: Azurite lets Set Blob Metadata pass if there is one.
+            return _etag(blob.upload_blob(b"", overwrite=False, metadata=metadata))
+        match: dict[str, Any] = {}
+        if known is not None:
+            match = {"etag": known, "match_condition": MatchConditions.IfNotModified}
+        try:
+            return _etag(blob.set_blob_metadata(metadata, **match))
+        except ResourceNotFoundError as answer:
+            if not ours:
+                return None
+            if known is not None or _code(answer) == "ContainerNotFound":
+                raise
+            return _etag(blob.upload_blob(b"", overwrite=True, metadata=metadata))
+
+    def _changed(self, partition: str, answer: HttpResponseError) -> Exception:
+        """What a refused save means: another state, unless the answer says something else."""
+        if _code(answer) not in {*_ANOTHER_STATE, "ContainerNotFound"}:
+            return answer
+        try:
+            return Changed(partition, self._found(partition))
+        except ResourceNotFoundError:
+            return Changed(partition, None)
+        except Damaged as damaged:
+            return Changed(partition, None, str(damaged))
 
     def delete(self, partition: str) -> None:
         with self._failures():
@@ -168,14 +226,6 @@ class BlobStore:
         """Every name that the partition's checkpoint may have; ours is the first."""
         return [f"{folder}/checkpoint/{partition.lower()}" for folder in self._folders.of_scope()]
 
-    def _put(self, name: str, metadata: dict[str, str]) -> None:
-        """As `BlobCheckpointStore.update_checkpoint` does, which has no room for a field of ours."""
-        blob = self._client.get_blob_client(name)
-        try:
-            blob.set_blob_metadata(metadata)
-        except ResourceNotFoundError:
-            blob.upload_blob(b"", overwrite=True, metadata=metadata)
-
     def _properties(self, blob: str) -> Any:
         try:
             return self._client.get_blob_client(blob).get_blob_properties()
@@ -192,20 +242,23 @@ class BlobStore:
             if _code(answer) != "ContainerAlreadyExists":
                 raise
 
-    def _newest(self, partition: str, blobs: Sequence[tuple[str, Mapping[str, str], float]]) -> Checkpoint:
+    def _newest(self, partition: str, blobs: Sequence["_Blob"]) -> Checkpoint:
         """The latest saved of a partition's blobs, of two in the same second the one that is further on. A position that
         cannot be read is passed over beside another one: at worst, events come again."""
         readable, damaged = [], []
-        for name, metadata, saved in blobs:
+        tag = {name: etag for name, _, _, etag in blobs}
+        for name, metadata, saved, _ in blobs:
             offset, number = position_of(metadata)
             if offset is None and number is None:
                 damaged.append(f"checkpoint blob {name} in {self._place} holds no position ({_shown(metadata)})")
             else:
-                created = number_in(_folded(metadata).get(_HUB_CREATED, ""))
-                readable.append(Checkpoint(partition, offset, number, saved, name, hub_created_ms=created))
+                created = time_in(_folded(metadata).get(_HUB_CREATED, ""))
+                readable.append(Checkpoint(partition, offset, number, saved, name, hub_created_ms=created, tag=tag))
         if not readable:
-            raise Refused(
-                f"{damaged[0]}: set its metadata right, or delete it so that partition {partition} starts over at source.start"
+            raise Damaged(
+                partition,
+                f"{damaged[0]}: set its metadata right, or delete it so that partition {partition} starts over at "
+                f"source.start: {reset_command(partition)}",
             )
         newest = max(readable, key=_age)
         for sentence in damaged:
@@ -235,11 +288,13 @@ class BlobStore:
             return None
         return Checkpoint(partition, *position, properties.last_modified.timestamp(), name, lease=True)
 
-    def _unreadable(self, partition: str, names: str, why: str) -> Refused:
-        return Refused(
+    def _unreadable(self, partition: str, names: str, why: str) -> Damaged:
+        return Damaged(
+            partition,
             f"partition {partition} has no checkpoint, and {names} in {self._place} looks like the lease of an old Event "
             f"Processor Host but cannot be read ({why}): mend it or move it away, or start with --ignore-legacy-leases "
-            '(checkpoints.legacy_leases = "ignore"), and the partition begins at source.start'
+            '(checkpoints.legacy_leases = "ignore"), and the partition begins at source.start',
+            lease=True,
         )
 
     @contextmanager
@@ -281,6 +336,10 @@ def _age(checkpoint: Checkpoint) -> tuple[int, int]:
     """What tells the newer of two. Times of blobs are whole seconds."""
     number = checkpoint.sequence_number
     return int(checkpoint.time or 0), -1 if number is None else number
+
+
+def _etag(answer: Mapping[str, Any]) -> str:
+    return str(answer["etag"])
 
 
 def _folded(metadata: Mapping[str, str] | None) -> dict[str, str]:

@@ -14,6 +14,8 @@ _NEGATIVE = re.compile(r"-\d+(\.0)?")
 _NUMBER = re.compile(r"\d{1,19}", re.ASCII)
 _LARGEST_NUMBER = (1 << 63) - 1
 _LONGEST_OFFSET = 1024
+_LAST_MS = 253_402_300_799_999
+"""The end of the year 9999, and of what Python calls a time."""
 
 
 def position_of(metadata: Mapping[str, str] | None) -> tuple[str | None, int | None]:
@@ -42,3 +44,9 @@ def number_in(text: str) -> int | None:
     if _NUMBER.fullmatch(text) is None or int(text) > _LARGEST_NUMBER:
         return None
     return int(text)
+
+
+def time_in(text: str) -> int | None:
+    """A time, Unix milliseconds."""
+    number = number_in(text)
+    return number if number is not None and number <= _LAST_MS else None

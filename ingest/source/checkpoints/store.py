@@ -1,7 +1,10 @@
 """What a checkpoint is, and what a place that keeps checkpoints must do. Contract only: see `blob` and `file`."""
 
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Final, Protocol
+
+from ingest.errors import IngestError, Refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,43 @@ class Checkpoint:
     hub_created_ms: int | None = None
     """When the hub was made whose position this is, Unix milliseconds: it tells that hub from a later one of the same name.
     None in checkpoints of other processors."""
+    tag: object = field(default=None, compare=False, repr=False)
+    """The store's own mark of this very state, another one after every write, whoever writes. None in what no store gave."""
+
+
+class _Whatever(Enum):
+    IS_THERE = "is there"
+
+
+WHATEVER: Final = _Whatever.IS_THERE
+"""In place of the state that a save replaces: it asks nobody what that is."""
+Before = Checkpoint | None | _Whatever
+
+
+def reset_command(partition: str) -> str:
+    """How a user makes one partition forget its checkpoint."""
+    return f"ingest checkpoints reset -c … --partition {partition} --yes"
+
+
+class Damaged(Refused):
+    """The checkpoint of one partition cannot be read. Waiting may mend it, as a user can; other partitions are not concerned."""
+
+    def __init__(self, partition: str, sentence: str, *, lease: bool = False) -> None:
+        """`lease`: it is the lease of an old Event Processor Host that cannot be read."""
+        self.partition = partition
+        self.lease = lease
+        super().__init__(sentence)
+
+
+class Changed(IngestError):
+    """Nothing was saved, as the store does not hold the state that was to be replaced."""
+
+    def __init__(self, partition: str, found: Checkpoint | None, damage: str | None = None) -> None:
+        super().__init__(f"the checkpoint of partition {partition} was changed by another process")
+        self.found = found
+        """What the store holds; None if nothing that can be read."""
+        self.damage = damage
+        """Why it cannot be read, a sentence; None where there is nothing, or nothing wrong."""
 
 
 class CheckpointStore(Protocol):
@@ -53,19 +93,25 @@ class CheckpointStore(Protocol):
         """Prove that the store answers and can be written, creating its container or directory when missing."""
 
     def load(self, partition: str) -> Checkpoint | None:
-        """The checkpoint of one partition, or None if it never had one. A damaged one is `Refused`, never None."""
+        """The checkpoint of one partition, or None if it never had one. Raises Damaged where it cannot be read."""
 
-    def load_all(self) -> list[Checkpoint]:
-        """Every checkpoint of the scope, ordered by partition (numerically where the ids are numbers)."""
+    def load_all(self, damaged: list[Damaged] | None = None) -> list[Checkpoint]:
+        """Every checkpoint of the scope, ordered by partition (numerically where the ids are numbers).
 
-    def save(self, checkpoint: Checkpoint) -> None:
-        """Replace the checkpoint of `checkpoint.partition`, whatever it was: the last writer wins.
+        Those that cannot be read are added to `damaged`; without such a list the first of them is raised.
+        """
 
-        Durable on return. After an error it holds the old or the new checkpoint, nothing else.
+    def save(self, checkpoint: Checkpoint, over: Before = WHATEVER) -> Checkpoint:
+        """Replace the checkpoint of `checkpoint.partition` if it is still in the state `over`, as `load` or `save` returned
+        it, None for no checkpoint; of several who try this at the same time one succeeds. Returns the new state.
+
+        Durable on return. After an error it holds the old or the new checkpoint, nothing else. Raises Changed where it is
+        in another state.
         """
 
     def delete(self, partition: str) -> None:
-        """Forget one partition, so that it starts over at `source.start`. No error if there is nothing to forget.
+        """Forget one partition, so that it starts over at `source.start`; a damaged checkpoint, too. No error if there is
+        nothing to forget.
 
         Leases of old Event Processor Hosts are others' property, and stay.
         """

@@ -2,8 +2,11 @@
 
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
-from ingest.source.checkpoints.store import Checkpoint, CheckpointStore, Scope
+import pytest
+
+from ingest.source.checkpoints.store import Changed, Checkpoint, CheckpointStore, Scope
 
 Opener = Callable[[Scope], CheckpointStore]
 """Opens a store on one and the same place, which is empty and missing at the beginning of a test."""
@@ -47,6 +50,47 @@ class StoreContract:
         store = opener(SCOPE)
         for number in (5, 6, 2):
             store.save(position("0", number))
+        assert without_time(store.load("0")) == position("0", 2)
+
+    def test_one_of_two_who_replace_the_same_state_succeeds(self, opener: Opener) -> None:
+        mine, theirs = opener(SCOPE), opener(SCOPE)
+        first = mine.save(position("0", 1), None)
+        seen = theirs.load("0")
+        assert seen is not None
+        second = mine.save(position("0", 2), first)
+        with pytest.raises(Changed) as lost:
+            theirs.save(position("0", 9), seen)
+        assert without_time(lost.value.found) == position("0", 2)
+        assert without_time(mine.load("0")) == position("0", 2)
+        third = theirs.save(position("0", 3), lost.value.found)
+        with pytest.raises(Changed):
+            mine.save(position("0", 4), second)
+        assert without_time(mine.save(position("0", 1), third)) == position("0", 1), "back, by who knows the state"
+
+    def test_one_of_many_makes_the_first(self, opener: Opener) -> None:
+        stores = [opener(SCOPE) for _ in range(4)]
+        stores[0].check()
+
+        def save(number: int) -> bool:
+            try:
+                stores[number].save(position("0", number), None)
+            except Changed as lost:
+                return lost.found is None
+            return True
+
+        with ThreadPoolExecutor(4) as threads:
+            won = list(threads.map(save, range(4)))
+        assert won.count(True) == 1
+        assert without_time(stores[0].load("0")) == position("0", won.index(True))
+
+    def test_what_was_forgotten_is_no_longer_replaced(self, opener: Opener) -> None:
+        store = opener(SCOPE)
+        seen = store.save(position("0", 1), None)
+        opener(SCOPE).delete("0")
+        with pytest.raises(Changed) as lost:
+            store.save(position("0", 2), seen)
+        assert lost.value.found is None
+        store.save(position("0", 2), None)
         assert without_time(store.load("0")) == position("0", 2)
 
     def test_offsets_are_opaque(self, opener: Opener) -> None:

@@ -16,7 +16,7 @@ from ingest.config import Secret
 from ingest.errors import ConfigError, IngestError, Refused, Unreachable
 from ingest.source.checkpoints import blob as blob_module
 from ingest.source.checkpoints.blob import BlobStore
-from ingest.source.checkpoints.store import Checkpoint, Scope
+from ingest.source.checkpoints.store import Checkpoint, Damaged, Scope
 from tests.services.azurite import Azurite
 from tests.services.faulty_http import FaultyProxy
 from tests.source.checkpoints.contract import SCOPE, Opener, StoreContract, position, without_time
@@ -106,6 +106,12 @@ class TestOtherClients:
         for read in (lambda: store.load("3"), store.load_all):
             with pytest.raises(Refused, match=r"checkpoint/3 .* delete it so that partition 3"):
                 read()
+        store.save(position("0", 1))
+        damaged: list[Damaged] = []
+        assert [without_time(each) for each in store.load_all(damaged)] == [position("0", 1)]
+        [one] = damaged
+        assert one.partition == "3"
+        assert "ingest checkpoints reset -c … --partition 3 --yes" in str(one)
 
     def test_check_leaves_no_blob(self, opener: Opener, stock: BlobCheckpointStore) -> None:
         opener(SCOPE).check()

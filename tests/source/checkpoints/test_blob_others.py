@@ -11,7 +11,7 @@ from azure.eventhub.extensions.checkpointstoreblob._vendor.storage.blob import C
 from ingest.config import Secret
 from ingest.errors import Refused
 from ingest.source.checkpoints.blob import BlobStore
-from ingest.source.checkpoints.store import Checkpoint
+from ingest.source.checkpoints.store import Changed, Checkpoint
 from tests.services.azurite import Azurite
 from tests.source.checkpoints.contract import SCOPE, position, without_time
 
@@ -93,7 +93,8 @@ def test_of_two_the_newer_counts(store: BlobStore, container: ContainerClient, f
 
 def test_newer_is_what_was_saved_later_whatever_its_number(store: BlobStore) -> None:
     """A hub that was recreated begins with low numbers."""
-    found = store._newest("0", [(OURS + "0", position_metadata(5), 100.5), (THEIRS + "0", position_metadata(9), 99.5)])
+    ours, theirs = (OURS + "0", position_metadata(5), 100.5, "a"), (THEIRS + "0", position_metadata(9), 99.5, "b")
+    found = store._newest("0", [ours, theirs])
     assert without_time(found) == position("0", 5)
 
 
@@ -110,6 +111,18 @@ def test_theirs_is_written_together_with_ours_so_that_they_can_take_over(
     store.save(position("0", 7))
     assert names(container) == [OURS + "0", OURS + "1"], "what its owner took away does not come back"
     assert without_time(store.load("0")) == position("0", 7)
+
+
+def test_theirs_that_went_on_is_not_written_over(store: BlobStore, container: ContainerClient) -> None:
+    put(container, THEIRS + "0", position_metadata(5))
+    seen = store.save(position("0", 6), store.load("0"))
+    put(container, THEIRS + "0", position_metadata(20))
+    with pytest.raises(Changed) as lost:
+        store.save(position("0", 7), seen)
+    assert without_time(lost.value.found) == position("0", 20)
+    assert metadata(container, OURS + "0") == position_metadata(6)
+    store.save(position("0", 21), lost.value.found)
+    assert metadata(container, THEIRS + "0") == metadata(container, OURS + "0") == position_metadata(21)
 
 
 def test_both_are_deleted(store: BlobStore, container: ContainerClient) -> None:

@@ -1,18 +1,25 @@
 """Checkpoints in files: the contract, and what a crash at any point leaves behind."""
 
+import contextlib
 import errno
+import fcntl
+import json
 import os
 import subprocess
 import sys
+import tempfile
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ingest.errors import Refused, Unreachable
+from ingest.source.checkpoints import file as file_module
 from ingest.source.checkpoints.file import FileCheckpointStore
-from ingest.source.checkpoints.store import Scope
+from ingest.source.checkpoints.store import Damaged, Scope
 from tests.source.checkpoints.contract import SCOPE, Opener, StoreContract, position, without_time
 
 FOLDER = Path("ns-1.servicebus.windows.net/telemetry/%24default")
@@ -62,6 +69,14 @@ def test_no_name_leaves_the_folder(names: list[str], tmp_path_factory: pytest.Te
         (b'{"partition": "0", "offset": "7"}', "a field is missing or has the wrong type"),
         (b'{"partition": "0", "offset": null, "sequence_number": null}', "it has neither an offset nor"),
         (b'{"partition": "1", "offset": "7", "sequence_number": 7}', "it is about partition '1'"),
+        (b"[" * 60_000, "it is not JSON"),
+        (b'{"partition": "0", "offset": "7", "sequence_number": %s}' % (b"7" * 5_000), "it is not JSON"),
+        (b'{"partition": "0", "offset": "7", "sequence_number": %s}' % (b"7" * 500), "is no sequence number"),
+        (b'{"partition": "0", "offset": "7", "sequence_number": -2}', "-2 is no sequence number"),
+        (b'{"partition": "0", "offset": "7", "sequence_number": true}', "is no sequence number"),
+        (b'{"partition": "0", "offset": "it\'s", "sequence_number": 7}', "is no offset"),
+        (b'{"version": 2, "partition": "0", "offset": "7", "sequence_number": 7}', "its version is 2"),
+        (b" " * 70_000, "it is larger than 65536 bytes"),
     ],
 )
 def test_a_damaged_file_is_refused_with_its_name_and_the_fix(tmp_path: Path, content: bytes, why: str) -> None:
@@ -77,6 +92,92 @@ def test_a_damaged_file_is_refused_with_its_name_and_the_fix(tmp_path: Path, con
         assert "delete it" in str(refused.value)
     store.save(position("0", 2))
     assert without_time(store.load("0")) == position("0", 2)
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe", "loop"])
+def test_what_is_no_file_concerns_one_partition_and_makes_nobody_wait(tmp_path: Path, kind: str) -> None:
+    store = FileCheckpointStore(tmp_path, SCOPE)
+    store.save(position("0", 1))
+    place = tmp_path / FOLDER / "7.json"
+    match kind:
+        case "folder":
+            place.mkdir()
+        case "pipe":
+            os.mkfifo(place)
+        case _:
+            place.symlink_to(place)
+    with pytest.raises(Damaged, match=r"--partition 7 --yes"):
+        store.load("7")
+    damaged: list[Damaged] = []
+    assert [without_time(each) for each in store.load_all(damaged)] == [position("0", 1)]
+    assert [each.partition for each in damaged] == ["7"]
+    if kind == "folder":
+        with pytest.raises(Refused, match="move it away"):
+            store.delete("7")
+    else:
+        store.delete("7")
+        assert store.load("7") is None
+
+
+@given(
+    content=st.binary(max_size=200)
+    | st.recursive(st.none() | st.integers(), st.lists).map(lambda it: json.dumps(it).encode())
+)
+def test_whatever_is_in_a_file_it_is_read_or_refused_in_words(
+    content: bytes, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.getbasetemp() / "whatever"
+    store = FileCheckpointStore(folder, SCOPE)
+    (folder / FOLDER).mkdir(parents=True, exist_ok=True)
+    (folder / FOLDER / "0.json").write_bytes(content)
+    with contextlib.suppress(Damaged):
+        store.load("0")
+
+
+def test_a_file_of_before_the_first_version_is_read(tmp_path: Path) -> None:
+    store = FileCheckpointStore(tmp_path, SCOPE)
+    store.check()
+    old = b'{"partition": "0", "offset": "100", "sequence_number": 1, "hub_created_ms": 1700000000000}'
+    (tmp_path / FOLDER / "0.json").write_bytes(old)
+    assert without_time(store.load("0")) == position("0", 1)
+    store.save(position("0", 2))
+    assert json.loads((tmp_path / FOLDER / "0.json").read_bytes())["version"] == 1
+
+
+def test_a_time_that_is_none_is_passed_over(tmp_path: Path) -> None:
+    store = FileCheckpointStore(tmp_path, SCOPE)
+    store.save(replace(position("0", 1), hub_created_ms=10**30))
+    found = store.load("0")
+    assert found is not None
+    assert found.hub_created_ms is None
+
+
+def test_check_finds_a_disk_that_takes_empty_files_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = FileCheckpointStore(tmp_path, SCOPE)
+    real = tempfile.mkstemp
+
+    def full(**options: Any) -> tuple[int, str]:
+        descriptor, name = real(**options)
+        os.close(descriptor)
+        return os.open("/dev/full", os.O_WRONLY), name
+
+    monkeypatch.setattr(tempfile, "mkstemp", full)
+    with pytest.raises(Unreachable, match="No space left on device"):
+        store.check()
+    assert list((tmp_path / FOLDER).iterdir()) == []
+
+
+def test_a_lock_that_is_held_for_ever_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As by a process that was stopped in the middle of a save."""
+    monkeypatch.setattr(file_module, "_LOCK_SECONDS", 0.05)
+    store = FileCheckpointStore(tmp_path, SCOPE)
+    first = store.save(position("0", 1), None)
+    held = os.open(tmp_path / FOLDER, os.O_RDONLY)
+    fcntl.flock(held, fcntl.LOCK_EX)
+    with pytest.raises(Unreachable, match="look whether one is stopped"):
+        store.save(position("0", 2), first)
+    os.close(held)
+    store.save(position("0", 2), first)
 
 
 def test_a_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:

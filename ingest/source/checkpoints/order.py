@@ -1,0 +1,35 @@
+"""Which of two checkpoints of a partition is further on. Pure.
+
+Sequence numbers compare within one numbering only: a hub that was made anew begins at 0 again. It says when it was made,
+and whoever finds that out saves the place before the first event before anything else.
+"""
+
+from ingest.source.checkpoints.store import Checkpoint
+
+_BEFORE_FIRST = -1
+_ROUNDING_MS = 1_000
+"""The hub's answers may differ in their precision."""
+
+
+def further(found: Checkpoint, mine: Checkpoint) -> bool:
+    """Whether `found`, which another process has saved, is a newer state of the partition than `mine`."""
+    theirs, ours = found.hub_created_ms, mine.hub_created_ms
+    same_hub = False
+    if theirs is not None and ours is not None:
+        if abs(theirs - ours) > _ROUNDING_MS:
+            return theirs > ours
+        same_hub = True
+    if found.sequence_number == _BEFORE_FIRST and not same_hub:
+        # Nobody goes there within a numbering.
+        return mine.sequence_number != _BEFORE_FIRST
+    if found.sequence_number is not None and mine.sequence_number is not None:
+        return found.sequence_number > mine.sequence_number
+    if found.offset == mine.offset:
+        return False
+    theirs, ours = _number(found.offset), _number(mine.offset)
+    # What cannot be compared was saved later, by somebody who knew why.
+    return theirs is None or ours is None or theirs > ours
+
+
+def _number(offset: str | None) -> int | None:
+    return int(offset) if offset is not None and offset.isascii() and offset.isdecimal() and len(offset) < 20 else None

@@ -1,0 +1,159 @@
+"""Whether what a partition process remembers is still the state of its partition.
+
+The hub gives a partition to the reader that came last, and tells the one before by the end of its link; a process that
+stood still, as in a suspended machine, may hear of that late. Who has any reason for doubt gives its link up, forgets what
+Kafka has not been given yet, and reads the store again; then it goes on, only forwards: behind what another process has
+saved if that is further on, else behind what Kafka has acknowledged. Nothing is saved before the hub has let it in again.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+
+from ingest.config import Source
+from ingest.source.checkpoint_writer import CheckpointWriter, Looked
+from ingest.source.checkpoints.order import further
+from ingest.source.checkpoints.store import Checkpoint
+from ingest.source.deliver import Delivery
+from ingest.source.identity import Identity
+from ingest.source.receive import Receiver
+from ingest.source.start import start_at
+
+PAUSE_SECONDS = 5.0
+"""A loop that has not come round for so long cannot know what happened meanwhile. No part of it waits that long as a rule."""
+ACKS_SECONDS = 2.0
+"""What is on its way to Kafka has so long to be acknowledged; what is not by then comes again."""
+FRESH_SECONDS = 2.0
+"""The position that a process was made with is not looked at again so soon."""
+ANSWER_SECONDS = 3.0
+"""The store has so long to say whether another process has gone on while there was no link."""
+
+logger = logging.getLogger(__name__)
+
+
+def _since_boot() -> float:
+    """Seconds; unlike `time.monotonic` they pass while the machine is suspended."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+class Ownership:
+    """`poll` once a turn, on the loop's thread, as everything here."""
+
+    def __init__(
+        self,
+        source: Source,
+        partition: str,
+        checkpoint: Checkpoint | None,
+        receiver: Receiver,
+        delivery: Delivery,
+        writer: CheckpointWriter,
+        identity: Identity,
+        *,
+        clock: Callable[[], float] = _since_boot,
+    ) -> None:
+        """`checkpoint`: where this process began."""
+        self._source = source
+        self._partition = partition
+        self._base = checkpoint
+        self._receiver = receiver
+        self._delivery = delivery
+        self._writer = writer
+        self._identity = identity
+        self._clock = clock
+        self._seen_at = clock()
+        self._doubted_at: float | None = None
+        self._attaches = -1
+        self._asked_at: float | None = None
+        self._known_until = clock() + FRESH_SECONDS
+
+    @property
+    def settled(self) -> bool:
+        """Whether positions may be saved."""
+        return self._doubted_at is None and self._receiver.attaches > self._attaches
+
+    @property
+    def trouble(self) -> str | None:
+        """Why it is not known where to go on, in words."""
+        return self._writer.last_error if self._doubted_at is not None else None
+
+    def awake(self) -> bool:
+        """Whether records may go to Kafka: this process has neither lost the partition nor stood still."""
+        now = self._clock()
+        away, self._seen_at = now - self._seen_at, now
+        if away > PAUSE_SECONDS:
+            self.doubt(f"this process stood still for {away:.0f} s, and another may have its place")
+        return self._doubted_at is None
+
+    def doubt(self, why: str) -> None:
+        """Another process may have the partition, or have had it; `why` is a clause."""
+        self._receiver.reconnect("displaced", why)
+        self._receiver.hold()
+        self._delivery.abandon()
+        self._writer.look()
+        self._doubted_at = self._seen_at = self._clock()
+
+    def may_open(self) -> bool:
+        """Whether a link may be opened where the last one ended: while there was none, another process may have gone on. A
+        store that does not answer makes nobody wait for long."""
+        now = self._clock()
+        if now < self._known_until:
+            return True
+        if self._asked_at is None:
+            self._writer.glance()
+            self._asked_at = now
+            return False
+        glanced = self._writer.glanced
+        if glanced is None and now - self._asked_at < ANSWER_SECONDS:
+            return False
+        self._asked_at = None
+        if glanced is not None and self._ahead(glanced):
+            self.doubt("another process has gone on meanwhile")
+            return False
+        return True
+
+    def poll(self) -> None:
+        self.awake()
+        if self._writer.overtaken is not None and self._doubted_at is None:
+            self.doubt("another process has saved a newer position of this partition")
+        if self._doubted_at is None:
+            return
+        if self._delivery.pool.in_flight and self._clock() - self._doubted_at < ACKS_SECONDS:
+            return
+        looked = self._writer.looked()
+        if looked is not None:
+            self._go_on(looked)
+
+    def _go_on(self, looked: Looked) -> None:
+        mine, found = self._mine, looked.checkpoint
+        if found is not None and self._ahead(looked):
+            logger.warning(
+                "Partition %s goes on behind sequence number %s, as another process has saved in %s; this one had come to %s.",
+                self._partition,
+                found.sequence_number,
+                found.place,
+                "nothing" if mine is None else mine.sequence_number,
+            )
+            self._identity.take(found)
+            mine = found
+        self._base, self._doubted_at, self._attaches = mine, None, self._receiver.attaches
+        start, last = start_at(self._source, self._partition, mine)
+        self._delivery.begin(last)
+        self._receiver.resume(start, last)
+
+    @property
+    def _mine(self) -> Checkpoint | None:
+        """The position that this process knows to be safe."""
+        return self._acknowledged or self._base
+
+    def _ahead(self, looked: Looked) -> bool:
+        """Whether another process has saved a newer position than ours."""
+        mine, found = self._mine, looked.checkpoint
+        return looked.changed and found is not None and (mine is None or further(found, mine))
+
+    @property
+    def _acknowledged(self) -> Checkpoint | None:
+        position = self._delivery.position
+        if position is None:
+            return None
+        created = self._identity.created_ms
+        return Checkpoint(self._partition, position.offset, position.sequence_number, hub_created_ms=created)
