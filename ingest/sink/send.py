@@ -17,7 +17,6 @@ from ingest.backoff import Backoff
 from ingest.config.connection_strings import IotHubAddress
 from ingest.errors import Refused
 from ingest.sink.command import Command
-from ingest.sink.hub_auth import token_auth
 from ingest.sink.hub_errors import condition_of, is_refusal, words
 from ingest.sink.outcome import LINK_LOST, RELEASED, SENT, UNANSWERED, Outcome, judge
 
@@ -25,6 +24,8 @@ OPEN_SECONDS = 20.0
 """A link that is not ready after this long is given up."""
 ANSWER_SECONDS = 30.0
 """The hub answers a message in milliseconds; without an answer for this long the link has lost it."""
+IDLE_SECONDS = 60.0
+"""The stock clients of .NET, Go and JavaScript tell the hub the same."""
 STEADY_SECONDS = 30.0
 TURN_SECONDS = 0.005
 """uamqp has no handle to wait on: while answers are out, it is asked this often."""
@@ -43,7 +44,9 @@ class Sender:
         clock: Callable[[], float] = time.monotonic,
         backoff: Backoff | None = None,
         answer_seconds: float = ANSWER_SECONDS,
+        idle_seconds: float = IDLE_SECONDS,
     ) -> None:
+        """`idle_seconds`: a connection on which nothing comes for so long, not even an empty frame, is given up."""
         self.links = 0
         """Links opened so far."""
         self.trouble: str | None = "connecting to the hub"
@@ -53,6 +56,7 @@ class Sender:
         self._clock = clock
         self._backoff = backoff or Backoff(0.2, 20.0)
         self._answer_seconds = answer_seconds
+        self._idle_seconds = idle_seconds
         self._client: Any = None
         self._opened_at: float | None = None
         self._open_at = 0.0
@@ -130,11 +134,14 @@ class Sender:
                     self.trouble = None
                     logger.info("The link to %s is up.", self._hub.host)
                 elif now - (self._opened_at or now) > OPEN_SECONDS:
-                    raise TimeoutError(f"no link after {OPEN_SECONDS:g} s")
+                    raise TimeoutError(f"no answer from {self._hub.host} within {OPEN_SECONDS:g} s")
                 return
             if not self._client.do_work():
                 raise ConnectionError("the client ended the link")
-            self._explain()
+            self._client.ensure_up()
+            # The link is up: what came back without a reason was given back by the hub.
+            self._answers += [(command, RELEASED) for command in self._unexplained.values()]
+            self._unexplained.clear()
         except Exception as error:  # uamqp raises its own errors, the C library's and built-in ones alike
             self._lost(error)
             return
@@ -146,21 +153,13 @@ class Sender:
             self._answers.append((command, UNANSWERED))
             self._lost(TimeoutError(UNANSWERED.sentence))
 
-    def _explain(self) -> None:
-        """Raises uamqp's error, or ConnectionError, when messages came back because the link has ended."""
-        if not self._unexplained:
-            return
-        state = self._client.message_handler.get_state()
-        if state.name != "Open":
-            raise ConnectionError("the link ended")
-        self._answers += [(command, RELEASED) for command in self._unexplained.values()]
-        self._unexplained.clear()
-
     def _open(self, now: float) -> None:
         self.links += 1
         self._opened_at = now
         try:
-            self._client = _client(self._hub, self._ca_file)
+            from ingest.sink.hub_client import CommandClient
+
+            self._client = CommandClient(self._hub, self._ca_file, idle_seconds=self._idle_seconds)
             self._client.open()
         except Exception as error:
             self._lost(error)
@@ -231,14 +230,3 @@ def message_of(command: Command) -> Any:
     if command.ack != "none":
         application["iothub-ack"] = command.ack
     return uamqp.Message(command.body, properties=properties, application_properties=application or None)
-
-
-def _client(hub: IotHubAddress, ca_file: Path | None) -> Any:
-    import uamqp
-
-    return uamqp.SendClient(
-        f"amqps://{hub.host}/messages/devicebound",
-        auth=token_auth(hub, ca_file),
-        error_policy=uamqp.errors.ErrorPolicy(max_retries=0),
-        keep_alive_interval=0,
-    )
