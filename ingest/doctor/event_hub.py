@@ -48,7 +48,7 @@ class EventHubChecks:
         from ingest.source.conditions import link_ended
         from ingest.source.management import OutspokenTransport
 
-        with hub.client(self._config, amqp_transport=OutspokenTransport) as client:
+        with hub.client(self._config, amqp_transport=OutspokenTransport()) as client:
             try:
                 self._partitions = list(client.get_partition_ids())
             except Exception as error:

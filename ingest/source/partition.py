@@ -109,7 +109,13 @@ class PartitionProcess:
         start, last = start_at(config.source, self.partition, checkpoint)
         self.transport = open_transport(config, self.partition)
         self.receiver = Receiver(
-            self.transport, self.partition, start, last=last, wait=child.wait, renumbered=self._renumbered
+            self.transport,
+            self.partition,
+            start,
+            last=last,
+            wait=child.wait,
+            renumbered=self._renumbered,
+            host=hub.address(config).host,
         )
         self.delivery = Delivery(
             config, self.partition, max_record_bytes=topics.max_record_bytes, topic_partitions=topics.partitions

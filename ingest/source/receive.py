@@ -113,9 +113,10 @@ class Receiver:
         backoff: Backoff | None = None,
         wait: Callable[[float], object] = time.sleep,
         renumbered: Callable[[], None] = lambda: None,
+        host: str = "the hub",
     ) -> None:
-        """`wait` passes the seconds until the next link may be opened; it may return early. `renumbered` is called when
-        positions begin anew: after it come events of another numbering only."""
+        """`host` is the hub's, for words. `wait` passes the seconds until the next link may be opened; it may return early.
+        `renumbered` is called when positions begin anew: after it come events of another numbering only."""
         self.events = 0
         self.bytes = 0
         self.duplicates = 0
@@ -134,6 +135,7 @@ class Receiver:
         """Why no events can come now, in the service's words; None while the link is up."""
         self._transport = transport
         self._partition = partition
+        self._host = host
         self._start = start
         self._clock = clock
         self._wait = wait
@@ -172,7 +174,7 @@ class Receiver:
             if self._transport.attached:
                 self._up()
             elif now - self._opened_at > ATTACH_SECONDS:
-                raise LinkEnded("lost", "timeout", f"no link after {ATTACH_SECONDS:g} s, and no word from the hub why")
+                raise LinkEnded("lost", "timeout", f"no answer from {self._host} within {ATTACH_SECONDS:g} s")
         except LinkEnded as ended:
             self._down(ended)
             return ()

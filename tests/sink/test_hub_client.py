@@ -16,8 +16,8 @@ from ingest.sink.feedback_link import FeedbackLink
 from ingest.sink.hub_errors import HubError, condition_of, hub_error, is_refusal, words
 from ingest.sink.outcome import SENT, Outcome
 from ingest.sink.send import Sender
+from tests.endings import FORMS, end_links
 from tests.half_open import HalfOpenWay
-from tests.sink.endings import FORMS, end_links
 from tests.sink.hub import address_of, command
 
 PATIENCE = 60.0
