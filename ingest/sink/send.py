@@ -80,6 +80,14 @@ class Sender:
         """Whether `send` may be called."""
         return self._was_ready
 
+    @property
+    def evidence(self) -> str:
+        """What is known of the link, for the log of a stall."""
+        connection, handler = (getattr(self._client, name, None) for name in ("_connection", "message_handler"))
+        states = " and ".join(str(getattr(part, "_state", None)) for part in (connection, handler))
+        age = "" if self._opened_at is None else f", opened {self._clock() - self._opened_at:.0f} s ago"
+        return f"{self.in_flight} commands in flight on link {self.links}{age}, in states {states}"
+
     def start(self) -> None:
         self._open_at = self._clock()
 
@@ -111,6 +119,11 @@ class Sender:
                 answers, self._answers = self._answers, []
                 return answers
             self._pause.wait(min(TURN_SECONDS if self._waiting or not self._was_ready else 0.02, timeout))
+
+    def reopen(self, sentence: str) -> None:
+        """Gives the link up and opens another one; what is unanswered comes back from the next `poll`."""
+        if self._client is not None:
+            self._lost(TimeoutError(sentence))
 
     def close(self) -> None:
         """Ends the link; what is unanswered comes back from one more `poll`, which opens no other link."""
