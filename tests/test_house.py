@@ -22,7 +22,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("metrics", "logs", "backoff", "deadline", "sd_notify", "signals", "waits", "turns", "http_port"),
     ("config",),
     ("config_values",),
-    ("errors", "device_id", "printable", ""),
+    ("errors", "device_id", "printable", "tls", ""),
 )
 """Top to bottom; a module imports only from layers below its own, or from its own package."""
 

@@ -5,10 +5,11 @@ from datetime import datetime
 
 from ingest.config import Config, Offsets
 from ingest.doctor.check import Check, Verdict, fail, ok, warn
-from ingest.doctor.endpoint import endpoint_checks, event_hub_context
+from ingest.doctor.endpoint import endpoint_checks
 from ingest.doctor.readers import SAMPLE, Attempt, judge_readers, try_to_read
 from ingest.errors import IngestError, Refused, Unreachable
 from ingest.source import hub
+from ingest.tls import event_hub_context
 
 NAME = "event hub"
 KEY_CHECK = f"{NAME} key"

@@ -14,6 +14,7 @@ from ingest.backoff import Backoff
 from ingest.config.connection_strings import IotHubAddress
 from ingest.errors import Refused
 from ingest.sink.hub_errors import is_refusal, words
+from ingest.sink.tls_question import TlsQuestion
 
 PREFETCH = 16
 """Messages, of up to 64 records each, that the hub may have sent and not seen accepted."""
@@ -59,6 +60,7 @@ class FeedbackLink:
         self._clock = clock
         self._backoff = backoff or Backoff(0.2, 20.0)
         self._idle_seconds = idle_seconds
+        self._tls = TlsQuestion(hub, ca_file)
         self._client: Any = None
         self._ready = False
         self._opened_at = 0.0
@@ -81,6 +83,8 @@ class FeedbackLink:
         """
         now = self._clock()
         if self._client is None:
+            if self._tls.fault is not None and self._open_at < float("inf"):
+                self.trouble = f"IoT Hub {self._hub.host}: {self._tls.fault}"
             if now >= self._open_at:
                 self._open(now)
             return []
@@ -89,6 +93,7 @@ class FeedbackLink:
                 self._ready = self._client.client_ready()
                 if self._ready:
                     self.trouble = None
+                    self._tls.forget()
                     logger.info("The feedback link to %s is up.", self._hub.host)
                 elif now - self._opened_at > OPEN_SECONDS:
                     raise TimeoutError(f"no answer from {self._hub.host} within {OPEN_SECONDS:g} s")
@@ -141,13 +146,14 @@ class FeedbackLink:
             return Received(str(message).encode(), accept)
 
     def _lost(self, error: Exception) -> None:
-        sentence = words(error).rstrip(".")
         now = self._clock()
+        waited = now - self._opened_at
+        sentence = (words(error) if self._ready else self._tls.words(error, seconds=waited)).rstrip(".")
         self._known_to_work = self._known_to_work or self._ready
         if is_refusal(error) and not self._known_to_work:
             self._end()
             raise Refused(f"IoT Hub {self._hub.host}: {sentence}")
-        if self._ready and now - self._opened_at >= STEADY_SECONDS:
+        if self._ready and waited >= STEADY_SECONDS:
             self._backoff.reset()
         wait = self._backoff.next()
         self._open_at = now + wait

@@ -19,6 +19,7 @@ from ingest.errors import Refused
 from ingest.sink.command import Command
 from ingest.sink.hub_errors import condition_of, is_refusal, words
 from ingest.sink.outcome import LINK_LOST, RELEASED, SENT, UNANSWERED, Outcome, judge
+from ingest.sink.tls_question import TlsQuestion
 
 OPEN_SECONDS = 20.0
 """A link that is not ready after this long is given up."""
@@ -57,6 +58,7 @@ class Sender:
         self._backoff = backoff or Backoff(0.2, 20.0)
         self._answer_seconds = answer_seconds
         self._idle_seconds = idle_seconds
+        self._tls = TlsQuestion(hub, ca_file)
         self._client: Any = None
         self._opened_at: float | None = None
         self._open_at = 0.0
@@ -136,6 +138,8 @@ class Sender:
     def _turn(self) -> None:
         now = self._clock()
         if self._client is None:
+            if self._tls.fault is not None:
+                self.trouble = f"IoT Hub {self._hub.host}: {self._tls.fault}"
             if now >= self._open_at:
                 self._open(now)
             return
@@ -145,6 +149,7 @@ class Sender:
                 if self._was_ready:
                     self._known_to_work = True
                     self.trouble = None
+                    self._tls.forget()
                     logger.info("The link to %s is up.", self._hub.host)
                 elif now - (self._opened_at or now) > OPEN_SECONDS:
                     raise TimeoutError(f"no answer from {self._hub.host} within {OPEN_SECONDS:g} s")
@@ -178,12 +183,13 @@ class Sender:
             self._lost(error)
 
     def _lost(self, error: Exception) -> None:
-        sentence = words(error)
+        now = self._clock()
+        waited = now - (self._opened_at or now)
+        sentence = words(error) if self._was_ready else self._tls.words(error, seconds=waited)
         if is_refusal(error) and not self._known_to_work:
             self._end(LINK_LOST)
             raise Refused(f"IoT Hub {self._hub.host}: {sentence}")
-        now = self._clock()
-        if self._was_ready and now - (self._opened_at or now) >= STEADY_SECONDS:
+        if self._was_ready and waited >= STEADY_SECONDS:
             self._backoff.reset()
         wait = self._backoff.next()
         self._open_at = now + wait
