@@ -171,7 +171,7 @@ class PartitionProcess:
             self._look_for_stall(moved=True)
             self._wait_for_kafka(EVENT_WAIT_SECONDS)
         self._checkpoint()
-        trouble = self.receiver.trouble or self.delivery.trouble
+        trouble = self.receiver.trouble or self.delivery.trouble or self.question.trouble
         self._child.beat(trouble is None, trouble or "receiving")
 
     @property
@@ -255,6 +255,7 @@ class PartitionProcess:
             self._hear(standing, asked, now)
         if moved:
             self._watch.moved(now)
+            self.question.trouble = None
             return
         verdict = self._watch.look(now)
         if verdict == "ask":

@@ -77,6 +77,8 @@ class HubQuestion:
         """`ask` asks where the hub stands, and with True when it was made, too."""
         self.newest: int | None = None
         """The newest sequence number that the hub has told."""
+        self.trouble: str | None = None
+        """Why the last question about a silent partition had no answer; to be set to None when an event comes."""
         self._ask = ask
         self._answers: deque[tuple[Standing, Asked]] = deque(maxlen=1)
         self._thread: threading.Thread | None = None
@@ -104,6 +106,9 @@ class HubQuestion:
             answer = self._ask(created)
         except IngestError as error:
             logger.warning("The hub did not say where the partition stands: %s", error)
+            if asked.silent:
+                self.trouble = f"no event comes, and the hub does not say whether one should: {error}"
             return
+        self.trouble = None
         self.newest = answer.newest
         self._answers.append((answer, asked))
