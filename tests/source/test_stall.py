@@ -89,7 +89,7 @@ def test_a_question_that_fails_gives_no_answer() -> None:
 
 
 def test_a_question_about_silence_that_has_no_answer_is_told_until_one_has() -> None:
-    answers = [Unreachable("no answer from the hub"), STANDING]
+    answers: list[Unreachable | Standing] = [Unreachable("no answer from the hub"), STANDING]
 
     def ask(_: bool) -> Standing:
         answer = answers.pop(0)
