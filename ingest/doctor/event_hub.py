@@ -5,11 +5,12 @@ from datetime import datetime
 
 from ingest.config import Config, Offsets
 from ingest.doctor.check import Check, Verdict, fail, ok, warn
-from ingest.doctor.endpoint import endpoint_checks, event_hub_context
+from ingest.doctor.endpoint import endpoint_checks
 from ingest.doctor.readers import judge_readers
 from ingest.errors import IngestError, Refused, Unreachable
 from ingest.source import hub
 from ingest.source.look import SAMPLE, Attempt, try_to_read
+from ingest.tls import event_hub_context
 
 NAME = "event hub"
 KEY_CHECK = f"{NAME} key"
@@ -49,7 +50,7 @@ class EventHubChecks:
         from ingest.source.conditions import link_ended
         from ingest.source.management import OutspokenTransport
 
-        with hub.client(self._config, amqp_transport=OutspokenTransport) as client:
+        with hub.client(self._config, amqp_transport=OutspokenTransport()) as client:
             try:
                 self._partitions = list(client.get_partition_ids())
             except Exception as error:

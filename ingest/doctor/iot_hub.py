@@ -4,9 +4,10 @@ from ingest.config import Config, Sink
 from ingest.config.connection_strings import IotHubAddress
 from ingest.deadline import Deadline
 from ingest.doctor.check import Check, Verdict, fail, ok, warn
-from ingest.doctor.endpoint import endpoint_checks, iot_hub_context
+from ingest.doctor.endpoint import endpoint_checks
 from ingest.errors import Refused
 from ingest.sink.tiers import sends_per_second
+from ingest.tls import iot_hub_context
 
 NAME = "IoT hub"
 _KEY = "hub.iot_hub_connection_string"

@@ -13,13 +13,15 @@ from typing import Any, NamedTuple
 from ingest.backoff import Backoff
 from ingest.config.connection_strings import IotHubAddress
 from ingest.errors import Refused
-from ingest.sink.hub_auth import token_auth
 from ingest.sink.hub_errors import is_refusal, words
+from ingest.sink.tls_question import TlsQuestion
 
 PREFETCH = 16
 """Messages, of up to 64 records each, that the hub may have sent and not seen accepted."""
 OPEN_SECONDS = 20.0
 """A link that is not ready after this long is given up."""
+IDLE_SECONDS = 60.0
+"""The stock clients of .NET, Go and JavaScript tell the hub the same."""
 STEADY_SECONDS = 30.0
 WAIT_MS = 20
 """uamqp rounds it up to some 50 ms when nothing comes."""
@@ -45,7 +47,9 @@ class FeedbackLink:
         *,
         clock: Callable[[], float] = time.monotonic,
         backoff: Backoff | None = None,
+        idle_seconds: float = IDLE_SECONDS,
     ) -> None:
+        """`idle_seconds`: a connection on which nothing comes for so long, not even an empty frame, is given up."""
         self.links = 0
         """Links opened so far."""
         self.trouble: str | None = "connecting to the hub"
@@ -55,6 +59,8 @@ class FeedbackLink:
         self._ca_file = ca_file
         self._clock = clock
         self._backoff = backoff or Backoff(0.2, 20.0)
+        self._idle_seconds = idle_seconds
+        self._tls = TlsQuestion(hub, ca_file)
         self._client: Any = None
         self._ready = False
         self._opened_at = 0.0
@@ -77,6 +83,8 @@ class FeedbackLink:
         """
         now = self._clock()
         if self._client is None:
+            if self._tls.fault is not None and self._open_at < float("inf"):
+                self.trouble = f"IoT Hub {self._hub.host}: {self._tls.fault}"
             if now >= self._open_at:
                 self._open(now)
             return []
@@ -85,13 +93,14 @@ class FeedbackLink:
                 self._ready = self._client.client_ready()
                 if self._ready:
                     self.trouble = None
+                    self._tls.forget()
                     logger.info("The feedback link to %s is up.", self._hub.host)
                 elif now - self._opened_at > OPEN_SECONDS:
-                    raise TimeoutError(f"no link after {OPEN_SECONDS:g} s")
+                    raise TimeoutError(f"no answer from {self._hub.host} within {OPEN_SECONDS:g} s")
                 return []
-            return [
-                self._received(message) for message in self._client.receive_message_batch(PREFETCH, timeout=WAIT_MS)
-            ]
+            messages = self._client.receive_message_batch(PREFETCH, timeout=WAIT_MS)
+            self._client.ensure_up()
+            return [self._received(message) for message in messages]
         except Exception as error:  # uamqp raises its own errors, the C library's and built-in ones alike
             self._lost(error)
             return []
@@ -109,19 +118,12 @@ class FeedbackLink:
     terminate = close
 
     def _open(self, now: float) -> None:
-        import uamqp
-
         self.links += 1
         self._opened_at = now
         try:
-            self._client = uamqp.ReceiveClient(
-                f"amqps://{self._hub.host}/messages/serviceBound/feedback",
-                auth=token_auth(self._hub, self._ca_file),
-                auto_complete=False,
-                prefetch=PREFETCH,
-                error_policy=uamqp.errors.ErrorPolicy(max_retries=0),
-                keep_alive_interval=0,
-            )
+            from ingest.sink.hub_client import FeedbackClient
+
+            self._client = FeedbackClient(self._hub, self._ca_file, prefetch=PREFETCH, idle_seconds=self._idle_seconds)
             self._client.open()
         except Exception as error:
             self._lost(error)
@@ -131,8 +133,12 @@ class FeedbackLink:
 
         def accept() -> None:
             # A message cannot be settled on another link than its own, whose memory the C library has freed by then.
-            if client is self._client:
+            if client is not self._client:
+                return
+            try:
                 message.accept()
+            except Exception as error:  # the link has ended just now: the message comes again, and is known
+                logger.debug("A feedback message cannot be accepted: %s", error)
 
         try:
             return Received(b"".join(message.get_data()), accept)
@@ -140,13 +146,14 @@ class FeedbackLink:
             return Received(str(message).encode(), accept)
 
     def _lost(self, error: Exception) -> None:
-        sentence = words(error).rstrip(".")
         now = self._clock()
+        waited = now - self._opened_at
+        sentence = (words(error) if self._ready else self._tls.words(error, seconds=waited)).rstrip(".")
         self._known_to_work = self._known_to_work or self._ready
         if is_refusal(error) and not self._known_to_work:
             self._end()
             raise Refused(f"IoT Hub {self._hub.host}: {sentence}")
-        if self._ready and now - self._opened_at >= STEADY_SECONDS:
+        if self._ready and waited >= STEADY_SECONDS:
             self._backoff.reset()
         wait = self._backoff.next()
         self._open_at = now + wait

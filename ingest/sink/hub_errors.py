@@ -5,6 +5,32 @@ from typing import Any
 REFUSED_STATUSES = (401, 403, 404)
 
 
+class HubError(Exception):
+    """What the hub said at the end of a link, or of a message that it rejected; any form that it may have is legible."""
+
+    def __init__(self, condition: str, description: str) -> None:
+        """`condition`: "" where the hub gave none."""
+        self.condition = condition
+        self.description = description
+        super().__init__(f"{condition}: {description}" if condition and description else condition or description)
+
+
+def hub_error(told: Any) -> HubError | None:
+    """Reads an error as uamqp hands it to its callbacks: an object of its C library, a list in a list, or nothing that is
+    one. None when there is no error in it. Raises nothing."""
+    found: Any = told
+    while isinstance(found, list) and len(found) >= 1 and isinstance(found[0], list):
+        found = found[0]
+    if isinstance(found, list):
+        parts = [_text(part) for part in found[:2]]
+    elif isinstance(found, BaseException):
+        return None
+    else:
+        parts = [_text(_attribute(found, name)) for name in ("condition", "description")]
+    condition, description = (*parts, "", "")[:2]
+    return HubError(condition, description) if condition or description else None
+
+
 def words(error: Any) -> str:
     """What uamqp says of an error, or of the hub's answer to a message, in one clause."""
     if _is_refused_token(error):
@@ -14,7 +40,7 @@ def words(error: Any) -> str:
         return "the link ended without a word from the hub"
     description = getattr(error, "description", None)
     if description:
-        return description.decode(errors="replace") if isinstance(description, bytes) else str(description)
+        return _text(description)
     return " ".join(str(error).split()) or type(error).__name__
 
 
@@ -26,8 +52,7 @@ def is_refusal(error: Exception) -> bool:
 def condition_of(error: Any) -> str:
     """The AMQP condition of the hub; "" when there is none."""
     condition = getattr(error, "condition", None)
-    raw = getattr(condition, "value", condition)
-    text = raw.decode() if isinstance(raw, bytes) else str(raw or "")
+    text = _text(getattr(condition, "value", condition))
     # "Unknown" is what uamqp makes of a message that the hub released or modified, or whose link has ended.
     return "" if text == "amqp:unknown-error" else text
 
@@ -36,4 +61,18 @@ def _is_refused_token(error: Any) -> bool:
     if type(error).__name__ == "TokenAuthFailure":
         return error.status_code in REFUSED_STATUSES
     # uamqp keeps a pointer to the hub's words, but reads them after they were freed: often they are no text any more.
-    return isinstance(getattr(error, "__context__", None), UnicodeDecodeError)
+    of_token = type(error).__name__ == "AuthenticationException"
+    return of_token and isinstance(getattr(error, "__context__", None), UnicodeDecodeError)
+
+
+def _text(raw: Any) -> str:
+    if isinstance(raw, bytes):
+        return raw.decode(errors="replace")
+    return "" if raw is None else str(raw)
+
+
+def _attribute(told: Any, name: str) -> Any:
+    try:
+        return getattr(told, name, None)
+    except Exception:  # the C library's objects raise what they like over what they cannot read
+        return None

@@ -17,14 +17,16 @@ from ingest.backoff import Backoff
 from ingest.config.connection_strings import IotHubAddress
 from ingest.errors import Refused
 from ingest.sink.command import Command
-from ingest.sink.hub_auth import token_auth
 from ingest.sink.hub_errors import condition_of, is_refusal, words
 from ingest.sink.outcome import LINK_LOST, RELEASED, SENT, UNANSWERED, Outcome, judge
+from ingest.sink.tls_question import TlsQuestion
 
 OPEN_SECONDS = 20.0
 """A link that is not ready after this long is given up."""
 ANSWER_SECONDS = 30.0
 """The hub answers a message in milliseconds; without an answer for this long the link has lost it."""
+IDLE_SECONDS = 60.0
+"""The stock clients of .NET, Go and JavaScript tell the hub the same."""
 STEADY_SECONDS = 30.0
 TURN_SECONDS = 0.005
 """uamqp has no handle to wait on: while answers are out, it is asked this often."""
@@ -43,7 +45,9 @@ class Sender:
         clock: Callable[[], float] = time.monotonic,
         backoff: Backoff | None = None,
         answer_seconds: float = ANSWER_SECONDS,
+        idle_seconds: float = IDLE_SECONDS,
     ) -> None:
+        """`idle_seconds`: a connection on which nothing comes for so long, not even an empty frame, is given up."""
         self.links = 0
         """Links opened so far."""
         self.trouble: str | None = "connecting to the hub"
@@ -53,6 +57,8 @@ class Sender:
         self._clock = clock
         self._backoff = backoff or Backoff(0.2, 20.0)
         self._answer_seconds = answer_seconds
+        self._idle_seconds = idle_seconds
+        self._tls = TlsQuestion(hub, ca_file)
         self._client: Any = None
         self._opened_at: float | None = None
         self._open_at = 0.0
@@ -75,6 +81,14 @@ class Sender:
     def ready(self) -> bool:
         """Whether `send` may be called."""
         return self._was_ready
+
+    @property
+    def evidence(self) -> str:
+        """What is known of the link, for the log of a stall."""
+        connection, handler = (getattr(self._client, name, None) for name in ("_connection", "message_handler"))
+        states = " and ".join(str(getattr(part, "_state", None)) for part in (connection, handler))
+        age = "" if self._opened_at is None else f", opened {self._clock() - self._opened_at:.0f} s ago"
+        return f"{self.in_flight} commands in flight on link {self.links}{age}, in states {states}"
 
     def start(self) -> None:
         self._open_at = self._clock()
@@ -108,6 +122,11 @@ class Sender:
                 return answers
             self._pause.wait(min(TURN_SECONDS if self._waiting or not self._was_ready else 0.02, timeout))
 
+    def reopen(self, sentence: str) -> None:
+        """Gives the link up and opens another one; what is unanswered comes back from the next `poll`."""
+        if self._client is not None:
+            self._lost(TimeoutError(sentence))
+
     def close(self) -> None:
         """Ends the link; what is unanswered comes back from one more `poll`, which opens no other link."""
         self._open_at = float("inf")
@@ -119,6 +138,8 @@ class Sender:
     def _turn(self) -> None:
         now = self._clock()
         if self._client is None:
+            if self._tls.fault is not None:
+                self.trouble = f"IoT Hub {self._hub.host}: {self._tls.fault}"
             if now >= self._open_at:
                 self._open(now)
             return
@@ -128,13 +149,17 @@ class Sender:
                 if self._was_ready:
                     self._known_to_work = True
                     self.trouble = None
+                    self._tls.forget()
                     logger.info("The link to %s is up.", self._hub.host)
                 elif now - (self._opened_at or now) > OPEN_SECONDS:
-                    raise TimeoutError(f"no link after {OPEN_SECONDS:g} s")
+                    raise TimeoutError(f"no answer from {self._hub.host} within {OPEN_SECONDS:g} s")
                 return
             if not self._client.do_work():
                 raise ConnectionError("the client ended the link")
-            self._explain()
+            self._client.ensure_up()
+            # The link is up: what came back without a reason was given back by the hub.
+            self._answers += [(command, RELEASED) for command in self._unexplained.values()]
+            self._unexplained.clear()
         except Exception as error:  # uamqp raises its own errors, the C library's and built-in ones alike
             self._lost(error)
             return
@@ -146,32 +171,25 @@ class Sender:
             self._answers.append((command, UNANSWERED))
             self._lost(TimeoutError(UNANSWERED.sentence))
 
-    def _explain(self) -> None:
-        """Raises uamqp's error, or ConnectionError, when messages came back because the link has ended."""
-        if not self._unexplained:
-            return
-        state = self._client.message_handler.get_state()
-        if state.name != "Open":
-            raise ConnectionError("the link ended")
-        self._answers += [(command, RELEASED) for command in self._unexplained.values()]
-        self._unexplained.clear()
-
     def _open(self, now: float) -> None:
         self.links += 1
         self._opened_at = now
         try:
-            self._client = _client(self._hub, self._ca_file)
+            from ingest.sink.hub_client import CommandClient
+
+            self._client = CommandClient(self._hub, self._ca_file, idle_seconds=self._idle_seconds)
             self._client.open()
         except Exception as error:
             self._lost(error)
 
     def _lost(self, error: Exception) -> None:
-        sentence = words(error)
+        now = self._clock()
+        waited = now - (self._opened_at or now)
+        sentence = words(error) if self._was_ready else self._tls.words(error, seconds=waited)
         if is_refusal(error) and not self._known_to_work:
             self._end(LINK_LOST)
             raise Refused(f"IoT Hub {self._hub.host}: {sentence}")
-        now = self._clock()
-        if self._was_ready and now - (self._opened_at or now) >= STEADY_SECONDS:
+        if self._was_ready and waited >= STEADY_SECONDS:
             self._backoff.reset()
         wait = self._backoff.next()
         self._open_at = now + wait
@@ -231,14 +249,3 @@ def message_of(command: Command) -> Any:
     if command.ack != "none":
         application["iothub-ack"] = command.ack
     return uamqp.Message(command.body, properties=properties, application_properties=application or None)
-
-
-def _client(hub: IotHubAddress, ca_file: Path | None) -> Any:
-    import uamqp
-
-    return uamqp.SendClient(
-        f"amqps://{hub.host}/messages/devicebound",
-        auth=token_auth(hub, ca_file),
-        error_policy=uamqp.errors.ErrorPolicy(max_retries=0),
-        keep_alive_interval=0,
-    )

@@ -22,7 +22,7 @@ from ingest.logs import Repeated, and_more
 from ingest.metrics import SEND_BUCKETS, Histogram
 from ingest.sink.again import Again, Found
 from ingest.sink.answers import Answers
-from ingest.sink.budget import Budget
+from ingest.sink.budget import CONTENDED_SECONDS, Budget
 from ingest.sink.command import Command, Origin
 from ingest.sink.consume import Commands, Place
 from ingest.sink.credit import Credit
@@ -34,6 +34,7 @@ from ingest.sink.outcome import LINK_LOST, UNANSWERED, Outcome
 from ingest.sink.readiness import look_at_topics
 from ingest.sink.records import command_of, letter_of, letter_of_place, origin_of, size_of, unexpected
 from ingest.sink.send import Sender
+from ingest.sink.stall_guard import StallGuard
 from ingest.sink.unread import Unread
 from ingest.waits import Part, Shares
 
@@ -124,6 +125,7 @@ class Worker:
         self._commit_at = 0.0
         self._repeated = Repeated()
         self._unread = Unread()
+        self._stall = StallGuard(self.sender, self.lanes, self.budget)
         child.measure(SinkMeasures(self))
 
     def start(self) -> None:
@@ -161,8 +163,10 @@ class Worker:
             self._commit_at = now + COMMIT_SECONDS
             self.commands.commit()
         kafka = self.commands.trouble or self.dead_letters.trouble
+        self._stall.look(now)
         feedback = self._answers.trouble if self._answers is not None else None
-        trouble = self.sender.trouble or self._quota or kafka or feedback or self.lanes.trouble
+        troubles = self.sender.trouble, self._stall.trouble, self._quota, kafka, feedback, self.lanes.trouble
+        trouble = next(filter(None, troubles), None)
         self._child.beat(trouble is None, trouble or "sending")
 
     def close(self, deadline: Deadline) -> None:
@@ -249,6 +253,7 @@ class Worker:
             except Exception as error:  # whatever a library makes of one command, the others go on
                 why = unexpected(error)
                 self._give_up(command, why.reason, str(why))
+        self._stall.may_go = self.sender.in_flight > 0 or (wanted > 0 and pace_wait <= CONTENDED_SECONDS)
         part = self._waits_for(paced=wanted > granted)
         if wanted > granted:
             return min(IDLE_SECONDS, max(PACED_SECONDS, pace_wait)), part
@@ -291,6 +296,7 @@ class Worker:
         taken_at = self.lanes.taken_at(command)
         lost = outcome in (LINK_LOST, UNANSWERED)
         if not lost:
+            self._stall.answers += 1
             self.budget.answered(taken_at, throttled=outcome.verdict == "throttled")
             self.seconds.observe(now - taken_at)
         blamed = False

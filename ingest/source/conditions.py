@@ -34,6 +34,8 @@ _REQUEST_REFUSED = re.compile(r"Status code: (?P<status>401|404)\b(?:,? *\n?Desc
 _BAD_ARGUMENT = ("com.microsoft:argument-error", "com.microsoft:argument-out-of-range", "amqp:invalid-field")
 _GEO_POSITION = "com.microsoft:georeplication:invalid-offset"
 _POSITION = re.compile(r"offset|sequence.?number", re.IGNORECASE)
+_SILENT = "No frame received for the idle timeout"
+"""How azure-eventhub words that it has closed a connection on which nothing came, as if the hub had."""
 _BEYOND_END = re.compile(r"last offset in the system is '(?P<last>-?\d{1,19})'")
 
 
@@ -54,6 +56,8 @@ def link_ended(error: BaseException) -> LinkEnded:
     if lacking is not None:
         return LinkEnded("lost", "scarcity", lacking)
     condition, words = _condition(error), _words(error)
+    if _SILENT in words:
+        return LinkEnded("lost", "silent", "no frame from the hub for as long as it was told to send one")
     answer = _REQUEST_REFUSED.search(str(error))
     if answer is not None:
         condition = _OF_STATUS[answer["status"]]
@@ -81,7 +85,8 @@ def _condition(error: BaseException) -> str:
     """The AMQP condition of the error, in full."""
     condition = getattr(error, "condition", None)
     if condition:
-        return condition.decode() if isinstance(condition, bytes) else str(getattr(condition, "value", condition))
+        raw = getattr(condition, "value", condition)
+        return raw.decode(errors="replace") if isinstance(raw, bytes) else str(raw)
     # azure-eventhub's own errors keep what follows the first colon only.
     rest = getattr(error, "error", None)
     known = (*_REFUSED, *_LOST, *_BAD_ARGUMENT, _GEO_POSITION)
@@ -92,7 +97,7 @@ def _words(error: BaseException) -> str:
     for attribute in ("description", "message"):
         text = getattr(error, attribute, None)
         if text:
-            return text.decode(errors="replace") if isinstance(text, bytes) else str(text).replace("\n", " ")
+            return (text.decode(errors="replace") if isinstance(text, bytes) else str(text)).replace("\n", " ")
     return str(error) or type(error).__name__
 
 

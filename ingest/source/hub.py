@@ -1,5 +1,6 @@
 """The hub as azure-eventhub's clients see it: how to make one, and what the hub says of itself."""
 
+import threading
 import time
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +17,12 @@ if TYPE_CHECKING:
     from azure.eventhub import EventHubConsumerClient
 
 AUTH_SECONDS = 10.0
+ANSWER_SECONDS = 10.0
+"""A question that the hub has not answered by then is given up: below the 15 s after which a process without a heartbeat is
+replaced."""
+IDLE_SECONDS = 60.0
+"""A link on which nothing comes for so long, not even an empty frame, is given up. Told to the hub when it is opened; the
+stock clients of .NET, Go and JavaScript tell it the same."""
 
 
 def address(config: Config) -> EventHubAddress:
@@ -36,6 +43,9 @@ def client(config: Config, **options: Any) -> "EventHubConsumerClient":
     """A consumer client that never retries by itself, so that every error reaches us at once."""
     from azure.eventhub import EventHubConsumerClient
 
+    from ingest.source import handshake
+
+    handshake.bound()
     hub = address(config)
     if hub.port is not None and not hub.emulator:
         # With TLS the client drops a port in the endpoint in silence; a custom endpoint keeps it.
@@ -47,6 +57,7 @@ def client(config: Config, **options: Any) -> "EventHubConsumerClient":
         config.source.consumer_group,
         eventhub_name=hub.event_hub,
         auth_timeout=AUTH_SECONDS,
+        idle_timeout=IDLE_SECONDS,
         retry_total=0,
         **options,
     )
@@ -106,10 +117,26 @@ def _unix_ms(moment: datetime) -> int:
 def _ask(config: Config, question: Any) -> Any:
     from ingest.source.management import OutspokenTransport
 
-    with client(config, amqp_transport=OutspokenTransport) as hub:
+    hub, parts = address(config), OutspokenTransport()
+    answers: list[Any] = []
+    errors: list[BaseException] = []
+
+    def run() -> None:
         try:
-            return question(hub)
-        except Exception as error:
-            ended = link_ended(error)
-            kind = Refused if ended.verdict == "refused" else Unreachable
-            raise kind(f"hub {address(config).namespace}: {ended}") from None
+            with client(config, amqp_transport=parts) as asked:
+                answers.append(question(asked))
+        except BaseException as error:
+            errors.append(error)
+
+    # On a thread of its own: names, connections and answers may take for ever.
+    thread = threading.Thread(target=run, name="hub-request", daemon=True)
+    thread.start()
+    thread.join(ANSWER_SECONDS)
+    if answers:
+        return answers[0]
+    if not errors:
+        parts.give_up()
+        raise Unreachable(f"hub {hub.namespace}: no answer from {hub.host} within {ANSWER_SECONDS:g} s")
+    ended = link_ended(errors[0])
+    kind = Refused if ended.verdict == "refused" else Unreachable
+    raise kind(f"hub {hub.namespace}: {ended}") from None

@@ -134,6 +134,7 @@ class PartitionProcess:
             renumbered=self._renumbered,
             displaced=lambda why: self.ownership.doubt(why),
             may_open=lambda: self.ownership.may_open(),
+            host=hub.address(config).host,
         )
         self.delivery = Delivery(
             config,
@@ -199,7 +200,8 @@ class PartitionProcess:
             self._look_for_stall(moved=True)
             self._wait_for_kafka(EVENT_WAIT_SECONDS)
         self._checkpoint()
-        trouble = self.ownership.trouble or self.receiver.trouble or self.delivery.trouble
+        troubles = self.ownership.trouble, self.receiver.trouble, self.delivery.trouble, self.question.trouble
+        trouble = next(filter(None, troubles), None)
         self._child.beat(trouble is None, trouble or "receiving")
 
     @property
@@ -287,6 +289,7 @@ class PartitionProcess:
             self._hear(standing, asked, now)
         if moved:
             self._watch.moved(now)
+            self.question.trouble = None
             return
         verdict = self._watch.look(now)
         if verdict == "ask":

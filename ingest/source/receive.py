@@ -117,11 +117,12 @@ class Receiver:
         renumbered: Callable[[], None] = lambda: None,
         displaced: Callable[[str], None] = lambda why: None,
         may_open: Callable[[], bool] = lambda: True,
+        host: str = "the hub",
     ) -> None:
         """`wait` passes the seconds until the next link may be opened; it may return early. `renumbered` is called when
         positions begin anew: after it come events of another numbering only. `displaced` is called with the hub's words when
         another reader has taken the partition. `may_open` is asked, until it says yes, before a link is opened: while there
-        was none, another process may have gone on."""
+        was none, another process may have gone on. `host` is the hub's, for words."""
         self.events = 0
         self.bytes = 0
         self.duplicates = 0
@@ -141,6 +142,7 @@ class Receiver:
         """Why no events can come now, in the service's words; None while the link is up."""
         self._transport = transport
         self._partition = partition
+        self._host = host
         self._start = start
         self._clock = clock
         self._wait = wait
@@ -187,7 +189,7 @@ class Receiver:
             if self._transport.attached:
                 self._up()
             elif now - self._opened_at > ATTACH_SECONDS:
-                raise LinkEnded("lost", "timeout", f"no link after {ATTACH_SECONDS:g} s, and no word from the hub why")
+                raise LinkEnded("lost", "timeout", f"no answer from {self._host} within {ATTACH_SECONDS:g} s")
         except LinkEnded as ended:
             self._down(ended)
             return ()

@@ -86,6 +86,8 @@ class HubQuestion:
         """`ask` asks where the hub stands, and with True when it was made, too."""
         self.newest: int | None = None
         """The newest sequence number that the hub has told."""
+        self.trouble: str | None = None
+        """Why the last question about a silent partition had no answer; to be set to None when an event comes."""
         self._ask = ask
         self._answers: deque[tuple[Standing, Asked]] = deque(maxlen=1)
         self._thread: threading.Thread | None = None
@@ -122,6 +124,9 @@ class HubQuestion:
             if words is None and not isinstance(error, IngestError):
                 raise
             logger.warning("The hub did not say where the partition stands: %s", words or error)
+            if asked.silent:
+                self.trouble = f"no event comes, and the hub does not say whether one should: {words or error}"
             return
+        self.trouble = None
         self.newest = answer.newest
         self._answers.append((answer, asked))

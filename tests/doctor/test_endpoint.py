@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from ingest.doctor.check import Finding
-from ingest.doctor.endpoint import endpoint_checks, event_hub_context, iot_hub_context, judge_certificate, judge_port
+from ingest.doctor.endpoint import endpoint_checks, judge_port
 from ingest.doctor.runner import run_checks
 from ingest.emulator import Emulator
 from ingest.emulator.certificate import make_certificate
+from ingest.tls import certificate_fault, event_hub_context, iot_hub_context
 
 KEY = "hub.event_hub_connection_string"
 
@@ -105,8 +106,7 @@ def test_a_ca_file_without_a_certificate(emulator: Emulator, tmp_path: Path) -> 
     ("code", "fix"), [(9, "clock"), (10, "clock"), (62, "host name"), (64, "host name"), (20, "ca_file")]
 )
 def test_what_openssl_refuses(code: int, fix: str) -> None:
-    verdict = judge_certificate("a", code, "words of OpenSSL")
-    assert verdict.result == "fail"
+    verdict = certificate_fault("a", code, "words of OpenSSL")
     assert "words of OpenSSL" in verdict.seen
     assert fix in verdict.fix
 

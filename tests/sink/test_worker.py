@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from itertools import count
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
@@ -21,13 +22,14 @@ from ingest.child import Child, Task
 from ingest.config import Config, Kafka, Secret
 from ingest.deadline import Deadline
 from ingest.emulator import Emulator
-from ingest.errors import Refused
+from ingest.errors import Recycle, Refused
 from ingest.exposition import Registry
 from ingest.kafka.mock import MockCluster
 from ingest.sink import budget, lanes, worker
 from ingest.sink.command import Command, parse
 from ingest.sink.lanes import Lanes
 from ingest.sink.send import Sender
+from ingest.sink.stall_guard import StallGuard
 from ingest.sink.worker import Worker
 from ingest.waits import Part
 from tests.sink.hub import hub_of
@@ -572,3 +574,21 @@ def test_a_dead_letter_topic_that_takes_nothing_is_told(bench: Bench, cluster: M
     cluster.clear_errors(0)
     bench.turn(made, lambda: made.dead_letters.written["malformed"] == 1)
     bench.turn(made, lambda: bench.told[-1] == (True, "sending"))
+
+
+def test_a_hub_that_takes_commands_and_answers_none_costs_a_link_and_then_the_process(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(worker, "StallGuard", partial(StallGuard, seconds=0.5))
+    bench.hub.c2d.auto_complete()
+    bench.hub.faults.sends.lose_disposition(count=None)
+    bench.write(*(good(number) for number in range(5)))
+    made = bench.start()
+    with pytest.raises(Recycle, match=r"stalled: the hub has answered no command for .* in flight on link 2"):
+        bench.turn(made, lambda: False)
+    assert any(not ready and "answered no command" in detail for ready, detail in bench.told)
+    assert "Another link is opened" in caplog.text
+    bench.close(made, 0.1)
+    bench.hub.faults.sends.clear()
+    again = bench.start()
+    bench.turn(again, lambda: again.counts["sent"] == 5)

@@ -15,6 +15,7 @@ from ingest.amqp.message import decode_message
 from ingest.amqp.performatives import Attach, Detach, Source
 from ingest.emulator import Emulator
 from ingest.emulator.connection import MAX_FRAME_SIZE, Connection
+from ingest.source import hub
 from ingest.source.fast import FastTransport
 from ingest.source.receive import EARLIEST, LATEST, StartAt
 from tests.source.readers import PARTITION, PATIENCE, Reading, configured, fill
@@ -74,7 +75,10 @@ def joined(emulator: Emulator, start: StartAt) -> None:
 
 def over_the_stock_client(emulator: Emulator, start: StartAt, events: int) -> None:
     client = EventHubConsumerClient.from_connection_string(
-        emulator.endpoints.event_hub_connection_string, "$Default", load_balancing_interval=0.5
+        emulator.endpoints.event_hub_connection_string,
+        "$Default",
+        load_balancing_interval=0.5,
+        idle_timeout=hub.IDLE_SECONDS,
     )
     done = threading.Event()
     received: list[object] = []

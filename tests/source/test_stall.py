@@ -132,3 +132,19 @@ def test_a_question_that_fails_gives_no_answer(error: Exception, words: str, cap
     assert list(question.answers()) == []
     assert question.newest is None
     assert words in caplog.text
+
+
+def test_a_question_about_silence_that_has_no_answer_is_told_until_one_has() -> None:
+    answers: list[Unreachable | Standing] = [Unreachable("no answer from the hub"), STANDING]
+
+    def ask(_: bool) -> Standing:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    question = HubQuestion(ask)
+    for expected in ("no event comes, and the hub does not say whether one should: no answer from the hub", None):
+        question.ask(Asked(None, 0, silent=True))
+        question.join(10.0)
+        assert question.trouble == expected
