@@ -198,17 +198,32 @@ def annotation_name(key: Any) -> str:
 def labels_of(properties: Sequence[Any], application: Map, body_kind: str = DATA) -> Labels:
     """What the sections `properties` (a list, fields at its end may be missing) and `application-properties` say, but for
     the message id when it is text."""
-    fields = [*properties, *[None] * (13 - len(properties))]
-    system = {name: _system(name, fields[place]) for place, name in _NAMES.items() if fields[place] is not None}
-    for place, name in _TEXTS.items():
-        if fields[place] is not None and not is_text(fields[place]):
-            system[name] = plain(fields[place])
+    return labels_with(properties, _application(application), body_kind)
+
+
+def labels_with(fields: Sequence[Any], properties: dict[str, Any], body_kind: str = DATA) -> Labels:
+    """As `labels_of`, of application properties that are JSON values already."""
+    texts: dict[int, str | None] = {}
+    system: dict[str, Any] = {}
+    no_texts: dict[str, Any] = {}
+    for place, value in enumerate(fields):
+        if value is None:
+            continue
+        if place in _TEXTS:
+            texts[place] = known = text_or_none(value) if type(value) is bytes else None
+            if known is None:
+                texts[place] = label(value)
+                no_texts[_TEXTS[place]] = plain(value)
+        elif place in _NAMES:
+            system[_NAMES[place]] = _system(_NAMES[place], value)
+    if no_texts:
+        system |= no_texts
     return Labels(
-        label(fields[_CORRELATION_ID]),
-        label(fields[_CONTENT_TYPE]),
-        label(fields[_CONTENT_ENCODING]),
+        texts.get(_CORRELATION_ID),
+        texts.get(_CONTENT_TYPE),
+        texts.get(_CONTENT_ENCODING),
         system,
-        _application(application),
+        properties,
         body_kind,
     )
 
