@@ -9,7 +9,7 @@ from ingest.amqp.decoding import decode_as_bytes
 from ingest.amqp.errors import AmqpError
 from ingest.source.event import HUB_TIME, Origin
 from ingest.source.message import ANNOTATIONS, DEVICE, ENQUEUED, MODULE, OFFSET, SEQUENCE_NUMBER, annotation_name
-from ingest.source.values import plain, plain_text
+from ingest.source.values import plain
 
 LONGEST = 4_096
 """Bytes. Longer annotations are decoded every time."""
@@ -62,9 +62,12 @@ class Shape:
     """A layout of annotations: constant bytes and holes in turn, as a struct gives them."""
 
     __slots__ = (
+        "_after",
+        "_before",
         "_cost_of_sender",
+        "_device",
         "_has_several",
-        "_members",
+        "_module",
         "constant",
         "cost",
         "has_hub_time",
@@ -85,13 +88,18 @@ class Shape:
         texts = [place for _, place, _ in layout.members if place]
         self.texts = itemgetter(*texts)
         self._has_several = len(texts) > 1
-        self._members = layout.members
-
-        self.cost = COST_OF_A_SHAPE + 4 * self.size + len(self._members) * COST_OF_A_MEMBER
+        places = {name: place for name, place, _ in layout.members}
+        self._device, self._module = places[_DEVICE], places.get(_MODULE, 0)
+        names = list(places)
+        since = names.index(HUB_TIME) if self.has_hub_time else 0
+        members = [member for member in layout.members if member[0] not in (_DEVICE, _MODULE, HUB_TIME)]
+        self._before = [member for member in members if names.index(member[0]) < since]
+        self._after = [member for member in members if names.index(member[0]) >= since]
+        self.cost = COST_OF_A_SHAPE + 4 * self.size + len(names) * COST_OF_A_MEMBER
         """Bytes, roughly, that this layout takes while it is remembered, with its senders."""
         self.senders: dict[Any, Any] = {}
         """What the decoder remembers of each, by what `texts` takes out."""
-        self._cost_of_sender = COST_OF_A_SENDER + len(self._members) * COST_OF_A_MEMBER
+        self._cost_of_sender = COST_OF_A_SENDER + len(names) * COST_OF_A_MEMBER
 
     def cost_of_sender(self, parts: Sequence[Any]) -> int:
         """As `cost`, of one more origin, with what a record format makes of it later."""
@@ -100,23 +108,15 @@ class Shape:
         return self._cost_of_sender + len(text) * (5 if is_plain else 10)
 
     def origin(self, parts: Sequence[Any]) -> Origin:
-        """What `ingest.source.message.origin_of` makes of the same annotations."""
-        before: dict[str, Any] = {}
-        after: dict[str, Any] = {}
-        current = before if self.has_hub_time else after
-        device = module = None
-        for name, place, value in self._members:
-            if place:
-                value = plain_text(parts[place])
-            if name == HUB_TIME:
-                current = after
-            elif name == _DEVICE and type(value) is str:
-                device = value
-            elif name == _MODULE and type(value) is str:
-                module = value
-            else:
-                current[name] = value
-        return Origin(device, module, before, after)
+        """What `ingest.source.message.origin_of` makes of the same annotations.
+
+        Raises UnicodeDecodeError for text that is none."""
+        return Origin(
+            parts[self._device].decode(),
+            parts[self._module].decode() if self._module else None,
+            {name: parts[place].decode() if place else value for name, place, value in self._before},
+            {name: parts[place].decode() if place else value for name, place, value in self._after},
+        )
 
 
 class _Layout:

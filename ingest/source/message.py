@@ -50,7 +50,7 @@ _POSITION = (SEQUENCE_NUMBER, OFFSET, ENQUEUED)
 
 # AMQP 1.0 part 3.2.4, by their places in the list.
 _MESSAGE_ID, _CORRELATION_ID, _CONTENT_TYPE, _CONTENT_ENCODING = 0, 5, 6, 7
-_NAMES = {
+OTHER_FIELDS = {
     1: "user-id",
     2: "to",
     3: "subject",
@@ -61,10 +61,10 @@ _NAMES = {
     11: "group-sequence",
     12: "reply-to-group-id",
 }
-_USER_ID = _NAMES[1]
-_TEXTS = {0: "message-id", 5: "correlation-id", 6: "content-type", 7: "content-encoding"}
+_USER_ID = OTHER_FIELDS[1]
+TEXT_FIELDS = {0: "message-id", 5: "correlation-id", 6: "content-type", 7: "content-encoding"}
 """What has fields of its own in an event, as text."""
-OF_PROPERTIES = frozenset((*_NAMES.values(), *_TEXTS.values()))
+OF_PROPERTIES = frozenset((*OTHER_FIELDS.values(), *TEXT_FIELDS.values()))
 """System properties that are no annotations."""
 
 Map: TypeAlias = Mapping[Any, Any] | Pairs
@@ -198,37 +198,24 @@ def annotation_name(key: Any) -> str:
 def labels_of(properties: Sequence[Any], application: Map, body_kind: str = DATA) -> Labels:
     """What the sections `properties` (a list, fields at its end may be missing) and `application-properties` say, but for
     the message id when it is text."""
-    return labels_with(properties, _application(application), body_kind)
-
-
-def labels_with(fields: Sequence[Any], properties: dict[str, Any], body_kind: str = DATA) -> Labels:
-    """As `labels_of`, of application properties that are JSON values already."""
-    texts: dict[int, str | None] = {}
-    system: dict[str, Any] = {}
-    no_texts: dict[str, Any] = {}
-    for place, value in enumerate(fields):
-        if value is None:
-            continue
-        if place in _TEXTS:
-            texts[place] = known = text_or_none(value) if type(value) is bytes else None
-            if known is None:
-                texts[place] = label(value)
-                no_texts[_TEXTS[place]] = plain(value)
-        elif place in _NAMES:
-            system[_NAMES[place]] = _system(_NAMES[place], value)
-    if no_texts:
-        system |= no_texts
+    fields = [*properties, *[None] * (13 - len(properties))]
+    system = {
+        name: system_value(name, fields[place]) for place, name in OTHER_FIELDS.items() if fields[place] is not None
+    }
+    for place, name in TEXT_FIELDS.items():
+        if fields[place] is not None and not is_text(fields[place]):
+            system[name] = plain(fields[place])
     return Labels(
-        texts.get(_CORRELATION_ID),
-        texts.get(_CONTENT_TYPE),
-        texts.get(_CONTENT_ENCODING),
+        label(fields[_CORRELATION_ID]),
+        label(fields[_CONTENT_TYPE]),
+        label(fields[_CONTENT_ENCODING]),
         system,
-        properties,
+        _application(application),
         body_kind,
     )
 
 
-def _system(name: str, value: Any) -> Any:
+def system_value(name: str, value: Any) -> Any:
     """A field of `properties`, whose types AMQP says: what JSON can have as well is not marked."""
     if isinstance(value, Timestamp):
         return int(value)

@@ -9,8 +9,9 @@ from typing import Any
 
 from ingest.amqp.decoding import decode_as_bytes
 from ingest.amqp.errors import AmqpError
-from ingest.source.message import APPLICATION, PROPERTIES
-from ingest.source.values import name_of, plain
+from ingest.source.event import Labels
+from ingest.source.message import APPLICATION, OTHER_FIELDS, PROPERTIES, TEXT_FIELDS, system_value
+from ingest.source.values import is_text, label, name_of, plain
 
 PROPERTIES_SECTION = bytes((0x00, 0x53, PROPERTIES))
 APPLICATION_SECTION = bytes((0x00, 0x53, APPLICATION))
@@ -27,43 +28,54 @@ _SIZE_AND_COUNT = struct.Struct(">II").unpack_from
 Names = dict[bytes, str]
 
 
-def read_fields(buf: bytes, at: int, end: int) -> tuple[list[Any], int]:
-    """The fields of `properties`, text as bytes, whose list begins at `at`; and where that ends.
+def read_labels(buf: bytes, at: int, end: int, names: Names) -> tuple[Labels, str | None, int]:
+    """What the sections that begin at `at` say; the message id; and where they end. None of them need be there.
 
-    Raises AmqpError, IndexError or struct.error for what is not complete before `end`, or not of simple types.
+    `names` remembers what keys are called. Raises AmqpError, IndexError, struct.error or UnicodeDecodeError for sections that
+    are not complete before `end`, or not of simple types.
     """
-    if buf[at] == _EMPTY_LIST:
-        return [], at + 1
-    count, at, stop = _span(buf, at, end, _LIST, _WIDE_LIST)
-    if count > _FIELDS:
-        raise AmqpError("More fields than `properties` has.")
-    fields: list[Any] = []
-    for _ in range(count):
-        code = buf[at]
-        if code == _NULL:
-            fields.append(None)
-            at += 1
-        elif code in _TEXTS:
-            start = at + 2
-            at = start + buf[at + 1]
-            fields.append(buf[start:at])
-        else:
-            value, at = _scalar(buf, at)
-            fields.append(value)
-    if at != stop:
-        raise AmqpError("The fields end elsewhere than their list.")
-    return fields, at
+    texts: list[str | None] = [None] * _FIELDS
+    system: dict[str, Any] = {}
+    no_texts: dict[str, Any] = {}
+    if buf.startswith(PROPERTIES_SECTION, at):
+        count, at, stop = _span(buf, at + 3, end, _LIST, _WIDE_LIST)
+        if count > _FIELDS:
+            raise AmqpError("More fields than there are.")
+        for place in range(count):
+            code = buf[at]
+            if code == _NULL:
+                at += 1
+            elif code == _STRING:
+                start = at + 2
+                at = start + buf[at + 1]
+                if place in TEXT_FIELDS:
+                    texts[place] = buf[start:at].decode()
+                else:
+                    system[OTHER_FIELDS[place]] = buf[start:at].decode()
+            else:
+                value, at = _scalar(buf, at)
+                if place in OTHER_FIELDS:
+                    system[OTHER_FIELDS[place]] = system_value(OTHER_FIELDS[place], value)
+                elif is_text(value):
+                    texts[place] = value.decode()
+                else:
+                    texts[place] = label(value)
+                    no_texts[TEXT_FIELDS[place]] = plain(value)
+        if at != stop:
+            raise AmqpError("The fields end elsewhere than their list.")
+    properties: dict[str, Any] = {}
+    if buf.startswith(APPLICATION_SECTION, at):
+        properties, at = _read_properties(buf, at + 3, end, names)
+    if no_texts:
+        system |= no_texts
+    return Labels(texts[5], texts[6], texts[7], system, properties), texts[0], at
 
 
-def read_properties(buf: bytes, at: int, end: int, names: Names) -> tuple[dict[str, Any], int]:
-    """The application properties, as `Labels.properties` has them, whose map begins at `at`; and where that ends.
-
-    `names` remembers what keys are called. Raises as `read_fields`, and AmqpError for keys that are no text or come twice.
-    """
+def _read_properties(buf: bytes, at: int, end: int, names: Names) -> tuple[dict[str, Any], int]:
     count, at, stop = _span(buf, at, end, _MAP, _WIDE_MAP)
     found: dict[str, Any] = {}
     while at < stop:
-        if buf[at] not in _TEXTS:
+        if buf[at] != _STRING and buf[at] != _SYMBOL:
             raise AmqpError("A key that is no short text.")
         start = at + 2
         at = start + buf[at + 1]
@@ -72,10 +84,7 @@ def read_properties(buf: bytes, at: int, end: int, names: Names) -> tuple[dict[s
         if buf[at] == _STRING:
             start = at + 2
             at = start + buf[at + 1]
-            try:
-                found[name] = str(buf[start:at], "utf-8")
-            except UnicodeDecodeError:
-                found[name] = plain(buf[start:at])
+            found[name] = buf[start:at].decode()
         else:
             value, at = _scalar(buf, at)
             found[name] = plain(value)
@@ -88,15 +97,16 @@ def _span(buf: bytes, at: int, end: int, small: int, wide: int) -> tuple[int, in
     """How many values the list or map at `at` has, where the first begins, and where the last ends."""
     code = buf[at]
     if code == small:
-        count, first, stop = buf[at + 2], at + 3, at + 2 + buf[at + 1]
+        stop = at + 2 + buf[at + 1]
+        if stop <= end:
+            return buf[at + 2], at + 3, stop
     elif code == wide:
         size, count = _SIZE_AND_COUNT(buf, at + 1)
-        first, stop = at + 9, at + 5 + size
-    else:
-        raise AmqpError("A section of another type than its own.")
-    if not first <= stop <= end:
-        raise AmqpError("A section longer than its message.")
-    return count, first, stop
+        if at + 5 + size <= end:
+            return count, at + 9, at + 5 + size
+    elif code == _EMPTY_LIST and small == _LIST:
+        return 0, at + 1, at + 1
+    raise AmqpError("A section of another type than its own, or longer than its message.")
 
 
 def _scalar(buf: bytes, at: int) -> tuple[Any, int]:

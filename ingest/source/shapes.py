@@ -18,15 +18,8 @@ import orjson
 from ingest.amqp.errors import AmqpError
 from ingest.source.event import DATA, Event, Labels, Origin
 from ingest.source.layout import IN_SMALL, IN_WIDE, WIDE_MAP, Shape, learn
-from ingest.source.message import ANNOTATIONS, event_of, labels_with
-from ingest.source.sections import (
-    APPLICATION_SECTION,
-    PROPERTIES_SECTION,
-    Names,
-    read_fields,
-    read_properties,
-)
-from ingest.source.values import is_text, label
+from ingest.source.message import ANNOTATIONS, event_of
+from ingest.source.sections import Names, read_labels
 
 BUDGET = 6 << 20
 """Bytes of all that is remembered, with what record formats keep beside it: at least what CPython takes for it."""
@@ -70,11 +63,13 @@ class Decoder:
     def __init__(self) -> None:
         self._shapes: dict[bytes, Shape] = {}
         self._known: dict[tuple[bytes, bytes], _Known] = {}
-        self._of_strangers: list[_Known] = []
-        """As a sender's labels, of all those for which there is no room."""
+        self._stranger = _Sender(Origin(None, None, {}, {}), [])
+        """Whoever there is no room for. All of them share what is remembered of their labels."""
         self._once = [0] * TWICE
         self._names: Names = {}
         self._bytes = 0
+        self._is_full = False
+        """There has been no room for a sender."""
         self._misses = 0
 
     def decode(self, buf: bytes, start: int, end: int) -> Event:
@@ -147,48 +142,44 @@ class Decoder:
         if self._came_before((key, shape.constant)) and self._has_room(shape.cost, BUDGET):
             self._bytes -= before.cost if before is not None else 0
             self._shapes[key] = shape
+            self._is_full = False
 
     def _new_sender(self, shape: Shape, parts: Sequence[Any]) -> _Sender:
+        """The sender, which is remembered if there is room; else it holds until the next such call."""
         origin = shape.origin(parts)
-        cost = shape.cost_of_sender(parts)
-        if not self._has_room(cost, BUDGET_OF_SENDERS):
-            return _Sender(origin, self._of_strangers)
-        shape.cost += cost
-        shape.senders[shape.texts(parts)] = sender = _Sender(origin, [])
-        return sender
+        cost = shape.cost_of_sender(parts) if not self._is_full else BUDGET
+        if self._has_room(cost, BUDGET_OF_SENDERS):
+            shape.cost += cost
+            shape.senders[shape.texts(parts)] = sender = _Sender(origin, [])
+            return sender
+        self._is_full = True
+        self._stranger.origin = origin
+        return self._stranger
 
     def _other_labels(self, buf: bytes, at: int, end: int, sender: _Sender) -> tuple[int, str | None, Labels]:
         """Reads the sections from `at` to the body's type byte, and remembers them if they have come before."""
         start = at
-        fields: list[Any] = []
-        properties: dict[str, Any] = {}
-        if buf.startswith(PROPERTIES_SECTION, at):
-            fields, at = read_fields(buf, at + len(PROPERTIES_SECTION), end)
-        if buf.startswith(APPLICATION_SECTION, at):
-            properties, at = read_properties(buf, at + len(APPLICATION_SECTION), end, self._names)
+        labels, message_id, at = read_labels(buf, at, end, self._names)
         if not buf.startswith((_DATA_SECTION, _VALUE_SECTION), at) or at + len(_DATA_SECTION) >= end:
             raise AmqpError("No section with a content.")
         at += len(_DATA_SECTION)
-        message_id = label(fields[0]) if fields else None
-        if message_id is not None and not is_text(fields[0]):
-            return at, message_id, labels_with(fields, properties)  # which tell of the id
-        raw = buf[start:at]
-        id_at, id_bytes = _message_id(raw)
+        id_at, id_bytes = _message_id(buf, start) if message_id is not None else (0, 0)
         # Without a hole of its own a message id would be taken for a part of what never changes.
-        if (message_id is not None and not id_bytes) or len(raw) > LONGEST_LABELS:
-            return at, message_id, labels_with(fields, properties)
-        key = raw[:id_at], raw[id_at + id_bytes :]
-        known = self._known.get(key)
-        if known is None:
-            labels = labels_with(fields, properties)
-            if not self._came_before(key) or not self._has_room(_cost_of_labels(raw, labels), BUDGET):
-                return at, message_id, labels
-            self._known[key] = known = (key[0], id_at, id_bytes, key[1], len(raw), labels)
-        sender.labels.insert(0, known)
-        del sender.labels[LABELS_OF_A_SENDER:]
-        return at, message_id, known[5]
+        if (message_id is None or id_bytes) and at - start <= LONGEST_LABELS:
+            trail = buf[start + id_at + id_bytes : at]
+            if self._came_before(trail):
+                lead = buf[start : start + id_at]
+                known = self._known.get((lead, trail))
+                if known is None:
+                    if not self._has_room(_cost_of_labels(at - start, labels), BUDGET):
+                        return at, message_id, labels
+                    self._known[lead, trail] = known = (lead, id_at, id_bytes, trail, at - start, labels)
+                sender.labels.insert(0, known)
+                del sender.labels[LABELS_OF_A_SENDER:]
+                return at, message_id, known[5]
+        return at, message_id, labels
 
-    def _came_before(self, what: tuple[Any, ...]) -> bool:
+    def _came_before(self, what: object) -> bool:
         """Whether it did, not too long ago."""
         number = hash(what)
         place = number % TWICE
@@ -204,17 +195,18 @@ class Decoder:
         if self._misses >= MISSES:
             self._shapes.clear()
             self._known.clear()
-            self._of_strangers.clear()
+            self._stranger.labels.clear()
             self._bytes = self._misses = 0
+            self._is_full = False
         return False
 
 
-def _cost_of_labels(raw: bytes, labels: Labels) -> int:
+def _cost_of_labels(size: int, labels: Labels) -> int:
     """Bytes, roughly, of what is remembered of these sections, with what a record format makes of it later."""
     members = [labels.correlation_id, labels.content_type, labels.content_encoding, labels.system, labels.properties]
     text = orjson.dumps(members)
     count = len(members) + len(labels.system) + len(labels.properties)
-    return COST_OF_LABELS + count * COST_OF_A_MEMBER + 2 * len(text) + len(raw) * (2 if text.isascii() else 5)
+    return COST_OF_LABELS + count * COST_OF_A_MEMBER + 2 * len(text) + size * (2 if text.isascii() else 5)
 
 
 def _text_value(buf: bytes, at: int) -> tuple[int, int]:
@@ -224,13 +216,10 @@ def _text_value(buf: bytes, at: int) -> tuple[int, int]:
     return (at + 2, at + 2 + buf[at + 1]) if buf[at] == 0xA1 else (at + 5, at + 5 + int(_UINT32(buf, at + 1)[0]))
 
 
-def _message_id(raw: bytes) -> tuple[int, int]:
-    """First byte and length of the message id in encoded `properties`, if it is a string up to 255 bytes and not empty."""
-    if raw.startswith(PROPERTIES_SECTION):
-        code_at = 6 if raw[3] == 0xC0 else 12
-        if raw[3] in (0xC0, 0xD0) and raw[code_at] == 0xA1 and raw[code_at - 1]:
-            return code_at + 2, raw[code_at + 1]
-    return len(raw), 0
+def _message_id(buf: bytes, at: int) -> tuple[int, int]:
+    """Where in the `properties` that begin at `at` the message id is, and its length; zeros for one that is no short text."""
+    code_at = 6 if buf[at + 3] == 0xC0 else 12
+    return (code_at + 2, buf[at + code_at + 1]) if buf[at + code_at] == 0xA1 and buf[at + code_at + 1] else (0, 0)
 
 
 def _skip_large(buf: bytes, at: int) -> int:
