@@ -19,7 +19,7 @@ from ingest.amqp.errors import AmqpError
 from ingest.source.event import DATA, Event, Labels, Origin
 from ingest.source.layout import IN_SMALL, IN_WIDE, WIDE_MAP, Shape, learn
 from ingest.source.message import ANNOTATIONS, event_of
-from ingest.source.sections import Names, read_labels
+from ingest.source.sections import Sections
 
 BUDGET = 6 << 20
 """Bytes of all that is remembered, with what record formats keep beside it: at least what CPython takes for it."""
@@ -66,7 +66,7 @@ class Decoder:
         self._stranger = _Sender(Origin(None, None, {}, {}), [])
         """Whoever there is no room for. All of them share what is remembered of their labels."""
         self._once = [0] * TWICE
-        self._names: Names = {}
+        self._read_labels = Sections().labels
         self._bytes = 0
         self._is_full = False
         """There has been no room for a sender."""
@@ -147,7 +147,7 @@ class Decoder:
     def _new_sender(self, shape: Shape, parts: Sequence[Any]) -> _Sender:
         """The sender, which is remembered if there is room; else it holds until the next such call."""
         origin = shape.origin(parts)
-        cost = shape.cost_of_sender(parts) if not self._is_full else BUDGET
+        cost = BUDGET if self._is_full else shape.cost_of_sender(parts)
         if self._has_room(cost, BUDGET_OF_SENDERS):
             shape.cost += cost
             shape.senders[shape.texts(parts)] = sender = _Sender(origin, [])
@@ -159,7 +159,7 @@ class Decoder:
     def _other_labels(self, buf: bytes, at: int, end: int, sender: _Sender) -> tuple[int, str | None, Labels]:
         """Reads the sections from `at` to the body's type byte, and remembers them if they have come before."""
         start = at
-        labels, message_id, at = read_labels(buf, at, end, self._names)
+        labels, message_id, at = self._read_labels(buf, at, end)
         if not buf.startswith((_DATA_SECTION, _VALUE_SECTION), at) or at + len(_DATA_SECTION) >= end:
             raise AmqpError("No section with a content.")
         at += len(_DATA_SECTION)

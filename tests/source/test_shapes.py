@@ -39,6 +39,31 @@ VARIED = {
     "both": usual(system=Properties(content_type="text/plain"), properties={"level": "low"}),
     "message id": usual(system=Properties(message_id="m-1")),
     "correlation id": usual(system=Properties(correlation_id=5), properties={"a": "b"}),
+    "correlation id that is text": usual(system=Properties(correlation_id="c-1", content_type="text/plain")),
+    "correlation id at the end": usual(system=Properties(message_id="m-1", correlation_id="c-1")),
+    "creation time": usual(system=Properties(content_type="text/plain", creation_time=messages.NOW_MS)),
+    "nothing but a creation time": usual(system=Properties(creation_time=messages.NOW_MS), properties={"a": "b"}),
+    "all that changes": usual(
+        system=Properties(
+            message_id="m-1", correlation_id="c-1", content_type="text/plain", creation_time=messages.NOW_MS
+        ),
+        properties={"n": "5", "level": "high"},
+    ),
+    "all system properties": runtime_metrics(9) + odd("all system properties"),
+    "every field before the creation time": usual(
+        system=Properties(
+            message_id="m",
+            user_id=b"u",
+            to="to",
+            subject="s",
+            reply_to="r",
+            correlation_id="c",
+            content_type="text/plain",
+            content_encoding="utf-8",
+            absolute_expiry_time=messages.NOW_MS,
+            creation_time=messages.NOW_MS,
+        )
+    ),
     "large body": usual(body=b"x" * 300),
     "empty body": usual(body=b""),
     "no hub's time": runtime_metrics(9) + odd("no properties"),
@@ -79,6 +104,10 @@ telemetry = st.builds(
             Properties(message_id="m-1"),
             Properties(message_id="m-2"),
             Properties(correlation_id=5),
+            Properties(correlation_id="c-1", content_type="application/json"),
+            Properties(message_id="m-1", correlation_id="c-2", creation_time=messages.NOW_MS),
+            Properties(creation_time=messages.NOW_MS + 1, content_type="application/json"),
+            Properties(to="/devices/a", creation_time=messages.NOW_MS, group_id="g"),
         ]
     ),
     newest=st.none() | st.integers(0, 1 << 40),
