@@ -36,26 +36,30 @@ _SIMPLE = range(0x40, 0xC0)
 _EMPTY_LIST = 0x45
 
 
-def learn(payload: bytes) -> "tuple[bytes, Shape] | None":
-    """By what the annotations of this message are found, and their layout; None if they are not worth remembering."""
+def find(payload: bytes) -> tuple[bytes, int] | None:
+    """By what the layout of this message's annotations is known, and where they begin; None if they are not worth learning."""
     try:
         at = 0
         while payload[at + 2] < ANNOTATIONS:  # header, delivery annotations
             _, at = decode_as_bytes(payload, at)
-        _, end = decode_as_bytes(payload, at)
         length_at = at + (IN_WIDE if payload[at + 3] == WIDE_MAP else IN_SMALL)
-        if (
-            not payload.startswith(_SECTION, at)
-            or not payload.startswith(_DEVICE_KEY, length_at - len(_DEVICE_KEY))
-            or end - at > LONGEST
-        ):
-            return None
-        layout = _Layout(payload, at)
-        if not layout.pattern:
-            return None
-        return payload[at : length_at + 1], Shape(layout, struct.unpack_from(layout.pattern, payload, at)[::2])
     except (IndexError, AmqpError):
         return None
+    if not payload.startswith(_SECTION, at) or not payload.startswith(_DEVICE_KEY, length_at - len(_DEVICE_KEY)):
+        return None
+    return payload[at : length_at + 1], at
+
+
+def learn(payload: bytes, at: int) -> "Shape | None":
+    """The layout of the annotations that begin at `at`; None if they are not worth learning."""
+    try:
+        _, end = decode_as_bytes(payload, at)
+        layout = _Layout(payload, at)
+    except (IndexError, AmqpError):
+        return None
+    if not layout.pattern or end - at > LONGEST:
+        return None
+    return Shape(layout, struct.unpack_from(layout.pattern, payload, at)[::2])
 
 
 class Shape:
@@ -101,6 +105,10 @@ class Shape:
         """What the decoder remembers of each, by what `texts` takes out."""
         self._cost_of_sender = COST_OF_A_SENDER + len(names) * COST_OF_A_MEMBER
 
+    def fits(self, payload: bytes, at: int) -> bool:
+        """Whether the annotations that begin at `at` have this layout."""
+        return len(payload) - at >= self.size and self.unpack(payload, at)[::2] == self.constant
+
     def cost_of_sender(self, parts: Sequence[Any]) -> int:
         """As `cost`, of one more origin, with what a record format makes of it later."""
         text = b"".join(self.texts(parts)) if self._has_several else self.texts(parts)
@@ -111,11 +119,14 @@ class Shape:
         """What `ingest.source.message.origin_of` makes of the same annotations.
 
         Raises UnicodeDecodeError for text that is none."""
+        before: dict[str, Any] = {}
+        after: dict[str, Any] = {}
+        for name, place, value in self._before:
+            before[name] = parts[place].decode() if place else value
+        for name, place, value in self._after:
+            after[name] = parts[place].decode() if place else value
         return Origin(
-            parts[self._device].decode(),
-            parts[self._module].decode() if self._module else None,
-            {name: parts[place].decode() if place else value for name, place, value in self._before},
-            {name: parts[place].decode() if place else value for name, place, value in self._after},
+            parts[self._device].decode(), parts[self._module].decode() if self._module else None, before, after
         )
 
 

@@ -17,7 +17,7 @@ import orjson
 
 from ingest.amqp.errors import AmqpError
 from ingest.source.event import DATA, Event, Labels, Origin
-from ingest.source.layout import IN_SMALL, IN_WIDE, WIDE_MAP, Shape, learn
+from ingest.source.layout import IN_SMALL, IN_WIDE, WIDE_MAP, Shape, find, learn
 from ingest.source.message import ANNOTATIONS, event_of
 from ingest.source.sections import Sections
 
@@ -132,14 +132,17 @@ class Decoder:
         return event
 
     def _learn(self, payload: bytes) -> None:
-        learned = learn(payload)
-        if learned is None:
+        found = find(payload)
+        if found is None:
             return
-        key, shape = learned
+        key, at = found
         before = self._shapes.get(key)
-        if before is not None and before.constant == shape.constant:
+        if before is not None and before.fits(payload, at):
             return  # what is unusual stands behind the annotations
-        if self._came_before((key, shape.constant)) and self._has_room(shape.cost, BUDGET):
+        if not self._came_before(key):
+            return
+        shape = learn(payload, at)
+        if shape is not None and self._has_room(shape.cost, BUDGET):
             self._bytes -= before.cost if before is not None else 0
             self._shapes[key] = shape
             self._is_full = False

@@ -107,6 +107,16 @@ def test_what_devices_write_is_read_the_short_way(system: Properties) -> None:
     assert all(check_same(reader, system.encode() + section(0x74, encode({"a": "b", "n": 5}))) for _ in range(2))
 
 
+def test_a_field_that_goes_on_behind_the_end_of_its_list() -> None:
+    """Where a body seems to begin inside it."""
+    known = section(0x73, encode(["m", None, None, None, None, "c\0Su"]))
+    size_at = 4
+    broken = known[:size_at] + bytes((known[size_at] - 3,)) + known[size_at + 1 :]
+    reader = Sections()
+    assert check_same(reader, known)
+    assert not check_same(reader, broken + BODY[3:])
+
+
 def test_little_is_remembered() -> None:
     reader = Sections()
     for n in range(2_000):
