@@ -75,6 +75,7 @@ class Shape:
         "constant",
         "cost",
         "has_hub_time",
+        "misfits",
         "numbers",
         "senders",
         "size",
@@ -87,6 +88,8 @@ class Shape:
         self.unpack = packed.unpack_from
         self.size = packed.size
         self.constant = constant
+        self.misfits = 0
+        """Messages of another layout that were found by the same key."""
         self.has_hub_time = len(layout.numbers) == len(_NUMBERS)
         self.numbers = itemgetter(*layout.numbers)
         texts = [place for _, place, _ in layout.members if place]

@@ -27,6 +27,8 @@ BUDGET_OF_SENDERS = 5 << 20
 """Of these, for devices. What is left finds room for new layouts and labels."""
 MISSES = 131_072
 """So many that were not remembered for want of room mean that others send now: all is forgotten."""
+MISFITS = 64
+"""So many messages of another layout take the place of one, with its senders."""
 TWICE = 4_096
 """Places for hashes of what came once. Labels are remembered when they come again, so that those that change with every
 event cost no memory; and so are layouts."""
@@ -139,7 +141,11 @@ class Decoder:
         before = self._shapes.get(key)
         if before is not None and before.fits(payload, at):
             return  # what is unusual stands behind the annotations
-        if not self._came_before(key):
+        if before is not None:
+            before.misfits += 1
+            if before.misfits < MISFITS:
+                return
+        elif not self._came_before(key):
             return
         shape = learn(payload, at)
         if shape is not None and self._has_room(shape.cost, BUDGET):

@@ -344,6 +344,23 @@ def test_what_is_unusual_behind_the_annotations_does_not_forget_senders() -> Non
     assert decoder.decode(plain, 0, len(plain)).origin is first.origin
 
 
+def test_two_layouts_that_look_alike_do_not_replace_each_other_with_every_message(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    decoder = Decoder()
+    learned: list[bytes] = []
+
+    def learn(payload: bytes, at: int) -> object:
+        learned.append(payload)
+        return layout.learn(payload, at)
+
+    monkeypatch.setattr(shapes, "learn", learn)
+    for n in range(640):
+        payload = usual(n).replace(b"auth-method", b"auth-methoe" if n % 2 else b"auth-method")
+        assert decoder.decode(payload, 0, len(payload)).sequence_number == n
+    assert 1 < len(learned) < 20
+
+
 def test_labels_that_change_with_every_event_are_not_remembered() -> None:
     decoder = Decoder()
     for n in range(1_000):
