@@ -50,7 +50,7 @@ _POSITION = (SEQUENCE_NUMBER, OFFSET, ENQUEUED)
 
 # AMQP 1.0 part 3.2.4, by their places in the list.
 _MESSAGE_ID, _CORRELATION_ID, _CONTENT_TYPE, _CONTENT_ENCODING = 0, 5, 6, 7
-_NAMES = {
+OTHER_FIELDS = {
     1: "user-id",
     2: "to",
     3: "subject",
@@ -61,10 +61,10 @@ _NAMES = {
     11: "group-sequence",
     12: "reply-to-group-id",
 }
-_USER_ID = _NAMES[1]
-_TEXTS = {0: "message-id", 5: "correlation-id", 6: "content-type", 7: "content-encoding"}
+_USER_ID = OTHER_FIELDS[1]
+TEXT_FIELDS = {0: "message-id", 5: "correlation-id", 6: "content-type", 7: "content-encoding"}
 """What has fields of its own in an event, as text."""
-OF_PROPERTIES = frozenset((*_NAMES.values(), *_TEXTS.values()))
+OF_PROPERTIES = frozenset((*OTHER_FIELDS.values(), *TEXT_FIELDS.values()))
 """System properties that are no annotations."""
 
 Map: TypeAlias = Mapping[Any, Any] | Pairs
@@ -199,8 +199,10 @@ def labels_of(properties: Sequence[Any], application: Map, body_kind: str = DATA
     """What the sections `properties` (a list, fields at its end may be missing) and `application-properties` say, but for
     the message id when it is text."""
     fields = [*properties, *[None] * (13 - len(properties))]
-    system = {name: _system(name, fields[place]) for place, name in _NAMES.items() if fields[place] is not None}
-    for place, name in _TEXTS.items():
+    system = {
+        name: system_value(name, fields[place]) for place, name in OTHER_FIELDS.items() if fields[place] is not None
+    }
+    for place, name in TEXT_FIELDS.items():
         if fields[place] is not None and not is_text(fields[place]):
             system[name] = plain(fields[place])
     return Labels(
@@ -213,7 +215,7 @@ def labels_of(properties: Sequence[Any], application: Map, body_kind: str = DATA
     )
 
 
-def _system(name: str, value: Any) -> Any:
+def system_value(name: str, value: Any) -> Any:
     """A field of `properties`, whose types AMQP says: what JSON can have as well is not marked."""
     if isinstance(value, Timestamp):
         return int(value)

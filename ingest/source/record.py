@@ -21,6 +21,7 @@ COMPARED_BYTES = 1_024
 _DAY_10000_MS = 253_402_300_800_000
 _CONTROL = bytes(range(0x20)).translate(None, b"\b\t\n\f\r")
 """What JSON writes with six characters. Text has none of them."""
+_HUB_TIME_MEMBER = b'"%b":' % HUB_TIME.encode()
 _HUB_TIME_HEADER = f"s-{HUB_TIME}"
 _dumps = orjson.dumps
 _new_record: Callable[..., "Record"] = tuple.__new__  # half the time of a NamedTuple's own constructor
@@ -133,11 +134,11 @@ class JsonFormat:
 
 def _json_origin(origin: Origin, hub_ms: int | None) -> tuple[bytes | None, bytes, bytes, bytes, bool]:
     """Key; what stands before the offset, before the hub's time and after it; whether that is no member at all."""
-    module = b"" if origin.module_id is None else b',"moduleId":' + _json(origin.module_id)
-    head = b'{"deviceId":%b%b,"offset":' % (_json(origin.device_id), module)
+    module = b"" if origin.module_id is None else b',"moduleId":' + _dumps(origin.module_id)
+    head = b'{"deviceId":%b%b,"offset":' % (_dumps(origin.device_id), module)
     before, after = b',"systemProperties":{', _members(origin.after)
     if hub_ms is not None:
-        before += b"%b%b:" % (_members(origin.before)[1:] + b"," if origin.before else b"", _json(HUB_TIME))
+        before += b"%b%b" % (_members(origin.before)[1:] + b"," if origin.before else b"", _HUB_TIME_MEMBER)
     else:
         after = after[1:]
     origin.as_json = origin.key, head, before, after, hub_ms is None and not after
@@ -147,9 +148,12 @@ def _json_origin(origin: Origin, hub_ms: int | None) -> tuple[bytes | None, byte
 
 def _json_labels(labels: Labels) -> tuple[bytes, bytes, bytes, bytes]:
     """What stands between the time and the message id, from there to the content, more system properties, the rest."""
-    between = b'","contentType":%b,"contentEncoding":%b' % (_json(labels.content_type), _json(labels.content_encoding))
-    more = b"" if labels.correlation_id is None else b',"correlationId":' + _json(labels.correlation_id)
-    if (body_type := _body_type(labels)) is not None:
+    between = b'","contentType":%b,"contentEncoding":%b' % (
+        _dumps(labels.content_type),
+        _dumps(labels.content_encoding),
+    )
+    more = b"" if labels.correlation_id is None else b',"correlationId":' + _dumps(labels.correlation_id)
+    if labels.body_kind != DATA and (body_type := _body_type(labels)) is not None:
         more += b',"bodyType":' + _json(body_type)
     tail = b'},"properties":%b}' % _json(labels.properties)
     labels.as_json = between, more + b',"content":', _members(labels.system), tail
@@ -182,7 +186,7 @@ class RawFormat:
         described, correlation, system = labels.as_headers or _raw_labels(labels)
         headers: Headers = [
             ("offset", offset.encode()),
-            ("sequenceNumber", _dumps(sequence)),
+            ("sequenceNumber", b"%d" % sequence),
             self._partition,
             ("enqueuedTime", self._second + _MILLIS[millis]),
             *device,
@@ -193,7 +197,7 @@ class RawFormat:
         headers += correlation
         headers += before
         if hub_ms is not None:
-            headers.append((_HUB_TIME_HEADER, _dumps(hub_ms)))
+            headers.append((_HUB_TIME_HEADER, b"%d" % hub_ms))
         headers += after
         headers += system
         return _new_record(Record, (key, body, headers, enqueued_ms))
@@ -232,7 +236,7 @@ def _present(*fields: tuple[str, str | None]) -> Headers:
 
 def _named(prefix: str, values: Mapping[str, Any]) -> Headers:
     named: Headers = [
-        (f"{prefix}-{name}", _json(value) if _is_json(prefix, name, value) else value.encode())
+        (f"{prefix}-{name}", _kept(_json(value)) if _is_json(prefix, name, value) else value.encode())
         for name, value in values.items()
     ]
     for name, _ in named:
@@ -251,7 +255,7 @@ def _json_names(prefix: str, values: Mapping[str, Any]) -> Headers:
         for name, value in values.items()
         if _is_json(prefix, name, value) and not (prefix == "s" and name in NUMBERS and type(value) is int)
     ]
-    return [(JSON_HEADER, _json(names))] if names else []
+    return [(JSON_HEADER, _kept(_json(names)))] if names else []
 
 
 FORMATS: dict[str, type[JsonFormat] | type[RawFormat]] = {"json": JsonFormat, "raw": RawFormat}
@@ -270,6 +274,11 @@ def _shorter(content: bytes, body: bytes) -> bytes:
 
 def _in_base64(body: bytes) -> bytes:
     return _dumps(encode_base64(body)) + b',"contentTransfer":"base64"'
+
+
+def _kept(text: bytes) -> bytes:
+    """A copy. What orjson returns holds 4 KiB for as long as it lives, however short it is (orjson 3.13)."""
+    return b"%b" % text
 
 
 def _json(value: Any) -> bytes:
