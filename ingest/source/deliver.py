@@ -10,8 +10,9 @@ from operator import itemgetter
 from ingest.config import Config
 from ingest.deadline import Deadline
 from ingest.kafka.limits import max_record_bytes as ask_max_record_bytes
-from ingest.kafka.producer import ProducerPool, settings
+from ingest.kafka.producer import settings
 from ingest.kafka.shipment import Shipment
+from ingest.kafka.shipping import ShippingPool
 from ingest.metrics import DELIVERY_BUCKETS, Histogram
 from ingest.source.dead_letters import DeadLetters
 from ingest.source.event import Event
@@ -56,7 +57,7 @@ class Delivery:
         self.acked = 0
         self.seconds = Histogram(DELIVERY_BUCKETS)
         """From the hub's enqueued time to Kafka's acknowledgement."""
-        self.pool = ProducerPool(
+        self.pool = ShippingPool(
             config.kafka, client_id=f"ingest-source-{partition}", max_record_bytes=max_record_bytes
         )
         self.dead_letters = DeadLetters(config, partition)

@@ -141,7 +141,7 @@ class PartitionProcess:
         """One turn of the loop: take events if there is room for them, serve acknowledgements, move the checkpoint.
 
         Everything here is paid once per turn, and under load a turn has some 1,500 events. Per event there are only the
-        loops in `Transfers.feed`, `Decoder.decode`, `Format.encode`, `ProducerPool.send_all` and `Reports`.
+        loops in `Transfers.feed`, `Decoder.decode`, `Format.encode` and `ShippingPool.send_all`.
         """
         settled = self.delivery.idle
         if not self.catch_up.go(WAIT_SECONDS if settled else 0):
