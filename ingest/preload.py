@@ -2,7 +2,11 @@
 
 import gc
 
+from setproctitle import setproctitle
+
 import ingest.child  # noqa: F401
+
+setproctitle("ingest: fork server")
 
 # Objects that the collector never walks keep their pages shared after a fork.
 gc.collect()
