@@ -1,5 +1,5 @@
-# Every target sets up what it needs: a virtual environment in .venv, and for tests also Java, Maven, Kafka,
-# Azurite, Prometheus, systemd's checker of units and processors in other languages.
+# Every target sets up what it needs: a virtual environment in .venv, and for tests also a C compiler, Java,
+# Maven, Kafka, Azurite, Prometheus, systemd's checker of units and processors in other languages.
 # PYTHON=python3.12 chooses the interpreter, ARGS="…" goes on to the command.
 
 .DEFAULT_GOAL := help
@@ -47,26 +47,32 @@ bench: $(VENV)/.bench ## Benchmarks, a table and a plot of CPU per event: make b
 clean: ## Remove everything that these targets made
 	@rm -rf $(VENV) .cache .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist *.egg-info \
 		tests/javascript/node_modules
+	@rm -f ingest/source/core/*.so
 	@find ingest tests bench grafana -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# The stamps below tell make what .venv holds already.
+# The stamps below tell make what .venv holds already. What pip compiles is built once more when its sources change; without a
+# C compiler, which a demo does not need, it leaves that out.
+PACKAGE := pyproject.toml setup.py $(wildcard ingest/source/core/*.p[yx][xd])
 
-$(VENV)/.demo: pyproject.toml | $(VENV)/.made
+$(VENV)/.demo: $(PACKAGE) | $(VENV)/.made
 	@echo 'Installing the Python packages into $(VENV) (once).' >&2
 	@$(PIP) --editable .
 	@touch $@
 
-$(VENV)/.test: pyproject.toml | $(VENV)/.made
+$(VENV)/.test: $(PACKAGE) | $(VENV)/.made
+	@$(BIN)/python -m tests.services.prerequisites compiler
 	@echo 'Installing the Python packages for tests into $(VENV) (once).' >&2
 	@$(PIP) --editable . --group test
 	@touch $@ $(VENV)/.demo
 
-$(VENV)/.check: pyproject.toml | $(VENV)/.made
+$(VENV)/.check: $(PACKAGE) | $(VENV)/.made
+	@$(BIN)/python -m tests.services.prerequisites compiler
 	@echo 'Installing the Python packages for checks into $(VENV) (once).' >&2
 	@$(PIP) --editable . --group test --group check
 	@touch $@ $(VENV)/.test $(VENV)/.demo
 
-$(VENV)/.bench: pyproject.toml | $(VENV)/.made
+$(VENV)/.bench: $(PACKAGE) | $(VENV)/.made
+	@$(BIN)/python -m tests.services.prerequisites compiler
 	@echo 'Installing the Python packages for benchmarks into $(VENV) (once).' >&2
 	@$(PIP) --editable . --group test --group bench
 	@touch $@ $(VENV)/.test $(VENV)/.demo
