@@ -43,6 +43,11 @@ bench: $(VENV)/.bench ## Benchmarks, a table and a plot of CPU per event: make b
 	fi; \
 	exit $$status
 
+.PHONY: wheel
+wheel: $(VENV)/.demo ## A wheel in dist/ for machines like this one; for any Python, but slower, where there is no C compiler
+	@rm -rf build/wheel && $(BIN)/python -m pip wheel -qq --disable-pip-version-check --no-deps --wheel-dir build/wheel . && mkdir -p dist && \
+	for made in build/wheel/*.whl; do mv "$$made" dist/ && echo "dist/$${made##*/}"; done
+
 .PHONY: clean
 clean: ## Remove everything that these targets made
 	@rm -rf $(VENV) .cache .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist *.egg-info \

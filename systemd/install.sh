@@ -113,7 +113,10 @@ make_environment() {
         (cd "$checkout" && cp -R ingest setup.py MANIFEST.in pyproject.toml README.md LICENSE "$source")
     fi
     run "$home/bin/python" -m pip install --quiet --disable-pip-version-check "$source"
-    run "$home/bin/ingest" --version
+    run "$home/bin/ingest" --version -v
+    [ "$dry_run" ] || "$home/bin/ingest" --version -v | grep -q 'compiled core\.$' || say "\
+For the compiled one, run \`make wheel\` in a checkout on a machine of this kind with a C compiler and Python's headers, and
+install that: install.sh --wheel FILE. Or install these here (on Debian: gcc and python3-dev), make the wheel here, too."
     run install -D -m 0644 "$here/README.md" "$home/share/doc/ingest/README.md"
     run touch "$home/.complete"
 }

@@ -76,9 +76,17 @@ _DECODER, _ENCODERS, WHY_PYTHON = _compiled()
 """The last says why the core is not used, in words; empty where it is."""
 
 
-def decoder_name(record_format: str) -> Name:
-    """Which code events of a format go through. A format that the core does not have is Python's all the way."""
-    return "compiled" if record_format in _ENCODERS else "python"
+def decoder_in_use(record_format: str, transport: str) -> Name:
+    """Which code makes the events. With a format that the core does not have, Python makes all; the client's own transport
+    has a decoder of its own."""
+    return "compiled" if record_format in _ENCODERS and transport == "fast" else "python"
+
+
+def sentence() -> str:
+    """What this installation uses, in words."""
+    if _ENCODERS:
+        return "Events are decoded by the compiled core."
+    return f"Events are decoded in Python, for several times the CPU time: {WHY_PYTHON}."
 
 
 def decoder_of(record_format: str) -> Decoder:
