@@ -141,7 +141,7 @@ def telemetry(
             return Message(
                 message_annotations=annotations(device, hub_ms),
                 properties=Properties(**described, **system(random, number, hub_ms)),
-                application_properties=properties(random, number, hub_ms),
+                application_properties=dict(properties(random, number, hub_ms)),
                 body=Data((body(random, number, content),)),
             )
 

@@ -2,6 +2,7 @@
 later, whether the hub has more partitions now."""
 
 import contextlib
+import logging
 import threading
 from collections.abc import Iterable
 from typing import Any
@@ -11,13 +12,15 @@ from ingest.config import Config
 from ingest.deadline import Deadline
 from ingest.errors import IngestError, Refused, Unreachable
 from ingest.insist import insist
-from ingest.source import hub
+from ingest.source import decoder, hub
 from ingest.source.checkpoints import open_store
 from ingest.source.readiness import look_at_topics
 
 ANSWER_SECONDS = 25.0
 """Below it the hub's client gives up by itself, as a rule."""
 _LOOK_SECONDS = 0.2
+
+logger = logging.getLogger(__name__)
 
 
 def run(child: Child) -> None:
@@ -26,6 +29,8 @@ def run(child: Child) -> None:
     Raises Refused for a wrong key, an unknown hub or partition, a store that may not be written, or a missing topic.
     """
     config = child.task.config
+    # Here, as this child is the only one of its kind in the life of a service.
+    logger.info(decoder.sentence())
     told = insist(child, "asking the hub for its partitions", lambda: _partitions(config))
     insist(child, "connecting to the checkpoint store", lambda: _check_store(config))
     topics = insist(child, f"connecting to Kafka at {config.kafka.bootstrap_servers}", lambda: look_at_topics(config))
