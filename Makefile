@@ -1,5 +1,5 @@
-# Every target sets up what it needs: a virtual environment in .venv, and for tests also Java, Maven, Kafka,
-# Azurite, Prometheus, systemd's checker of units and processors in other languages.
+# Every target sets up what it needs: a virtual environment in .venv, and for tests also a C compiler, Java,
+# Maven, Kafka, Azurite, Prometheus, systemd's checker of units and processors in other languages.
 # PYTHON=python3.12 chooses the interpreter, ARGS="…" goes on to the command.
 
 .DEFAULT_GOAL := help
@@ -43,30 +43,41 @@ bench: $(VENV)/.bench ## Benchmarks, a table and a plot of CPU per event: make b
 	fi; \
 	exit $$status
 
+.PHONY: wheel
+wheel: $(VENV)/.demo ## A wheel in dist/ for machines like this one; for any Python, but slower, where there is no C compiler
+	@rm -rf build/wheel && $(BIN)/python -m pip wheel -qq --disable-pip-version-check --no-deps --wheel-dir build/wheel . && mkdir -p dist && \
+	for made in build/wheel/*.whl; do mv "$$made" dist/ && echo "dist/$${made##*/}"; done
+
 .PHONY: clean
 clean: ## Remove everything that these targets made
 	@rm -rf $(VENV) .cache .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist *.egg-info \
 		tests/javascript/node_modules
+	@rm -f ingest/source/core/*.so
 	@find ingest tests bench grafana -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# The stamps below tell make what .venv holds already.
+# The stamps below tell make what .venv holds already. What pip compiles is built once more when its sources change; without a
+# C compiler, which a demo does not need, it leaves that out.
+PACKAGE := pyproject.toml setup.py $(wildcard ingest/source/core/*.p[yx][xd])
 
-$(VENV)/.demo: pyproject.toml | $(VENV)/.made
+$(VENV)/.demo: $(PACKAGE) | $(VENV)/.made
 	@echo 'Installing the Python packages into $(VENV) (once).' >&2
 	@$(PIP) --editable .
 	@touch $@
 
-$(VENV)/.test: pyproject.toml | $(VENV)/.made
+$(VENV)/.test: $(PACKAGE) | $(VENV)/.made
+	@$(BIN)/python -m tests.services.prerequisites compiler
 	@echo 'Installing the Python packages for tests into $(VENV) (once).' >&2
 	@$(PIP) --editable . --group test
 	@touch $@ $(VENV)/.demo
 
-$(VENV)/.check: pyproject.toml | $(VENV)/.made
+$(VENV)/.check: $(PACKAGE) | $(VENV)/.made
+	@$(BIN)/python -m tests.services.prerequisites compiler
 	@echo 'Installing the Python packages for checks into $(VENV) (once).' >&2
 	@$(PIP) --editable . --group test --group check
 	@touch $@ $(VENV)/.test $(VENV)/.demo
 
-$(VENV)/.bench: pyproject.toml | $(VENV)/.made
+$(VENV)/.bench: $(PACKAGE) | $(VENV)/.made
+	@$(BIN)/python -m tests.services.prerequisites compiler
 	@echo 'Installing the Python packages for benchmarks into $(VENV) (once).' >&2
 	@$(PIP) --editable . --group test --group bench
 	@touch $@ $(VENV)/.test $(VENV)/.demo

@@ -21,6 +21,8 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from typing import Any
 
+from setproctitle import setproctitle
+
 from ingest import logs, scarcity
 from ingest.config import Config
 from ingest.deadline import Deadline
@@ -30,6 +32,9 @@ from ingest.metrics import PROCESS_CPU, PROCESS_RESIDENT, Meter
 BEAT_SECONDS = 1.0
 EXIT_ORPHAN = 3
 """The supervisor is gone; nobody reads this code, but a core dump or strace shows it."""
+
+_SLOTS = {"source": "partition", "sink": "worker"}
+"""What the slots of a role are, where it has several."""
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +53,12 @@ class Task:
     """What another child found out before this one's first start; empty when it is started again."""
     shared: Mapping[str, str] = field(default_factory=dict)
     """What the supervisor keeps for all lives of all children, such as the file of the send budget."""
+
+    @property
+    def title(self) -> str:
+        """What ps(1) and `systemctl status` show in place of multiprocessing's command line."""
+        what = _SLOTS.get(self.role)
+        return " ".join(("ingest:", self.role, *((what, self.slot) if what else ())))
 
 
 class Child:
@@ -167,6 +178,7 @@ def main(task: Task, pipe: Connection) -> None:
     """The first function of every child process. Never returns."""
     global _identity
     _identity = (task.role, task.slot)
+    setproctitle(task.title)
     faulthandler.enable()  # the supervisor's SIGABRT to a hung child leaves the stack of every thread in the log
     logs.configure(task.config.service.log_format, task.config.service.log_level)
     child = Child(task, pipe)

@@ -11,7 +11,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ingest import __version__
 from ingest.commands.numbers import positive
 from ingest.config import Command, Config, directions, effective_toml, example_toml, load
 from ingest.errors import EXIT_CRASH, EXIT_OK, EXIT_USAGE, ConfigError, IngestError
@@ -41,6 +40,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     parser = _parser(arguments)
     args = parser.parse_args(arguments)
+    if args.version:
+        from ingest.commands import version
+
+        return version.run(verbose=args.verbose)
     if args.handler is None:
         args.parser.print_help(sys.stderr)
         return EXIT_USAGE
@@ -67,7 +70,10 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="ingest", description=_DESCRIPTION, epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--version", action="version", version=f"ingest {__version__}")
+    parser.add_argument(
+        "--version", action="store_true", help="show the version and exit; with -v, how ingest was built"
+    )
+    parser.add_argument("-v", dest="verbose", action="store_true", help=argparse.SUPPRESS)
     parser.set_defaults(handler=None, parser=parser)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     what_runs: dict[Command, str] = {

@@ -12,6 +12,8 @@ import orjson
 from ingest.printable import printable, printable_lines
 
 _FORMAT = "%(asctime)s %(levelname)-7s %(processName)s %(message)s"
+_JOURNAL_FORMAT = "%(processName)s %(message)s"
+"""The journal has the time and the priority of every entry itself."""
 
 _PRIORITIES: Final = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
 """Least level → priority as in syslog(3)."""
@@ -82,8 +84,9 @@ def is_journal(stream: TextIO, journal_stream: str | None) -> bool:
 def configure(log_format: str = "text", level: str = "info") -> None:
     """Sets up the root logger of this process. `log_format` is "text" or "json", `level` a logging level's name."""
     handler = logging.StreamHandler(sys.stderr)
-    formatter = _JsonFormatter() if log_format == "json" else _TextFormatter(_FORMAT, datefmt="%Y-%m-%dT%H:%M:%S%z")
     in_journal = is_journal(sys.stderr, os.environ.get("JOURNAL_STREAM"))
+    text = _JOURNAL_FORMAT if in_journal else _FORMAT
+    formatter = _JsonFormatter() if log_format == "json" else _TextFormatter(text, datefmt="%Y-%m-%dT%H:%M:%S%z")
     handler.setFormatter(_JournalFormatter(formatter) if in_journal else formatter)
     root = logging.getLogger()
     root.handlers[:] = [handler]

@@ -167,6 +167,12 @@ SOURCE_DELIVERY = Metric(
 SOURCE_TRANSPORT = Metric(
     "source_transport_info", "gauge", ("partition", "transport"), "Always 1; names the transport in use."
 )
+SOURCE_DECODER = Metric(
+    "source_decoder_info",
+    "gauge",
+    ("partition", "decoder"),
+    "Always 1; compiled or python, the code that makes records.",
+)
 
 _W = ("worker",)
 FEEDBACK_WORKER = "feedback"

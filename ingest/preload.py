@@ -2,10 +2,14 @@
 
 import gc
 
+from setproctitle import setproctitle
+
 import ingest.child  # noqa: F401
 from ingest import failing_fork
 
 failing_fork.install()
+setproctitle("ingest: fork server")
+
 # Objects that the collector never walks keep their pages shared after a fork.
 gc.collect()
 gc.freeze()

@@ -92,7 +92,8 @@ version() {
         digest=$(sha256sum <"$wheel")
     else
         number=$(sed -n 's/^version = "\(.*\)"/\1/p' "$checkout/pyproject.toml")
-        digest=$(cd "$checkout" && find ingest -name '*.py' | LC_ALL=C sort | xargs cat pyproject.toml | sha256sum)
+        digest=$(cd "$checkout" && find ingest setup.py -name '*.py' -o -name '*.p[yx][xd]' | LC_ALL=C sort |
+            xargs cat pyproject.toml | sha256sum)
     fi
     say "$number-$(say "$digest" | cut -c1-8)"
 }
@@ -109,10 +110,13 @@ make_environment() {
         # pip builds in place: in a copy, so that the checkout stays clean.
         source=$(mktemp -d)
         trap 'rm -rf "$source"' EXIT
-        (cd "$checkout" && cp -R ingest pyproject.toml README.md LICENSE "$source")
+        (cd "$checkout" && cp -R ingest setup.py MANIFEST.in pyproject.toml README.md LICENSE "$source")
     fi
     run "$home/bin/python" -m pip install --quiet --disable-pip-version-check "$source"
-    run "$home/bin/ingest" --version
+    run "$home/bin/ingest" --version -v
+    [ "$dry_run" ] || "$home/bin/ingest" --version -v | grep -q 'compiled core\.$' || say "\
+For the compiled one, run \`make wheel\` in a checkout on a machine of this kind with a C compiler and Python's headers, and
+install that: install.sh --wheel FILE. Or install these here (on Debian: gcc and python3-dev), make the wheel here, too."
     run install -D -m 0644 "$here/README.md" "$home/share/doc/ingest/README.md"
     run touch "$home/.complete"
 }

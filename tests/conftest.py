@@ -16,7 +16,7 @@ settings.load_profile("patient")
 @pytest.fixture(scope="session")
 def kafka() -> Iterator[KafkaCluster]:
     """One Apache Kafka broker that creates topics by itself. Shared: use topic names of your own, and never kill it."""
-    with KafkaCluster() as cluster:
+    with KafkaCluster(short_lived=True) as cluster:
         yield cluster
 
 

@@ -1,5 +1,6 @@
 import json
 import os
+import platform
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from ingest import __version__
 from ingest.cli import main
 from ingest.config import Config, load
 from ingest.errors import EXIT_CONFIG, EXIT_OK, EXIT_UNAVAILABLE, EXIT_USAGE, Refused
+from ingest.source import decoder
 from tests.config.samples import COMPLETE
 
 COMMANDS = [
@@ -58,10 +60,16 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str, object], No
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as raised:
-        main(["--version"])
-    assert raised.value.code == EXIT_OK
+    assert main(["--version"]) == EXIT_OK
     assert capsys.readouterr().out == f"ingest {__version__}\n"
+
+
+@pytest.mark.parametrize("arguments", [["--version", "-v"], ["-v", "--version"]])
+def test_the_version_in_full_tells_of_the_decoder(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == EXIT_OK
+    first, python, told = capsys.readouterr().out.splitlines()
+    assert (first, told) == (f"ingest {__version__}", decoder.sentence())
+    assert platform.python_version() in python
 
 
 @pytest.mark.parametrize(

@@ -90,6 +90,7 @@ def test_every_line_for_the_journal_begins_with_its_priority(logged: Callable[..
         assert json.loads(lines[5][3:])["exception"].startswith("Traceback")
     else:
         assert lines[-1] == "<3>  ValueError: odd"
+        assert lines[1] == "<6>MainProcess line", "the journal has time and level itself"
 
 
 @pytest.mark.parametrize("journal", [None, lambda _: "", lambda _: "8:12345", lambda path: f"{journal_of(path)}0"])

@@ -108,8 +108,10 @@ PANELS: tuple[Panel, ...] = (
         "Transport",
         "short",
         "Partitions by transport. 'sdk' although source.transport is 'fast': the log of the start says why the fast "
-        "one was not used; pin the versions that the package asks for.",
+        "one was not used; pin the versions that the package asks for. Decoder 'python': ingest was installed without a C "
+        "compiler, and takes several times the CPU time.",
         Query(f"sum by (transport) ({of('source_transport_info')})", "{{transport}}"),
+        Query(f"sum by (decoder) ({of('source_decoder_info')})", "decoder: {{decoder}}"),
         span=6,
     ),
 )

@@ -14,6 +14,7 @@ from ingest.config.layers import Layer, over, read_environment, read_file
 from ingest.config.librdkafka import is_secret
 from ingest.config_values import BadValue
 from ingest.doctor.check import Verdict, fail, ok, warn
+from ingest.source import decoder
 
 METRICS = "metrics port"
 _ASK_SECONDS = 2.0
@@ -69,6 +70,17 @@ def _open(mode: int, bit: int) -> bool:
 
 def _listed(paths: Sequence[Path]) -> str:
     return ", ".join(map(str, paths))
+
+
+def ask_decoder() -> Verdict:
+    """Whether the hot path is compiled."""
+    if not decoder.WHY_PYTHON or os.environ.get(decoder.ENVIRONMENT) == "python":
+        return ok(decoder.sentence().rstrip("."))
+    return warn(
+        decoder.sentence().rstrip("."),
+        "install a C compiler with Python's headers (on Debian: gcc and python3-dev) and ingest once more, or a wheel that "
+        "`make wheel` has made on such a machine",
+    )
 
 
 def ask_metrics_port(metrics: Metrics) -> tuple[Verdict, bool]:

@@ -11,7 +11,7 @@ from ingest.doctor.checkpoints import checkpoint_checks
 from ingest.doctor.event_hub import KEY_CHECK, EventHubChecks
 from ingest.doctor.iot_hub import iot_hub_checks
 from ingest.doctor.kafka import KafkaChecks
-from ingest.doctor.local import METRICS, ask_metrics_port, ask_secret_files, partitions_read
+from ingest.doctor.local import METRICS, ask_decoder, ask_metrics_port, ask_secret_files, partitions_read
 
 
 def checks_of(config: Config, environ: Mapping[str, str], now: Callable[[], float] = time.time) -> list[Check]:
@@ -36,7 +36,7 @@ def checks_of(config: Config, environ: Mapping[str, str], now: Callable[[], floa
         clock.clock_check(config, now, newest_event, (KEY_CHECK,) if event_hub is not None else ()),
     ]
     if event_hub is not None:
-        checks += [*event_hub.checks(), *checkpoint_checks(config)]
+        checks += [Check("decoder", ask_decoder), *event_hub.checks(), *checkpoint_checks(config)]
     if config.hub.iot_hub is not None:
         checks += iot_hub_checks(config, config.hub.iot_hub)
     return checks + KafkaChecks(config).checks()

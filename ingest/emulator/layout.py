@@ -21,10 +21,10 @@ from ingest.amqp.message import (
 )
 from ingest.amqp.types import Symbol, Timestamp
 
-_AUTH_METHOD = json.dumps(
+AUTH_METHOD = json.dumps(
     {"scope": "device", "type": "sas", "issuer": "iothub", "acceptingIpFilterRule": None}, separators=(",", ":")
 )
-_GATEWAY_MS = 3
+GATEWAY_MS = 3
 """`iothub-enqueuedtime` is stamped where the device's message comes in, this long before the partition takes it."""
 
 _ENQUEUED_AT_HUB = encode(Symbol("iothub-enqueuedtime"))
@@ -47,7 +47,7 @@ def device_annotations(device_id: str, module_id: str | None) -> tuple[int, byte
     pairs = {"iothub-connection-device-id": device_id}
     if module_id is not None:
         pairs["iothub-connection-module-id"] = module_id
-    pairs["iothub-connection-auth-method"] = _AUTH_METHOD
+    pairs["iothub-connection-auth-method"] = AUTH_METHOD
     pairs["iothub-connection-auth-generation-id"] = generation_id(device_id)
     return len(pairs), b"".join(encode(Symbol(key)) + encode(value) for key, value in pairs.items())
 
@@ -60,7 +60,7 @@ def telemetry(device: tuple[int, bytes], sections: bytes, sequence: int, offset:
         (
             pairs,
             _ENQUEUED_AT_HUB,
-            _LONG(0x83, time_ms - _GATEWAY_MS),
+            _LONG(0x83, time_ms - GATEWAY_MS),
             _TELEMETRY,
             _SEQUENCE,
             _LONG(0x81, sequence),

@@ -2,11 +2,7 @@
 
 import logging
 import zlib
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
-from itertools import repeat
-from operator import call, length_hint
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
@@ -15,7 +11,7 @@ from ingest.config import Kafka, Secret
 from ingest.deadline import Deadline
 from ingest.errors import IngestError, Recycle, Undeliverable
 from ingest.kafka.complaints import Complaints, words
-from ingest.kafka.shipment import OnDelivery, Refusal, Reports, Shipment
+from ingest.kafka.shipment import OnDelivery
 from ingest.kafka.statistics import KafkaStatistics
 from ingest.logs import Repeated
 
@@ -37,6 +33,8 @@ DEFAULTS: Mapping[str, str | int | bool] = {
     "partitioner": "murmur2_random",
     "statistics.interval.ms": 2_000,
     "socket.keepalive.enable": True,
+    # A connection that died without a word is given up after so long; librdkafka's minute is too long for whoever waits.
+    "socket.timeout.ms": 30_000,
     "reconnect.backoff.max.ms": 5_000,
     # What librdkafka logs of lost connections, the error callback tells, too, and less often.
     "log_level": 2,
@@ -44,7 +42,6 @@ DEFAULTS: Mapping[str, str | int | bool] = {
 
 Record = tuple[bytes | None, bytes, Headers | None, int]
 """Key, value, headers, timestamp in Unix milliseconds (0: now)."""
-_ANY_PARTITION = -1
 
 TOO_LARGE = "too_large"
 NOT_SENDABLE = "not_sendable"
@@ -80,9 +77,10 @@ class ProducerPool:
         self._chosen = {**DEFAULTS, "client.id": client_id, **settings(kafka)}
         self._config = _limited(self._chosen, max_record_bytes)
         self._count = kafka.producers
+        self.clients: list[Producer] = []
+        """All that were made, and must be polled."""
         self._producers: list[Producer] = []
-        self._reports = Reports()
-        self._shipment_out = False
+        """Those of `send`."""
         self._repeated = Repeated()
         self._complaints = Complaints()
 
@@ -97,21 +95,28 @@ class ProducerPool:
         return int(self._config.get("message.max.bytes", 1_000_000))
 
     def start(self) -> None:
-        self._producers = [
-            Producer({**self._config, "error_cb": self._on_error, "stats_cb": self._stats_of(index)}, logger=logger)
-            for index in range(self._count)
-        ]
+        self._producers = self.clients = self._made()
 
     def limit(self, max_record_bytes: int) -> None:
         """The topic takes records of so many bytes from now on. Nothing may be in flight."""
         self._config = _limited(self._chosen, max_record_bytes)
         self.start()
 
+    def _made(self, first: int = 0, **more: str | int | bool) -> list[Producer]:
+        """New producers with `more` settings. The statistics of the first are kept under the number `first`."""
+        return [
+            Producer(
+                {**self._config, **more, "error_cb": self._on_error, "stats_cb": self._stats_of(first + index)},
+                logger=logger,
+            )
+            for index in range(self._count)
+        ]
+
     @property
     def handle(self) -> Producer:
         """Any of the producers, for metadata requests (a producer's may create the topic where the broker allows
         it)."""
-        return self._producers[0]
+        return self.clients[0]
 
     def send(
         self,
@@ -127,7 +132,7 @@ class ProducerPool:
         Raises Undeliverable when the record is larger than the topic allows or no client can send it, IngestError when
         the producer is broken or the topic is gone.
         """
-        producer = self._producer_of(key)
+        producer = shard(self._producers, key)
         size = len(value)
 
         def delivered(error: KafkaError | None, message: Message) -> None:
@@ -166,57 +171,12 @@ class ProducerPool:
         self.in_flight_bytes += size
         return True
 
-    def send_all(self, topic: str, records: Sequence[Record], done: Callable[[Shipment], None]) -> int:
-        """Queues records in order, up to the first that cannot be; `send` says why that is. Returns how many it queued.
-
-        `done` is called once for all of these, before which there must be no other call. Costs half of what `send` costs
-        for each (no closure, no books).
-        """
-        if self._shipment_out:
-            raise RuntimeError("the shipment before this one is still on its way")
-        keys, values, headers, times = zip(*records, strict=True)
-        callbacks = self._reports.callbacks(len(records))
-        bodies = iter(values)
-        arguments = repeat(topic), bodies, keys, repeat(_ANY_PARTITION), callbacks, repeat(None), times, headers
-        queueing = (
-            map(self._producers[0].produce, *arguments)
-            if len(self._producers) == 1
-            else map(call, [self._producer_of(key).produce for key in keys], *arguments)
-        )
-        queued = len(records)
-        try:
-            deque(queueing, maxlen=0)  # a loop without a line of Python per record
-        except MemoryError:
-            raise
-        except Exception:  # tried again by `send`, which says what it is
-            queued -= length_hint(bodies) + 1
-        size = sum(map(len, values[:queued]))
-        if queued:
-            self._shipment_out = True
-            self._reports.expect(queued, partial(self._arrived, queued, size, done))
-            self.in_flight += queued
-            self.in_flight_bytes += size
-        return queued
-
-    def _producer_of(self, key: bytes | None) -> Producer:
-        """Always the same for a key, so that its order holds."""
-        producers = self._producers
-        return producers[zlib.crc32(key) % len(producers)] if key and len(producers) > 1 else producers[0]
-
-    def _arrived(self, records: int, size: int, done: Callable[[Shipment], None], refused: list[Refusal]) -> None:
-        self._shipment_out = False
-        self.in_flight -= records
-        self.in_flight_bytes -= size
-        if len(refused) < records:
-            self.trouble = None
-        done(Shipment(records, size, refused))
-
     def poll(self, timeout: float) -> None:
         """Runs delivery callbacks; waits up to `timeout` seconds for the first."""
         try:
-            for producer in self._producers[1:]:
+            for producer in self.clients[1:]:
                 producer.poll(0)
-            self._producers[0].poll(timeout)
+            self.clients[0].poll(timeout)
         except _FATAL as error:
             raise _broken(error) from None
 
@@ -226,26 +186,26 @@ class ProducerPool:
             self.poll(timeout)
             return
         try:
-            for producer in self._producers:
-                producer.flush(timeout / self._count)
+            for producer in self.clients:
+                producer.flush(timeout / len(self.clients))
         except _FATAL as error:
             raise _broken(error) from None
 
     def close(self) -> None:
         """Sends what lingers without waiting for more; `join` waits for the acknowledgements."""
-        for producer in self._producers:
+        for producer in self.clients:
             producer.flush(0)
 
     def join(self, deadline: Deadline, *, while_waiting: Callable[[], None] = lambda: None) -> bool:
         """Waits for all acknowledgements; True when none is missing. Calls `while_waiting` several times a second."""
-        for producer in self._producers:
+        for producer in self.clients:
             while producer.flush(min(0.2, deadline.remaining())) and not deadline.expired:
                 while_waiting()
         return self.in_flight == 0
 
     def terminate(self) -> None:
         """Throws away what is not acknowledged yet; its checkpoint has not moved."""
-        for producer in self._producers:
+        for producer in self.clients:
             producer.purge()
             producer.poll(0)
 
@@ -268,6 +228,11 @@ class ProducerPool:
                 self._complaints.clear()
 
         return on_stats
+
+
+def shard(producers: Sequence[Producer], key: bytes | None) -> Producer:
+    """Always the same for a key, so that its order holds."""
+    return producers[zlib.crc32(key) % len(producers)] if key and len(producers) > 1 else producers[0]
 
 
 def _limited(settings: Mapping[str, Any], max_record_bytes: int | None) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Which records of a shipment Kafka refused, told by their place in it and never by what is in them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import MethodType
 from typing import NamedTuple
 
@@ -31,40 +31,27 @@ class Shipment:
 
 
 class Reports:
-    """Delivery reports of one shipment after another, each told from the others by its record's place.
+    """Refusals of one shipment after another, each told from the others by its record's place.
 
     A report does not say which record it is about: it has no headers, and two records may be equal. So each place has a
     callback of its own, a method bound to the number, which is made once and used by all shipments.
     """
 
     def __init__(self) -> None:
-        missing = 0
-        refused: list[Refusal] = []
-        done: Callable[[list[Refusal]], None] = refused.extend
-
-        def delivered(place: int, error: KafkaError | None, message: Message) -> None:
-            """librdkafka calls it once for each record: the only lines of ours that run per acknowledgement."""
-            nonlocal missing
-            if error is not None:
-                refused.append(Refusal(place, error, _partition(message)))
-            missing -= 1
-            if not missing:
-                done(refused)
-
-        def expect(records: int, then: Callable[[list[Refusal]], None]) -> None:
-            nonlocal missing, refused, done
-            missing, refused, done = records, [], then
-
-        self.expect = expect
-        """Must be called before the first of so many reports can come; `then` gets those of refusals."""
-        self._delivered = delivered
+        self.refused: list[Refusal] = []
+        """Of the shipment that is expected."""
         self._callbacks: list[OnDelivery] = []
 
-    def callbacks(self, count: int) -> list[OnDelivery]:
-        """One for each place; `count` or more."""
+    def expect(self, count: int) -> Sequence[OnDelivery]:
+        """Callbacks for the places of the next shipment, `count` or more. There must be no report missing of the last."""
+        self.refused = []
         made = self._callbacks
-        made += [MethodType(self._delivered, place) for place in range(len(made), count)]
+        made += [MethodType(self._reported, place) for place in range(len(made), count)]
         return made
+
+    def _reported(self, place: int, error: KafkaError | None, message: Message) -> None:
+        if error is not None:
+            self.refused.append(Refusal(place, error, _partition(message)))
 
 
 def _partition(message: Message) -> int:

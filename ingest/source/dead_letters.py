@@ -9,6 +9,7 @@ from ingest.errors import Undeliverable
 from ingest.kafka.dead_letter_topic import DeadLetterTopic
 from ingest.logs import Repeated
 from ingest.source.event import Event, carried
+from ingest.source.received import Received
 from ingest.source.record import RawFormat
 
 logger = logging.getLogger(__name__)
@@ -27,8 +28,9 @@ class DeadLetters:
         self._format = RawFormat(partition)
         self._repeated = Repeated()
 
-    def send(self, event: Event, why: Undeliverable, done: Callable[[], None]) -> None:
+    def send(self, received: Received, why: Undeliverable, done: Callable[[], None]) -> None:
         """Calls `done` once the dead letter is safe."""
+        event = received.whole()
         held = self._repeated.admit(why.reason)
         if held is not None:
             more = f" ({held} more like it)" if held else ""

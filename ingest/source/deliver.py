@@ -5,21 +5,22 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from operator import itemgetter
+from operator import attrgetter
 
 from ingest.config import Config
 from ingest.deadline import Deadline
 from ingest.kafka.limits import max_record_bytes as ask_max_record_bytes
-from ingest.kafka.producer import ProducerPool, settings
+from ingest.kafka.producer import settings
 from ingest.kafka.shipment import Shipment
+from ingest.kafka.shipping import ShippingPool
 from ingest.metrics import DELIVERY_BUCKETS, Histogram
 from ingest.source.dead_letters import DeadLetters
-from ingest.source.event import Event
+from ingest.source.decoder import PlainRecord, encoder_of
 from ingest.source.progress import Batch, Position, Progress
-from ingest.source.record import FORMATS, Record
+from ingest.source.received import Received
 from ingest.source.slow_way import SlowWay
 
-_ENQUEUED_MS = itemgetter(2)
+_ENQUEUED_MS = attrgetter("enqueued_ms")
 SILENCE_SECONDS = 10.0
 """Records wait for their acknowledgement this long before that is called trouble."""
 READY_EVENTS = 4_000
@@ -34,7 +35,7 @@ SLOW_SECONDS = 0.05
 FIRST_SHIPMENT_EVENTS = 1_000
 """Before the size of a record is known."""
 
-Taken = tuple[Batch, Sequence[Event]]
+Taken = tuple[Batch, Sequence[Received]]
 """Events that follow each other, of one batch."""
 
 
@@ -58,16 +59,16 @@ class Delivery:
         self.acked = 0
         self.seconds = Histogram(DELIVERY_BUCKETS)
         """From the hub's enqueued time to Kafka's acknowledgement."""
-        self.pool = ProducerPool(
+        self.pool = ShippingPool(
             config.kafka, client_id=f"ingest-source-{partition}", max_record_bytes=max_record_bytes
         )
         self.dead_letters = DeadLetters(config, partition)
         self._topic = config.source.topic
-        self._encode = FORMATS[config.source.format](partition).encode
+        self._encoder = encoder_of(config.source.format, partition)
         self.slow_way = SlowWay(
             self.pool,
             self._topic,
-            self._encode,
+            self._encoder.encode,
             self.dead_letters,
             config.source.max_dead_letters_per_minute,
             acked=self._acked,
@@ -78,7 +79,7 @@ class Delivery:
         self._may_send = may_send
         self._abandoned = 0
         """How often."""
-        self._ready: deque[tuple[Batch, Sequence[Event], int]] = deque()
+        self._ready: deque[tuple[Batch, Sequence[Received], int]] = deque()
         """What is sent once everything before it is acknowledged, with the bytes of its bodies."""
         self._ready_events = self._ready_bytes = 0
         self._requests = config.kafka.producers * topic_partitions
@@ -145,11 +146,11 @@ class Delivery:
         if position is not None:
             self._progress.add(position, 0)
 
-    def send(self, events: Sequence[Event]) -> None:
+    def send(self, events: Sequence[Received]) -> None:
         """Takes one batch; its events come after all that were given before."""
         if self.idle:
             self._acked_at = self._clock()
-        body_bytes = sum(len(event.body) for event in events)
+        body_bytes = sum(event.size for event in events)
         self._ready.append((self._progress.add(events[-1].position, len(events)), events, body_bytes))
         self._ready_events += len(events)
         self._ready_bytes += body_bytes
@@ -169,7 +170,7 @@ class Delivery:
             return
         sent: list[Taken] = []
         slow: list[Taken] = []
-        records: list[Record] = []
+        records: list[PlainRecord] = []
         # All are encoded before the first is sent, so that the producer gets them in less time than `linger.ms`.
         for batch, events in self._shipment():
             made = self._records(events) if not slow else ()
@@ -194,7 +195,7 @@ class Delivery:
         self._ready_events = self._ready_bytes = 0
         self.slow_way.poll()
 
-    def _shipment(self) -> Iterator[tuple[Batch, Sequence[Event]]]:
+    def _shipment(self) -> Iterator[tuple[Batch, Sequence[Received]]]:
         """Takes from what is ready as much as one request of each producer for each partition of the topic holds."""
         room: float = FIRST_SHIPMENT_EVENTS
         if self._record_bytes:
@@ -204,7 +205,7 @@ class Delivery:
             batch, events, body_bytes = self._ready.popleft()
             if len(events) > room:
                 events, rest = events[: int(room)], events[int(room) :]
-                rest_bytes = sum(len(event.body) for event in rest)
+                rest_bytes = sum(event.size for event in rest)
                 self._ready.appendleft((batch, rest, rest_bytes))
                 body_bytes -= rest_bytes
             self._ready_events -= len(events)
@@ -212,10 +213,10 @@ class Delivery:
             room -= len(events)
             yield batch, events
 
-    def _records(self, events: Sequence[Event]) -> Sequence[Record]:
+    def _records(self, events: Sequence[Received]) -> Sequence[PlainRecord]:
         """The way of nearly all events; none if one of them cannot be a record."""
         try:
-            return list(map(self._encode, events))
+            return self._encoder.encode_all(events)
         except MemoryError:
             raise
         except Exception:  # `SlowWay` says which one it is, and why
@@ -239,7 +240,7 @@ class Delivery:
             self.acked += len(events)
             self.seconds.observe_since(sorted(map(_ENQUEUED_MS, events)), now_ms)
 
-    def _acked(self, batch: Batch, event: Event) -> None:
+    def _acked(self, batch: Batch, event: Received) -> None:
         batch.pending -= 1
         self.acked += 1
         self.seconds.observe(time.time() - event.enqueued_ms / 1000)
@@ -275,7 +276,7 @@ class Delivery:
         return self.slow_way.trouble is not None or self.dead_letters.topic.trouble is not None
 
 
-def _first(sent: Sequence[Taken], count: int) -> Iterator[tuple[Batch, Event]]:
+def _first(sent: Sequence[Taken], count: int) -> Iterator[tuple[Batch, Received]]:
     """One by one."""
     return itertools.islice(((batch, event) for batch, events in sent for event in events), count)
 
@@ -295,6 +296,7 @@ def _topic_limit(config: Config) -> int | None:
     return found if found is None or own is None else min(found, int(str(own)))
 
 
-def _bytes_around(record: Record) -> int:
+def _bytes_around(record: PlainRecord) -> int:
     """Of what a record has besides its value, which is much the same for all records of a partition."""
-    return len(record.key or b"") + sum(len(name) + len(value or b"") for name, value in record.headers or ())
+    key, _, headers, _ = record
+    return len(key or b"") + sum(len(name) + len(value or b"") for name, value in headers or ())

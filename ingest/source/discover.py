@@ -2,6 +2,7 @@
 later, whether the hub has more partitions now."""
 
 import contextlib
+import logging
 import threading
 from collections.abc import Iterable
 from typing import Any
@@ -11,7 +12,7 @@ from ingest.config import Config
 from ingest.deadline import Deadline
 from ingest.errors import IngestError, Refused, Unreachable
 from ingest.insist import insist
-from ingest.source import hub
+from ingest.source import decoder, hub
 from ingest.source.checkpoints import open_store
 from ingest.source.look import SAMPLE, try_to_read
 from ingest.source.readiness import look_at_topics
@@ -19,6 +20,8 @@ from ingest.source.readiness import look_at_topics
 ANSWER_SECONDS = 25.0
 """Below it the hub's client gives up by itself, as a rule."""
 _LOOK_SECONDS = 0.2
+
+logger = logging.getLogger(__name__)
 
 
 def run(child: Child) -> None:
@@ -29,6 +32,8 @@ def run(child: Child) -> None:
     partition, a store that may not be written, or a missing topic.
     """
     config = child.task.config
+    # Here, as this child is the only one of its kind in the life of a service.
+    logger.info(decoder.sentence())
     told = insist(child, "asking the hub for its partitions", lambda: _partitions(config))
     if told is not None and child.task.facts.get("trial"):
         insist(child, "asking the hub to be let read", lambda: _look(config, told.partition_ids))

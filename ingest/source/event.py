@@ -124,6 +124,14 @@ class Event(NamedTuple):
         return Position(self.offset, self.sequence_number)
 
     @property
+    def size(self) -> int:
+        return len(self.body)
+
+    def whole(self) -> "Event":
+        """Itself: see `ingest.source.received`."""
+        return self
+
+    @property
     def body_kind(self) -> str:
         return self.labels.body_kind
 

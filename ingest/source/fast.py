@@ -21,11 +21,11 @@ from ingest.amqp.errors import AmqpError
 from ingest.config import Config
 from ingest.source import fast_check, hub
 from ingest.source.conditions import LinkEnded, link_ended
-from ingest.source.event import Event
+from ingest.source.decoder import Decoder, decoder_of
 from ingest.source.message import newest_of
 from ingest.source.prefetch import Prefetch
 from ingest.source.receive import StartAt
-from ingest.source.shapes import Decoder
+from ingest.source.received import Received
 from ingest.source.transfer import Slice, Transfers
 
 CLOSE_SECONDS = 5.0
@@ -106,7 +106,7 @@ class _Link:
         self.more = False
         self._consumer = consumer
         self._prefetch = prefetch
-        self._decode = decoder.decode
+        self._decoder = decoder
         self._handler = consumer._handler
         self._connection = self._handler._connection
         self._session = self._handler._session
@@ -127,7 +127,7 @@ class _Link:
         prefetch.link()
         self._grant()
 
-    def poll(self, timeout: float) -> list[Event]:
+    def poll(self, timeout: float) -> list[Received]:
         """The next events. What came before an error is handed on first."""
         if self._error is not None:
             raise self._error
@@ -210,19 +210,18 @@ class _Link:
             session.incoming_window = session.target_incoming_window
         self._link.flow(link_credit=self._prefetch.credit)
 
-    def _events(self, slices: Sequence[Slice]) -> list[Event]:
+    def _events(self, slices: Sequence[Slice]) -> list[Received]:
         if not slices:
             return []
-        decode = self._decode
-        events: list[Event] = []
+        events: list[Received] = []
         try:
-            events = [decode(*slice_) for slice_ in slices]
+            events = self._decoder.decode_all(slices)
         except AmqpError as error:
             # Events in front of the bad message were made, and lost with the list: make them again, one by one.
             self._error = error
             for slice_ in slices:
                 try:
-                    events.append(decode(*slice_))
+                    events.append(self._decoder.decode(*slice_))
                 except AmqpError:
                     break
         if events:
@@ -292,7 +291,7 @@ class FastTransport:
         # As in the other transport: a later process wins the partition from an earlier one.
         self._owner_level = time.time_ns() // 1_000_000 if owned else None
         self._prefetch = Prefetch(config.source.prefetch)
-        self._decoder = Decoder()
+        self._decoder = decoder_of(config.source.format)
         self._opening: _Opening | None = None
         self._link: _Link | None = None
 
@@ -332,7 +331,7 @@ class FastTransport:
         consumer._keep_alive = 0
         return client, consumer
 
-    def poll(self, timeout: float) -> Sequence[Event]:
+    def poll(self, timeout: float) -> Sequence[Received]:
         try:
             if self._opening is not None:
                 if not self._opening.done.wait(timeout):

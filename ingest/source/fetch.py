@@ -28,7 +28,7 @@ def fetch(config: Config, partition: str, sequence_number: int, enqueued_ms: int
         while not deadline.expired:
             for event in transport.poll(min(1.0, deadline.remaining())):
                 if event.sequence_number == sequence_number and enqueued_ms in (None, event.enqueued_ms):
-                    return event
+                    return event.whole()
                 raise _gone(partition, sequence_number)
     except LinkEnded as ended:
         raise _why(config, partition, sequence_number, ended) from None

@@ -52,6 +52,7 @@ class SourceMeasures:
         meter.histogram(m.SOURCE_DELIVERY, delivery.seconds, partition)
         meter.gauge(m.SOURCE_PREFETCH, process.transport.credit, partition)
         meter.gauge(m.SOURCE_TRANSPORT, 1, partition, process.transport.name)
+        meter.gauge(m.SOURCE_DECODER, 1, partition, process.decoder)
         self._lag(meter)
         self._replay(meter)
         for part, share in process.shares.take().items():

@@ -18,6 +18,7 @@ from ingest.source.catch_up import CONTENT_SECONDS, WAIT_SECONDS, CatchUp
 from ingest.source.checkpoint_writer import CheckpointWriter
 from ingest.source.checkpoints import Checkpoint, CheckpointStore, open_store
 from ingest.source.checkpoints.store import Changed, Damaged
+from ingest.source.decoder import decoder_in_use
 from ingest.source.deliver import Delivery
 from ingest.source.identity import Identity
 from ingest.source.measures import SourceMeasures
@@ -125,6 +126,7 @@ class PartitionProcess:
         config, self.partition = child.task.config, child.task.slot
         start, last = start_at(config.source, self.partition, checkpoint)
         self.transport = open_transport(config, self.partition)
+        self.decoder = decoder_in_use(config.source.format, self.transport.name)
         self.receiver = Receiver(
             self.transport,
             self.partition,
@@ -175,7 +177,7 @@ class PartitionProcess:
         """One turn of the loop: take events if there is room for them, serve acknowledgements, move the checkpoint.
 
         Everything here is paid once per turn, and under load a turn has some 1,500 events. Per event there are only the
-        loops in `Transfers.feed`, `Decoder.decode`, `Format.encode`, `ProducerPool.send_all` and `Reports`.
+        loops in `Transfers.feed`, `Decoder.decode_all`, `Encoder.encode_all` and `ShippingPool.send_all`.
         """
         self.ownership.poll()
         settled = self.delivery.idle

@@ -18,8 +18,8 @@ from ingest.backoff import Backoff
 from ingest.errors import Refused
 from ingest.logs import Repeated
 from ingest.source.conditions import LinkEnded, last_offset
-from ingest.source.event import Event
 from ingest.source.progress import Position
+from ingest.source.received import Received
 
 EARLIEST = "-1"
 LATEST = "@latest"
@@ -88,7 +88,7 @@ class Transport(Protocol):
         """Begins to connect and returns at once. The link before it must be closed."""
         ...
 
-    def poll(self, timeout: float) -> Sequence[Event]:
+    def poll(self, timeout: float) -> Sequence[Received]:
         """The next events in order; empty when none came in `timeout` seconds. Raises LinkEnded."""
         ...
 
@@ -168,7 +168,7 @@ class Receiver:
         logger.info("Partition %s starts at %s.", self._partition, self._start)
         self._open_at = self._clock()
 
-    def poll(self, timeout: float) -> Sequence[Event]:
+    def poll(self, timeout: float) -> Sequence[Received]:
         """The next events, repeats left out; empty when none came in `timeout` seconds.
 
         Raises Refused when the hub refuses the first link for a reason that waiting does not mend.
@@ -325,7 +325,7 @@ class Receiver:
         )
         self._reopen(StartAt(EARLIEST))
 
-    def _contradiction(self, first: Event, last: Position, *, silent: bool) -> str | None:
+    def _contradiction(self, first: Received, last: Position, *, silent: bool) -> str | None:
         """Why this event, numbered no higher than the last one, cannot be a repeat; None when it can."""
         if first.sequence_number == last.sequence_number and last.offset in (None, first.offset):
             return None
@@ -337,7 +337,7 @@ class Receiver:
             return f"after sequence number {last.sequence_number} at offset {last.offset} came {came}"
         return None
 
-    def _fresh(self, events: Sequence[Event]) -> Sequence[Event]:
+    def _fresh(self, events: Sequence[Received]) -> Sequence[Received]:
         """Drops repeats, counts what is missing, and moves on."""
         last = self.last.sequence_number if self.last is not None else None
         silent, self._silent = self._silent, False
@@ -372,7 +372,7 @@ class Receiver:
                 newest.offset,
             )
         self.events += len(events)
-        self.bytes += sum(len(event.body) for event in events)
+        self.bytes += sum(event.size for event in events)
         self.last = newest.position
         self.last_enqueued_ms = newest.enqueued_ms
         self._start = StartAt(newest.offset)

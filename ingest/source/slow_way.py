@@ -14,8 +14,8 @@ from ingest.kafka.producer import TOO_LARGE, ProducerPool
 from ingest.kafka.shipment import Shipment
 from ingest.source.dead_letter_limit import DeadLetterLimit
 from ingest.source.dead_letters import DeadLetters
-from ingest.source.event import Event
 from ingest.source.progress import Batch
+from ingest.source.received import Received
 from ingest.source.record import Record
 from ingest.source.suspects import Answer, Entry, Suspects
 
@@ -32,11 +32,11 @@ class SlowWay:
         self,
         pool: ProducerPool,
         topic: str,
-        encode: Callable[[Event], Record],
+        encode: Callable[[Received], Record],
         dead_letters: DeadLetters,
         limit: int,
         *,
-        acked: Callable[[Batch, Event], None],
+        acked: Callable[[Batch, Received], None],
         max_record_bytes: Callable[[], int | None] | None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -56,7 +56,7 @@ class SlowWay:
         self._max_record_bytes = max_record_bytes
         self._clock = clock
         self._looked_at = float("-inf")
-        self._shipments: list[tuple[Sequence[tuple[Batch, Event]], Shipment]] = []
+        self._shipments: list[tuple[Sequence[tuple[Batch, Received]], Shipment]] = []
         """Of which something was refused, and nothing is judged yet."""
         self._sent: list[Entry] = []
         self._answers: dict[Entry, tuple[KafkaError | None, int | None]] = {}
@@ -93,7 +93,7 @@ class SlowWay:
         """Reason → whether events wait for it."""
         return {"dead_letter_limit": self.limit.reached, "refused": self._suspects.trouble is not None}
 
-    def add(self, batch: Batch, events: Iterable[Event]) -> None:
+    def add(self, batch: Batch, events: Iterable[Received]) -> None:
         """Takes events, behind those that are here."""
         self._suspects.add(Entry(batch, event, self._key_of) for event in events)
 
@@ -101,7 +101,7 @@ class SlowWay:
         """Forgets all that is here; nothing is made of the answers to what is on its way."""
         self._suspects, self._shipments, self._sent, self._answers = Suspects(), [], [], {}
 
-    def refused(self, events: Sequence[tuple[Batch, Event]], shipment: Shipment) -> None:
+    def refused(self, events: Sequence[tuple[Batch, Received]], shipment: Shipment) -> None:
         """Takes what was refused of a shipment of these events. May be called from within the producers' callbacks."""
         self._shipments.append((events, shipment))
 
@@ -139,7 +139,7 @@ class SlowWay:
                 return
             self._sent.append(entry)
 
-    def _answers_of(self, events: Sequence[tuple[Batch, Event]], shipment: Shipment) -> list[Answer]:
+    def _answers_of(self, events: Sequence[tuple[Batch, Received]], shipment: Shipment) -> list[Answer]:
         told = {refusal.place: refusal for refusal in shipment.refused}
         answers = []
         for place, (batch, event) in enumerate(events):
@@ -157,7 +157,7 @@ class SlowWay:
             raise Undeliverable(TOO_LARGE, f"{sentence}queue.buffering.max.kbytes in [kafka.librdkafka]")
         return queued
 
-    def _record(self, event: Event) -> Record:
+    def _record(self, event: Received) -> Record:
         """Raises Undeliverable, whatever is wrong with the event."""
         try:
             return self._encode(event)
@@ -168,7 +168,7 @@ class SlowWay:
                 "not_encodable", f"no record can be made of it: {type(error).__name__}: {error}"
             ) from error
 
-    def _key_of(self, event: Event) -> bytes | None:
+    def _key_of(self, event: Received) -> bytes | None:
         try:
             return self._record(event).key
         except Undeliverable:

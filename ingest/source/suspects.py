@@ -30,8 +30,8 @@ from confluent_kafka import KafkaError
 
 from ingest.backoff import Backoff
 from ingest.kafka.outcome import innocent
-from ingest.source.event import Event
 from ingest.source.progress import Batch
+from ingest.source.received import Received
 
 MANY = 20
 MANY_DEVICES = 5
@@ -69,8 +69,8 @@ class Entry:
     def __init__(
         self,
         batch: Batch,
-        event: Event,
-        key_of: Callable[[Event], bytes | None],
+        event: Received,
+        key_of: Callable[[Received], bytes | None],
         *,
         repeat: bool = False,
         taken_at: int = 0,

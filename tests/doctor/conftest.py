@@ -55,7 +55,7 @@ def authorized(listeners: Listeners) -> Iterator[KafkaCluster]:
         "listener.name.login.plain.sasl.jaas.config": LOGIN,
         "listener.name.tlslogin.plain.sasl.jaas.config": LOGIN,
     }
-    cluster = KafkaCluster(settings=settings)
+    cluster = KafkaCluster(settings=settings, short_lived=True)
     at = {name.upper(): address for name, address in listeners.at.items()}
     nowhere = {"NONAME": "no-such-broker.invalid:9092", "NOBODY": "127.0.0.1:1", "TLSPORT": at["TLS"]}
     plain, controller = cluster.bootstrap, cluster._controller_ports[1].address

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from ingest.config import Metrics
-from ingest.doctor.local import ask_metrics_port, ask_secret_files, judge_metrics_port, partitions_read
+from ingest.doctor.local import ask_decoder, ask_metrics_port, ask_secret_files, judge_metrics_port, partitions_read
 from ingest.exposition import Exposition, Registry
 from ingest.metrics import BUILD_INFO, PROCESS_UP
+from ingest.source import decoder
 from tests.config.samples import COMPLETE, EVENT_HUB
 
 
@@ -19,6 +20,23 @@ def file(tmp_path: Path) -> Path:
     path.write_text(COMPLETE)
     path.chmod(0o600)
     return path
+
+
+def test_the_compiled_core_is_there() -> None:
+    verdict = ask_decoder()
+    assert (verdict.result, verdict.seen) == ("ok", decoder.sentence().rstrip("."))
+
+
+def test_a_core_that_was_not_built_is_told_with_what_mends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decoder, "_ENCODERS", {})
+    monkeypatch.setattr(decoder, "WHY_PYTHON", "the compiled core was not built (No module named 'x')")
+    monkeypatch.delenv(decoder.ENVIRONMENT, raising=False)
+    verdict = ask_decoder()
+    assert verdict.result == "warn"
+    assert "the compiled core was not built" in verdict.seen
+    assert "python3-dev" in verdict.fix
+    monkeypatch.setenv(decoder.ENVIRONMENT, "python")
+    assert ask_decoder().result == "ok"
 
 
 def test_secrets_for_this_user_alone(file: Path) -> None:

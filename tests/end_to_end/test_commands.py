@@ -25,7 +25,7 @@ ROLES = (("sink", "0"), ("sink", "1"))
 @pytest.fixture
 def cluster() -> Iterator[KafkaCluster]:
     """A broker that may be killed."""
-    with KafkaCluster() as cluster:
+    with KafkaCluster(short_lived=True) as cluster:
         yield cluster
 
 

@@ -36,9 +36,17 @@ def test_32_partitions_all_receive(kafka: KafkaCluster, tmp_path: Path, capsys: 
         source.wait_ready()
         pids = [source.pids(partition) for partition in hub.hub.partitions]
         assert len({pid for (pid,) in pids}) == PARTITIONS, "a process was replaced"
+        titles = {title(pid) for pid in source.descendants()}
+        assert titles >= {f"ingest: source partition {partition}" for partition in hub.hub.partitions}
+        assert "ingest: fork server" in titles
         unique = [psutil.Process(pid).memory_full_info().uss / (1 << 20) for (pid,) in pids]
         assert source.close() == 0
     with capsys.disabled():
         print(
             f"\n{PARTITIONS} partitions receive after {seconds:.1f} s, USS {min(unique):.1f} to {max(unique):.1f} MiB"
         )
+
+
+def title(pid: int) -> str:
+    """As ps(1) shows it."""
+    return Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0").replace(b"\0", b" ").decode()

@@ -42,7 +42,7 @@ def installs(command: str, folder: Path) -> None:
     """Into an environment of its own, without what it depends on; tests/systemd/test_install.py has those, too."""
     checkout = folder / "checkout"
     checkout.mkdir()
-    for name in ("ingest", "pyproject.toml", "README.md", "LICENSE"):
+    for name in ("ingest", "setup.py", "MANIFEST.in", "pyproject.toml", "README.md", "LICENSE"):
         subprocess.run(["cp", "-R", ROOT / name, checkout], check=True)
     # pip builds in place, and is 10 s of the environment's making.
     nearest = command.replace("-m venv", "-m venv --without-pip")

@@ -26,7 +26,7 @@ EVENTS = 25_000
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[KafkaCluster]:
     """A broker that may be killed."""
-    with KafkaCluster() as cluster:
+    with KafkaCluster(short_lived=True) as cluster:
         yield cluster
 
 

@@ -1,28 +1,15 @@
 """The producer pool against librdkafka's mock cluster, with its faults."""
 
 from collections import defaultdict
-from collections.abc import Iterator
-from typing import Any
 
 import pytest
-from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 from ingest.config import Kafka, Secret
 from ingest.deadline import Deadline
 from ingest.errors import Undeliverable
 from ingest.kafka.mock import MockCluster
-from ingest.kafka.producer import ProducerPool, Record, settings
-from ingest.kafka.shipment import Shipment
-
-PATIENCE = 60.0
-PARTITIONS = 3
-
-
-@pytest.fixture
-def cluster() -> Iterator[MockCluster]:
-    with MockCluster() as made:
-        made.create_topic("t", PARTITIONS)
-        yield made
+from ingest.kafka.producer import ProducerPool, settings
+from tests.kafka.mocked import PATIENCE, nobody, read
 
 
 def started(cluster: MockCluster, *, producers: int = 1, max_record_bytes: int | None = None) -> ProducerPool:
@@ -33,20 +20,6 @@ def started(cluster: MockCluster, *, producers: int = 1, max_record_bytes: int |
     )
     pool.start()
     return pool
-
-
-def nobody(_: KafkaError | None, __: Message) -> None: ...
-
-
-def read(cluster: MockCluster, count: int) -> list[Message]:
-    consumer = Consumer({"bootstrap.servers": cluster.bootstrap, "group.id": "reader", "auto.offset.reset": "earliest"})
-    consumer.assign([TopicPartition("t", partition, 0) for partition in range(PARTITIONS)])
-    found: list[Message] = []
-    deadline = Deadline(PATIENCE)
-    while len(found) < count and not deadline.expired:
-        found += consumer.consume(count - len(found), timeout=0.5)
-    consumer.close()
-    return found
 
 
 @pytest.mark.parametrize("producers", [1, 3])
@@ -154,80 +127,10 @@ def test_secrets_are_handed_over_in_the_clear_and_only_here() -> None:
     assert "hunter2" not in repr(kafka)
 
 
-def shipped(pool: ProducerPool, records: list[Record]) -> tuple[int, list[Shipment]]:
-    done: list[Shipment] = []
-    queued = pool.send_all("t", records, done.append)
-    assert pool.join(Deadline(PATIENCE))
-    return queued, done
-
-
-@pytest.mark.parametrize("producers", [1, 3])
-def test_what_was_refused_is_told_by_its_place(cluster: MockCluster, producers: int) -> None:
-    """The records are equal."""
-    pool = ProducerPool(
-        Kafka(bootstrap_servers=cluster.bootstrap, producers=producers, librdkafka={"batch.num.messages": "10"}),
-        client_id="test",
-    )
-    pool.start()
-    records: list[Record] = [(b"k", b"21.5", None, 1)] * 40
-    assert shipped(pool, records)[0] == 40
-    cluster.push_errors(0, [KafkaError.INVALID_RECORD])
-    queued, (shipment,) = shipped(pool, records)
-    assert queued == shipment.records == 40
-    assert shipment.bytes == 160
-    places = sorted(refusal.place for refusal in shipment.refused)
-    assert places == list(range(places[0], places[0] + len(places)))
-    assert 0 < len(places) <= 10
-    assert {(refusal.error.name(), refusal.partition) for refusal in shipment.refused} == {
-        ("INVALID_RECORD", shipment.refused[0].partition)
-    }
-    assert len(read(cluster, 80 - len(places))) == 80 - len(places)
-    assert (pool.in_flight, pool.in_flight_bytes) == (0, 0)
-    _, (after,) = shipped(pool, records)
-    assert not after.refused
-
-
-@pytest.mark.parametrize("producers", [1, 3])
-@pytest.mark.parametrize(
-    "odd",
-    [
-        (b"k", b"x" * 3_000, None, 1),
-        (b"k", b"x", None, 1 << 70),
-        (b"k", b"x", [("n", 5)], 1),
-        (b"k", b"x", [("n",)], 1),
-        (b"k", b"x", [("n", "half \ud800")], 1),
-    ],
-    ids=["too large", "time", "number as header", "no pair", "half a surrogate pair"],
-)
-def test_a_shipment_ends_before_what_the_client_takes_not_and_send_says_why(
-    cluster: MockCluster, odd: Any, producers: int
-) -> None:
-    pool = started(cluster, producers=producers, max_record_bytes=2_000)
-    good: Record = (b"k", b"x", [("n", b"5")], 1)
-    queued, (shipment,) = shipped(pool, [good, good, odd, good])
-    assert queued == shipment.records == 2
-    key, value, headers, time = odd
-    with pytest.raises(Undeliverable) as refused:
-        pool.send("t", key, value, headers, time, nobody)
-    assert refused.value.reason in ("too_large", "not_sendable")
-    assert pool.send("t", b"k", b"x", None, 1, nobody)
-    assert pool.join(Deadline(PATIENCE))
-    assert len(read(cluster, 3)) == 3
-    assert shipped(pool, [odd, good]) == (0, [])
-
-
 def test_a_header_s_name_that_would_end_the_process_is_refused(cluster: MockCluster) -> None:
     pool = started(cluster)
     with pytest.raises(Undeliverable, match="surrogates not allowed"):
         pool.send("t", b"k", b"x", [("half \ud800", b"x")], 1, nobody)
-
-
-def test_one_shipment_at_a_time(cluster: MockCluster) -> None:
-    pool = started(cluster)
-    pool.send_all("t", [(b"k", b"x", None, 1)], lambda _: None)
-    with pytest.raises(RuntimeError, match="still on its way"):
-        pool.send_all("t", [(b"k", b"x", None, 1)], lambda _: None)
-    assert pool.join(Deadline(PATIENCE))
 
 
 def test_the_limit_follows_the_topic_s(cluster: MockCluster) -> None:

@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Callable
 from pathlib import Path
 
@@ -40,6 +41,12 @@ def venv() -> str:
 def systemd_analyze() -> str:
     """Path of systemd's checker of unit files, installed first if need be. Raises ServiceError."""
     return _ensure("systemd-analyze", "systemd", lambda: shutil.which("systemd-analyze"))
+
+
+def compiler() -> str:
+    """Path of a C compiler beside which this Python's headers are, both installed first if need be. Raises ServiceError."""
+    headers = "" if _has_headers() else f" python{sys.version_info.major}.{sys.version_info.minor}-dev"
+    return _ensure("A C compiler with Python's headers", f"gcc libc6-dev{headers}", _find_compiler)
 
 
 def unpack(package: str, folder: Path) -> None:
@@ -85,6 +92,14 @@ def _find_venv() -> str | None:
     return sys.executable if importlib.util.find_spec("ensurepip") else None
 
 
+def _find_compiler() -> str | None:
+    return (shutil.which("cc") or shutil.which("gcc")) if _has_headers() else None
+
+
+def _has_headers() -> bool:
+    return Path(sysconfig.get_path("include"), "Python.h").exists()
+
+
 def _ensure(what: str, package: str, find: Callable[[], str | None]) -> str:
     found = find()
     if found is None and os.geteuid() == 0 and shutil.which("apt-get"):
@@ -95,7 +110,7 @@ def _ensure(what: str, package: str, find: Callable[[], str | None]) -> str:
             if found is None:
                 print(f"{what} is missing: installing the package {package}.", file=sys.stderr, flush=True)
                 _apt_get("update")
-                _apt_get("install", "--no-install-recommends", package)
+                _apt_get("install", "--no-install-recommends", *package.split())
                 found = find()
     if found is None:
         raise ServiceError(
@@ -128,7 +143,13 @@ def _run(*command: str, folder: Path | None = None) -> None:
 
 
 def main(names: list[str]) -> int:
-    wanted: dict[str, Callable[[], str]] = {"java": java, "maven": maven, "systemd": systemd_analyze, "venv": venv}
+    wanted: dict[str, Callable[[], str]] = {
+        "compiler": compiler,
+        "java": java,
+        "maven": maven,
+        "systemd": systemd_analyze,
+        "venv": venv,
+    }
     missing = False
     for name in names:
         try:

@@ -52,7 +52,7 @@ def test_the_shared_broker_creates_topics_and_serves_consumer_groups(kafka: Kafk
 
 @pytest.mark.faults
 def test_three_brokers_outlive_the_loss_of_one() -> None:
-    with KafkaCluster(brokers=3) as cluster:
+    with KafkaCluster(brokers=3, short_lived=True) as cluster:
         _produce(cluster.bootstrap, "kept", [b"before"])
         cluster.kill(1)
         _produce(cluster.bootstrap, "kept", [b"while"])
@@ -63,7 +63,7 @@ def test_three_brokers_outlive_the_loss_of_one() -> None:
 
 @pytest.mark.faults
 def test_a_killed_broker_comes_back_with_port_and_data() -> None:
-    with KafkaCluster(settings={"message.max.bytes": "2000"}) as cluster:
+    with KafkaCluster(settings={"message.max.bytes": "2000"}, short_lived=True) as cluster:
         bootstrap = cluster.bootstrap
         _produce(bootstrap, "kept", [b"1", b"2"])
         cluster.kill(1)

@@ -78,7 +78,7 @@ class RefusingKafka:
 
 
 class Pool:
-    """As much of `ProducerPool` as `Delivery` uses."""
+    """As much of `ShippingPool` as `Delivery` uses."""
 
     def __init__(self, kafka: RefusingKafka, *, room: int = 1_000) -> None:
         self.in_flight = 0

@@ -42,6 +42,7 @@ def partition(*, last: Position | None = None) -> Any:
             ),
         ),
         transport=SimpleNamespace(name="fast", newest=None, credit=300),
+        decoder="compiled",
         question=SimpleNamespace(newest=None),
         writer=SimpleNamespace(failures=0, last_written=None),
         shares=SimpleNamespace(take=lambda: {"hub": 0.25, "idle": 0.75}),
@@ -148,6 +149,7 @@ def test_the_transport_and_the_shares_of_waiting_have_their_names() -> None:
     SourceMeasures(partition(), 1, clock=lambda: NOW)(meter)
     found = {(name, labels): value for name, labels, value in meter.changes()}
     assert found["source_transport_info", ("3", "fast")] == 1
+    assert found["source_decoder_info", ("3", "compiled")] == 1
     assert found["bottleneck", ("source", "3", "hub")] == 0.25
     assert found["bottleneck", ("source", "3", "idle")] == 0.75
 

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from ingest.emulator import Emulator
 from ingest.errors import Undeliverable
+from ingest.source import decoder
 from ingest.source.event import Event
 from ingest.source.message import event_of
 from ingest.source.record import FORMATS, Record
@@ -64,16 +65,21 @@ def test_the_usual_message() -> None:
         assert all(isinstance(record, Record) and record.key == b"dev-1" for record in found)
 
 
-def test_the_same_log_over_both_real_transports(emulator: Emulator, reading: Reading) -> None:
+def test_the_same_log_over_both_real_transports(
+    emulator: Emulator, reading: Reading, monkeypatch: pytest.MonkeyPatch
+) -> None:
     fill(emulator, 300)
     for name in messages.ODD:
         emulator.append(PARTITION, messages.ODD[name])
     fill(emulator, 300, properties={})
     made: dict[str, list[Outcome]] = {}
-    for transport in ("sdk", "fast"):
-        reader = reading(configured(emulator, transport))
+    for way in ("sdk", "fast", "fast in Python"):
+        with monkeypatch.context() as patched:
+            if way == "fast in Python":
+                patched.setattr(decoder, "_ENCODERS", {})
+            reader = reading(configured(emulator, way.partition(" ")[0]))
         reader.until_events(600 + len(messages.ODD))
-        made[transport] = [records(event) for event in reader.events]
+        made[way] = [records(event) for event in reader.events]
         assert reader.numbers == list(range(600 + len(messages.ODD)))
         reader.receiver.close()
-    assert made["fast"] == made["sdk"]
+    assert made["fast"] == made["fast in Python"] == made["sdk"]

@@ -11,7 +11,7 @@ import pytest
 from tests.services import ROOT
 from tests.systemd.test_units import UNITS
 
-CHECKOUT = ("ingest", "systemd", "pyproject.toml", "README.md", "LICENSE")
+CHECKOUT = ("ingest", "systemd", "setup.py", "MANIFEST.in", "pyproject.toml", "README.md", "LICENSE")
 SCRIPT = ROOT / "systemd" / "install.sh"
 SYSTEM = "usr/local/lib/systemd/system"
 

@@ -1,0 +1,88 @@
+"""Messages through both decoders: equal events and records, or equal refusals. By hand for a million of them:
+
+    python -m tests.source.core.compare 1000000 --odd 0.1
+
+prints how many were compiled all the way, and the memory before and after; a difference ends it with both outcomes.
+"""
+
+import argparse
+import resource
+from collections.abc import Callable
+from functools import partial
+from random import Random
+from typing import Any
+
+from ingest.amqp.errors import AmqpError
+from ingest.errors import Undeliverable
+from ingest.source.core import json, lean
+from ingest.source.decoder import Encoder, PlainRecord
+from ingest.source.event import Event
+from ingest.source.message import event_of
+from ingest.source.received import Received
+from ingest.source.record import FORMATS
+from tests.source.core.fleets import message
+
+BEFORE, BEHIND = b"\xa1\x05", b"\x00\x53\x75\xa0\x01x"
+"""Around a message in its buffer: bytes that would make sense if somebody read too far."""
+ENCODERS = {"json": json.JsonEncoder}
+_decoder = lean.LeanDecoder()
+_pairs = {name: (make("0"), FORMATS[name]("0")) for name, make in ENCODERS.items()}
+
+
+def check(payload: bytes) -> Received | None:
+    """Raises AssertionError when the two ways differ. Returns the compiled way's event, if it is one."""
+    wanted = _event(lambda: event_of(payload))
+    buf, start = BEFORE + payload + BEHIND, len(BEFORE)
+    found = _event(lambda: _decoder.decode(buf, start, start + len(payload)))
+    if isinstance(wanted, str) or isinstance(found, str):
+        assert found == wanted, payload
+        return None
+    assert _seen(found) == _seen(wanted), payload
+    assert repr(found.whole()[:6]) == repr(wanted.whole()[:6]), payload
+    for name, (encoder, reference) in _pairs.items():
+        record = _record(reference.encode, wanted.whole())
+        assert _record(encoder.encode, found) == record, (name, payload)
+        assert _record(partial(_one_of_all, encoder), found) == record, (name, payload)
+    return found
+
+
+def _one_of_all(encoder: Encoder, event: Received) -> PlainRecord:
+    (record,) = encoder.encode_all([event])
+    return record
+
+
+def _event(decode: Callable[[], Received]) -> Received | str:
+    try:
+        return decode()
+    except AmqpError as error:
+        return str(error)
+
+
+def _seen(event: Received) -> object:
+    return event.sequence_number, event.offset, event.enqueued_ms, event.size, event.position
+
+
+def _record(encode: Callable[[Any], PlainRecord], event: Received) -> object:
+    try:
+        return tuple(encode(event))
+    except Undeliverable as why:
+        return why.reason, str(why)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("count", type=int)
+    parser.add_argument("--odd", type=float, default=0.1, help="share of odd parts, 0 to 1")
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    random = Random(args.seed)
+    lean_events = 0
+    for number in range(args.count):
+        lean_events += not isinstance(check(message(random, odd=args.odd)), Event | None)
+        if number in (args.count // 10, args.count - 1):
+            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+            print(f"{number + 1} messages, {lean_events} lean, 0 differences, {peak} KiB at most", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,155 @@
+"""The compiled core gives what Python gives: the same events and records, or the same refusals."""
+
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ingest.amqp.message import Data, Message, Properties
+from ingest.amqp.types import Timestamp
+from ingest.source import decoder
+from ingest.source.core import json, lean
+from ingest.source.event import Event
+from ingest.source.record import COMPARED_BYTES, JsonFormat
+from tests.source import messages
+from tests.source.core.compare import check
+from tests.source.core.fleets import changed, message
+from tests.source.events import make_event
+from tests.source.messages import usual
+
+SEEDS = st.integers(0, (1 << 64) - 1)
+
+
+@settings(max_examples=150)
+@given(seed=SEEDS)
+def test_what_fleets_send_and_odd_messages_between(seed: int) -> None:
+    random = Random(seed)
+    for odd in (0.0, 0.1, 0.5):
+        check(message(random, odd=odd))
+
+
+@settings(max_examples=100)
+@given(seed=SEEDS)
+def test_messages_with_changed_bytes(seed: int) -> None:
+    random = Random(seed)
+    check(changed(random, message(random)))
+
+
+@settings(max_examples=30)
+@given(sent=messages.any_message())
+def test_any_message(sent: messages.Sent) -> None:
+    check(sent.encoded)
+
+
+@given(payload=st.binary(max_size=200))
+def test_any_bytes(payload: bytes) -> None:
+    check(payload)
+
+
+@pytest.mark.parametrize("name", messages.ODD)
+def test_odd_messages(name: str) -> None:
+    check(messages.odd(name))
+    check(messages.runtime_metrics(9) + messages.odd(name))
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        usual(module="mod", properties={"level": "high", "n": 5}, system=Properties(message_id="m", correlation_id=5)),
+        messages.odd("a text as value"),
+        messages.odd("all system properties"),
+    ],
+    ids=["usual", "value", "system"],
+)
+def test_a_message_that_is_cut_short_or_differs_in_one_byte(payload: bytes) -> None:
+    for index in range(len(payload)):
+        check(payload[:index])
+        for other in (payload[index] ^ 1, payload[index] ^ 0x80, 0x40, 0xA1):
+            check(payload[:index] + bytes((other,)) + payload[index + 1 :])
+
+
+def test_what_fleets_send_needs_no_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(payload: bytes) -> Event:
+        raise AssertionError(payload)
+
+    monkeypatch.setattr(lean, "event_of", never)
+    random = Random(1)
+    whole = [message(random) for _ in range(500)]
+    events = lean.LeanDecoder().decode_all([(payload, 0, len(payload)) for payload in whole])
+    assert len(json.JsonEncoder("0").encode_all(events)) == 500
+
+
+def test_texts_that_grow_are_base64_at_the_same_size_as_in_python() -> None:
+    """Around `COMPARED_BYTES`, and where base64 begins to be the shorter one."""
+    for size in (*range(COMPARED_BYTES // 5 - 3, COMPARED_BYTES // 5 + 4), 1_400, 1_500, *range(3_060, 3_090)):
+        for filling in (b"", b"x", b'"', b"\n", "é".encode()):
+            check(usual(body=b"\x01" * min(size, 600) + filling * (size - min(size, 600))))
+
+
+@pytest.mark.parametrize(
+    "enqueued_ms", [0, 999, 951_782_399_999, 951_782_400_000, 4_107_542_400_000, 253_402_300_799_999]
+)
+def test_times_around_leap_days_and_the_ends(enqueued_ms: int) -> None:
+    annotations = {
+        "x-opt-sequence-number": 1,
+        "x-opt-offset": "8",
+        "x-opt-enqueued-time": Timestamp(enqueued_ms),
+    }
+    payload = Message(message_annotations=annotations, body=Data((b"x",))).encode()
+    assert type(check(payload)) is lean.LeanEvent
+
+
+@settings(max_examples=30)
+@given(days=st.lists(st.integers(0, 2_932_896), min_size=1, max_size=20), ms=st.integers(0, 86_399_999))
+def test_any_day(days: list[int], ms: int) -> None:
+    for day in days:
+        test_times_around_leap_days_and_the_ends(day * 86_400_000 + ms)
+
+
+def test_whole_events_and_lean_ones_side_by_side() -> None:
+    payload = usual()
+    encoder, reference = json.JsonEncoder("3"), JsonFormat("3")
+    events = [make_event(5), lean.LeanDecoder().decode(payload, 0, len(payload)), make_event(6, message_id="m")]
+    assert list(encoder.encode_all(events)) == [reference.encode(event.whole()) for event in events]
+    assert [encoder.encode(event) for event in events] == [reference.encode(event.whole()) for event in events]
+    assert encoder.encode(events[1]).key == b"dev-1"
+
+
+def test_a_partition_id_of_any_text() -> None:
+    event = lean.LeanDecoder().decode(payload := usual(), 0, len(payload))
+    for partition in ("", 'a"b', "é" * 3_000):
+        assert json.JsonEncoder(partition).encode(event) == JsonFormat(partition).encode(event.whole())
+
+
+@pytest.mark.parametrize(("start", "end"), [(-1, 3), (2, 1), (0, 99), (99, 99)])
+def test_a_slice_that_is_not_in_its_buffer_is_refused(start: int, end: int) -> None:
+    with pytest.raises(ValueError, match="are not all in a buffer of 10 bytes"):
+        lean.LeanDecoder().decode(bytes(10), start, end)
+
+
+def test_a_large_event_does_not_leave_its_buffer_behind() -> None:
+    """What is held between batches is bounded, whatever came."""
+    encoder = json.JsonEncoder("0")
+    payload = usual(body=b"\x01" * (1 << 20))
+    event = lean.LeanDecoder().decode(payload, 0, len(payload))
+    (record,) = encoder.encode_all([event])
+    assert record == JsonFormat("0").encode(event.whole())
+    assert encoder.held_bytes <= 1 << 18
+
+
+def test_the_core_is_used_unless_the_environment_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(decoder.ENVIRONMENT, raising=False)
+    _, encoders, why = decoder._compiled()
+    assert (sorted(encoders), why) == (["json"], "")
+    monkeypatch.setenv(decoder.ENVIRONMENT, "python")
+    assert decoder._compiled() == (decoder.PythonDecoder, {}, "INGEST_DECODER=python")
+
+
+def test_without_the_core_python_is_used_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(decoder.ENVIRONMENT, raising=False)
+    monkeypatch.setitem(__import__("sys").modules, "ingest.source.core.lean", None)
+    monkeypatch.delattr("ingest.source.core.lean")
+    made, encoders, why = decoder._compiled()
+    assert (made, encoders) == (decoder.PythonDecoder, {})
+    assert why.startswith("the compiled core was not built")
