@@ -31,6 +31,7 @@ class Feed(HubProcess):
         what = (frame_bytes, devices * partitions) if profile is None else (profile.name,)
         super().__init__(*map(str, (partitions, events, *what)), module="bench.full_hub")
         self.log = (events, partitions, frame_bytes, devices, profile)
+        self._what = f"of {frame_bytes} bytes" if profile is None else f"of profile {profile.name}"
         self._expected_bytes = frame_bytes if profile is None else profile.frame_bytes
         self.events = events
         self.partitions = partitions
@@ -40,7 +41,7 @@ class Feed(HubProcess):
 
     def start(self) -> None:
         """Returns when the log is full."""
-        with Stage(f"the hub takes {self.events:,} events ({self.log}) into {self.partitions} partitions"):
+        with Stage(f"the hub takes {self.events:,} events {self._what} into {self.partitions} partitions"):
             super().start()
         self.measured_frame_bytes = self._sample_frames()
         if self._expected_bytes is not None:

@@ -3,7 +3,7 @@
 import statistics
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -13,7 +13,8 @@ from bench.feed import Feeds
 from bench.results import Results, Run
 from bench.source_process import Way, attached_source, mover_pids
 from bench.traffic import PROFILES, payloads
-from ingest.source.decoder import decoder_in_use, decoder_of, encoder_of
+from ingest.source.decoder import Name, decoder_in_use, decoder_of, encoder_of
+from tests.faults.source_process import SourceProcess
 from tests.services.kafka import KafkaCluster
 
 EVENTS = 200_000
@@ -48,6 +49,12 @@ def test_decode_record(benchmark: Any, results: Results, profile: str) -> None:
     results.add_row(benchmark, "decode_record", figures)
 
 
+def decoder_of_process(process: SourceProcess) -> str:
+    """What the process says that it decodes with."""
+    [name] = [name for name in get_args(Name) if process.metric("source_decoder_info", decoder=name)]
+    return str(name)
+
+
 @profiles
 def test_source_traffic(
     benchmark: Any, results: Results, kafka: KafkaCluster, feeds: Feeds, tmp_path: Path, profile: str
@@ -56,6 +63,7 @@ def test_source_traffic(
     feed = feeds.get(EVENTS, profile=PROFILES[profile])
     runs: list[Run] = []
     unique: list[float] = []
+    decoders: set[str] = set()
 
     def once() -> None:
         with (
@@ -65,6 +73,7 @@ def test_source_traffic(
         ):
             movers = Movers(mover_pids(process, 1))
             memory = MemoryWatch(movers)
+            decoders.add(decoder_of_process(process))
             runs.append(clock(feed, topic, movers, stage, memory))
             unique.append(memory.figures()["uss_mib_max"])
 
@@ -74,7 +83,7 @@ def test_source_traffic(
         "source_traffic",
         {
             "profile": profile,
-            "decoder": decoder_in_use("json", "fast"),
+            "decoder": " and ".join(decoders),
             "frame_bytes": feed.measured_frame_bytes,
             "cpu_us_per_event": round(statistics.median(run.cpu_us_per_event for run in runs), 2),
             "events_per_second": round(statistics.median(run.events_per_second for run in runs)),

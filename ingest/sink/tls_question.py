@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from ingest import tls
+from ingest import scarcity, tls
 from ingest.config.connection_strings import IotHubAddress
 from ingest.sink.hub_errors import condition_of, is_refusal, words
 
@@ -39,8 +39,12 @@ class TlsQuestion:
         if condition_of(error) or is_refusal(error):
             return words(error)
         if self._thread is None or not self._thread.is_alive():
-            self._thread = threading.Thread(target=self._run, name="tls-question", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._run, name="tls-question", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError as full:  # asked again with the next link that fails
+                return f"{words(error)}; {scarcity.words(full) or full}"
+            self._thread = thread
         if self.fault is None and isinstance(error, TimeoutError):
             return f"no answer from {self._hub.host} within {max(1.0, seconds):.0f} s"
         return self.fault or words(error)

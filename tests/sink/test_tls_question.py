@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -123,3 +124,18 @@ def test_a_link_tells_it(
                     part.poll()
         finally:
             part.close()
+
+
+def test_a_question_for_which_there_is_no_thread_costs_words_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = threading.Event()
+
+    def ask(host: str, port: int, ca_file: Path | None) -> str | None:
+        asked.set()
+        return None
+
+    question = TlsQuestion(address(1), None, ask=ask)
+    with monkeypatch.context() as scarce:
+        scarce.setattr(threading, "_start_new_thread", Mock(side_effect=RuntimeError("can't start new thread")))
+        assert "no process or thread can be started" in question.words(TimeoutError("late"), seconds=5)
+    question.words(TimeoutError("late"), seconds=5)
+    assert asked.wait(PATIENCE)
