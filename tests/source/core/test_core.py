@@ -11,9 +11,9 @@ from ingest.amqp.types import Timestamp
 from ingest.source import decoder
 from ingest.source.core import json, lean
 from ingest.source.event import Event
-from ingest.source.record import COMPARED_BYTES, JsonFormat
+from ingest.source.record import COMPARED_BYTES, FORMATS, JsonFormat
 from tests.source import messages
-from tests.source.core.compare import check
+from tests.source.core.compare import ENCODERS, check
 from tests.source.core.fleets import changed, message
 from tests.source.events import make_event
 from tests.source.messages import usual
@@ -69,7 +69,8 @@ def test_a_message_that_is_cut_short_or_differs_in_one_byte(payload: bytes) -> N
             check(payload[:index] + bytes((other,)) + payload[index + 1 :])
 
 
-def test_what_fleets_send_needs_no_python(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", ENCODERS)
+def test_what_fleets_send_needs_no_python(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def never(payload: bytes) -> Event:
         raise AssertionError(payload)
 
@@ -77,7 +78,7 @@ def test_what_fleets_send_needs_no_python(monkeypatch: pytest.MonkeyPatch) -> No
     random = Random(1)
     whole = [message(random) for _ in range(500)]
     events = lean.LeanDecoder().decode_all([(payload, 0, len(payload)) for payload in whole])
-    assert len(json.JsonEncoder("0").encode_all(events)) == 500
+    assert len(ENCODERS[name]("0").encode_all(events)) == 500
 
 
 def test_texts_that_grow_are_base64_at_the_same_size_as_in_python() -> None:
@@ -107,19 +108,21 @@ def test_any_day(days: list[int], ms: int) -> None:
         test_times_around_leap_days_and_the_ends(day * 86_400_000 + ms)
 
 
-def test_whole_events_and_lean_ones_side_by_side() -> None:
+@pytest.mark.parametrize("name", ENCODERS)
+def test_whole_events_and_lean_ones_side_by_side(name: str) -> None:
     payload = usual()
-    encoder, reference = json.JsonEncoder("3"), JsonFormat("3")
+    encoder, reference = ENCODERS[name]("3"), FORMATS[name]("3")
     events = [make_event(5), lean.LeanDecoder().decode(payload, 0, len(payload)), make_event(6, message_id="m")]
     assert list(encoder.encode_all(events)) == [reference.encode(event.whole()) for event in events]
     assert [encoder.encode(event) for event in events] == [reference.encode(event.whole()) for event in events]
     assert encoder.encode(events[1]).key == b"dev-1"
 
 
-def test_a_partition_id_of_any_text() -> None:
+@pytest.mark.parametrize("name", ENCODERS)
+def test_a_partition_id_of_any_text(name: str) -> None:
     event = lean.LeanDecoder().decode(payload := usual(), 0, len(payload))
     for partition in ("", 'a"b', "é" * 3_000):
-        assert json.JsonEncoder(partition).encode(event) == JsonFormat(partition).encode(event.whole())
+        assert ENCODERS[name](partition).encode(event) == FORMATS[name](partition).encode(event.whole())
 
 
 @pytest.mark.parametrize(("start", "end"), [(-1, 3), (2, 1), (0, 99), (99, 99)])
@@ -141,7 +144,7 @@ def test_a_large_event_does_not_leave_its_buffer_behind() -> None:
 def test_the_core_is_used_unless_the_environment_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(decoder.ENVIRONMENT, raising=False)
     _, encoders, why = decoder._compiled()
-    assert (sorted(encoders), why) == (["json"], "")
+    assert (sorted(encoders), why) == (["json", "raw"], "")
     monkeypatch.setenv(decoder.ENVIRONMENT, "python")
     assert decoder._compiled() == (decoder.PythonDecoder, {}, "INGEST_DECODER=python")
 
