@@ -4,7 +4,7 @@
 """
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
-from cpython.unicode cimport PyUnicode_DecodeUTF8
+from cpython.unicode cimport PyUnicode_AsUTF8AndSize, PyUnicode_DecodeUTF8
 from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcmp
 
@@ -14,19 +14,16 @@ from ingest.source.core.fields cimport (
     MESSAGE_ID, SYSTEM_ORDER, USER_ID, Names, add_name, is_field_name, read_fields
 )
 from ingest.source.core.lean cimport HUB_TIME, OTHER, Annotation, LeanEvent, annotation
-from ingest.source.core.text cimport Out, is_utf8, put_bytes, put_millis, put_second, put_signed
+from ingest.source.core.text cimport Out, is_utf8, put_bytes, put_millis, put_second, put_signed, put_text
 from ingest.source.core.values cimport (
     BINARY, NULL_VALUE, SIGNED, TEXT, TIME, UNSIGNED, Bytes, Compound, Value, read_value
 )
 
-import orjson
-
 from ingest.source.record import JSON_HEADER, RawFormat
 
 cdef enum:
-    AROUND_BYTES = 256  # More than any scalar needs besides what its bytes explain.
+    AROUND_BYTES = 1_024  # More than what is written at once has besides what its bytes explain: the names of all fields.
 
-cdef object _dumps = orjson.dumps
 cdef str _JSON_HEADER = JSON_HEADER
 
 
@@ -116,6 +113,20 @@ cdef class RawEncoder(CoreEncoder):
         put_bytes(self._buffer + 2, at, size)
         return PyUnicode_DecodeUTF8(<char*> self._buffer, size + 2, NULL)
 
+    cdef bytes _as_json(self, list names):
+        """A list of names of headers. Not by orjson, whose results hold on to a KiB each."""
+        cdef Out to = self._buffer
+        cdef Py_ssize_t size = 0
+        cdef Py_ssize_t controls = 0
+        cdef const char* at
+        cdef str name
+        for name in names:
+            to[0] = c'[' if to == self._buffer else c','
+            at = PyUnicode_AsUTF8AndSize(name, &size)
+            to = put_text(to + 1, <Bytes> at, size, &controls)
+        to[0] = c']'
+        return self._written(to + 1)
+
     cdef bint _add_annotations(self, list headers, LeanEvent event, Bytes* key, Py_ssize_t* key_size) except -1:
         """Without a device the partition key is the record's key."""
         cdef Bytes at = event.annotations.at
@@ -143,7 +154,7 @@ cdef class RawEncoder(CoreEncoder):
                 if value.kind == TEXT and is_utf8(value.at, value.size):
                     key[0], key_size[0] = value.at, value.size
         if named:
-            headers.append((_JSON_HEADER, _dumps(named)))
+            headers.append((_JSON_HEADER, self._as_json(named)))
         return True
 
     cdef bint _add_properties(self, list headers, Value* fields, Compound* application) except -1:
@@ -181,7 +192,7 @@ cdef class RawEncoder(CoreEncoder):
             if title is None or not self._add(headers, of_application, title, &value, False):
                 return False
         if of_system:
-            headers.append((_JSON_HEADER, _dumps(of_system)))
+            headers.append((_JSON_HEADER, self._as_json(of_system)))
         if of_application:
-            headers.append((_JSON_HEADER, _dumps(of_application)))
+            headers.append((_JSON_HEADER, self._as_json(of_application)))
         return True
