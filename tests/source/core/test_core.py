@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest.amqp.message import Data, Message, Properties
-from ingest.amqp.types import Timestamp
+from ingest.amqp.encoding import encode, encode_map
+from ingest.amqp.message import Data, Message, Properties, section
+from ingest.amqp.types import Symbol, Timestamp
 from ingest.source import decoder
 from ingest.source.core import json, lean
 from ingest.source.event import Event
@@ -82,10 +83,46 @@ def test_what_fleets_send_needs_no_python(name: str, monkeypatch: pytest.MonkeyP
 
 
 def test_texts_that_grow_are_base64_at_the_same_size_as_in_python() -> None:
-    """Around `COMPARED_BYTES`, and where base64 begins to be the shorter one."""
-    for size in (*range(COMPARED_BYTES // 5 - 3, COMPARED_BYTES // 5 + 4), 1_400, 1_500, *range(3_060, 3_090)):
+    controls = COMPARED_BYTES // 5
+    for count in range(controls - 2, controls + 3):
         for filling in (b"", b"x", b'"', b"\n", "é".encode()):
-            check(usual(body=b"\x01" * min(size, 600) + filling * (size - min(size, 600))))
+            check(usual(body=b"\x01" * count + filling))
+    # Six characters for each of `count`, against four for three of all bytes: equal when about 14 others stand beside each.
+    count, ways = controls + 5, set()
+    for others in range(14 * count - 120, 14 * count - 40):
+        payload = usual(body=b"\x01" * count + b"x" * others)
+        check(payload)
+        event = lean.LeanDecoder().decode(payload, 0, len(payload))
+        ways.add(b"contentTransfer" in json.JsonEncoder("0").encode(event).value)
+    assert ways == {False, True}
+
+
+@pytest.mark.parametrize(
+    "name", ["%41", "%:", "a%", "a%4", "nul\0", "é", "", 'quo"te', "$binary", "to", "message-id", "n" * 254]
+)
+def test_names_that_records_write_otherwise(name: str) -> None:
+    check(usual(properties={name: "x"}))
+    check(usual(properties={name: 5, "other": "x"}))
+    position = {"x-opt-sequence-number": 1, "x-opt-offset": "8", "x-opt-enqueued-time": Timestamp(9)}
+    check(Message(message_annotations={Symbol(name): "x", **position} if name.isascii() else position).encode())
+
+
+@pytest.mark.parametrize("twice", ["application", "annotations", "sequence"])
+def test_names_that_come_twice(twice: str) -> None:
+    sequence, offset, enqueued = (
+        encode(Symbol(name)) + encode(value)
+        for name, value in {
+            "x-opt-sequence-number": 1,
+            "x-opt-offset": "8",
+            "x-opt-enqueued-time": Timestamp(9),
+        }.items()
+    )
+    extra = {"application": b"", "annotations": 2 * (encode(Symbol("a")) + encode("x")), "sequence": sequence}[twice]
+    annotations = encode_map([sequence, offset, enqueued, extra])
+    count = 6 + {"application": 0, "annotations": 4, "sequence": 2}[twice]
+    annotations = annotations[:2] + bytes((count,)) + annotations[3:]
+    application = b"\xc1\x0d\x04\xa1\x01k\xa1\x01a\xa1\x01k\xa1\x01b" if twice == "application" else b"\xc1\x01\x00"
+    check(section(0x72, annotations) + section(0x74, application) + section(0x75, b"\xa0\x01x"))
 
 
 @pytest.mark.parametrize(
