@@ -11,7 +11,7 @@ from ingest.amqp.message import Data, Message, Properties, section
 from ingest.amqp.types import Symbol, Timestamp
 from ingest.source import decoder
 from ingest.source.core import json, lean
-from ingest.source.event import Event
+from ingest.source.event import MALFORMED, Event
 from ingest.source.record import COMPARED_BYTES, FORMATS, JsonFormat
 from tests.source import messages
 from tests.source.core.compare import ENCODERS, check
@@ -193,3 +193,12 @@ def test_without_the_core_python_is_used_and_says_why(monkeypatch: pytest.Monkey
     made, encoders, why = decoder._compiled()
     assert (made, encoders) == (decoder.PythonDecoder, {})
     assert why.startswith("the compiled core was not built")
+
+
+def test_a_map_with_equal_keys_in_the_place_of_properties_is_malformed() -> None:
+    bare = usual(newest=None)
+    body_at = bare.index(b"\x00\x53\x75")
+    payload = bare[:body_at] + section(0x73, b"\xc1\x09\x04\xa1\x01k\x40\xa1\x01k\x40") + bare[body_at:]
+    event = check(payload)
+    assert event is not None
+    assert event.whole().body_kind == MALFORMED
