@@ -7,6 +7,8 @@ SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
 FIGURES := build/bench
+SANITIZED := build/sanitized
+SANITIZERS := -fsanitize=address,undefined -fno-sanitize-recover=undefined
 # Twice quiet: errors only, without the build backend's advice on editable installs.
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 
@@ -14,7 +16,7 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 help: ## Show this list
 	@echo 'Usage: make TARGET [ARGS="…"] [PYTHON=python3.12]'
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS='	' read -r target text; do \
-		printf '  %-7s %s\n' "$$target" "$$text"; done
+		printf '  %-8s %s\n' "$$target" "$$text"; done
 
 .PHONY: demo
 demo: $(VENV)/.demo ## Simulated devices into an embedded Kafka, with a summary: make demo ARGS="--events 20000 --json"
@@ -42,6 +44,18 @@ bench: $(VENV)/.bench ## Benchmarks, a table and a plot of CPU per event: make b
 		$(BIN)/python -m bench.plot $(FIGURES)/figures.json $(FIGURES)/cpu_per_event.png; \
 	fi; \
 	exit $$status
+
+# RUN="tests.source.core.compare 100000 --odd 0.3" runs that instead of the tests.
+.PHONY: sanitize
+sanitize: $(VENV)/.test ## The compiled core's tests and the fuzzer's corpus, with AddressSanitizer and UndefinedBehaviorSanitizer
+	@rm -rf $(SANITIZED) && mkdir -p $(SANITIZED) && \
+	tar -c --exclude=node_modules --exclude='*.so' ingest tests setup.py pyproject.toml MANIFEST.in README.md LICENSE | tar -x -C $(SANITIZED)
+	@$(PIP) --group sanitize
+	@cd $(SANITIZED) && CFLAGS='$(SANITIZERS) -fno-omit-frame-pointer' LDFLAGS='$(SANITIZERS)' \
+		$(CURDIR)/$(BIN)/python setup.py -q build_ext --inplace
+	@cd $(SANITIZED) && LD_PRELOAD="$$(cc -print-file-name=libasan.so) $$(cc -print-file-name=libubsan.so)" \
+		ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 PYTHONMALLOC=malloc \
+		$(CURDIR)/$(BIN)/python -m $(or $(RUN),pytest --quiet -p no:benchmark tests/source/core tests/fuzz) $(ARGS)
 
 .PHONY: wheel
 wheel: $(VENV)/.demo ## A wheel in dist/ for machines like this one; for any Python, but slower, where there is no C compiler

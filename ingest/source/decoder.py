@@ -66,10 +66,10 @@ def _compiled() -> tuple[Callable[[], Decoder], dict[str, Callable[[str], Encode
     if os.environ.get(ENVIRONMENT) == "python":
         return PythonDecoder, {}, f"{ENVIRONMENT}=python"
     try:
-        from ingest.source.core import json, lean
+        from ingest.source.core import json, lean, raw
     except ImportError as error:
         return PythonDecoder, {}, f"the compiled core was not built ({error})"
-    return lean.LeanDecoder, {"json": json.JsonEncoder}, ""
+    return lean.LeanDecoder, {"json": json.JsonEncoder, "raw": raw.RawEncoder}, ""
 
 
 _DECODER, _ENCODERS, WHY_PYTHON = _compiled()

@@ -114,7 +114,7 @@ def sections(payload: bytes) -> Sections:
                     pass
                 case 0x72, dict() | Pairs():
                     annotations = value
-                case 0x73, list():
+                case 0x73, list() if type(value) is not Pairs:
                     properties = value
                 case 0x74, dict() | Pairs():
                     application = value

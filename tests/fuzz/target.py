@@ -1,4 +1,5 @@
-"""What a fuzzer gives its bytes to: the hot path from the socket to the event, and what must hold for any bytes.
+"""What a fuzzer gives its bytes to: the hot path from the socket to the record, and what must hold for any bytes: the
+compiled core's events and records are those of Python.
 
 The first byte chooses: even, the rest is one message; odd, it is a stream of frames, cut as the second byte says.
 """
@@ -13,6 +14,7 @@ from ingest.source.message import ANNOTATIONS, event_of, newest_of
 from ingest.source.record import FORMATS
 from ingest.source.shapes import Decoder
 from ingest.source.transfer import Transfers
+from tests.source.core import compare
 from tests.source.messages import usual
 
 HANDLE = 0
@@ -51,6 +53,7 @@ def message(payload: bytes) -> None:
         assert skipped or _content(found) == _content(wanted), payload
         if found is not None:
             _record(found)
+    compare.check(payload)
     assert _content(decoder.decode(KNOWN[0], 0, len(KNOWN[0]))) == _content(event_of(KNOWN[0]))
 
 

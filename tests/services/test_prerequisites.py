@@ -56,5 +56,12 @@ def test_the_command_names_every_missing_program_and_fails(programs: Path, capsy
     assert prerequisites.main(["venv", "java"]) == 0
 
 
+def test_without_a_compiler_the_message_names_the_packages(programs: Path) -> None:
+    with pytest.raises(
+        ServiceError, match=r"^A C compiler with Python's headers is missing: .*apt-get install gcc libc6-dev"
+    ):
+        prerequisites.compiler()
+
+
 def test_this_python_can_make_environments() -> None:
     assert prerequisites.venv() == sys.executable

@@ -7,9 +7,9 @@ from ingest.backoff import Backoff
 from ingest.config import Config, Hub, Secret, Source
 from ingest.deadline import Deadline
 from ingest.emulator import Emulator
-from ingest.source.event import Event
 from ingest.source.progress import Position
 from ingest.source.receive import EARLIEST, Receiver, StartAt
+from ingest.source.received import Received
 from ingest.source.transport import open_transport
 
 PATIENCE = 60.0
@@ -36,14 +36,14 @@ class Reader:
         self.receiver = Receiver(
             self.transport, PARTITION, start or StartAt(EARLIEST), last=last, backoff=Backoff(0.05, 0.5)
         )
-        self.events: list[Event] = []
+        self.events: list[Received] = []
         self.receiver.start()
 
     def until(self, reached: Callable[[], bool]) -> None:
         deadline = Deadline(PATIENCE)
         while not reached():
             assert not deadline.expired, (len(self.events), self.receiver.trouble)
-            self.events += [event.whole() for event in self.receiver.poll(0.1)]
+            self.events += self.receiver.poll(0.1)
 
     def until_events(self, count: int) -> None:
         self.until(lambda: len(self.events) >= count)

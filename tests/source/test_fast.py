@@ -167,7 +167,7 @@ def test_messages_of_a_megabyte_come_whole(emulator: Emulator, reading: Reading)
     emulator.send_many(("dev-1", body, {}) for body in bodies)
     reader = reading(configured(emulator, "fast"))
     reader.until_events(20)
-    assert [event.body for event in reader.events] == bodies
+    assert [event.whole().body for event in reader.events] == bodies
 
 
 def test_the_newest_event_is_known_even_if_it_is_the_first(emulator: Emulator, reading: Reading) -> None:

@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 
 from ingest.emulator import Emulator
 from ingest.errors import Undeliverable
-from ingest.source import decoder
+from ingest.source.decoder import decoder_of, encoder_of
 from ingest.source.event import Event
 from ingest.source.message import event_of
+from ingest.source.received import Received
 from ingest.source.record import FORMATS, Record
 from ingest.source.sdk_message import decode_for_sdk, event_from_sdk
 from ingest.source.shapes import Decoder
@@ -19,12 +20,12 @@ from tests.source.readers import PARTITION, Reading, configured, fill
 Outcome = list[Record | str]
 
 
-def records(event: Event) -> Outcome:
+def records(event: Received) -> Outcome:
     """In every format; for an event that a format cannot carry the reason."""
     found: Outcome = []
-    for make in FORMATS.values():
+    for name in FORMATS:
         try:
-            found.append(make("0").encode(event))
+            found.append(encoder_of(name, "0").encode(event))
         except Undeliverable as why:
             found.append(str(why))
     return found
@@ -41,6 +42,8 @@ def check_same(decoder: Decoder, payload: bytes) -> Outcome:
         assert (event[:6], event.body_kind) == (wanted[:6], wanted.body_kind)
         assert event.system_properties == wanted.system_properties
         assert records(event) == records(wanted)
+    for name in FORMATS:
+        assert records(decoder_of(name).decode(payload, 0, len(payload))) == records(wanted)
     return records(wanted)
 
 
@@ -76,7 +79,7 @@ def test_the_same_log_over_both_real_transports(
     for way in ("sdk", "fast", "fast in Python"):
         with monkeypatch.context() as patched:
             if way == "fast in Python":
-                patched.setattr(decoder, "_ENCODERS", {})
+                patched.setattr("ingest.source.decoder._ENCODERS", {})
             reader = reading(configured(emulator, way.partition(" ")[0]))
         reader.until_events(600 + len(messages.ODD))
         made[way] = [records(event) for event in reader.events]

@@ -26,9 +26,10 @@ def test_events_arrive_whole_and_in_order(emulator: Emulator, reading: Reading, 
     reader = reading(configured(emulator, transport, tls=tls))
     reader.until_events(5_000)
     assert reader.numbers == list(range(5_000))
-    assert reader.events[7].body == b'{"n":7}'
-    assert reader.events[7].device_id == "dev-1"
-    assert reader.events[7].labels.properties == {"level": "high"}
+    event = reader.events[7].whole()
+    assert event.body == b'{"n":7}'
+    assert event.device_id == "dev-1"
+    assert event.labels.properties == {"level": "high"}
     assert reader.receiver.attached
     assert reader.transport.newest is not None
 
@@ -206,7 +207,7 @@ def test_large_events_bring_the_credit_down(emulator: Emulator, reading: Reading
     before = reader.transport.credit
     reader.until_events(60)
     assert reader.transport.credit < before / 10
-    assert [len(event.body) for event in reader.events] == [200_000] * 60
+    assert [event.size for event in reader.events] == [200_000] * 60
 
 
 def test_a_link_for_which_no_thread_can_be_started_is_tried_again(

@@ -1,13 +1,4 @@
-from collections.abc import Sequence
+from ingest.source.core.encoder import CoreEncoder
 
-from ingest.source.decoder import PlainRecord
-from ingest.source.received import Received
-from ingest.source.record import Record
-
-class JsonEncoder:
+class JsonEncoder(CoreEncoder):
     def __init__(self, partition: str) -> None: ...
-    @property
-    def held_bytes(self) -> int:
-        """Of the buffer between two batches."""
-    def encode(self, event: Received) -> Record: ...
-    def encode_all(self, events: Sequence[Received]) -> Sequence[PlainRecord]: ...

@@ -14,7 +14,7 @@ from typing import Any
 
 from ingest.amqp.errors import AmqpError
 from ingest.errors import Undeliverable
-from ingest.source.core import json, lean
+from ingest.source.core import json, lean, raw
 from ingest.source.decoder import Encoder, PlainRecord
 from ingest.source.event import Event
 from ingest.source.message import event_of
@@ -24,7 +24,7 @@ from tests.source.core.fleets import message
 
 BEFORE, BEHIND = b"\xa1\x05", b"\x00\x53\x75\xa0\x01x"
 """Around a message in its buffer: bytes that would make sense if somebody read too far."""
-ENCODERS = {"json": json.JsonEncoder}
+ENCODERS = {"json": json.JsonEncoder, "raw": raw.RawEncoder}
 _decoder = lean.LeanDecoder()
 _pairs = {name: (make("0"), FORMATS[name]("0")) for name, make in ENCODERS.items()}
 

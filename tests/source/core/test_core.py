@@ -6,14 +6,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest.amqp.message import Data, Message, Properties
-from ingest.amqp.types import Timestamp
+from ingest.amqp.encoding import encode, encode_map
+from ingest.amqp.message import Data, Message, Properties, section
+from ingest.amqp.types import Symbol, Timestamp
 from ingest.source import decoder
 from ingest.source.core import json, lean
-from ingest.source.event import Event
-from ingest.source.record import COMPARED_BYTES, JsonFormat
+from ingest.source.event import MALFORMED, Event
+from ingest.source.record import COMPARED_BYTES, FORMATS, JsonFormat
 from tests.source import messages
-from tests.source.core.compare import check
+from tests.source.core.compare import ENCODERS, check
 from tests.source.core.fleets import changed, message
 from tests.source.events import make_event
 from tests.source.messages import usual
@@ -69,7 +70,8 @@ def test_a_message_that_is_cut_short_or_differs_in_one_byte(payload: bytes) -> N
             check(payload[:index] + bytes((other,)) + payload[index + 1 :])
 
 
-def test_what_fleets_send_needs_no_python(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", ENCODERS)
+def test_what_fleets_send_needs_no_python(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def never(payload: bytes) -> Event:
         raise AssertionError(payload)
 
@@ -77,14 +79,50 @@ def test_what_fleets_send_needs_no_python(monkeypatch: pytest.MonkeyPatch) -> No
     random = Random(1)
     whole = [message(random) for _ in range(500)]
     events = lean.LeanDecoder().decode_all([(payload, 0, len(payload)) for payload in whole])
-    assert len(json.JsonEncoder("0").encode_all(events)) == 500
+    assert len(ENCODERS[name]("0").encode_all(events)) == 500
 
 
 def test_texts_that_grow_are_base64_at_the_same_size_as_in_python() -> None:
-    """Around `COMPARED_BYTES`, and where base64 begins to be the shorter one."""
-    for size in (*range(COMPARED_BYTES // 5 - 3, COMPARED_BYTES // 5 + 4), 1_400, 1_500, *range(3_060, 3_090)):
+    controls = COMPARED_BYTES // 5
+    for count in range(controls - 2, controls + 3):
         for filling in (b"", b"x", b'"', b"\n", "é".encode()):
-            check(usual(body=b"\x01" * min(size, 600) + filling * (size - min(size, 600))))
+            check(usual(body=b"\x01" * count + filling))
+    # Six characters for each of `count`, against four for three of all bytes: equal when about 14 others stand beside each.
+    count, ways = controls + 5, set()
+    for others in range(14 * count - 120, 14 * count - 40):
+        payload = usual(body=b"\x01" * count + b"x" * others)
+        check(payload)
+        event = lean.LeanDecoder().decode(payload, 0, len(payload))
+        ways.add(b"contentTransfer" in json.JsonEncoder("0").encode(event).value)
+    assert ways == {False, True}
+
+
+@pytest.mark.parametrize(
+    "name", ["%41", "%:", "a%", "a%4", "nul\0", "é", "", 'quo"te', "$binary", "to", "message-id", "n" * 254]
+)
+def test_names_that_records_write_otherwise(name: str) -> None:
+    check(usual(properties={name: "x"}))
+    check(usual(properties={name: 5, "other": "x"}))
+    position = {"x-opt-sequence-number": 1, "x-opt-offset": "8", "x-opt-enqueued-time": Timestamp(9)}
+    check(Message(message_annotations={Symbol(name): "x", **position} if name.isascii() else position).encode())
+
+
+@pytest.mark.parametrize("twice", ["application", "annotations", "sequence"])
+def test_names_that_come_twice(twice: str) -> None:
+    sequence, offset, enqueued = (
+        encode(Symbol(name)) + encode(value)
+        for name, value in {
+            "x-opt-sequence-number": 1,
+            "x-opt-offset": "8",
+            "x-opt-enqueued-time": Timestamp(9),
+        }.items()
+    )
+    extra = {"application": b"", "annotations": 2 * (encode(Symbol("a")) + encode("x")), "sequence": sequence}[twice]
+    annotations = encode_map([sequence, offset, enqueued, extra])
+    count = 6 + {"application": 0, "annotations": 4, "sequence": 2}[twice]
+    annotations = annotations[:2] + bytes((count,)) + annotations[3:]
+    application = b"\xc1\x0d\x04\xa1\x01k\xa1\x01a\xa1\x01k\xa1\x01b" if twice == "application" else b"\xc1\x01\x00"
+    check(section(0x72, annotations) + section(0x74, application) + section(0x75, b"\xa0\x01x"))
 
 
 @pytest.mark.parametrize(
@@ -107,19 +145,21 @@ def test_any_day(days: list[int], ms: int) -> None:
         test_times_around_leap_days_and_the_ends(day * 86_400_000 + ms)
 
 
-def test_whole_events_and_lean_ones_side_by_side() -> None:
+@pytest.mark.parametrize("name", ENCODERS)
+def test_whole_events_and_lean_ones_side_by_side(name: str) -> None:
     payload = usual()
-    encoder, reference = json.JsonEncoder("3"), JsonFormat("3")
+    encoder, reference = ENCODERS[name]("3"), FORMATS[name]("3")
     events = [make_event(5), lean.LeanDecoder().decode(payload, 0, len(payload)), make_event(6, message_id="m")]
     assert list(encoder.encode_all(events)) == [reference.encode(event.whole()) for event in events]
     assert [encoder.encode(event) for event in events] == [reference.encode(event.whole()) for event in events]
     assert encoder.encode(events[1]).key == b"dev-1"
 
 
-def test_a_partition_id_of_any_text() -> None:
+@pytest.mark.parametrize("name", ENCODERS)
+def test_a_partition_id_of_any_text(name: str) -> None:
     event = lean.LeanDecoder().decode(payload := usual(), 0, len(payload))
     for partition in ("", 'a"b', "é" * 3_000):
-        assert json.JsonEncoder(partition).encode(event) == JsonFormat(partition).encode(event.whole())
+        assert ENCODERS[name](partition).encode(event) == FORMATS[name](partition).encode(event.whole())
 
 
 @pytest.mark.parametrize(("start", "end"), [(-1, 3), (2, 1), (0, 99), (99, 99)])
@@ -141,7 +181,7 @@ def test_a_large_event_does_not_leave_its_buffer_behind() -> None:
 def test_the_core_is_used_unless_the_environment_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(decoder.ENVIRONMENT, raising=False)
     _, encoders, why = decoder._compiled()
-    assert (sorted(encoders), why) == (["json"], "")
+    assert (sorted(encoders), why) == (["json", "raw"], "")
     monkeypatch.setenv(decoder.ENVIRONMENT, "python")
     assert decoder._compiled() == (decoder.PythonDecoder, {}, "INGEST_DECODER=python")
 
@@ -153,3 +193,12 @@ def test_without_the_core_python_is_used_and_says_why(monkeypatch: pytest.Monkey
     made, encoders, why = decoder._compiled()
     assert (made, encoders) == (decoder.PythonDecoder, {})
     assert why.startswith("the compiled core was not built")
+
+
+def test_a_map_with_equal_keys_in_the_place_of_properties_is_malformed() -> None:
+    bare = usual(newest=None)
+    body_at = bare.index(b"\x00\x53\x75")
+    payload = bare[:body_at] + section(0x73, b"\xc1\x09\x04\xa1\x01k\x40\xa1\x01k\x40") + bare[body_at:]
+    event = check(payload)
+    assert event is not None
+    assert event.whole().body_kind == MALFORMED

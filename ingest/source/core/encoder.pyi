@@ -1,0 +1,12 @@
+from collections.abc import Sequence
+
+from ingest.source.decoder import PlainRecord
+from ingest.source.received import Received
+from ingest.source.record import Record
+
+class CoreEncoder:
+    @property
+    def held_bytes(self) -> int:
+        """Of the buffer between two batches."""
+    def encode(self, event: Received) -> Record: ...
+    def encode_all(self, events: Sequence[Received]) -> Sequence[PlainRecord]: ...
