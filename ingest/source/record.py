@@ -134,8 +134,8 @@ class JsonFormat:
 
 def _json_origin(origin: Origin, hub_ms: int | None) -> tuple[bytes | None, bytes, bytes, bytes, bool]:
     """Key; what stands before the offset, before the hub's time and after it; whether that is no member at all."""
-    module = b"" if origin.module_id is None else b',"moduleId":' + _dumps(origin.module_id)
-    head = b'{"deviceId":%b%b,"offset":' % (_dumps(origin.device_id), module)
+    module = b"" if origin.module_id is None else b',"moduleId":' + _json(origin.module_id)
+    head = b'{"deviceId":%b%b,"offset":' % (_json(origin.device_id), module)
     before, after = b',"systemProperties":{', _members(origin.after)
     if hub_ms is not None:
         before += b"%b%b" % (_members(origin.before)[1:] + b"," if origin.before else b"", _HUB_TIME_MEMBER)
@@ -149,10 +149,10 @@ def _json_origin(origin: Origin, hub_ms: int | None) -> tuple[bytes | None, byte
 def _json_labels(labels: Labels) -> tuple[bytes, bytes, bytes, bytes]:
     """What stands between the time and the message id, from there to the content, more system properties, the rest."""
     between = b'","contentType":%b,"contentEncoding":%b' % (
-        _dumps(labels.content_type),
-        _dumps(labels.content_encoding),
+        _json(labels.content_type),
+        _json(labels.content_encoding),
     )
-    more = b"" if labels.correlation_id is None else b',"correlationId":' + _dumps(labels.correlation_id)
+    more = b"" if labels.correlation_id is None else b',"correlationId":' + _json(labels.correlation_id)
     if labels.body_kind != DATA and (body_type := _body_type(labels)) is not None:
         more += b',"bodyType":' + _json(body_type)
     tail = b'},"properties":%b}' % _json(labels.properties)

@@ -273,7 +273,7 @@ def test_the_rate_is_kept(cluster: MockCluster) -> None:
 def test_a_topic_that_is_gone_ends_the_run_before_its_record_is_passed(
     cluster: MockCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def described(_: object, topic: str, timeout: float) -> int:
+    def described(_: object, topic: str, timeout: float, complaints: object) -> int:
         if topic == "gone":
             raise Refused("topic 'gone' does not exist")  # the mock cluster makes every topic that is asked for
         return 2

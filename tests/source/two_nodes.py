@@ -20,7 +20,7 @@ from azure.core.exceptions import ResourceExistsError, ResourceModifiedError, Re
 
 from ingest.backoff import Backoff
 from ingest.child import Task
-from ingest.config import Checkpoints, Config, Source
+from ingest.config import Checkpoints, Config, Hub, Secret, Source
 from ingest.deadline import Deadline
 from ingest.emulator.readers import admit
 from ingest.source import partition
@@ -45,6 +45,8 @@ SOCKET = 80
 
 _events: list[Event] = []
 """The same in every world, as they are dear."""
+
+EVENT_HUB = "Endpoint=sb://hub.example/;SharedAccessKeyName=service;SharedAccessKey=a2V5;EntityPath=hub"
 
 
 class World:
@@ -255,7 +257,11 @@ class Node:
         world = self.world
         world.takeovers += 1
         checkpoint = world.store.load("0")
-        config = Config(source=Source(format="toy"), checkpoints=Checkpoints(interval_seconds=INTERVAL))
+        config = Config(
+            hub=Hub(event_hub_connection_string=Secret(EVENT_HUB)),
+            source=Source(format="toy"),
+            checkpoints=Checkpoints(interval_seconds=INTERVAL),
+        )
         self.link = HubLink(world, self, int(world.now * 1000))
         made = partition.PartitionProcess(
             Supervisor(config),  # type: ignore[arg-type]
@@ -338,11 +344,13 @@ def in_memory(monkeypatch: pytest.MonkeyPatch) -> Callable[[World], None]:
 
         backoff = Backoff(0.2, 2.0, rng=world.random)
         for name, made in {
-            "open_transport": lambda config, name: SimpleNamespace(newest=None, more=False),
+            "open_transport": lambda config, name: SimpleNamespace(name="fast", newest=None, more=False),
             "Receiver": partial(Receiver, clock=world.monotonic, backoff=backoff),
             "Delivery": delivery,
             "CheckpointWriter": partial(StepWriter, clock=_Clock(world)),
-            "HubQuestion": lambda ask: SimpleNamespace(newest=None, ask=lambda *_, **__: True, answers=tuple),
+            "HubQuestion": lambda ask: SimpleNamespace(
+                newest=None, trouble=None, ask=lambda *_, **__: True, answers=tuple
+            ),
             "time": world,
         }.items():
             monkeypatch.setattr(partition, name, made)
