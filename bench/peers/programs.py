@@ -20,7 +20,14 @@ def go() -> list[str]:
     return [compiled.go_program(_SOURCES / "go", "go-peer", "Go's peer")]
 
 
-PEERS: dict[str, Callable[[], list[str]]] = {"go": go}
+def java() -> list[str]:
+    """On azure-messaging-eventhubs' asynchronous client and kafka-clients."""
+    folder = _SOURCES / "java"
+    program, classes = compiled.java_program(folder / "Peer.java", folder / "pom.xml", "java-peer", "Java's peer")
+    return [program, "-XX:+UseParallelGC", "-Xms512m", "-Xmx512m", "-cp", classes, "Peer"]
+
+
+PEERS: dict[str, Callable[[], list[str]]] = {"go": go, "java": java}
 """By name, how to make its command line; raises ServiceError."""
 
 
