@@ -49,8 +49,12 @@ class Feed(HubProcess):
 
     def hide(self) -> None:
         """Clients can attach, and are sent nothing until `show`. Returns when none is attached."""
-        self.order("faults/starve")
+        self.starve()
         wait_until(lambda: self.attached() == 0, "a client is still attached")
+
+    def starve(self) -> None:
+        """Whoever is attached is sent nothing until `show`."""
+        self.order("faults/starve")
 
     def show(self) -> None:
         self.control("DELETE", "/faults")
@@ -58,6 +62,11 @@ class Feed(HubProcess):
     def attached(self) -> int:
         """Partitions that have a receiver."""
         return sum(bool(one["receivers"]) for one in self.stats()["partitions"].values())
+
+    def sent(self) -> int:
+        """Events that the receivers of now have been sent, when they read from the first one on."""
+        partitions = self.stats()["partitions"].values()
+        return sum(receiver["next_sequence_number"] for one in partitions for receiver in one["receivers"])
 
     def wait_attached(self, partitions: int) -> None:
         wait_until(lambda: self.attached() == partitions, lambda: f"{self.attached()} partitions have a receiver")
