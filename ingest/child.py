@@ -1,8 +1,9 @@
 """What every child process has before its role starts: signals, logging, a heartbeat and a metrics channel.
 
 The pipe to the supervisor carries tuples. Up: `("beat", ready, detail, snapshot)` once a second, `("result", value)`
-from one-shot roles, `("failed", exit_code, sentence)` before a death that has a reason, `("turn", wanted)` when a turn is
-asked for or given back. Down: `("stop", seconds)`, and `("turn",)` when the turn begins (`ingest.turns`).
+from one-shot roles, `("failed", exit_code, sentence)` before a death that has a reason, `("unsaved", sentence)` at an end
+that had too little time, `("turn", wanted)` when a turn is asked for or given back. Down: `("stop", seconds)`, and
+`("turn",)` when the turn begins (`ingest.turns`).
 """
 
 import contextlib
@@ -110,6 +111,12 @@ class Child:
     def result(self, value: Any) -> None:
         """Hands up what a one-shot role was started for."""
         self._send(("result", value))
+
+    def unsaved(self, sentence: str) -> None:
+        """Says what a graceful end could not save in its time, one clause with what comes of it; the service then ends
+        with a code that is not 0."""
+        logger.error("%s %s: %s.", self.task.role, self.task.slot, sentence)
+        self._send(("unsaved", sentence))
 
     def failed(self, exit_code: int, sentence: str) -> None:
         self._send(("failed", exit_code, sentence))

@@ -330,7 +330,7 @@ def _load(args: argparse.Namespace, command: Command) -> Config:
 
 def _run(args: argparse.Namespace, command: Command) -> int:
     config = _load(args, command)
-    from ingest.supervisor import run
+    from ingest.service import run
 
     return run(config, roles=directions(config, command), reload=partial(_load, args, command))
 

@@ -3,15 +3,18 @@
 import signal
 import socket
 from collections import deque
+from collections.abc import Callable
 from types import FrameType
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class Signals:
-    """Turns signals into a queue that the loop reads; handlers do nothing but append."""
+    """Turns signals into a queue that the loop reads; handlers do little more than append."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_stop: Callable[[], None] = lambda: None) -> None:
+        """`on_stop` is called in the handler of a signal that asks for a stop."""
+        self._on_stop = on_stop
         self.queue: deque[int] = deque()
         self.readable, self._writable = socket.socketpair()
         self.readable.setblocking(False)
@@ -22,6 +25,8 @@ class Signals:
 
     def _append(self, number: int, _: FrameType | None) -> None:
         self.queue.append(number)
+        if number != signal.SIGHUP:
+            self._on_stop()
 
     def take(self) -> int | None:
         """The next one: a stop before anything else, and any number of SIGHUP as one."""

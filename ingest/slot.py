@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext, ForkServerProcess
+from pathlib import Path
 from typing import Any
 
 from ingest import child, forkserver
@@ -62,6 +63,8 @@ class Slot:
         self.ready = False
         self.detail = STARTING
         self.result: Any = None
+        self.unsaved: list[str] = []
+        """What the child that is to end could not save."""
         self.fatal: tuple[int, str] | None = None
         """(exit code, sentence) when starting again cannot help: the first start was refused."""
         self._context = context
@@ -137,6 +140,9 @@ class Slot:
             if self._process.exitcode is not None:
                 self._listen()  # what it said last may have come between the two looks
                 self._ended(self._process.exitcode)
+            elif self._closing and self._pipe is None and _is_over(self._process.pid):
+                # The fork server, which would tell of it, does not answer.
+                self._ended(EXIT_OK)
             elif not self._closing and now > self._late_at:  # as of the look: we may sleep at any point
                 self._replace_hung(now)
         elif self._restart_at is not None and now >= self._restart_at:
@@ -192,13 +198,16 @@ class Slot:
                     (self._turns.want if wanted else self._turns.done)(self)
                 case ("result", value):
                     self.result = value
+                case ("unsaved", sentence):
+                    self.unsaved.append(sentence)
                 case ("failed", code, sentence):
                     self._failure = (code, sentence)
 
     def _ended(self, exit_code: int) -> None:
         lived = self._clock() - self._started_at
         if self._process is not None:
-            self._process.close()
+            with contextlib.suppress(ValueError):  # for all that it knows, it runs
+                self._process.close()
         if self._pipe is not None:
             self._pipe.close()
         self._process = self._pipe = None
@@ -234,6 +243,16 @@ class Slot:
                 os.kill(self._process.pid, signal.SIGABRT)
         elif now >= self._kill_at:
             self._process.kill()
+
+
+def _is_over(pid: int | None) -> bool:
+    """Whether there is no such process any more, or nothing of it but its exit code (proc(5))."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0] in (b"Z", b"X")
+    except FileNotFoundError:
+        return True
+    except (OSError, IndexError):
+        return False
 
 
 def _how(exit_code: int) -> str:

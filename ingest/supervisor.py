@@ -1,11 +1,9 @@
 """Starts, watches, restarts and drains the child processes, and serves their metrics on one port."""
 
-import faulthandler
 import logging
 import multiprocessing.connection
 import os
 import platform
-import signal
 import socket
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -13,19 +11,16 @@ from dataclasses import replace
 from multiprocessing.context import ForkServerContext
 from typing import Any
 
-from ingest import __version__, forkserver, logs
+from ingest import __version__, forkserver
 from ingest.child import Task
 from ingest.config import Config
 from ingest.config_values import EARLIEST
 from ingest.deadline import Deadline
-from ingest.errors import EXIT_CRASH, EXIT_OK
 from ingest.exposition import Exposition, Owner, Registry
 from ingest.metrics import BUILD_INFO, PROCESS_RESTARTS, PROCESS_UP, zeros
 from ingest.outlive import Outlive
 from ingest.partition_watch import PartitionWatch
-from ingest.reload import Reload
 from ingest.sd_notify import Notifier
-from ingest.signals import Signals
 from ingest.sink import budget
 from ingest.sink.tiers import sends_per_second
 from ingest.slot import JOINING, STARTING, Slot
@@ -42,6 +37,8 @@ LOOP_STUCK_SECONDS = 10.0
 UNENDING_SECONDS = 10.0
 """A child whose heartbeat is so much overdue was killed long ago and has not ended: we cannot replace it."""
 TRIAL_END_SECONDS = 1.0
+KILLED_SECONDS = 5.0
+"""For the end of processes that are killed."""
 CHILDREN_SHARE = 0.9
 """Of the time to drain: what is left over is for a child's last words, before it is ended."""
 
@@ -300,10 +297,17 @@ class Supervisor:
     def _end_drain(self) -> None:
         stragglers = ", ".join(str(slot) for slot in self._children() if slot.alive)
         if stragglers:
-            logger.error("Not drained in time, ended now: %s.", stragglers)
+            logger.error(
+                "Not drained in time, ended now: %s. What they held is read again at the next start.", stragglers
+            )
             self.terminate()
-            self.join(Deadline(5.0))
+            self.join(Deadline(KILLED_SECONDS))
         self._discovery = self._question = None
+
+    @property
+    def unsaved(self) -> list[str]:
+        """What the children could not save when they were asked to end."""
+        return [f"{slot}: {sentence}" for slot in self.slots for sentence in slot.unsaved]
 
     def _all(self) -> list[Slot]:
         """What the service consists of."""
@@ -347,53 +351,3 @@ def _owner(slot: Slot) -> Owner:
 def cores() -> int:
     """How many cores this node may use."""
     return len(os.sched_getaffinity(0))
-
-
-def run(config: Config, *, roles: tuple[str, ...], reload: Callable[[], Config]) -> int:
-    """Runs the roles until a signal ends them; gives the exit code. Raises ConfigError when the port is taken."""
-    faulthandler.enable()  # systemd's watchdog ends a hung service with SIGABRT: its stacks are then in the journal
-    logs.configure(config.service.log_format, config.service.log_level)
-    # Before the fork server starts, whose children would inherit systemd's variables.
-    notifier = Notifier(os.environ)
-    signals = Signals()
-    supervisor = Supervisor(config, roles=roles, notifier=notifier)
-    supervisor.start()
-    try:
-        return _loop(supervisor, signals, reload)
-    finally:
-        supervisor.exposition.close()
-        notifier.close(f"cannot start: {supervisor.fatal[1]}" if supervisor.fatal else "stopped")
-
-
-def _loop(supervisor: Supervisor, signals: Signals, load: Callable[[], Config]) -> int:
-    reload = Reload(supervisor, load)
-    while True:
-        supervisor.poll(0.5, [signals.readable])
-        if supervisor.fatal and not reload.go_back():
-            code, sentence = supervisor.fatal
-            logger.error("Cannot start: %s", sentence)
-            supervisor.notifier.stopping()
-            supervisor.drain(supervisor.config.service.shutdown_seconds)
-            return code
-        match signals.take():
-            case signal.SIGTERM | signal.SIGINT as number:
-                return _stop(supervisor, signal.Signals(number))
-            case signal.SIGHUP:
-                reload.ask()
-        reload.poll()
-
-
-def _stop(supervisor: Supervisor, number: signal.Signals) -> int:
-    seconds = supervisor.config.service.shutdown_seconds
-    logger.info("%s: draining within %g s.", number.name, seconds)
-    supervisor.notifier.stopping()
-
-    def now(*_: object) -> None:
-        supervisor.terminate()
-        os._exit(EXIT_CRASH)
-
-    for again in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(again, now)
-    graceful = supervisor.drain(seconds)
-    logger.info("Stopped.")
-    return EXIT_OK if graceful else EXIT_CRASH

@@ -173,3 +173,11 @@ def reads_by_topic(child: Child) -> None:
     while not child.stopping:
         child.beat(True, child.task.config.source.topic)
         child.wait(0.02)
+
+
+def cannot_save(child: Child) -> None:
+    """Ends when asked to, and loses its position by that."""
+    while not child.stopping:
+        child.beat(True, "working")
+        child.wait(0.02)
+    child.unsaved("the last checkpoint is not written (Kafka has not answered)")

@@ -88,7 +88,7 @@ def test_run_runs_what_is_configured(stand_in: Callable[[str, str, object], None
         seen.append(roles)
         return 0
 
-    stand_in("ingest.supervisor", "run", run)
+    stand_in("ingest.service", "run", run)
     assert main(["run", "-c", str(only_commands)]) == 0
     assert seen == [("sink",)]
 
@@ -131,7 +131,7 @@ def test_run_hands_over_the_configuration_and_how_to_read_it_again(
         calls.append((config, roles, reload()))
         return 5
 
-    stand_in("ingest.supervisor", "run", run)
+    stand_in("ingest.service", "run", run)
     assert main([command, "-c", str(file), "--set", "source.topic=other"]) == 5
     [(config, roles, reloaded)] = calls
     assert roles == expected
@@ -150,7 +150,7 @@ def test_leases_of_old_processors_are_ignored_on_request_alone(
         calls.append((config, reload()))
         return 0
 
-    stand_in("ingest.supervisor", "run", run)
+    stand_in("ingest.service", "run", run)
     assert main([command, "-c", str(file), "--set", "source.topic=other", *flags]) == EXIT_OK
     [(config, reloaded)] = calls
     assert config.checkpoints.legacy_leases == reloaded.checkpoints.legacy_leases == expected
@@ -160,7 +160,7 @@ def test_leases_of_old_processors_are_ignored_on_request_alone(
 def test_a_wrong_configuration_gives_a_line_per_problem_before_anything_starts(
     file: Path, capsys: pytest.CaptureFixture[str], stand_in: Callable[[str, str, object], None]
 ) -> None:
-    stand_in("ingest.supervisor", "run", None)
+    stand_in("ingest.service", "run", None)
     file.write_text(
         'source.topic = "a b"\nkafka.producers = 0\n' + COMPLETE.replace("SharedAccessKeyName=service;", "")
     )
@@ -193,7 +193,7 @@ def test_a_refusal_is_one_line(
     def run(config: Config, **_: object) -> int:
         raise Refused("the hub does not know the policy 'service'")
 
-    stand_in("ingest.supervisor", "run", run)
+    stand_in("ingest.service", "run", run)
     assert main(["run", "-c", str(file)]) == EXIT_UNAVAILABLE
     assert capsys.readouterr().err == "ingest: the hub does not know the policy 'service'\n"
 
@@ -202,7 +202,7 @@ def test_ctrl_c(file: Path, stand_in: Callable[[str, str, object], None]) -> Non
     def run(config: Config, **_: object) -> int:
         raise KeyboardInterrupt
 
-    stand_in("ingest.supervisor", "run", run)
+    stand_in("ingest.service", "run", run)
     assert main(["run", "-c", str(file)]) == 130
 
 

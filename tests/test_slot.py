@@ -286,3 +286,18 @@ def test_a_temporary_folder_that_somebody_cleans_is_made_anew(harness: Harness, 
     harness.until(other, lambda: other.ready)
     slot.poll()
     assert slot.ready, "the children of the server that nobody can reach go on"
+
+
+def test_a_child_that_drains_is_not_called_hung(harness: Harness, caplog: pytest.LogCaptureFixture) -> None:
+    """It may wait for Kafka in silence; its deadline ends it."""
+    slot = harness.slot("hangs")
+    harness.until(slot, lambda: slot.ready)
+    slot.close(Deadline(PATIENCE))
+    waited = 0.0
+    while waited < STALE_SECONDS + ABORT_SECONDS + FROZEN_SECONDS:
+        waited += FROZEN_SECONDS - 1  # more at once would be a sleep of the machine
+        harness.ahead += FROZEN_SECONDS - 1
+        slot.poll()
+    assert slot.alive
+    assert slot.overdue == 0, "nor is it a reason to withhold the watchdog"
+    assert "heartbeat" not in caplog.text

@@ -1,10 +1,12 @@
 """The supervisor with real child processes of toy roles."""
 
+import contextlib
 import errno
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -255,14 +257,16 @@ def test_a_refused_sink_is_fatal(supervise_sink: Callable[..., Supervisor]) -> N
 PROGRAM = """
 import os
 import sys
-from ingest import supervisor
-from ingest.config import Config, Metrics, Source
+from ingest import service, supervisor
+from ingest.config import Config, Metrics, Service, Source
 from ingest.errors import ConfigError, Problem
 
+service.KILLED_SECONDS = service.SPARE_SECONDS = 0.5  # of the last resort
 supervisor.DISCOVER = "tests.children:answers"
-supervisor.PARTITION = "tests.children:works"
-config = Config(metrics=Metrics(port=0))
-answers = [config, Config(metrics=Metrics(port=0), source=Source(topic="other"))]
+supervisor.PARTITION = "tests.children:" + os.environ.get("INGEST_TEST_PARTITION", "works")
+seconds = Service(shutdown_seconds=int(os.environ.get("INGEST_TEST_SECONDS", "30")))
+config = Config(metrics=Metrics(port=0), service=seconds)
+answers = [config, Config(metrics=Metrics(port=0), source=Source(topic="other"), service=seconds)]
 
 def reload():
     if "INGEST_TEST_TRIAL" in os.environ and len(answers) == 1:
@@ -272,7 +276,7 @@ def reload():
     return answers.pop(0)
 
 if __name__ == "__main__":
-    sys.exit(supervisor.run(config, roles=("source",), reload=reload))
+    sys.exit(service.run(config, roles=("source",), reload=reload))
 """
 
 
@@ -341,6 +345,91 @@ def test_sigterm_drains_and_exits_with_0(program: Program) -> None:
     assert "Stopped." in program.log.read_text()
     _, alive = psutil.wait_procs(family, PATIENCE)
     assert alive == []
+
+
+@contextlib.contextmanager
+def running(folder: Path, **environment: str) -> Iterator[Program]:
+    made = Program(folder, **environment)
+    try:
+        yield made
+    finally:
+        family = made.family() if made.process.poll() is None else []
+        made.process.kill()
+        made.process.wait()
+        for each in family:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                each.kill()
+        psutil.wait_procs(family, PATIENCE)
+
+
+def test_an_end_that_could_not_save_everything_says_so(tmp_path: Path) -> None:
+    with NotifySocket(tmp_path) as systemd:
+        with running(tmp_path, INGEST_TEST_PARTITION="cannot_save", NOTIFY_SOCKET=systemd.address) as program:
+            program.working()
+            program.process.send_signal(signal.SIGTERM)
+            assert program.process.wait(PATIENCE) == 1
+        words = "source 0: the last checkpoint is not written (Kafka has not answered)"
+        assert f"Stopped, and not all was saved: {words}; source 1: " in program.log.read_text()
+        assert words in systemd.wait("STATUS=stopped, and not all was saved")
+
+
+def fork_server(program: Program) -> psutil.Process:
+    """The parent of the children that work."""
+    [server] = [each for each in program.family() if each.children()]
+    return server
+
+
+@pytest.fixture
+def short() -> Iterator[Path]:
+    """A temporary folder in which a socket's path is not too long."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder)
+
+
+def test_a_frozen_fork_server_holds_no_end_up(tmp_path: Path, short: Path) -> None:
+    with running(tmp_path, TMPDIR=str(short), INGEST_TEST_SECONDS="20") as program:
+        program.working()
+        family = program.family()
+        server = fork_server(program)
+        server.suspend()
+        until_stopped(server.pid)
+        program.process.send_signal(signal.SIGTERM)
+        assert program.process.wait(PATIENCE) == 0
+        assert "Not drained" not in program.log.read_text(), "the children have ended, though nobody tells"
+        _, alive = psutil.wait_procs(family, PATIENCE)
+        assert alive == []
+        assert list(short.iterdir()) == []
+
+
+def test_a_loop_that_hangs_in_a_frozen_fork_server_ends_by_force(tmp_path: Path) -> None:
+    with running(tmp_path, INGEST_TEST_SECONDS="1") as program:
+        program.working()
+        family = program.family()
+        program.process.send_signal(signal.SIGHUP)
+        program.logged("the configuration has not changed")
+        server = fork_server(program)
+        server.suspend()
+        until_stopped(server.pid)
+        program.process.send_signal(signal.SIGHUP)  # the trial needs a new child
+        program.logged("the new configuration is tried")
+        program.process.send_signal(signal.SIGTERM)
+        assert program.process.wait(PATIENCE) == 1
+        assert "ended by force" in program.log.read_text()
+        _, alive = psutil.wait_procs(family, PATIENCE)
+        assert alive == []
+
+
+def test_a_killed_service_leaves_no_folder_behind_its_next_start(tmp_path: Path, short: Path) -> None:
+    with running(tmp_path, TMPDIR=str(short)) as killed:
+        killed.working()
+        [left] = short.iterdir()
+    assert left.exists()
+    with running(tmp_path, TMPDIR=str(short)) as next_one:
+        next_one.working()
+        assert not left.exists()
+        next_one.process.send_signal(signal.SIGTERM)
+        assert next_one.process.wait(PATIENCE) == 0
+    assert list(short.iterdir()) == []
 
 
 def test_children_do_not_outlive_a_killed_supervisor(program: Program) -> None:

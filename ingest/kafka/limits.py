@@ -11,8 +11,8 @@ ATTEMPTS = 2
 
 
 def max_record_bytes(settings: Mapping[str, Any], topic: str, timeout: float) -> int | None:
-    """The topic's `max.message.bytes`; None when it may not be read, or when twice no broker answers within
-    `timeout` seconds."""
+    """The topic's `max.message.bytes`; None when it may not be read, no broker answers within `timeout` seconds,
+    or the question fails twice."""
     from confluent_kafka import KafkaException
     from confluent_kafka.admin import AdminClient
     from confluent_kafka.admin._config import ConfigResource
@@ -27,8 +27,6 @@ def max_record_bytes(settings: Mapping[str, Any], topic: str, timeout: float) ->
         except KafkaException as failed:
             if lasting(failed.args[0]):
                 return None
-        except (TimeoutError, IngestError):
-            pass
-        except (KeyError, ValueError):
+        except (TimeoutError, KeyError, ValueError, IngestError):
             return None
     return None

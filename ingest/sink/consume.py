@@ -66,6 +66,8 @@ class Commands:
         self.unreadable: list[tuple[Origin, str]] = []
         """Places that were passed over in `poll` because what stands there cannot be read, and why; the caller takes
         them out, and finishes them."""
+        self.uncommitted = False
+        """Whether `close` could not commit all that is finished, or is still at it."""
         self._topics = topics
         self._config = {**DEFAULTS, "client.id": client_id, "group.id": group, **settings(kafka)}
         self._on_revoked = on_revoked
@@ -157,7 +159,12 @@ class Commands:
         """Commits and leaves the group."""
         self._closing = True
         if self._consumer is not None:
+            self.uncommitted = True
             self.commit(wait=True)
+            self.uncommitted = any(
+                prefix.commit is not None and (prefix.commit, prefix.finishes) != self._committed.get(place)
+                for place, prefix in self._prefixes.items()
+            )
             self._consumer.close()
             self._consumer = None
 

@@ -127,6 +127,10 @@ class FeedbackProcess:
             self.link.poll()  # what still comes is not taken, and goes back to the hub with the link
             self._serve(min(ACK_WAIT_SECONDS, deadline.remaining()))
             self._child.beat(False, "draining")
+        if self._held:
+            self._child.unsaved(
+                f"{len(self._held)} messages of feedback are not acknowledged by Kafka; the hub sends them again"
+            )
         self.link.close()
         self.pool.terminate()
         self._child.beat(False, "stopped")

@@ -26,6 +26,7 @@ from ingest.sink.budget import Budget
 from ingest.sink.command import Command, Origin
 from ingest.sink.consume import Commands, Place
 from ingest.sink.credit import Credit
+from ingest.sink.ending import Closing, end
 from ingest.sink.expiry import check_expiry
 from ingest.sink.lanes import Lanes
 from ingest.sink.measures import SinkMeasures
@@ -166,16 +167,8 @@ class Worker:
 
     def close(self, deadline: Deadline) -> None:
         """Sends nothing more, waits for answers, commits, leaves the group; all within the deadline."""
-        while self.sender.in_flight and not deadline.expired:
-            self._settle(min(0.1, deadline.remaining()))
-            self._child.beat(False, "draining")
-        self.sender.close()
-        self._settle(0)
-        self.dead_letters.join(deadline, while_waiting=lambda: self._child.beat(False, "draining"))
-        self.commands.close()
-        self._again.close()
-        if self._answers is not None:
-            self._answers.close()
+        others: list[Closing] = [self._again, *([self._answers] if self._answers is not None else [])]
+        end(self._child, deadline, self.sender, self._settle, self.dead_letters, self.commands, others)
         self.budget.close()
         self._child.beat(False, "stopped")
 

@@ -72,6 +72,7 @@ class Bench:
         self.registry = Registry()
         self.told: list[tuple[bool, str]] = []
         """What the supervisor was told: ready, and why not."""
+        self.unsaved: list[str] = []
         self.child: Child | None = None
         self._producer = Producer({"bootstrap.servers": cluster.bootstrap, "linger.ms": 0})
         self._ends: list[Connection] = []
@@ -106,9 +107,12 @@ class Bench:
     def listen(self) -> None:
         here = self._ends[-2]
         while here.poll():
-            _, ready, detail, snapshot = here.recv()
-            self.told.append((ready, detail))
-            self.registry.apply(snapshot)
+            match here.recv():
+                case ("beat", ready, detail, snapshot):
+                    self.told.append((ready, detail))
+                    self.registry.apply(snapshot)
+                case ("unsaved", sentence):
+                    self.unsaved.append(sentence)
 
     def close(self, made: Worker, seconds: float = PATIENCE) -> None:
         self._running.remove(made)
@@ -469,6 +473,7 @@ def test_a_stop_with_an_answer_that_never_comes_ends_within_its_deadline(bench: 
     bench.close(made, 0.5)
     assert not deadline.expired
     assert made.counts["possible_repeat"] == 1
+    assert bench.unsaved == ["1 commands are not answered by the hub, and may be sent again"]
     assert bench.committed() == 0, "the hub may not have it"
 
 

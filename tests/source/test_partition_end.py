@@ -1,0 +1,109 @@
+"""The graceful end of a partition process that Kafka or the checkpoint store does not answer."""
+
+import time
+from dataclasses import replace
+from multiprocessing import Pipe
+from pathlib import Path
+
+import pytest
+
+from ingest.child import Child, Task
+from ingest.config import Checkpoints, Config, Kafka
+from ingest.deadline import Deadline
+from ingest.emulator import Emulator
+from ingest.kafka.mock import MockCluster
+from ingest.source import hub
+from ingest.source.checkpoints import open_store
+from ingest.source.partition import PartitionProcess
+from ingest.source.readiness import Topics
+from tests.source.readers import PARTITION, PATIENCE, configured
+
+EVENTS = 50
+SECONDS = 2.0
+
+
+class Ending(Child):
+    """A child that keeps what it says that it could not save."""
+
+    def __init__(self, config: Config) -> None:
+        self._supervisor, pipe = Pipe()
+        super().__init__(Task("source", PARTITION, "", config), pipe)
+        self.lost: list[str] = []
+
+    def want_turn(self) -> None: ...
+
+    def wait_for_turn(self, seconds: float) -> bool:
+        return True
+
+    def unsaved(self, sentence: str) -> None:
+        self.lost.append(sentence)
+
+    def beat(self, ready: bool, detail: str) -> None: ...
+
+
+@pytest.fixture
+def child(emulator: Emulator, cluster: MockCluster, tmp_path: Path) -> Ending:
+    return Ending(
+        replace(
+            configured(emulator, "fast"),
+            kafka=Kafka(bootstrap_servers=cluster.bootstrap),
+            checkpoints=Checkpoints(store="file", path=tmp_path, interval_seconds=3600),
+        )
+    )
+
+
+@pytest.fixture
+def process(child: Ending, emulator: Emulator) -> PartitionProcess:
+    """It has sent some events, and the checkpoint of the first that Kafka had is written."""
+    made = PartitionProcess(
+        child, open_store(child.task.config.checkpoints, hub.scope(child.task.config)), None, Topics(None, 1)
+    )
+    made.start()
+    send(emulator, made)
+    return made
+
+
+def send(emulator: Emulator, process: PartitionProcess) -> None:
+    """And until Kafka has them, and the process knows."""
+    expected = process.delivery.acked + EVENTS
+    emulator.send_many(("dev-1", b"x", {}) for _ in range(EVENTS))
+    deadline = Deadline(PATIENCE)
+    while process.delivery.acked < expected or not process.writer.writes:
+        assert not deadline.expired
+        process.poll()
+
+
+def saved(child: Ending) -> int | None:
+    store = open_store(child.task.config.checkpoints, hub.scope(child.task.config))
+    found = store.load(PARTITION)
+    assert found is not None
+    return found.sequence_number
+
+
+def test_what_kafka_has_is_saved_though_it_takes_no_more(
+    child: Ending, process: PartitionProcess, emulator: Emulator, cluster: MockCluster
+) -> None:
+    send(emulator, process)
+    cluster.set_rtt(1, PATIENCE)
+    emulator.send_many(("dev-1", b"x", {}) for _ in range(EVENTS))
+    deadline = Deadline(PATIENCE)
+    while process.delivery.idle:
+        assert not deadline.expired
+        process.poll()
+    process.close(Deadline(SECONDS))
+    cluster.set_rtt(1, 0)
+    assert saved(child) == 2 * EVENTS - 1, "of both lots that Kafka has, with time left for it"
+    [told] = child.lost
+    assert told.endswith("records are not acknowledged by Kafka, and are sent again after the next start")
+
+
+def test_a_store_that_does_not_answer_is_told(
+    child: Ending, process: PartitionProcess, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send(emulator, process)
+    monkeypatch.setattr(type(process.writer._store), "save", lambda *_: time.sleep(PATIENCE))
+    deadline = Deadline(SECONDS + PATIENCE / 2)
+    process.close(Deadline(SECONDS))
+    assert not deadline.expired
+    [told] = child.lost
+    assert told.startswith("the last checkpoint is not written (the store has not answered)")
