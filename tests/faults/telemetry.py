@@ -58,7 +58,7 @@ class Topic:
         self.letters: list[Message] = []
         """Records that are no counted telemetry: see `read_raw`."""
         admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
-        new = NewTopic(self.name, partitions, 1, config=dict(settings or {}))
+        new = NewTopic(self.name, partitions, -1, config=dict(settings or {}))
         admin.create_topics([new], operation_timeout=30)[self.name].result(30)
         self._consumer = Consumer(
             {

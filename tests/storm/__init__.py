@@ -1,0 +1,6 @@
+"""Programs that are run by hand, each bounded in time: the whole service under faults and load.
+
+`python -m tests.storm.faults --minutes 10 --brokers 3 --transport fast --seed 1`: kills, freezes, reloads, cut links.
+
+A program prints a summary and one line of JSON, and exits 1 when something was lost.
+"""

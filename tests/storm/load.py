@@ -1,0 +1,74 @@
+"""Counted telemetry and commands that flow until told otherwise, and checkpoints that somebody watches."""
+
+import threading
+from collections.abc import Callable
+
+from tests.faults.commands import CommandTopics
+from tests.faults.stock_store import StockStore
+from tests.faults.telemetry import Feeder
+
+_TURN_SECONDS = 0.5
+
+
+class Repeated(threading.Thread):
+    """Calls `turn` twice a second until `finish`. What it raises ends the calls and is raised by `finish`."""
+
+    def __init__(self, name: str, turn: Callable[[], None]) -> None:
+        super().__init__(name=name, daemon=True)
+        self._turn = turn
+        self._ended = threading.Event()
+        self._error: BaseException | None = None
+
+    def run(self) -> None:
+        try:
+            while not self._ended.wait(_TURN_SECONDS):
+                self._turn()
+        except BaseException as error:
+            self._error = error
+
+    def finish(self, seconds: float = 120.0) -> None:
+        """Ends the calls. Raises AssertionError when a call lasts longer than `seconds`, and what a call raised."""
+        self._ended.set()
+        self.join(seconds)
+        assert not self.is_alive(), f"{self.name} is stuck after {seconds:g} s"
+        if self._error is not None:
+            raise self._error
+
+
+def telemetry(feeder: Feeder, partitions: tuple[str, ...], rate: int) -> Repeated:
+    """About `rate` events/s in all, from four devices of each partition."""
+    each = max(1, int(rate * _TURN_SECONDS / len(partitions)))
+
+    def turn() -> None:
+        for partition in partitions:
+            feeder.send(partition, each)
+
+    return Repeated("telemetry", turn)
+
+
+def commands(topics: CommandTopics, devices: list[str]) -> Repeated:
+    """Two commands per second to every device."""
+    return Repeated("commands", lambda: topics.send(devices, 1))
+
+
+class CheckpointWatch:
+    """Looks at the store twice a second; `backwards` tells each checkpoint that was lower than it had been."""
+
+    def __init__(self, store: StockStore) -> None:
+        self.backwards: list[str] = []
+        self.looks = 0
+        self._store = store
+        self._highest: dict[str, int] = {}
+        self.thread = Repeated("checkpoints", self._look)
+
+    def _look(self) -> None:
+        self.note(dict(self._store.lowest_sequence_numbers()))
+
+    def note(self, found: dict[str, int]) -> None:
+        """`found`: partition → sequence number of its checkpoint, as the store has it now."""
+        self.looks += 1
+        for partition, number in found.items():
+            before = self._highest.get(partition, -1)
+            if number < before:
+                self.backwards.append(f"partition {partition}: {before} → {number}")
+            self._highest[partition] = number
