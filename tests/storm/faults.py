@@ -79,7 +79,7 @@ def storm(folder: Path, options: argparse.Namespace) -> dict[str, object]:
             strikes.pause()
         for each in loads[:2]:
             each.finish()
-        problems = _drained(rig, topic, feeder)
+        problems = load.drained(rig, topic, feeder, _DRAIN_SECONDS)
         watch.thread.finish()
         problems += watch.backwards
         received = rig.received()
@@ -99,21 +99,6 @@ def storm(folder: Path, options: argparse.Namespace) -> dict[str, object]:
             "exits_after_sigterm": {**strikes.exits, "at the end": code},
             "problems": problems,
         }
-
-
-def _drained(rig: SinkRig, topic: Topic, feeder: Feeder) -> list[str]:
-    """Waits for all that was sent; what is wrong with it."""
-    problems = []
-    for check in (
-        lambda: topic.read(feeder.sent, _DRAIN_SECONDS),
-        lambda: topic.check(feeder.sent),
-        lambda: rig.wait_received(seconds=_DRAIN_SECONDS),
-    ):
-        try:
-            check()
-        except AssertionError as error:
-            problems.append(str(error))
-    return problems
 
 
 if __name__ == "__main__":
