@@ -2,7 +2,7 @@
 
 import statistics
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import psutil
@@ -25,7 +25,7 @@ class Sample:
 
 
 Process = tuple[str, int]
-"""Its name as `ps` shows it, and its pid."""
+"""Its name and its pid."""
 
 
 class Growth:
@@ -40,14 +40,14 @@ class Growth:
     def add(self, process: Process, sample: Sample) -> None:
         self._samples[process].append(sample)
 
-    def look(self, pids: Iterable[int], minute: float) -> None:
-        """Adds a sample of each process; one that ends meanwhile has none."""
+    def look(self, pids: Iterable[int], minute: float, names: Mapping[int, str]) -> None:
+        """Adds a sample of each process; one that ends meanwhile has none. `names` of those whose title tells none."""
         for pid in pids:
             try:
                 found = psutil.Process(pid)
                 memory = found.memory_full_info()
                 sample = Sample(minute, memory.uss / KIB, memory.rss / KIB, found.num_fds(), found.num_threads())
-                self.add((_name(found), pid), sample)
+                self.add((_name(found, names.get(pid, found.name())), pid), sample)
             except psutil.NoSuchProcess:
                 continue
 
@@ -116,12 +116,14 @@ class Growth:
         return problems
 
 
-def _name(process: psutil.Process) -> str:
-    """The title that the process gave itself, or its command."""
+def _name(process: psutil.Process, otherwise: str) -> str:
+    """The title that the process gave itself, or what it is to multiprocessing."""
     words = " ".join(process.cmdline()).split()
-    return " ".join(words[:4]) if words[:1] == ["ingest:"] else process.name()
+    if words[:1] == ["ingest:"]:
+        return " ".join(words[1:4])
+    return next((part for part in ("resource_tracker", "forkserver") if f"multiprocessing.{part}" in words), otherwise)
 
 
 def _label(process: Process) -> str:
     name, pid = process
-    return f"{name.removeprefix('ingest: ')} ({pid})"
+    return f"{name} ({pid})"

@@ -90,7 +90,8 @@ def _cut_and_look(rig: SinkRig, options: argparse.Namespace, growth: Growth) -> 
     for number, cut in zip(range(1, cuts + 1), itertools.cycle(forms)):
         time.sleep(max(0.0, began + number * options.cut_seconds - time.monotonic()))
         minute = (time.monotonic() - began) / 60
-        growth.look([rig.sink.pid, *rig.sink.descendants()], minute)
+        names = {entry["pid"]: str(entry["process"]) for entry in rig.sink.log() if "pid" in entry}
+        growth.look([rig.sink.pid, *rig.sink.descendants()], minute, names)
         cut()
         print(f"minute {minute:.1f}: {growth.slopes()}", file=sys.stderr, flush=True)
     return cuts

@@ -12,7 +12,7 @@ def _growth(
     growth = Growth(warm_up_minutes=2)
     for number in range(20):
         sample = Sample(number / 2, memory(number), memory(number) + 9000, descriptors(number), 5)
-        growth.add(("ingest: sink 0", 7), sample)
+        growth.add(("sink 0", 7), sample)
     return growth
 
 
@@ -37,7 +37,7 @@ def test_descriptors_that_are_not_closed_are_told() -> None:
 
 def test_a_process_that_was_replaced_is_told() -> None:
     growth = _growth()
-    growth.add(("ingest: sink 0", 8), Sample(11, 1, 1, 1, 1))
+    growth.add(("sink 0", 8), Sample(11, 1, 1, 1, 1))
     assert growth.problems(50) == ["sink 0 (7) was gone after minute 9.5", "sink 0 (8) came at minute 11.0"]
 
 
