@@ -47,7 +47,7 @@ class Growth:
                 found = psutil.Process(pid)
                 memory = found.memory_full_info()
                 sample = Sample(minute, memory.uss / KIB, memory.rss / KIB, found.num_fds(), found.num_threads())
-                self.add((_name(found, names.get(pid, found.name())), pid), sample)
+                self.add((_name(found, names.get(pid)), pid), sample)
             except psutil.NoSuchProcess:
                 continue
 
@@ -116,12 +116,14 @@ class Growth:
         return problems
 
 
-def _name(process: psutil.Process, otherwise: str) -> str:
-    """The title that the process gave itself, or what it is to multiprocessing."""
+def _name(process: psutil.Process, known: str | None) -> str:
+    """The title that the process gave itself, or `known`, or what it is to multiprocessing."""
     words = " ".join(process.cmdline()).split()
     if words[:1] == ["ingest:"]:
         return " ".join(words[1:4])
-    return next((part for part in ("resource_tracker", "forkserver") if f"multiprocessing.{part}" in words), otherwise)
+    # The fork server's children have its command line.
+    parts = (part for part in ("resource_tracker", "forkserver") if f"multiprocessing.{part}" in words)
+    return known or next(parts, process.name())
 
 
 def _label(process: Process) -> str:
