@@ -152,6 +152,11 @@ class IngestProcess:
             found += _children(pid)
         return found[1:]
 
+    def ended(self) -> int | None:
+        """The exit code (minus the signal's number) if the supervisor has ended; it may be started again then."""
+        assert self._process is not None, "start() comes first"
+        return None if self._process.poll() is None else self.join()
+
     def send_signal(self, number: signal.Signals) -> None:
         os.kill(self.pid, number)
 

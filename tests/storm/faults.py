@@ -19,6 +19,8 @@ from tests.storm import load
 from tests.storm.strikes import Strikes
 
 _DRAIN_SECONDS = 240.0
+_REFUSED = "69"
+"""A start that the hub or Kafka refuses."""
 _DEVICES = [f"dev-{number}" for number in range(10)]
 
 
@@ -73,15 +75,18 @@ def storm(folder: Path, options: argparse.Namespace) -> dict[str, object]:
             each.start()
         end = time.monotonic() + options.minutes * 60
         while time.monotonic() < end:
+            strikes.revive()
             kind = strikes.choose()
             print(f"{end - time.monotonic():4.0f} s left: {kind}", file=sys.stderr, flush=True)
             strikes.strike(kind)
             strikes.pause()
         for each in loads[:2]:
             each.finish()
-        problems = _drained(rig, topic, feeder)
+        strikes.revive()
+        problems = load.drained(rig, topic, feeder, _DRAIN_SECONDS)
         watch.thread.finish()
         problems += watch.backwards
+        problems += [f"the service ended by itself with {code}" for code in strikes.ends if code != _REFUSED]
         received = rig.received()
         code = rig.sink.close()
         return {
@@ -97,23 +102,9 @@ def storm(folder: Path, options: argparse.Namespace) -> dict[str, object]:
             "checkpoint_looks": watch.looks,
             "faults": dict(strikes.counts),
             "exits_after_sigterm": {**strikes.exits, "at the end": code},
+            "ends_by_itself": dict(strikes.ends),
             "problems": problems,
         }
-
-
-def _drained(rig: SinkRig, topic: Topic, feeder: Feeder) -> list[str]:
-    """Waits for all that was sent; what is wrong with it."""
-    problems = []
-    for check in (
-        lambda: topic.read(feeder.sent, _DRAIN_SECONDS),
-        lambda: topic.check(feeder.sent),
-        lambda: rig.wait_received(seconds=_DRAIN_SECONDS),
-    ):
-        try:
-            check()
-        except AssertionError as error:
-            problems.append(str(error))
-    return problems
 
 
 if __name__ == "__main__":

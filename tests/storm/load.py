@@ -4,8 +4,9 @@ import threading
 from collections.abc import Callable
 
 from tests.faults.commands import CommandTopics
+from tests.faults.sink_rig import SinkRig
 from tests.faults.stock_store import StockStore
-from tests.faults.telemetry import Feeder
+from tests.faults.telemetry import Feeder, Topic
 
 _TURN_SECONDS = 0.5
 
@@ -49,6 +50,21 @@ def telemetry(feeder: Feeder, partitions: tuple[str, ...], rate: int) -> Repeate
 def commands(topics: CommandTopics, devices: list[str]) -> Repeated:
     """Two commands per second to every device."""
     return Repeated("commands", lambda: topics.send(devices, 1))
+
+
+def drained(rig: SinkRig, topic: Topic, feeder: Feeder, seconds: float) -> list[str]:
+    """Waits up to `seconds` for all events and as long for all commands; what is wrong with them."""
+    problems = []
+    for check in (
+        lambda: topic.read(feeder.sent, seconds),
+        lambda: topic.check(feeder.sent),
+        lambda: rig.wait_received(seconds=seconds),
+    ):
+        try:
+            check()
+        except AssertionError as error:
+            problems.append(str(error))
+    return problems
 
 
 class CheckpointWatch:

@@ -24,6 +24,8 @@ class Strikes:
         self.counts: Counter[str] = Counter()
         self.exits: Counter[str] = Counter()
         """Exit codes after SIGTERM."""
+        self.ends: Counter[str] = Counter()
+        """Exit codes of services that ended without being told to."""
         self._rig = rig
         self._kafka = kafka
         self._brokers = brokers
@@ -55,6 +57,13 @@ class Strikes:
     def choose(self) -> str:
         """The name of the next fault."""
         return self._random.choice(list(self._kinds))
+
+    def revive(self) -> None:
+        """Starts a service that has ended by itself, as systemd does: a start that the hub refuses ends with 69."""
+        code = self._rig.sink.ended()
+        if code is not None:
+            self.ends[str(code)] += 1
+            self._rig.sink.start()
 
     def strike(self, kind: str) -> None:
         """Makes the fault and waits out its duration."""

@@ -1,0 +1,101 @@
+"""`python -m tests.storm.soak`: `ingest run` under load while all links are cut every few seconds; nothing may grow."""
+
+import argparse
+import itertools
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+from tests.faults.ingest_process import write_config
+from tests.faults.sink_rig import SinkRig
+from tests.faults.telemetry import Feeder, Topic
+from tests.services.kafka import KafkaCluster
+from tests.storm import load
+from tests.storm.growth import Growth
+
+_DRAIN_SECONDS = 120.0
+_DEVICES = [f"dev-{number}" for number in range(10)]
+
+
+def main() -> int:
+    """0 when nothing grew and nothing was lost; else 1."""
+    parser = argparse.ArgumentParser(prog="python -m tests.storm.soak", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=30.0)
+    parser.add_argument("--warm-up", type=float, default=5.0, help="minutes that are not judged")
+    parser.add_argument("--cut-seconds", type=float, default=10.0, help="from one cut of all links to the next")
+    parser.add_argument("--kib-per-minute", type=float, default=50.0, help="growth of a process's memory (USS)")
+    parser.add_argument("--transport", choices=["fast", "sdk"], default="fast")
+    parser.add_argument("--rate", type=int, default=200, help="events/s")
+    options = parser.parse_args()
+    growth = Growth(options.warm_up)
+    with tempfile.TemporaryDirectory(prefix="soak-") as folder:
+        result = soak(Path(folder), options, growth)
+    print(growth.table())
+    for name, value in result.items():
+        print(f"{name}: {value}")
+    print(json.dumps(result))
+    return 1 if result["problems"] else 0
+
+
+def soak(folder: Path, options: argparse.Namespace, growth: Growth) -> dict[str, object]:
+    """Runs for `options.minutes` and drains; `problems` are empty when all is well."""
+    with ExitStack() as stack:
+        kafka = stack.enter_context(KafkaCluster(1))
+        rig = stack.enter_context(SinkRig(folder / "service", kafka.bootstrap, command="run"))
+        topic = stack.enter_context(Topic(kafka.bootstrap, name=f"{rig.topics.name}.telemetry"))
+        write_config(
+            rig.sink.config,
+            rig.basic_config(),
+            {"source": {"transport": options.transport}, "sink": {"ack": "full"}},
+        )
+        feeder = Feeder(rig.hub)
+        loads = [load.telemetry(feeder, ("0", "1"), options.rate), load.commands(rig.topics, _DEVICES)]
+        rig.sink.start()
+        rig.sink.wait_ready()
+        for each in loads:
+            each.start()
+        cuts = _cut_and_look(rig, options, growth)
+        for each in loads:
+            each.finish()
+        problems = load.drained(rig, topic, feeder, _DRAIN_SECONDS)
+        received = rig.received()
+        code = rig.sink.close()
+        if code:
+            problems.append(f"the service ended with {code} after SIGTERM")
+        return {
+            "minutes": options.minutes,
+            "transport": options.transport,
+            "cuts": cuts,
+            "events": sum(feeder.sent.values()),
+            "events_missing": topic.missing(feeder.sent),
+            "events_repeated": topic.repeats,
+            "commands": sum(rig.topics.sent.values()),
+            "commands_missing": received.missing(rig.topics.sent),
+            "commands_repeated": received.repeats,
+            "kib_per_minute": growth.slopes(),
+            "problems": problems + growth.problems(options.kib_per_minute),
+        }
+
+
+def _cut_and_look(rig: SinkRig, options: argparse.Namespace, growth: Growth) -> int:
+    """Cuts all links every `options.cut_seconds`, and looks at the processes just before. Returns the cuts."""
+    faults = rig.hub.faults
+    forms: list[Callable[[], object]] = [faults.abort, faults.close]
+    began = time.monotonic()
+    cuts = int(options.minutes * 60 / options.cut_seconds)
+    for number, cut in zip(range(1, cuts + 1), itertools.cycle(forms)):
+        time.sleep(max(0.0, began + number * options.cut_seconds - time.monotonic()))
+        minute = (time.monotonic() - began) / 60
+        names = {entry["pid"]: str(entry["process"]) for entry in rig.sink.log() if "pid" in entry}
+        growth.look([rig.sink.pid, *rig.sink.descendants()], minute, names)
+        cut()
+        print(f"minute {minute:.1f}: {growth.slopes()}", file=sys.stderr, flush=True)
+    return cuts
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
