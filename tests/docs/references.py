@@ -44,8 +44,8 @@ Every key of `ingest.toml`, from `ingest/config/schema.py`. Generated: after a c
 - A secret can be in a file of its own: append `_file` to its key and give the path, relative to the TOML file. Under systemd the
   name of a credential is enough.
 - An unknown key is an error. All mistakes are shown at once, before anything starts.
-- `ingest print-config --example` prints the same as a TOML file, `ingest print-config -c ingest.toml` the configuration in force,
-  and `ingest check-config -c ingest.toml` checks it.
+- `ingest print-config --example` prints the same as a TOML file, `ingest print-config --effective -c ingest.toml` the one in
+  force, and `ingest check-config -c ingest.toml` checks it.
 """
 
 _METRICS: Final = """\
