@@ -2,7 +2,7 @@
 
 What JSON has is written as JSON: null, booleans, numbers, text, lists, and maps whose keys are text. Anything else becomes
 an object with one member that names its type, such as `{"$binary":"/wA="}`. Only what AMQP has several encodings for is one
-thing here: the widths of numbers, strings and symbols, lists and arrays. README.md has the table.
+thing here: the widths of numbers, strings and symbols, lists and arrays. docs/records.md has the table.
 """
 
 import base64

@@ -8,6 +8,7 @@ from tests.services import ROOT
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _COMMENT = re.compile(r"(?:^|\s)#\s.*$")
 _SPAN = re.compile(r"`([^`\n]+)`")
+_HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 _LINK = re.compile(r"\[[^\]\n]+\]\(([^)\s]+)\)")
 
 
@@ -16,8 +17,9 @@ class Document:
 
     def __init__(self, name: str) -> None:
         """`name`: from the root, such as `systemd/README.md`."""
-        self.folder = (ROOT / name).parent
-        self.text = (ROOT / name).read_text(encoding="utf-8")
+        self.path = ROOT / name
+        self.folder = self.path.parent
+        self.text = self.path.read_text(encoding="utf-8")
 
     def blocks(self, language: str) -> list[str]:
         """The fenced blocks of a language, in order."""
@@ -34,7 +36,17 @@ class Document:
 
     def files(self) -> list[Path]:
         """What relative links lead to."""
-        return [self.folder / target.partition("#")[0] for target in _LINK.findall(self.text) if "://" not in target]
+        return [path for path, _ in self.links()]
+
+    def links(self) -> list[tuple[Path, str]]:
+        """File and anchor of every relative link; the anchor is empty where the link leads to the whole page."""
+        parts = [target.partition("#") for target in _LINK.findall(self.text) if "://" not in target]
+        return [(self.folder / file if file else self.path, anchor) for file, _, anchor in parts]
+
+    def anchors(self) -> set[str]:
+        """What links to a heading of this page end with, as GitHub makes it."""
+        headings = [re.sub(r"[^\w\- ]", "", heading.lower()) for heading in _HEADING.findall(_BLOCK.sub("", self.text))]
+        return {heading.replace(" ", "-") for heading in headings}
 
 
 def squeezed(command: str) -> str:

@@ -26,7 +26,7 @@ from tests.source import messages
 
 
 def typed(value: Any) -> Any:
-    """The inverse of `plain`, as README.md describes it. Maps are lists of pairs, decimals `Decimal`, other text `str`."""
+    """The inverse of `plain`, as docs/records.md has it. Maps are lists of pairs, decimals `Decimal`, other text `str`."""
     if isinstance(value, list):
         return [typed(item) for item in value]
     if not isinstance(value, dict):

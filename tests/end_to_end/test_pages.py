@@ -1,9 +1,12 @@
-"""Every command of the README does what it says: run as it is written where that is possible, else in its nearest form."""
+"""Every command of README.md, docs/ and their like does what it says: run as it is written where that is possible, else in
+its nearest form."""
 
 import json
 import re
+import shlex
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -12,7 +15,8 @@ import pytest
 from ingest.config import Sink, Source
 from ingest.source.checkpoints import Checkpoint, open_store
 from ingest.source.hub import scope
-from tests.end_to_end.documents import Document, squeezed
+from tests.end_to_end.documents import squeezed
+from tests.end_to_end.pages import COMMANDS, PAGES, README
 from tests.end_to_end.readme_node import INSTANCE, ReadmeNode
 from tests.faults.waiting import wait_until
 from tests.services import ROOT
@@ -20,10 +24,9 @@ from tests.services.azurite import Azurite
 from tests.services.kafka import KafkaCluster
 from tests.systemd.test_units import settings
 
-README = Document("README.md")
-COMMANDS = README.commands()
 SOURCE, SINK = Source(), Sink()
-TELEMETRY, COMMAND, _ = (json.loads(example) for example in README.blocks("json"))
+(TELEMETRY,) = (json.loads(example) for example in PAGES["docs/records.md"].blocks("json"))
+COMMAND, _ = (json.loads(example) for example in PAGES["docs/commands.md"].blocks("json"))
 
 
 def recipe_with(*words: str) -> Callable[[str, Path], None]:
@@ -36,6 +39,37 @@ def recipe_with(*words: str) -> Callable[[str, Path], None]:
         assert all(word in recipe for word in words), recipe
 
     return check
+
+
+def names_tests(command: str, _: Path) -> None:
+    """To run them here would be to run this one again."""
+    words = shlex.split(command)
+    paths = [word for word in words if word.startswith("tests/")]
+    assert paths
+    assert [path for path in paths if not any((ROOT / path).rglob("test_*.py")) and not (ROOT / path).is_file()] == []
+    options = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]
+    known = {marker.partition(":")[0] for marker in options["markers"]}
+    chosen = words[words.index("-m", 3) + 1] if "-m" in words[3:] else ""
+    assert set(re.findall(r"\w+", chosen)) - {"not", "and", "or"} <= known
+
+
+def writes_what_is_committed(command: str, folder: Path) -> None:
+    """Below another folder: what other tests read stays as it is."""
+    line, _, target = command.partition(" > ")
+    (folder / "systemd").mkdir()
+    done = subprocess.run(
+        [sys.executable, *line.split()[1:], *([] if target else [folder])],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    if target:
+        (folder / target).write_text(done.stdout)
+    made = [path for path in folder.rglob("*") if path.is_file()]
+    assert made
+    assert all(path.read_text() == (ROOT / path.relative_to(folder)).read_text() for path in made)
 
 
 def installs(command: str, folder: Path) -> None:
@@ -121,7 +155,8 @@ def moves_both_ways(command: str, node: ReadmeNode) -> None:
     assert {"content", "contentType", "contentEncoding", "properties"} <= same
     wait_until(lambda: "Turn On" in node.received(COMMAND["deviceId"]), lambda: process.story("no command came"))
     letter = node.find(SINK.dead_letter_topic, bad)
-    bullet = README.text.partition("Unknown device, too large, malformed, expired")[2].partition("**Feedback**")[0]
+    page = PAGES["docs/commands.md"].text
+    bullet = page.partition("Unknown device, too large, malformed, expired")[2].partition("**Feedback**")[0]
     assert letter.value() == b"no JSON"
     assert dict(letter.headers() or []).keys() == set(re.findall(r"`(ingest-[a-z]+)`", bullet))
 
@@ -179,6 +214,8 @@ ALONE: Mapping[str, Callable[[str, Path], None]] = {
     r"make test": recipe_with("-m tests.services install", "-m pytest"),
     r"make check": recipe_with("ruff check", "mypy", "tests/test_house.py"),
     r"make bench": recipe_with("--benchmark-only", "bench.plot"),
+    r"\.venv/bin/python -m pytest .*": names_tests,
+    r"\.venv/bin/python -m (tests\.docs|ingest\.config\.example > systemd/example\.toml)": writes_what_is_committed,
     r"python3 -m venv venv && \. venv/bin/activate && pip install \.": installs,
     rf"sudo systemd/install\.sh --instance {INSTANCE}": prepares_the_instance,
     rf"sudoedit /etc/ingest/{INSTANCE}\.toml": edits_what_the_installer_wrote,

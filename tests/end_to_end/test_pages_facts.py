@@ -1,4 +1,4 @@
-"""What the README says besides its commands: examples, names of keys and metrics, numbers, links."""
+"""What the pages say besides their commands: examples, names of keys and metrics, numbers, links."""
 
 import json
 import math
@@ -29,16 +29,16 @@ from ingest.source.record import JsonFormat
 from ingest.source.values import plain, plain_time
 from tests.config.samples import BLOB, EVENT_HUB, IOT_HUB
 from tests.end_to_end.documents import Document, squeezed
+from tests.end_to_end.pages import COMMANDS, NAMES, PAGES, PROSE, README, SPANS
+from tests.services import ROOT
 from tests.source.events import make_event
 from tests.test_metrics import literals_of
 
-README = Document("README.md")
-PROSE = squeezed(README.text)
-SPANS = README.spans()
 TELEMETRY, COMMAND, FEEDBACK = (
     # Shown on several lines; in Kafka there is one.
     "".join(line.strip() for line in example.splitlines()).encode()
-    for example in README.blocks("json")
+    for page in ("docs/records.md", "docs/commands.md")
+    for example in PAGES[page].blocks("json")
 )
 EVENT = make_event(
     13280,
@@ -60,7 +60,7 @@ def test_a_record_of_telemetry_is_what_the_format_makes() -> None:
 def test_marks_of_values() -> None:
     """Each is told, and what is told is what is written."""
     written = {*literals_of("_marked", "source/values.py"), *plain_time(0)}
-    assert set(re.findall(r'"(\$[a-z]+)":', README.text)) == {f"${mark.removeprefix('$')}" for mark in written}
+    assert set(re.findall(r'"(\$[a-z]+)":', PROSE)) == {f"${mark.removeprefix('$')}" for mark in written}
     told = [json.loads(span) for span in SPANS if span.startswith('{"$') and "[" not in span and "…" not in span]
     values = [math.nan, -math.inf, 1 << 64, Binary(b"\xff\x00"), b"\xff\x00", Timestamp(1_603_288_810_824), Char("C")]
     assert told == [*map(plain, values), plain(Decimal128((6174 << 113 | 150).to_bytes(16, "big")))]
@@ -87,7 +87,7 @@ def test_a_record_of_feedback_is_what_its_process_writes() -> None:
 
 
 def test_headers_of_dead_letters(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those of events; `ingest run` in test_readme.py has those of commands."""
+    """Those of events; `ingest run` in test_pages.py has those of commands."""
     written: list[DeadLetter] = []
     letters = DeadLetters(Config(), "3")
     monkeypatch.setattr(letters.topic, "send", lambda letter, *_: written.append(letter))
@@ -140,8 +140,8 @@ def test_a_value_is_taken(span: str, tmp_path: Path) -> None:
 
 
 def test_layers() -> None:
-    (variable,) = [span for span in SPANS if span.startswith("INGEST__")]
-    (flag,) = [span for span in SPANS if span.startswith("--set ")]
+    (variable,) = {span for span in SPANS if span.startswith("INGEST__")}
+    (flag,) = {span for span in SPANS if span.startswith("--set ")}
     environ = dict([variable.split("=")])
     assert load(None, environ=environ, for_command="print-config").source.topic == "telemetry"
     over = load(
@@ -154,7 +154,7 @@ def test_layers() -> None:
 
 
 def test_metrics_exist() -> None:
-    named = set(re.findall(r"\bingest_[a-z_]+", README.text))
+    named = set(re.findall(r"\bingest_[a-z_]+", PROSE))
     assert named
     assert named <= {metric.full_name for metric in metrics.METRICS}
 
@@ -191,7 +191,7 @@ def help_of(*command: str, capsys: pytest.CaptureFixture[str]) -> str:
 def test_every_command_of_the_help_is_in_it(capsys: pytest.CaptureFixture[str]) -> None:
     commands = re.findall(r"^    ([a-z][a-z-]+)", help_of(capsys=capsys), re.MULTILINE)
     assert len(commands) > 10
-    typed = {squeezed(command) for command in README.commands()} | {
+    typed = {squeezed(command) for command in COMMANDS} | {
         span for span in SPANS if span.startswith(("ingest ", "make "))
     }
     missing = [name for name in commands if not any(re.search(rf"\b(ingest|make) {name}\b", line) for line in typed)]
@@ -215,21 +215,48 @@ def test_make_lists_the_targets_of_the_prose() -> None:
     assert arguments == 'make demo ARGS="--events 20000 --commands 500 --json"'
 
 
-@pytest.mark.parametrize("page", ["README.md", "systemd/README.md", "grafana/README.md", "bench/README.md"])
+OTHERS = ("CHANGELOG.md", "systemd/README.md", "grafana/README.md", "grafana/RUNBOOK.md", "bench/README.md")
+
+
+@pytest.mark.parametrize("page", [*NAMES, *OTHERS])
 def test_links_lead_somewhere(page: str) -> None:
-    assert [str(path) for path in Document(page).files() if not path.exists()] == []
+    links = Document(page).links()
+    assert [str(path) for path, _ in links if not path.exists()] == []
+    assert [
+        f"{path}#{anchor}"
+        for path, anchor in links
+        if anchor and anchor not in Document(str(path.resolve().relative_to(ROOT))).anchors()
+    ] == []
+
+
+FILE = re.compile(r"((?:ingest|tests|grafana|systemd|bench|docs)/[\w./@-]*|[A-Z]+\.md|Makefile|pyproject\.toml)(?:$| )")
 
 
 def test_files_of_the_prose_exist() -> None:
-    """`ls ingest/` and what is said of it."""
-    house = PROSE.partition("`ls ingest/` is the data flow")[2].partition("##")[0]
-    named = re.findall(r"`([a-z_]+(?:/|\.py))`", house)
-    assert len(named) > 6
-    assert [name for name in named if not (README.folder / "ingest" / name).exists()] == []
+    """From the root of the repository, wherever the page is; and in the pictures of the architecture."""
+    named = {match[1] for span in SPANS if (match := FILE.match(span))}
+    assert len(named) > 30
+    assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
+
+
+def test_files_of_the_pictures_exist() -> None:
+    pictures = PAGES["docs/architecture.md"].blocks("")
+    assert len(pictures) == 2
+    named = set(re.findall(r"[\w/]+\.py", " ".join(pictures)))
+    assert len(named) > 20
+    folders = [ROOT / "ingest" / folder for folder in ("", "source", "sink", "kafka")]
+    assert [name for name in sorted(named) if not any((folder / name).is_file() for folder in folders)] == []
+
+
+def test_the_readme_is_short() -> None:
+    """Who meets ingest reads it whole; everything else has a page, which it leads to."""
+    assert len(README.text.splitlines()) <= 120
+    pages = {path.resolve() for path in README.files()}
+    assert {(ROOT / name).resolve() for name in NAMES if name != "README.md"} <= pages
 
 
 def old_properties() -> Any:
-    return re.findall(r"^\| (.*?) \| (.*?) \|$", README.text.partition("## Moving from")[2].partition("\n## ")[0], re.M)
+    return re.findall(r"^\| (.*?) \| (.*?) \|$", PAGES["docs/hdinsight.md"].text, re.M)
 
 
 def test_every_property_of_the_old_connector_has_a_place() -> None:
