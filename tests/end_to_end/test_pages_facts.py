@@ -248,6 +248,26 @@ def test_files_of_the_pictures_exist() -> None:
     assert [name for name in sorted(named) if not any((folder / name).is_file() for folder in folders)] == []
 
 
+def steps() -> list[str]:
+    """The numbered steps of the architecture: what to change where."""
+    text = PAGES["docs/architecture.md"].text
+    return [squeezed(step) for step in re.findall(r"^\d\. (?:.+\n)+?(?=\d\. |\n|\Z)", text, re.MULTILINE)]
+
+
+@pytest.mark.parametrize("step", steps())
+def test_a_step_names_what_its_file_has(step: str) -> None:
+    spans = re.findall(r"`([^`]+)`", step)
+    files = [ROOT / span for span in spans if "/" in span and (ROOT / span).is_file()]
+    code = "".join(file.read_text(encoding="utf-8") for file in files)
+    names = [span for span in spans if re.fullmatch(r"[A-Za-z_]+", span)]
+    assert [name for name in names if not re.search(rf"\b{name}\b", code)] == []
+
+
+def test_steps_are_found() -> None:
+    assert len(steps()) > 12
+    assert any("`FORMATS`" in step and "`ingest/source/decoder.py`" in step for step in steps())
+
+
 def test_the_readme_is_short() -> None:
     """Who meets ingest reads it whole; everything else has a page, which it leads to."""
     assert len(README.text.splitlines()) <= 120
