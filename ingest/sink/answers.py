@@ -13,6 +13,7 @@ from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Me
 
 from ingest.backoff import Backoff
 from ingest.config import Kafka
+from ingest.deadline import Deadline
 from ingest.kafka.producer import settings
 from ingest.kafka.unreadable import Unreadable
 from ingest.sink.feedback_batch import read_back
@@ -44,6 +45,8 @@ class Answers:
             "enable.auto.commit": False,
             "log_level": 2,
             **settings(kafka),
+            # What is told is never passed over: feedback that is read twice changes nothing.
+            "auto.offset.reset": "earliest",
         }
         self._unreadable: dict[int, Unreadable] = {}
         self._consumer: Consumer | None = None
@@ -63,24 +66,43 @@ class Answers:
         if self._consumer is None:
             return
         try:
-            found = self._consumer.list_topics(self._topic, METADATA_SECONDS).topics[self._topic]
+            places = self._ends(self._consumer)
         except KafkaException as error:
             why = error.args[0].str()
         else:
-            if found.partitions and found.error is None:
-                self._consumer.assign(
-                    [TopicPartition(self._topic, partition, OFFSET_END) for partition in found.partitions]
-                )
+            if isinstance(places, list):
+                self._consumer.assign(places)
                 if self._failures:
                     logger.info("Feedback of devices is read back now.")
                 self.trouble, self._failures = None, 0
                 return
-            why = found.error.str() if found.error is not None else "it has no partitions"
+            why = places
         self._failures += 1
         self.trouble = f"topic {self._topic} cannot be looked up: {why}"
         self._ask_at = self._clock() + self._backoff.next()
         if self._failures == 1:
             logger.warning("Feedback of devices is not read back yet: %s. Trying again.", self.trouble)
+
+    def _ends(self, consumer: Consumer) -> list[TopicPartition] | str:
+        """Where each partition of the topic ends now; words when that cannot be known yet. Raises KafkaException.
+
+        Not OFFSET_END, which a partition's leader turns into a number when it can be reached: what is told before that would
+        be missed.
+        """
+        deadline = Deadline(METADATA_SECONDS)
+        found = consumer.list_topics(self._topic, METADATA_SECONDS).topics[self._topic]
+        if found.error is not None:
+            return str(found.error.str())
+        if not found.partitions:
+            return "it has no partitions"
+        places = []
+        for partition in found.partitions:
+            place = TopicPartition(self._topic, partition)
+            ends = consumer.get_watermark_offsets(place, timeout=max(0.1, deadline.remaining()), cached=False)
+            if ends is None:
+                return f"partition {partition} does not say where it ends"
+            places.append(TopicPartition(self._topic, partition, ends[1]))
+        return places
 
     def poll(self) -> list[tuple[str, str]]:
         """(device id, message id) of each feedback record that came; at most some hundred, without waiting. While it

@@ -47,6 +47,18 @@ class Credit:
         if count == self._per_device:
             self._freed.append(device_id)
 
+    def forget(self, device_id: str) -> None:
+        """All messages of the device: the hub has taken one although none was to be had, so feedback was lost."""
+        left, old = self._counts.get(device_id, 0), []
+        for key in self._ends:  # all devices' messages, in the worst case; the device is asked about once a minute
+            if not left:
+                break
+            if key[0] == device_id:
+                old.append(key)
+                left -= 1
+        for key in old:
+            self.give_back(*key)
+
     def freed(self, now: float) -> list[str]:
         """Devices that have credit again since the last call."""
         while self._ends and (oldest := next(iter(self._ends.items())))[1] <= now:

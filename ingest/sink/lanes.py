@@ -199,6 +199,8 @@ class Lanes:
     def sent(self, command: Command, now: float) -> None:
         """The hub took it: finished, and counted against the device's credit."""
         lane = self._flying(command)
+        if self._credit is not None and lane.probing and not self._credit.has(lane.device_id):
+            self._credit.forget(lane.device_id)
         if self._credit is not None and command.ack == "full":
             self._credit.spend(command.device_id, command.message_id, now)
         lane.moves()

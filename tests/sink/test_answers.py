@@ -66,6 +66,7 @@ class _Topic:
 
     def __init__(self, answers: list[object]) -> None:
         self.answers = answers
+        self.ends: list[Exception | int | None] = []
         self.assigned: list[TopicPartition] = []
 
     def list_topics(self, topic: str, _: float) -> SimpleNamespace:
@@ -73,6 +74,12 @@ class _Topic:
         if isinstance(answer, Exception):
             raise answer
         return SimpleNamespace(topics={topic: answer})
+
+    def get_watermark_offsets(self, place: TopicPartition, **_: object) -> tuple[int, int] | None:
+        answer = self.ends.pop(0) if self.ends else 7
+        if isinstance(answer, Exception):
+            raise answer
+        return None if answer is None else (0, answer)
 
     def assign(self, partitions: list[TopicPartition]) -> None:
         self.assigned = partitions
@@ -108,4 +115,27 @@ def test_a_question_that_fails_at_the_start_is_asked_again(first: object, monkey
         answers.poll()
     assert answers.ready
     assert answers.trouble is None
-    assert [each.partition for each in topic.assigned] == [0, 1]
+    assert [(each.partition, each.offset) for each in topic.assigned] == [(0, 7), (1, 7)]
+
+
+@pytest.mark.parametrize(
+    "first", [KafkaException(KafkaError(KafkaError._TIMED_OUT)), None], ids=["no leader", "no answer"]
+)
+def test_nothing_is_ready_before_every_partition_has_told_its_end(
+    first: Exception | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is told before the client knows its place would be missed, and with it the device's credit."""
+    partitions = SimpleNamespace(error=None, partitions={0: None, 1: None})
+    topic = _Topic([partitions, partitions])
+    topic.ends = [4, first]
+    monkeypatch.setattr("ingest.sink.answers.Consumer", lambda *_, **__: topic)
+    now = 0.0
+    answers = Answers(Kafka(), "feedback", client_id="answers", clock=lambda: now)
+    answers.start()
+    assert not answers.ready
+    assert not topic.assigned
+    topic.ends = [5, 6]
+    now += 15.0
+    answers.poll()
+    assert answers.ready
+    assert [(each.partition, each.offset) for each in topic.assigned] == [(0, 5), (1, 6)]

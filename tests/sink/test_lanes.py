@@ -252,6 +252,26 @@ def test_a_device_without_credit_is_tried_now_and_then_and_given_up_after_the_wa
     assert not some.hold(took(some, now), now), "it has waited as long"
 
 
+def test_a_device_that_takes_one_without_credit_has_all_of_it_again() -> None:
+    """Feedback was lost: else the device would go on with one command for each try."""
+    some = lanes(credit=Credit(seconds=3600.0))
+    for offset in range(PER_DEVICE + 40):
+        some.offer(command("a", offset), 0.0)
+    for _ in range(PER_DEVICE):
+        some.sent(took(some, 0.0), 0.0)
+    assert some.take(0.0) is None
+    some.sent(took(some, PROBE_SECONDS), PROBE_SECONDS)
+    for _ in range(39):
+        some.sent(took(some, PROBE_SECONDS), PROBE_SECONDS)
+    some.feedback("a", "m-0-0", PROBE_SECONDS)  # late, and of no account any more
+    assert some.take(PROBE_SECONDS) is None
+    for offset in range(100, 120):
+        some.offer(command("a", offset), PROBE_SECONDS)
+    for _ in range(PER_DEVICE - 40):
+        some.sent(took(some, PROBE_SECONDS), PROBE_SECONDS)
+    assert some.take(PROBE_SECONDS) is None, "those count again"
+
+
 def test_feedback_wakes_a_device_whose_queue_was_full() -> None:
     some = lanes(credit=Credit(seconds=3600.0, per_device=1))
     for offset in range(2):
