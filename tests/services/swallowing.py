@@ -91,6 +91,8 @@ class SwallowingProxy:
         self._open |= {near, far}
         try:
             await asyncio.gather(near.carry(far), far.carry(near))
+        except asyncio.CancelledError:
+            pass  # the proxy ends; asyncio's streams would print a task of theirs that was cancelled (Python 3.11)
         finally:
             self._open -= {near, far}
             for end in (near, far):
