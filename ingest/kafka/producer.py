@@ -18,11 +18,22 @@ from ingest.logs import Repeated
 Headers = list[tuple[str, str | bytes | None]]
 """As confluent-kafka wants them; ours are always bytes."""
 
+SILENT_MS = 20_000
+EVERY_CLIENT: Mapping[str, str | int | bool] = {
+    "socket.keepalive.enable": True,
+    # A connection that died without a word is given up after so long; librdkafka's minute is too long for whoever waits.
+    "socket.timeout.ms": SILENT_MS,
+    # A client that is idle asks so often, and finds a dead connection before somebody waits for it.
+    "topic.metadata.refresh.interval.ms": 10_000,
+}
+
 DEFAULTS: Mapping[str, str | int | bool] = {
     "enable.idempotence": True,
     "acks": "all",
     # A record waits as long as it must: dropping it is never better, and memory is bounded by whoever sends.
     "message.timeout.ms": 0,
+    # A broker that does not acknowledge within so long is asked again over another connection; idempotence drops repeats.
+    "request.timeout.ms": SILENT_MS,
     "compression.type": "lz4",
     # Time for a shipment to get into the queue whole. In `flush` nothing waits so long.
     "linger.ms": 5,
@@ -32,9 +43,6 @@ DEFAULTS: Mapping[str, str | int | bool] = {
     # Java's partitioner, so that records join with those of other producers.
     "partitioner": "murmur2_random",
     "statistics.interval.ms": 2_000,
-    "socket.keepalive.enable": True,
-    # A connection that died without a word is given up after so long; librdkafka's minute is too long for whoever waits.
-    "socket.timeout.ms": 30_000,
     "reconnect.backoff.max.ms": 5_000,
     # What librdkafka logs of lost connections, the error callback tells, too, and less often.
     "log_level": 2,
@@ -60,9 +68,9 @@ def record_bytes(key: bytes | None, value: bytes, headers: Headers | None) -> in
 
 
 def settings(kafka: Kafka) -> dict[str, Any]:
-    """What the user configured for librdkafka, secrets in the clear, for any kind of client."""
+    """What the user configured for librdkafka, secrets in the clear, over what suits any kind of client here."""
     chosen = {key: value.reveal() if isinstance(value, Secret) else value for key, value in kafka.librdkafka.items()}
-    return {"bootstrap.servers": kafka.bootstrap_servers, **chosen}
+    return {**EVERY_CLIENT, "bootstrap.servers": kafka.bootstrap_servers, **chosen}
 
 
 class ProducerPool:
@@ -223,7 +231,10 @@ class ProducerPool:
     def _stats_of(self, index: int) -> Callable[[str], None]:
         def on_stats(text: str) -> None:
             self.statistics.update(text, producer=index)
-            if self.statistics.brokers_up:
+            silence = self.statistics.silence
+            if silence is not None:
+                self.trouble = f"Kafka at {self._config['bootstrap.servers']}: {silence}"
+            elif self.statistics.brokers_up:
                 self.trouble = None
                 self._complaints.clear()
 

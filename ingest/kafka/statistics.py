@@ -6,6 +6,8 @@ from typing import Any
 
 import orjson
 
+SILENCE_SECONDS = 10.0
+"""A broker that owes an answer for so long and sends nothing at all is called silent; a fetch is answered every half second."""
 _LOGICAL_BROKER = -1
 """Node id of bootstrap and group coordinator entries, which are not brokers of their own."""
 
@@ -21,6 +23,10 @@ class _Report:
     queue_bytes: int
     counters: Mapping[tuple[str, str], int]
     """(broker or partition, counter) → highest value since the handle was made."""
+    taken_at: float
+    """By librdkafka's own clock, in seconds."""
+    owing: Mapping[str, tuple[int, float]]
+    """Broker that owes answers → responses it has sent so far, and since when it has sent no more."""
     p50_seconds: float | None
     p99_seconds: float | None
     throttle_seconds: float
@@ -58,8 +64,22 @@ class KafkaStatistics:
                     self.transmit_errors += grown
                 case _:
                     self.timeouts += grown
+        owed = before.owing if before is not None and before.handle == report.handle else {}
+        owing = {
+            broker: owed[broker] if owed.get(broker, (-1,))[0] == now[0] else now
+            for broker, now in report.owing.items()
+        }
         # A new dict, so that a reader in another thread never meets one that is changing.
-        self._reports = {**self._reports, producer: replace(report, counters=highest)}
+        self._reports = {**self._reports, producer: replace(report, counters=highest, owing=owing)}
+
+    @property
+    def silence(self) -> str | None:
+        """Which broker answers nothing though its connection seems to be up, in words; None while all answer."""
+        for report in self._reports.values():
+            for broker, (_, since) in report.owing.items():
+                if report.taken_at - since >= SILENCE_SECONDS:
+                    return f"{broker} has answered nothing for more than {SILENCE_SECONDS:g} s"
+        return None
 
     @property
     def brokers_up(self) -> int:
@@ -96,6 +116,8 @@ def _parsed(document: Mapping[str, Any]) -> _Report:
     return _Report(
         handle=document["name"],
         brokers_up=sum(broker["state"] == "UP" for broker in brokers.values()),
+        taken_at=(taken_at := document.get("ts", 0) / 1e6),
+        owing=_owing(brokers, taken_at),
         queue_messages=document["msg_cnt"],
         queue_bytes=document["msg_size"],
         counters=_resent(document["topics"])
@@ -121,6 +143,16 @@ def _resent(topics: Mapping[str, Any]) -> dict[tuple[str, str], int]:
         (f"{name}/{partition}", "resent"): max(0, figures["txmsgs"] - figures["msgs"])
         for name, topic in topics.items()
         for partition, figures in topic["partitions"].items()
+    }
+
+
+def _owing(brokers: Mapping[str, Any], now: float) -> dict[str, tuple[int, float]]:
+    """Only brokers whose connection is up: another one is known to be none, and is told elsewhere. A group's coordinator is
+    left out with the logical ones: it may keep a member waiting for as long as a rebalance takes."""
+    return {
+        name: (broker["rx"], now)
+        for name, broker in brokers.items()
+        if broker["state"] == "UP" and broker.get("waitresp_cnt", 0) > 0
     }
 
 

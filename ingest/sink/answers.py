@@ -15,6 +15,7 @@ from ingest.backoff import Backoff
 from ingest.config import Kafka
 from ingest.deadline import Deadline
 from ingest.kafka.producer import settings
+from ingest.kafka.statistics import KafkaStatistics
 from ingest.kafka.unreadable import Unreadable
 from ingest.sink.feedback_batch import read_back
 
@@ -43,17 +44,21 @@ class Answers:
             # Required by the client; no group is joined, as partitions are assigned by hand.
             "group.id": f"{client_id}-{uuid.uuid4()}",
             "enable.auto.commit": False,
+            "statistics.interval.ms": 2_000,
             "log_level": 2,
             **settings(kafka),
             # What is told is never passed over: feedback that is read twice changes nothing.
             "auto.offset.reset": "earliest",
         }
         self._unreadable: dict[int, Unreadable] = {}
+        self._statistics = KafkaStatistics()
         self._consumer: Consumer | None = None
 
     def start(self) -> None:
         """Asks where the topic ends; when nobody answers, `poll` asks again."""
-        self._consumer = Consumer({**self._config, "error_cb": self._on_error}, logger=logger)
+        self._consumer = Consumer(
+            {**self._config, "error_cb": self._on_error, "stats_cb": self._on_statistics}, logger=logger
+        )
         self._seek_end()
 
     @property
@@ -61,6 +66,12 @@ class Answers:
         """Whether it reads. What is told before that is missed, and with it a device's credit for an hour: send nothing
         until then."""
         return self.trouble is None
+
+    @property
+    def silence(self) -> str | None:
+        """Which broker owes answers and gives none, in words; what it holds back is read later, and nothing is missed."""
+        silence = self._statistics.silence
+        return f"Kafka's feedback topic {self._topic}: {silence}" if silence is not None else None
 
     def _seek_end(self) -> None:
         if self._consumer is None:
@@ -141,6 +152,9 @@ class Answers:
         if self._consumer is not None:
             self._consumer.close()
             self._consumer = None
+
+    def _on_statistics(self, text: str) -> None:
+        self._statistics.update(text, producer=0)
 
     @staticmethod
     def _on_error(error: KafkaError) -> None:

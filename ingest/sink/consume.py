@@ -94,6 +94,12 @@ class Commands:
         )
 
     @property
+    def silence(self) -> str | None:
+        """Which broker owes answers and gives none, in words; None while all answer. No reason to stop: others may."""
+        silence = self._statistics.silence
+        return f"Kafka at {self._config['bootstrap.servers']}: {silence}" if silence is not None else None
+
+    @property
     def assigned(self) -> list[Place]:
         return list(self._prefixes)
 

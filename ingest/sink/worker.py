@@ -162,9 +162,9 @@ class Worker:
         if now >= self._commit_at:
             self._commit_at = now + COMMIT_SECONDS
             self.commands.commit()
-        kafka = self.commands.trouble or self.dead_letters.trouble
+        kafka = self.commands.trouble or self.dead_letters.trouble or self.commands.silence
         self._stall.look(now)
-        feedback = self._answers.trouble if self._answers is not None else None
+        feedback = self._answers.trouble or self._answers.silence if self._answers is not None else None
         troubles = self.sender.trouble, self._stall.trouble, self._quota, kafka, feedback, self.lanes.trouble
         trouble = next(filter(None, troubles), None)
         self._child.beat(trouble is None, trouble or "sending")

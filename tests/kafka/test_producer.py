@@ -1,5 +1,6 @@
 """The producer pool against librdkafka's mock cluster, with its faults."""
 
+import re
 from collections import defaultdict
 
 import pytest
@@ -7,9 +8,12 @@ import pytest
 from ingest.config import Kafka, Secret
 from ingest.deadline import Deadline
 from ingest.errors import Undeliverable
+from ingest.kafka import producer, statistics
 from ingest.kafka.mock import MockCluster
-from ingest.kafka.producer import ProducerPool, settings
+from ingest.kafka.producer import DEFAULTS, EVERY_CLIENT, ProducerPool, settings
 from tests.kafka.mocked import PATIENCE, nobody, read
+
+FAST_QUESTIONS = {"topic.metadata.refresh.interval.ms": 500, "socket.timeout.ms": 5_000}
 
 
 def started(cluster: MockCluster, *, producers: int = 1, max_record_bytes: int | None = None) -> ProducerPool:
@@ -123,7 +127,12 @@ def test_terminate_throws_away_what_is_not_acknowledged(cluster: MockCluster) ->
 
 def test_secrets_are_handed_over_in_the_clear_and_only_here() -> None:
     kafka = Kafka(bootstrap_servers="b:9092", librdkafka={"sasl.password": Secret("hunter2"), "linger.ms": "7"})
-    assert settings(kafka) == {"bootstrap.servers": "b:9092", "sasl.password": "hunter2", "linger.ms": "7"}
+    assert settings(kafka) == {
+        **EVERY_CLIENT,
+        "bootstrap.servers": "b:9092",
+        "sasl.password": "hunter2",
+        "linger.ms": "7",
+    }
     assert "hunter2" not in repr(kafka)
 
 
@@ -141,3 +150,31 @@ def test_the_limit_follows_the_topic_s(cluster: MockCluster) -> None:
     assert (pool.max_record_bytes, pool.batch_bytes) == (5_000, 5_000)
     assert pool.send("t", b"k", b"x" * 3_000, None, 1, nobody)
     assert pool.join(Deadline(PATIENCE))
+
+
+def test_an_idle_producer_finds_a_broker_that_has_fallen_silent_and_tells_it(
+    cluster: MockCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(statistics, "SILENCE_SECONDS", 1.0)
+    monkeypatch.setattr(producer, "EVERY_CLIENT", {**EVERY_CLIENT, **FAST_QUESTIONS})
+    monkeypatch.setattr(producer, "DEFAULTS", {**DEFAULTS, "statistics.interval.ms": 200})
+    pool = started(cluster)
+    assert pool.send("t", b"k", b"before", None, 1, nobody)
+    assert pool.join(Deadline(PATIENCE))
+    cluster.set_rtt(1, 3_600)
+    deadline = Deadline(PATIENCE)
+    while pool.trouble is None:
+        assert not deadline.expired
+        pool.poll(0.05)
+    assert re.search(r"\d has answered nothing for more than 1 s", pool.trouble)
+    cluster.set_rtt(1, 0)
+    while pool.trouble is not None:
+        assert not deadline.expired, pool.trouble
+        pool.poll(0.05)
+    pool.terminate()
+
+
+def test_every_client_gives_a_dead_connection_up_before_the_hub_s_links_are_given_up_twice() -> None:
+    chosen = settings(Kafka())
+    assert int(chosen["topic.metadata.refresh.interval.ms"]) + int(chosen["socket.timeout.ms"]) <= 30_000
+    assert settings(Kafka(librdkafka={"socket.timeout.ms": "70000"}))["socket.timeout.ms"] == "70000"

@@ -33,12 +33,20 @@ def report(
     messages: int = 0,
     size: int = 0,
     partitions: dict[str, tuple[int, int]] | None = None,
+    seconds: float = 0.0,
 ) -> str:
-    """`partitions`: records handed in and records transmitted."""
+    """`partitions`: records handed in and records transmitted. `seconds`: by librdkafka's clock."""
     figures = {name: {"msgs": handed, "txmsgs": sent} for name, (handed, sent) in (partitions or {}).items()}
     topics = {"t": {"partitions": figures}}
     return json.dumps(
-        {"name": handle, "msg_cnt": messages, "msg_size": size, "brokers": brokers or {}, "topics": topics}
+        {
+            "name": handle,
+            "ts": round(seconds * 1e6),
+            "msg_cnt": messages,
+            "msg_size": size,
+            "brokers": brokers or {},
+            "topics": topics,
+        }
     )
 
 
@@ -169,3 +177,29 @@ def test_a_real_report() -> None:
         assert 0.02 <= slowest < 20
         assert statistics.brokers_up == 1
         assert producer.flush(20) == 0
+
+
+def test_a_broker_that_owes_answers_and_sends_none_is_silent() -> None:
+    statistics = KafkaStatistics()
+
+    def told(seconds: float, responses: int, owed: int, **fields: Any) -> str | None:
+        reported = broker(1, rx=responses, waitresp_cnt=owed, **fields)
+        statistics.update(report("a", {"b1": reported}, seconds=seconds), producer=0)
+        return statistics.silence
+
+    assert told(0.0, 5, 0) is None, "nothing is owed by an idle broker"
+    assert told(60.0, 5, 1) is None, "it was asked just now"
+    assert told(65.0, 6, 1) is None, "it answers"
+    assert told(74.0, 6, 1) is None
+    assert told(76.0, 6, 2) == "b1 has answered nothing for more than 10 s"
+    assert told(78.0, 6, 2, state="DOWN") is None, "a connection that is known to be none is no silent one"
+    assert told(80.0, 6, 1) is None
+    assert told(95.0, 7, 0) is None
+
+
+def test_who_may_keep_a_member_waiting_is_not_silent() -> None:
+    statistics = KafkaStatistics()
+    for seconds in (0.0, 60.0):
+        coordinator = broker(-1, rx=5, waitresp_cnt=1)
+        statistics.update(report("a", {"GroupCoordinator": coordinator}, seconds=seconds), producer=0)
+    assert statistics.silence is None

@@ -26,20 +26,36 @@ class KafkaCluster:
     """
 
     def __init__(
-        self, brokers: int = 1, settings: Mapping[str, str] | None = None, *, short_lived: bool = False
+        self,
+        brokers: int = 1,
+        settings: Mapping[str, str] | None = None,
+        *,
+        short_lived: bool = False,
+        proxied_at: str | None = None,
     ) -> None:
         """`settings` are broker properties over the ones chosen here, such as `message.max.bytes`. `short_lived` brokers
-        start sooner, and are slower under load."""
+        start sooner, and are slower under load. `proxied_at`: the address of a proxy in front of `behind_proxy`, which
+        the broker, one alone, tells to clients that come that way."""
         if brokers < 1:
             raise ValueError(f"brokers = {brokers}: at least 1.")
+        if proxied_at is not None and brokers > 1:
+            raise ValueError(f"brokers = {brokers}: one at most behind a proxy.")
         self._nodes = range(1, brokers + 1)
         self._controllers = self._nodes[: 3 if brokers >= 3 else 1]
         self._settings = settings or {}
         self._jvm = (*_JVM, _QUICK) if short_lived else _JVM
         self._ports = {node: ReservedPort() for node in self._nodes}
         self._controller_ports = {node: ReservedPort() for node in self._controllers}
+        self._proxied_at = proxied_at
+        self._behind_proxy = ReservedPort() if proxied_at is not None else None
         self._processes: dict[int, ServiceProcess] = {}
         self._guard: Guard | None = None
+
+    @property
+    def behind_proxy(self) -> str:
+        """`host:port` of the listener for a proxy."""
+        assert self._behind_proxy is not None, "no proxied_at was given"
+        return self._behind_proxy.address
 
     @property
     def bootstrap(self) -> str:
@@ -105,7 +121,8 @@ class KafkaCluster:
             process.join(seconds)
         if self._guard is not None:
             self._guard.close()
-        for port in (*self._ports.values(), *self._controller_ports.values()):
+        behind = () if self._behind_proxy is None else (self._behind_proxy,)
+        for port in (*self._ports.values(), *self._controller_ports.values(), *behind):
             port.close()
 
     def __enter__(self) -> Self:
@@ -174,6 +191,10 @@ class KafkaCluster:
     def _properties(self, node: int, data: Path) -> dict[str, str]:
         copies = str(min(3, len(self._nodes)))
         listeners = [f"PLAINTEXT://{self._ports[node].address}"]
+        advertised = list(listeners)
+        if self._proxied_at is not None:
+            listeners.append(f"PROXIED://{self.behind_proxy}")
+            advertised.append(f"PROXIED://{self._proxied_at}")
         if node in self._controllers:
             listeners.append(f"CONTROLLER://{self._controller_ports[node].address}")
         return {
@@ -183,8 +204,8 @@ class KafkaCluster:
                 f"{voter}@{port.address}" for voter, port in self._controller_ports.items()
             ),
             "listeners": ",".join(listeners),
-            "advertised.listeners": listeners[0],
-            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "advertised.listeners": ",".join(advertised),
+            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT",
             "controller.listener.names": "CONTROLLER",
             "log.dirs": str(data),
             "num.partitions": "4",

@@ -10,14 +10,17 @@ END_SECONDS = 10.0
 
 
 class SwallowingProxy:
-    """A port of 127.0.0.1 in front of `target` (`host:port`). Use as a `with` block; the target may be away."""
+    """A port in front of `target` (`host:port`), at the target's host. Use as a `with` block; the target may be away."""
 
-    def __init__(self, target: str) -> None:
-        host, _, port = target.rpartition(":")
-        self._target = host, int(port)
+    def __init__(self, target: str, *, port: int = 0) -> None:
+        """`port` is the one to listen on; 0 for any."""
+        host, _, target_port = target.rpartition(":")
+        self._target = host, int(target_port)
+        self._bound = port
         self._thread = LoopThread("swallowing proxy")
         self._server: asyncio.Server | None = None
         self._open: set[_End] = set()
+        self._new_are_dead = False
 
     @property
     def address(self) -> str:
@@ -26,14 +29,32 @@ class SwallowingProxy:
         host, port = self._server.sockets[0].getsockname()
         return f"{host}:{port}"
 
-    def swallow(self) -> int:
-        """From now on nothing passes on the connections of this moment, ends included; new ones pass.
+    @property
+    def port(self) -> int:
+        return int(self.address.rpartition(":")[2])
 
-        Returns their number.
+    @property
+    def carrying(self) -> int:
+        """Connections on which what is sent arrives."""
+        return self._thread.call(lambda: sum(not end.swallows for end in self._open) // 2)
+
+    def swallow(self, *, new: bool = False) -> int:
+        """From now on nothing passes on the connections of this moment, ends included. Those that come later pass, or with
+        `new` not before `heal`: they are taken and lead nowhere.
+
+        Returns how many of this moment had passed until now.
         """
-        return self._thread.call(self._swallow)
+        return self._thread.call(lambda: self._swallow(new))
 
-    def _swallow(self) -> int:
+    def heal(self) -> None:
+        """New connections pass again; those that are swallowed stay so."""
+        self._thread.call(self._heal)
+
+    def _heal(self) -> None:
+        self._new_are_dead = False
+
+    def _swallow(self, new: bool) -> int:
+        self._new_are_dead = new
         ends = [end for end in self._open if not end.swallows]
         for end in ends:
             end.swallows = True
@@ -57,7 +78,7 @@ class SwallowingProxy:
             end.writer.transport.abort()
 
     async def _listen(self) -> asyncio.Server:
-        return await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        return await asyncio.start_server(self._serve, self._target[0], self._bound)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -66,9 +87,12 @@ class SwallowingProxy:
             writer.transport.abort()
             return
         near, far = _End(reader, writer), _End(far_reader, far_writer)
+        near.swallows = far.swallows = self._new_are_dead
         self._open |= {near, far}
         try:
             await asyncio.gather(near.carry(far), far.carry(near))
+        except asyncio.CancelledError:
+            pass  # the proxy ends; asyncio's streams would print a task of theirs that was cancelled (Python 3.11)
         finally:
             self._open -= {near, far}
             for end in (near, far):

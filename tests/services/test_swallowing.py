@@ -52,6 +52,21 @@ def test_old_connections_fall_silent_and_new_ones_pass(echo: str) -> None:
             old.recv(100)
 
 
+def test_new_connections_lead_nowhere_until_it_is_healed(echo: str) -> None:
+    with SwallowingProxy(echo) as proxy:
+        assert proxy.swallow(new=True) == 0
+        with _connect(proxy.address) as dead:
+            dead.sendall(b"lost")
+            dead.settimeout(0.3)
+            with pytest.raises(TimeoutError):
+                dead.recv(100)
+            proxy.heal()
+            with _connect(proxy.address) as alive:
+                alive.sendall(b"after")
+                assert alive.recv(100) == b"after"
+                assert proxy.carrying == 1
+
+
 def test_an_end_passes_where_nothing_is_swallowed(echo: str) -> None:
     with SwallowingProxy(echo) as proxy, _connect(proxy.address) as client:
         client.shutdown(socket.SHUT_WR)

@@ -9,7 +9,9 @@ from confluent_kafka.admin import AdminClient
 
 from ingest.config import Kafka
 from ingest.deadline import Deadline
+from ingest.kafka import producer, statistics
 from ingest.kafka.mock import MockCluster
+from ingest.kafka.producer import EVERY_CLIENT
 from ingest.kafka.topics import TopicSpec, create_topics
 from ingest.sink import consume
 from ingest.sink.command import Origin
@@ -325,6 +327,26 @@ def test_kafka_away_is_a_trouble_that_ends_by_itself(mock: tuple[MockCluster, Gr
     assert member.read == [], "not a record was needed to see it"
     ours.write(0, 1)
     ours.turn(lambda: len(member.read) == 1)
+
+
+@pytest.mark.services
+def test_a_broker_that_falls_silent_is_told_until_it_answers(
+    mock: tuple[MockCluster, Group], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(statistics, "SILENCE_SECONDS", 1.0)
+    monkeypatch.setattr(producer, "EVERY_CLIENT", {**EVERY_CLIENT, "socket.timeout.ms": 5_000})
+    monkeypatch.setattr(consume, "DEFAULTS", {**consume.DEFAULTS, "statistics.interval.ms": 200})
+    cluster, ours = mock
+    member = ours.join()
+    ours.turn(lambda: member.partitions == [0])
+    ours.turn(lambda: member.commands.silence is None)
+    cluster.set_rtt(1, 3_600)
+    ours.turn(lambda: member.commands.silence is not None)
+    assert "has answered nothing for" in (member.commands.silence or "")
+    assert cluster.bootstrap in (member.commands.silence or "")
+    cluster.set_rtt(1, 0)
+    ours.write(0, 1)
+    ours.turn(lambda: len(member.read) == 1 and member.commands.silence is None)
 
 
 @pytest.mark.services

@@ -17,7 +17,7 @@ from ingest.sink.hub_errors import HubError, condition_of, hub_error, is_refusal
 from ingest.sink.outcome import SENT, Outcome
 from ingest.sink.send import Sender
 from tests.endings import FORMS, end_links
-from tests.half_open import HalfOpenWay
+from tests.services.swallowing import SwallowingProxy
 from tests.sink.hub import address_of, command
 
 PATIENCE = 60.0
@@ -113,8 +113,8 @@ def test_a_rejection_in_any_words_is_the_message_s(hub: Emulator, text: str) -> 
 @pytest.mark.parametrize("kind", [Sender, FeedbackLink])
 def test_a_connection_that_goes_dead_is_replaced(hub: Emulator, kind: type[Sender | FeedbackLink]) -> None:
     address = address_of(hub)
-    with HalfOpenWay(address.host, address.port or 5671) as way:
-        through = dataclasses.replace(address, port=way.port)
+    with SwallowingProxy(f"{address.host}:{address.port or 5671}") as proxy:
+        through = dataclasses.replace(address, port=proxy.port)
         part = kind(through, Path(hub.endpoints.ca_file), backoff=Backoff(0.01, 0.05), idle_seconds=IDLE_SECONDS)
         part.start()
         try:
@@ -122,7 +122,7 @@ def test_a_connection_that_goes_dead_is_replaced(hub: Emulator, kind: type[Sende
             quiet = Deadline(1.5 * IDLE_SECONDS)
             work(part, lambda: quiet.expired)
             assert part.links == 1, "an idle link on which the hub's empty frames come is no dead one"
-            assert way.swallow() == 1
+            assert proxy.swallow() == 1
             work(part, lambda: part.trouble is not None)
             assert part.trouble == f"IoT Hub {address.host}: no frame from the hub for {IDLE_SECONDS:g} s"
             work(part, lambda: part.ready)

@@ -16,7 +16,7 @@ from ingest.errors import Unreachable
 from ingest.source import handshake, hub
 from ingest.source.conditions import link_ended
 from tests.endings import FORMS, end_links
-from tests.half_open import HalfOpenWay
+from tests.services.swallowing import SwallowingProxy
 from tests.source.readers import PATIENCE, Reading, configured, fill
 
 IDLE_SECONDS = 1.0
@@ -73,15 +73,15 @@ def test_a_link_that_goes_dead_is_opened_again_and_nothing_is_lost(
 ) -> None:
     monkeypatch.setattr(hub, "IDLE_SECONDS", IDLE_SECONDS)
     config = configured(emulator, transport)
-    port = int(emulator.endpoints.event_hub_connection_string.partition(";")[0].rstrip("/").rpartition(":")[2])
-    with HalfOpenWay("127.0.0.1", port) as way:
+    port = emulator.endpoints.event_hub_connection_string.partition(";")[0].rstrip("/").rpartition(":")[2]
+    with SwallowingProxy(f"127.0.0.1:{port}") as proxy:
         fill(emulator, 10)
-        reader = reading(at(config, way.port))
+        reader = reading(at(config, proxy.port))
         reader.until_events(10)
         quiet = Deadline(1.5 * IDLE_SECONDS)
         reader.until(lambda: quiet.expired)
         assert reader.receiver.attaches == 1, "an idle link on which the hub's empty frames come is no dead one"
-        assert way.swallow() >= 1
+        assert proxy.swallow() >= 1
         fill(emulator, 10, first=10)
         reader.until(lambda: reader.receiver.trouble is not None)
         assert "no frame from the hub" in (reader.receiver.trouble or "")
