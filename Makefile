@@ -57,7 +57,7 @@ clean: ## Remove everything that these targets made
 
 # The stamps below tell make what .venv holds already. What pip compiles is built once more when its sources change; without a
 # C compiler, which a demo does not need, it leaves that out.
-PACKAGE := pyproject.toml setup.py $(wildcard ingest/source/core/*.p[yx][xd])
+PACKAGE := pyproject.toml setup.py ingest/__init__.py $(wildcard ingest/source/core/*.p[yx][xd])
 
 $(VENV)/.demo: $(PACKAGE) | $(VENV)/.made
 	@echo 'Installing the Python packages into $(VENV) (once).' >&2
