@@ -71,29 +71,29 @@ clean: ## Remove everything that these targets made
 
 # The stamps below tell make what .venv holds already. What pip compiles is built once more when its sources change; without a
 # C compiler, which a demo does not need, it leaves that out.
-PACKAGE := pyproject.toml setup.py $(wildcard ingest/source/core/*.p[yx][xd])
+PACKAGE := pyproject.toml setup.py ingest/__init__.py $(wildcard ingest/source/core/*.p[yx][xd])
 
 $(VENV)/.demo: $(PACKAGE) | $(VENV)/.made
 	@echo 'Installing the Python packages into $(VENV) (once).' >&2
-	@$(PIP) --editable .
+	@$(PIP) --editable '.[emulator]'
 	@touch $@
 
 $(VENV)/.test: $(PACKAGE) | $(VENV)/.made
 	@$(BIN)/python -m tests.services.prerequisites compiler
 	@echo 'Installing the Python packages for tests into $(VENV) (once).' >&2
-	@$(PIP) --editable . --group test
+	@$(PIP) --editable '.[emulator]' --group test
 	@touch $@ $(VENV)/.demo
 
 $(VENV)/.check: $(PACKAGE) | $(VENV)/.made
 	@$(BIN)/python -m tests.services.prerequisites compiler
 	@echo 'Installing the Python packages for checks into $(VENV) (once).' >&2
-	@$(PIP) --editable . --group test --group check
+	@$(PIP) --editable '.[emulator]' --group test --group check
 	@touch $@ $(VENV)/.test $(VENV)/.demo
 
 $(VENV)/.bench: $(PACKAGE) | $(VENV)/.made
 	@$(BIN)/python -m tests.services.prerequisites compiler
 	@echo 'Installing the Python packages for benchmarks into $(VENV) (once).' >&2
-	@$(PIP) --editable . --group test --group bench
+	@$(PIP) --editable '.[emulator]' --group test --group bench
 	@touch $@ $(VENV)/.test $(VENV)/.demo
 
 # `pip install --group` came with pip 25.1.

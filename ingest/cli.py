@@ -13,14 +13,12 @@ from typing import TYPE_CHECKING
 
 from ingest.commands.numbers import positive
 from ingest.config import Command, Config, directions, effective_toml, example_toml, load
-from ingest.errors import EXIT_CRASH, EXIT_OK, EXIT_USAGE, ConfigError, IngestError
+from ingest.errors import EXIT_CRASH, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, ConfigError, IngestError
+from ingest.extras import require_emulator
 from ingest.printable import printable
 
 if TYPE_CHECKING:
     _Commands = argparse._SubParsersAction[argparse.ArgumentParser]
-
-_EXIT_INTERRUPTED = 130
-"""Ctrl-C, as a shell reports it: 128 + SIGINT."""
 
 _DESCRIPTION = "Moves data between Azure IoT Hub and Apache Kafka, both ways, from an edge node."
 _EPILOG = """\
@@ -38,16 +36,15 @@ exit codes: 0 done, 1 crash or failed, 2 wrong use, 69 a service refuses or does
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code. argparse itself exits with 2 on wrong use."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    parser = _parser(arguments)
-    args = parser.parse_args(arguments)
-    if args.version:
-        from ingest.commands import version
-
-        return version.run(verbose=args.verbose)
-    if args.handler is None:
-        args.parser.print_help(sys.stderr)
-        return EXIT_USAGE
     try:
+        args = _parser(arguments).parse_args(arguments)
+        if args.version:
+            from ingest.commands import version
+
+            return version.run(verbose=args.verbose)
+        if args.handler is None:
+            args.parser.print_help(sys.stderr)
+            return EXIT_USAGE
         code = int(args.handler(args))
         sys.stdout.flush()
         return code
@@ -59,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"ingest: {printable(str(error))}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        return _EXIT_INTERRUPTED
+        return EXIT_INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has gone; Python would complain once more when it flushes stdout at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -67,6 +64,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
+    """Knows the options of the command that was chosen; those of the others where that takes no import."""
+    chosen = next((argument for argument in arguments if not argument.startswith("-")), "")
     parser = argparse.ArgumentParser(
         prog="ingest", description=_DESCRIPTION, epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -105,12 +104,12 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     _add_check_config(commands)
     _add_doctor(commands)
     _add_print_config(commands)
-    _add_status(commands, arguments)
+    _add_status(commands, chosen)
     _add_checkpoints(commands)
     _add_topics(commands)
-    _add_redrive(commands, arguments)
-    _add_emulator(commands, arguments)
-    _add_demo(commands, arguments)
+    _add_redrive(commands, chosen)
+    _add_emulator(commands, chosen)
+    _add_demo(commands, chosen)
     return parser
 
 
@@ -193,7 +192,7 @@ def _add_print_config(commands: "_Commands") -> None:
     _add_config(parser)
 
 
-def _add_status(commands: "_Commands", arguments: Sequence[str]) -> None:
+def _add_status(commands: "_Commands", chosen: str) -> None:
     parser = _add(
         commands,
         "status",
@@ -203,7 +202,7 @@ def _add_status(commands: "_Commands", arguments: Sequence[str]) -> None:
         "ingest status --once --json",
         _status,
     )
-    if "status" in arguments:
+    if chosen == "status":
         from ingest.commands.status import add_arguments
 
         add_arguments(parser)
@@ -273,7 +272,7 @@ def _add_topics(commands: "_Commands") -> None:
     _add_json(create)
 
 
-def _add_redrive(commands: "_Commands", arguments: Sequence[str]) -> None:
+def _add_redrive(commands: "_Commands", chosen: str) -> None:
     parser = _add(
         commands,
         "redrive",
@@ -288,14 +287,14 @@ def _add_redrive(commands: "_Commands", arguments: Sequence[str]) -> None:
         _redrive,
     )
     _add_config(parser)
-    if "redrive" in arguments:
+    if chosen == "redrive":
         from ingest.commands.redrive import add_arguments
 
         add_arguments(parser)
     _add_json(parser)
 
 
-def _add_emulator(commands: "_Commands", arguments: Sequence[str]) -> None:
+def _add_emulator(commands: "_Commands", chosen: str) -> None:
     parser = _add(
         commands,
         "emulator",
@@ -306,13 +305,14 @@ def _add_emulator(commands: "_Commands", arguments: Sequence[str]) -> None:
         "ingest emulator --partitions 4 --devices 10 --rate 100",
         _emulator,
     )
-    if "emulator" in arguments:
+    if chosen == "emulator":
+        require_emulator("ingest emulator")
         from ingest.emulator.command import add_arguments
 
         add_arguments(parser)
 
 
-def _add_demo(commands: "_Commands", arguments: Sequence[str]) -> None:
+def _add_demo(commands: "_Commands", chosen: str) -> None:
     parser = _add(
         commands,
         "demo",
@@ -323,7 +323,7 @@ def _add_demo(commands: "_Commands", arguments: Sequence[str]) -> None:
         "ingest demo --events 20000 --commands 500 --json",
         _demo,
     )
-    if "demo" in arguments:
+    if chosen == "demo":
         from ingest.commands.demo_arguments import add_arguments
 
         add_arguments(parser)

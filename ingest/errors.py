@@ -10,6 +10,8 @@ EXIT_UNAVAILABLE = 69
 (EX_UNAVAILABLE)."""
 EXIT_CONFIG = 78
 """The configuration is wrong; starting again cannot help (EX_CONFIG, systemd's RestartPreventExitStatus)."""
+EXIT_INTERRUPTED = 130
+"""Ctrl-C, as a shell reports it: 128 + SIGINT."""
 
 
 class IngestError(Exception):

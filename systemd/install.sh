@@ -91,7 +91,7 @@ version() {
         number=$(basename "$wheel" | cut -d- -f2)
         digest=$(sha256sum <"$wheel")
     else
-        number=$(sed -n 's/^version = "\(.*\)"/\1/p' "$checkout/pyproject.toml")
+        number=$(sed -n 's/^__version__ = "\(.*\)"/\1/p' "$checkout/ingest/__init__.py")
         digest=$(cd "$checkout" && find ingest setup.py -name '*.py' -o -name '*.p[yx][xd]' | LC_ALL=C sort |
             xargs cat pyproject.toml | sha256sum)
     fi

@@ -25,6 +25,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("metrics", "logs", "backoff", "deadline", "sd_notify", "signals", "waits", "turns", "http_port"),
     ("config",),
     ("config_values",),
+    ("extras",),
     ("errors", "device_id", "printable", "scarcity", "tls", ""),
 )
 """Top to bottom; a module imports only from layers below its own, or from its own package."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from ingest import __version__
 from tests.services import ROOT
 from tests.systemd.test_units import UNITS
 
@@ -142,6 +143,10 @@ def test_an_upgrade_keeps_the_version_before_and_says_how_to_go_back(machine: Ma
     [back] = [line for line in said.splitlines() if line.startswith("To go back: ")]
     subprocess.run(back.removeprefix("To go back: ").removesuffix(", and restart."), shell=True, check=True)
     assert (machine.root / "opt/ingest/current").resolve() == old
+
+
+def test_the_folder_is_named_after_the_version(machine: Machine) -> None:
+    assert machine.pretend_environment().name.startswith(f"{__version__}-")
 
 
 def test_a_half_made_environment_is_made_again(machine: Machine) -> None:
