@@ -27,6 +27,11 @@ test: $(VENV)/.test ## All tests, against Apache Kafka and Azurite: make test AR
 	@$(BIN)/python -m tests.services install
 	@$(BIN)/python -m pytest --numprocesses=3 --dist=loadfile -p no:benchmark $(ARGS)
 
+.PHONY: unit
+unit: $(VENV)/.test ## The tests that start no service: no Java, no Node, no network
+	@$(BIN)/python -m pytest --numprocesses=3 --dist=loadfile -p no:benchmark -m 'not services and not faults' \
+		--ignore=tests/end_to_end --ignore=tests/interop --ignore=tests/systemd $(ARGS)
+
 .PHONY: check
 check: $(VENV)/.check ## Linter, formatter, types and import rules
 	@$(BIN)/ruff check

@@ -1,6 +1,8 @@
 """Fixtures for every test folder: the real services, started when a test first asks, once per run."""
 
+import inspect
 from collections.abc import Iterator
+from typing import get_args
 
 import pytest
 from hypothesis import settings
@@ -11,6 +13,21 @@ from tests.services.kafka import KafkaCluster
 # Property tests have no time limit per example: the machine may be busy.
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
+
+_SERVICES = (KafkaCluster, Azurite)
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` chooses
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks `services` whatever reaches a fixture that yields a service, by whatever way: `make unit` leaves it out."""
+    for item in items:
+        if isinstance(item, pytest.Function) and any(
+            kind in get_args(inspect.signature(fixture.func).return_annotation)
+            for fixtures in item._fixtureinfo.name2fixturedefs.values()
+            for fixture in fixtures
+            for kind in _SERVICES
+        ):
+            item.add_marker(pytest.mark.services)
 
 
 @pytest.fixture(scope="session")

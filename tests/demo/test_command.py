@@ -16,6 +16,8 @@ import pytest
 
 from tests.services import ROOT
 
+pytestmark = pytest.mark.services
+
 DEADLINE_SECONDS = 120
 KEYS = [
     "events_sent",

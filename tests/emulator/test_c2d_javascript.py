@@ -14,6 +14,8 @@ from ingest.device_id import devicebound
 from ingest.emulator import Emulator
 from tests.services import javascript
 
+pytestmark = pytest.mark.services
+
 SECONDS = 60.0
 LIKE_ENCODED = ("a#1", "valve%41", "valveA", "100%", "a+b;c", "a!'()*", "-:._,=@?$")
 """Ids that differ from their percent-encoded form, or look like one."""

@@ -10,6 +10,8 @@ import pytest
 from ingest.emulator import Emulator
 from tests.services import javascript
 
+pytestmark = pytest.mark.services
+
 COUNT = 1000
 SECONDS = 90.0
 
