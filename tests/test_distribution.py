@@ -21,7 +21,16 @@ pytestmark = pytest.mark.services
 
 NAME = "iothub_kafka_ingest"
 BUILD = "import sys, setuptools.build_meta as backend; getattr(backend, 'build_' + sys.argv[1])(sys.argv[2])"
-LISTED = ("CHANGELOG.md", "LICENSE", "MANIFEST.in", "README.md", "pyproject.toml", "setup.py")
+LISTED = (
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "LICENSE",
+    "MANIFEST.in",
+    "README.md",
+    "SECURITY.md",
+    "pyproject.toml",
+    "setup.py",
+)
 PAGES = {
     "docs": (".md",),
     "grafana": (".md", ".json", ".yaml"),
