@@ -26,6 +26,7 @@ from ingest.source.message import newest_of
 from ingest.source.prefetch import Prefetch
 from ingest.source.receive import StartAt
 from ingest.source.received import Received
+from ingest.source.token_link import ensure_token_link
 from ingest.source.transfer import Slice, Transfers
 
 CLOSE_SECONDS = 5.0
@@ -253,6 +254,7 @@ class _Link:
         """Raises what the client knows of the link's end; renews the token when that is due."""
         if self._connection._error is not None:
             raise self._connection._error
+        ensure_token_link(self._handler)
         self._awaits_token = not self._handler.auth_complete()
         if self._link.get_state() is not LinkState.ATTACHED:
             raise LinkEnded("lost", "detached", "the hub detached the link without a reason")

@@ -12,7 +12,7 @@ import select
 import ssl
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from importlib.metadata import version
 from typing import Any
@@ -29,6 +29,7 @@ from ingest.source.conditions import LinkEnded, link_ended
 from ingest.source.event import Event
 from ingest.source.receive import StartAt
 from ingest.source.sdk_message import decode_for_sdk, event_from_sdk
+from ingest.source.token_link import ensure_token_link
 
 SUPPORTED = "5.15."
 PREFETCH = 2_000
@@ -44,6 +45,7 @@ for _owner, _name in (
     (PyamqpTransport, "create_receive_client"),
     (EventHubConsumer, "_next_message_in_buffer"),
     (ReceiveClient, "_client_run"),
+    (ReceiveClient, "auth_complete"),
     (_receiver_module, "decode_payload"),
 ):
     if not hasattr(_owner, _name):
@@ -73,6 +75,12 @@ def _read_what_is_there(client: Any, *, batch: int = 1, **kwargs: Any) -> bool:
             break
         connection.listen(wait=client._socket_timeout, **kwargs)
     return True
+
+
+def _auth_complete(client: Any, stock: Callable[[], bool]) -> bool:
+    """In front of every round of reading."""
+    ensure_token_link(client)
+    return stock()
 
 
 def _readable(socket: Any) -> bool:
@@ -107,6 +115,7 @@ class _LinkParts(PyamqpTransport):
         kwargs["keep_alive_interval"] = 0
         client = PyamqpTransport.create_receive_client(on_attach=self._link.on_attach, **kwargs)
         client._client_run = partial(_read_what_is_there, client)
+        client.auth_complete = partial(_auth_complete, client, client.auth_complete)
         self._link.receive_client = client
         return client
 

@@ -110,3 +110,17 @@ def test_a_condition_that_is_no_text_is_no_fault_of_ours() -> None:
     ended = link_ended(Told())
     assert ended.verdict == "lost"
     assert "words" in str(ended)
+
+
+def test_an_end_of_the_link_for_tokens_alone_is_an_end_of_the_link(
+    emulator: Emulator, reading: Reading, transport: str
+) -> None:
+    reader = reading(configured(emulator, transport))
+    fill(emulator, 5)
+    reader.until_events(5)
+    assert end_links(emulator, "detach", "$cbs") >= 1
+    reader.until(lambda: reader.receiver.reconnects.total() == 1)
+    assert reader.receiver.reconnects == {"detached": 1}
+    fill(emulator, 5, first=5)
+    reader.until_events(10)
+    assert reader.numbers == list(range(10))
