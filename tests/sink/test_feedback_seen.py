@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.sink.feedback_batch import Feedback
-from ingest.sink.feedback_seen import REPEAT_SECONDS, Seen
+from ingest.sink.feedback_seen import PLACES, REPEAT_SECONDS, Seen
 
 START = 1_700_000_000_000
 
@@ -51,26 +51,34 @@ def test_what_an_earlier_life_told_is_known() -> None:
     assert not seen.admit(ended())
 
 
-def test_memory_is_bounded_and_the_oldest_go_first() -> None:
-    seen = Seen(capacity=3)
+def test_a_row_that_is_full_forgets_its_oldest_end() -> None:
+    seen = Seen(rows=1)
     for number in range(100):
-        assert seen.admit(ended(str(number)))
-        assert len(seen) <= 7
-        known = [str(last) for last in range(max(0, number - 2), number + 1)]
-        assert not any(seen.admit(ended(name)) for name in known)
-    assert seen.admit(ended("90"))
+        assert seen.admit(ended(str(number), seconds=number))
+        known = range(max(0, number - PLACES + 1), number + 1)
+        assert not any(seen.admit(ended(str(last), seconds=last)) for last in known)
+    assert seen.admit(ended("80", seconds=80))
 
 
-def test_memory_is_bounded_in_bytes_however_long_the_names_are() -> None:
-    seen = Seen(capacity=500)
+def test_tens_of_thousands_are_known_in_memory_that_does_not_grow() -> None:
     tracemalloc.start()
     try:
-        for number in range(3_000):
-            seen.add("d" * 1_000 + str(number), "m" * 1_000, "Success", START)
-        kept, _ = tracemalloc.get_traced_memory()
+        seen = Seen()
+        before, _ = tracemalloc.get_traced_memory()
+        for number in range(30_000):
+            seen.add("d" * 500 + str(number), "m" * 500, "Success", START + number)
+        after, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert kept < 1_000 * 250
+    assert before < 5 << 20
+    assert after - before < 10_000
+    again = (Feedback("m" * 500, "d" * 500 + str(number), "Success", "", None, START) for number in range(30_000))
+    assert not any(map(seen.admit, again))
+
+
+@given(st.integers(-(1 << 70), 1 << 70))
+def test_any_time_is_taken(enqueued_ms: int) -> None:
+    assert Seen(rows=1).admit(Feedback("m", "d", "Success", "", None, enqueued_ms))
 
 
 NAMES = st.text("a1 ", max_size=3)
