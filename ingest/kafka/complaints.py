@@ -46,6 +46,15 @@ class Complaints:
         """The brokers answer again."""
         self.worst = None
 
+    def trouble(self, error: "KafkaError", bootstrap: str, *, brokers_up: int) -> str | None:
+        """Why a client is of no use after this error, in words; None when it may still be.
+
+        One broker's complaint alone is no trouble while others answer; a login that is refused may be all there is.
+        """
+        if self.worst is None or not (error.name() == "_ALL_BROKERS_DOWN" or (not brokers_up and self.refused)):
+            return None
+        return f"Kafka at {bootstrap}: {words(self.worst)}"
+
     def reason(self, failed: "KafkaError") -> "KafkaError":
         """The complaint that explains why a request has `failed`, or the failure itself when none does."""
         silent = failed.name() in ("_TRANSPORT", "_TIMED_OUT", "_ALL_BROKERS_DOWN")

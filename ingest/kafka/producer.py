@@ -10,7 +10,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from ingest.config import Kafka, Secret
 from ingest.deadline import Deadline
 from ingest.errors import IngestError, Recycle, Undeliverable
-from ingest.kafka.complaints import Complaints, words
+from ingest.kafka.complaints import Complaints
 from ingest.kafka.shipment import OnDelivery
 from ingest.kafka.statistics import KafkaStatistics
 from ingest.logs import Repeated
@@ -219,11 +219,8 @@ class ProducerPool:
 
     def _on_error(self, error: KafkaError) -> None:
         self._complaints(error)
-        worst = self._complaints.worst
-        # One broker's complaint alone is no trouble while others take records; a login that is refused may be all there is.
-        alone = not self.statistics.brokers_up
-        if worst is not None and (error.code() == KafkaError._ALL_BROKERS_DOWN or (alone and self._complaints.refused)):
-            self.trouble = f"Kafka at {self._config['bootstrap.servers']}: {words(worst)}"
+        bootstrap, brokers_up = self._config["bootstrap.servers"], self.statistics.brokers_up
+        self.trouble = self._complaints.trouble(error, bootstrap, brokers_up=brokers_up) or self.trouble
         held = self._repeated.admit(error.name())
         if held is not None:
             logger.warning("Kafka: %s%s.", error.str(), f" ({held} more like it)" if held else "")

@@ -14,7 +14,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from ingest.config import Kafka
 from ingest.errors import Recycle
-from ingest.kafka.complaints import Complaints, words
+from ingest.kafka.complaints import Complaints
 from ingest.kafka.producer import settings
 from ingest.kafka.statistics import KafkaStatistics
 from ingest.kafka.unreadable import Unreadable
@@ -313,10 +313,8 @@ class Commands:
     def _on_error(self, error: KafkaError) -> None:
         if error.code() < 0:  # others are of a topic or a group, which a broker has told
             self._complaints(error)
-        worst = self._complaints.worst
-        alone = not self._statistics.brokers_up
-        if worst is not None and (error.code() == KafkaError._ALL_BROKERS_DOWN or (alone and self._complaints.refused)):
-            self.trouble = f"Kafka at {self._config['bootstrap.servers']}: {words(worst)}"
+        bootstrap, brokers_up = self._config["bootstrap.servers"], self._statistics.brokers_up
+        self.trouble = self._complaints.trouble(error, bootstrap, brokers_up=brokers_up) or self.trouble
         held = self._repeated.admit(error.name())
         if held is not None:
             logger.warning("Kafka: %s%s.", error.str(), and_more(held))

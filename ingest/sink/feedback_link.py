@@ -14,15 +14,11 @@ from ingest.backoff import Backoff
 from ingest.config.connection_strings import IotHubAddress
 from ingest.errors import Refused
 from ingest.sink.hub_errors import is_refusal, words
+from ingest.sink.link_times import IDLE_SECONDS, OPEN_SECONDS, STEADY_SECONDS
 from ingest.sink.tls_question import TlsQuestion
 
 PREFETCH = 16
 """Messages, of up to 64 records each, that the hub may have sent and not seen accepted."""
-OPEN_SECONDS = 20.0
-"""A link that is not ready after this long is given up."""
-IDLE_SECONDS = 60.0
-"""The stock clients of .NET, Go and JavaScript tell the hub the same."""
-STEADY_SECONDS = 30.0
 WAIT_MS = 20
 """uamqp rounds it up to some 50 ms when nothing comes."""
 

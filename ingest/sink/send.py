@@ -18,16 +18,12 @@ from ingest.config.connection_strings import IotHubAddress
 from ingest.errors import Refused
 from ingest.sink.command import Command
 from ingest.sink.hub_errors import condition_of, is_refusal, words
+from ingest.sink.link_times import IDLE_SECONDS, OPEN_SECONDS, STEADY_SECONDS
 from ingest.sink.outcome import LINK_LOST, RELEASED, SENT, UNANSWERED, Outcome, judge
 from ingest.sink.tls_question import TlsQuestion
 
-OPEN_SECONDS = 20.0
-"""A link that is not ready after this long is given up."""
 ANSWER_SECONDS = 30.0
 """The hub answers a message in milliseconds; without an answer for this long the link has lost it."""
-IDLE_SECONDS = 60.0
-"""The stock clients of .NET, Go and JavaScript tell the hub the same."""
-STEADY_SECONDS = 30.0
 TURN_SECONDS = 0.005
 """uamqp has no handle to wait on: while answers are out, it is asked this often."""
 

@@ -270,18 +270,16 @@ class CheckpointWriter:
         self._written(checkpoint, state)
 
     def _read(self) -> None:
-        found = self._load()
-        changed = found is not None and self._changed(found)
+        looked = self._held()
         self._works()
         with self._condition:
-            self._seen, self._looked = found, Looked(found, changed)
+            self._seen, self._looked = looked.checkpoint, looked
             self._look = "done"
             self._retrying = False
 
     def _see(self) -> None:
         self._glance = False
-        found = self._load()
-        self._glanced = Looked(found, found is not None and self._changed(found))
+        self._glanced = self._held()
 
     def _check(self, known: Checkpoint) -> None:
         """A checkpoint that is gone was taken away on purpose."""
@@ -297,6 +295,10 @@ class CheckpointWriter:
             self._overtaken(found, known)
         else:
             self._save(known)
+
+    def _held(self) -> Looked:
+        found = self._load()
+        return Looked(found, found is not None and self._changed(found))
 
     def _load(self) -> Checkpoint | None:
         found = self._store.load(self._partition)

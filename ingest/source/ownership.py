@@ -143,7 +143,7 @@ class Ownership:
     @property
     def _mine(self) -> Checkpoint | None:
         """The position that this process knows to be safe."""
-        return self._acknowledged or self._base
+        return self.acknowledged or self._base
 
     def _ahead(self, looked: Looked) -> bool:
         """Whether another process has saved a newer position than ours."""
@@ -151,7 +151,8 @@ class Ownership:
         return looked.changed and found is not None and (mine is None or further(found, mine))
 
     @property
-    def _acknowledged(self) -> Checkpoint | None:
+    def acknowledged(self) -> Checkpoint | None:
+        """Everything up to here is safe in Kafka; None until the first batch is."""
         position = self._delivery.position
         if position is None:
             return None

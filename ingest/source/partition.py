@@ -259,11 +259,9 @@ class PartitionProcess:
         self._child.beat(False, "draining")
 
     def _checkpoint(self) -> None:
-        position = self.delivery.position
-        if position is not None and self.ownership.settled:
-            offset, number = position.offset, position.sequence_number
-            made = self._identity.created_ms
-            self.writer.offer(Checkpoint(self.partition, offset, number, hub_created_ms=made))
+        checkpoint = self.ownership.acknowledged
+        if checkpoint is not None and self.ownership.settled:
+            self.writer.offer(checkpoint)
 
     def _renumbered(self) -> None:
         self.delivery.restart(BEFORE_FIRST)

@@ -19,6 +19,11 @@ class Position:
     sequence_number: int
 
 
+def offset_number(offset: str | None) -> int:
+    """An offset as a number, -1 when it is none: those of geo-replicated namespaces cannot be compared."""
+    return int(offset) if offset is not None and offset.isascii() and offset.isdecimal() and len(offset) < 20 else -1
+
+
 BEFORE_FIRST = Position("-1", -1)
 """Where reading begins when everything that the hub holds is wanted, whatever its numbering."""
 

@@ -18,7 +18,7 @@ from ingest.backoff import Backoff
 from ingest.errors import Refused
 from ingest.logs import Repeated
 from ingest.source.conditions import LinkEnded, last_offset
-from ingest.source.progress import Position
+from ingest.source.progress import Position, offset_number
 from ingest.source.received import Received
 
 EARLIEST = "-1"
@@ -377,8 +377,3 @@ class Receiver:
         self.last_enqueued_ms = newest.enqueued_ms
         self._start = StartAt(newest.offset)
         return events
-
-
-def offset_number(offset: str | None) -> int:
-    """An offset as a number, -1 when it is none: those of geo-replicated namespaces cannot be compared."""
-    return int(offset) if offset is not None and offset.isascii() and offset.isdecimal() and len(offset) < 20 else -1

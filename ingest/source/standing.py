@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from ingest.source.progress import BEFORE_FIRST, Position
-from ingest.source.receive import EARLIEST, StartAt, offset_number
+from ingest.source.progress import BEFORE_FIRST, Position, offset_number
+from ingest.source.receive import EARLIEST, StartAt
 
 Verdict = Literal["even", "behind", "renumbered", "unknown"]
 """even: the hub owes nothing. behind: it holds an event that is still to come. renumbered: the position is of another

@@ -5,6 +5,7 @@ and whoever finds that out saves the place before the first event before anythin
 """
 
 from ingest.source.checkpoints.store import Checkpoint
+from ingest.source.progress import offset_number
 
 _BEFORE_FIRST = -1
 _ROUNDING_MS = 1_000
@@ -26,10 +27,6 @@ def further(found: Checkpoint, mine: Checkpoint) -> bool:
         return found.sequence_number > mine.sequence_number
     if found.offset == mine.offset:
         return False
-    theirs, ours = _number(found.offset), _number(mine.offset)
+    theirs, ours = offset_number(found.offset), offset_number(mine.offset)
     # What cannot be compared was saved later, by somebody who knew why.
-    return theirs is None or ours is None or theirs > ours
-
-
-def _number(offset: str | None) -> int | None:
-    return int(offset) if offset is not None and offset.isascii() and offset.isdecimal() and len(offset) < 20 else None
+    return theirs < 0 or ours < 0 or theirs > ours
