@@ -65,8 +65,9 @@ def _go() -> Path:
 
 
 def _built(name: str, sources: Sequence[Path], build: Callable[[Path], None]) -> Path:
-    """The folder that `build` filled from these sources, now or earlier."""
-    digest = hashlib.sha256(b"\0".join(source.read_bytes() for source in sources)).hexdigest()[:12]
+    """The folder that `build` filled from these sources, now or earlier; not by an earlier form of this module."""
+    recipe = [Path(__file__), *sources]
+    digest = hashlib.sha256(b"\0".join(source.read_bytes() for source in recipe)).hexdigest()[:12]
     folder = FOLDER / f"{name}-{digest}"
     if not folder.exists():
         with locked(name):
