@@ -4,8 +4,8 @@ import time
 
 from ingest.amqp.message import Data, Message
 from ingest.amqp.types import Timestamp
-from ingest.emulator.hub import Hub
-from ingest.emulator.telemetry import Fleet
+from ingest.emulator.devices.fleet import Fleet
+from ingest.emulator.telemetry.hub import Hub
 
 LEAN_FRAME_BYTES = 200
 """Smaller than what IoT Hub makes: a short device id, the hub's time and the position leave a few bytes of body."""

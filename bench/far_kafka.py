@@ -4,7 +4,7 @@ import asyncio
 from types import TracebackType
 from typing import Self
 
-from ingest.emulator.delay_line import DelayLine
+from ingest.emulator.amqp.delay_line import DelayLine
 from ingest.emulator.loop_thread import LoopThread
 from tests.services.kafka import KafkaCluster
 from tests.services.ports import ReservedPort

@@ -9,10 +9,11 @@ import pytest
 from bench.events import payloads
 from bench.results import Results
 from ingest.amqp.message import decode_message
-from ingest.source.message import event_of
-from ingest.source.progress import Position, Progress
-from ingest.source.record import FORMATS
-from ingest.source.shapes import Decoder
+from ingest.hub.position import Position
+from ingest.source.delivery.progress import Progress
+from ingest.source.events.decoder import event_of
+from ingest.source.events.template_decoder import Decoder
+from ingest.source.formats import FORMATS
 
 EVENTS = 20_000
 ROUNDS = 7

@@ -13,7 +13,7 @@ from bench.feed import Feeds
 from bench.results import Results, Run
 from bench.source_process import Way, attached_source, mover_pids
 from bench.traffic import PROFILES, payloads
-from ingest.source.decoder import Name, decoder_in_use, decoder_of, encoder_of
+from ingest.source.hot_path import Name, decoder_in_use, decoder_of, encoder_of
 from tests.faults.source_process import SourceProcess
 from tests.services.kafka import KafkaCluster
 

@@ -17,9 +17,9 @@ from typing import Any
 from bench.events import EVENTS_PER_SECOND
 from ingest.amqp.message import Data, Message, Properties
 from ingest.amqp.types import Timestamp
-from ingest.emulator.hub import Hub
-from ingest.emulator.layout import AUTH_METHOD, GATEWAY_MS, generation_id
-from ingest.emulator.telemetry import CALM, device_id
+from ingest.emulator.devices.fleet import CALM, device_id
+from ingest.emulator.telemetry.hub import Hub
+from ingest.emulator.telemetry.layout import AUTH_METHOD, GATEWAY_MS, generation_id
 
 FRAME_OVERHEAD_BYTES = 36
 """Of a transfer around its message, as the hub of the benchmarks sends it."""

@@ -66,9 +66,9 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
         [sys.executable, "-m", "pip", "install", "--quiet", "--target", tools, *requires], timeout=300, check=True
     )
     checkout.mkdir()
-    for name in (*LISTED, "ingest", "systemd", "grafana", "docs", "tests/test_cli.py"):
+    for name in (*LISTED, "ingest", "systemd", "grafana", "docs", "tests/cli/test_main.py"):
         if (ROOT / name).exists():
-            (checkout / name).parent.mkdir(exist_ok=True)
+            (checkout / name).parent.mkdir(parents=True, exist_ok=True)
             subprocess.run(["cp", "-R", ROOT / name, checkout / name], check=True)
     for left in (
         "ingest.toml",

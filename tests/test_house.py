@@ -1,109 +1,186 @@
-"""The rules of the house: which module may import which, and how large one may grow."""
+"""The rules of the house: which module may import which, what is light, and how large a module can grow."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "ingest"
 
-LAYERS: tuple[tuple[str, ...], ...] = (
+FLOORS: tuple[tuple[str, ...], ...] = (
     ("__main__",),
     ("cli",),
-    ("commands", "demo", "doctor"),
-    ("service",),
-    ("supervisor",),
-    ("reload", "status_line", "own_folder", "last_resort"),
-    ("slot", "exposition", "preload", "partition_watch"),
-    ("forkserver",),
-    ("source", "sink"),
-    ("kafka", "emulator"),
-    ("amqp", "deadletter"),
-    ("insist",),
-    ("child", "failing_fork", "outlive", "within"),
-    ("metrics", "logs", "backoff", "deadline", "sd_notify", "signals", "waits", "turns", "http_port"),
-    ("config",),
-    ("config_values",),
-    ("extras",),
-    ("errors", "device_id", "printable", "scarcity", "tls", ""),
+    ("demo", "doctor", "service"),
+    ("source", "sink", "emulator"),
+    ("kafka", "hub", "process"),
+    ("config", "metrics", "amqp"),
+    ("logs", "timing", "extras"),
+    ("errors", "printable", "scarcity"),
+    ("",),
 )
-"""Top to bottom; a module imports only from layers below its own, or from its own package."""
+"""Top to bottom; a module imports only from floors below its own, or from its own package."""
+
+ROOMS: Mapping[str, tuple[str, ...]] = {
+    "source": (
+        "preload",
+        "probe",
+        "partition",
+        "discover",
+        "instrumentation",
+        "ownership",
+        "preflight",
+        "catch_up_turn",
+        "delivery",
+        "receiving",
+        "transport",
+        "checkpoints",
+        "hot_path",
+        "core",
+        "formats",
+        "events",
+    ),
+    "sink": (
+        "preload",
+        "trial",
+        "worker",
+        "instrumentation",
+        "ending",
+        "feedback",
+        "sending",
+        "preflight",
+        "pacing",
+        "intake",
+        "commands",
+    ),
+}
+"""Of a package, top to bottom, as the floors above."""
 
 HEAVY = {"azure", "confluent_kafka", "aiohttp", "cryptography", "rich", "prometheus_client", "uamqp"}
-"""Only for the child or command that needs them: `ingest --help` and the supervisor's fork server come without."""
+"""Only for the child or command that needs them."""
 
-LIGHT_MODULES = (
-    "cli",
-    "__main__",
-    "errors",
-    "config",
-    "config_values",
-    "metrics",
-    "child",
-    "logs",
-    "amqp",
-    "deadletter",
-    "printable",
-)
+SERVES_METRICS = HEAVY - {"prometheus_client"}
+LIGHT = {
+    "__main__": HEAVY,
+    "cli.main": HEAVY,
+    "process.child": HEAVY,
+    "process.forkserver": HEAVY,
+    "service.supervisor": SERVES_METRICS,
+    "service.run": SERVES_METRICS,
+}
+"""What `ingest --help`, the fork server and the supervisor are made of → what they, and all that they import, come without."""
 
 
 def modules() -> Iterator[tuple[str, Path]]:
+    """Dotted names without `ingest.`; the package itself is ``."""
     for path in sorted(PACKAGE.rglob("*.py")):
-        dotted = ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts)
-        yield dotted.removesuffix(".__init__"), path
+        dotted = ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+        yield dotted.removesuffix("__init__").rstrip("."), path
 
 
-def top(dotted: str) -> str:
-    """`ingest.source.record` → `source`; `ingest` itself → ``."""
-    parts = dotted.split(".")
-    return parts[1] if len(parts) > 1 else ""
+PATHS = dict(modules())
 
 
-def imports(path: Path, *, at_import_time_only: bool) -> Iterator[tuple[int, str]]:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+@cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def imported(path: Path, *, at_import_time_only: bool) -> Iterator[tuple[int, str]]:
+    """Line and full name of each import; `from package import module` gives the module."""
     skipped: set[ast.AST] = set()
-    for node in ast.walk(tree):
-        lazy = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and at_import_time_only
+    for node in ast.walk(tree(path)):
+        lazy = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         typing_only = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
-        if lazy or typing_only:
+        if at_import_time_only and (lazy or typing_only):
             skipped.update(ast.walk(node))
-    for node in ast.walk(tree):
+    for node in ast.walk(tree(path)):
         if node in skipped:
             continue
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.lineno, node.module
-            if node.module == "ingest":
-                yield from (
-                    (node.lineno, f"ingest.{alias.name}") for alias in node.names if alias.name != "__version__"
-                )
+            for alias in node.names:
+                name = f"{node.module}.{alias.name}"
+                yield node.lineno, name if name.removeprefix("ingest.") in PATHS else node.module
 
 
-def layer(name: str) -> int:
-    return next(depth for depth, names in enumerate(LAYERS) if name in names)
+def own_imports(path: Path, *, at_import_time_only: bool = False) -> Iterator[tuple[int, str]]:
+    """Those of modules of ingest, without `ingest.`."""
+    for line, name in imported(path, at_import_time_only=at_import_time_only):
+        if name.partition(".")[0] == "ingest":
+            yield line, name.removeprefix("ingest").lstrip(".")
 
 
-@pytest.mark.parametrize(("dotted", "path"), [pytest.param(*module, id=module[0]) for module in modules()])
+def place(name: str, order: tuple[tuple[str, ...], ...]) -> int:
+    return next(depth for depth, names in enumerate(order) if name in names)
+
+
+def part(dotted: str, depth: int) -> str:
+    """`source.formats.json` at depth 1 → `formats`."""
+    parts = dotted.split(".")
+    return parts[depth] if len(parts) > depth else ""
+
+
+every_module = pytest.mark.parametrize(
+    ("dotted", "path"), [pytest.param(*module, id=module[0] or "ingest") for module in modules()]
+)
+
+
+@every_module
 def test_imports_go_downwards_only(dotted: str, path: Path) -> None:
-    own = top(dotted)
-    for line, imported in imports(path, at_import_time_only=False):
-        if imported.partition(".")[0] != "ingest" or top(imported) == own:
+    own = part(dotted, 0)
+    for line, name in own_imports(path):
+        top = part(name, 0)
+        if top == own:
             continue
-        if top(imported) == "emulator":
-            assert own in ("cli", "commands", "demo"), (
-                f"{path.name}:{line}: only the demo and the command use the emulator"
-            )
-        assert layer(top(imported)) > layer(own), f"{dotted}:{line} imports {imported}, which is not below it"
+        assert top != "emulator" or own in ("cli", "demo"), (
+            f"{dotted}:{line}: only the demo and the command use the emulator"
+        )
+        assert place(top, FLOORS) > place(own, FLOORS), f"{dotted}:{line} imports {name}, which is not below it"
 
 
-@pytest.mark.parametrize("light", LIGHT_MODULES)
-def test_what_every_process_imports_is_light(light: str) -> None:
-    for dotted, path in modules():
-        if top(dotted) == light:
-            for line, imported in imports(path, at_import_time_only=True):
-                assert imported.partition(".")[0] not in HEAVY, f"{dotted}:{line} imports {imported} at import time"
+@every_module
+def test_inside_a_package_imports_go_downwards_only(dotted: str, path: Path) -> None:
+    package, room = part(dotted, 0), part(dotted, 1)
+    if package not in ROOMS or not room:
+        return
+    order = tuple((each,) for each in ROOMS[package])
+    for line, name in own_imports(path):
+        if part(name, 0) == package and part(name, 1) not in ("", room):
+            below = place(part(name, 1), order) > place(room, order)
+            assert below, f"{dotted}:{line} imports {name}, which is not below it"
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    """Imports for types alone count: nobody understands one of such modules without the others."""
+    graph = {
+        dotted: {name for _, name in own_imports(path) if name in PATHS} - {dotted}
+        for dotted, path in modules()
+        if part(dotted, 0) != "emulator"
+    }
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(f"a circle: {' → '.join(reversed(error.args[1]))}")
+
+
+@pytest.mark.parametrize(("light", "heavy"), LIGHT.items())
+def test_what_every_process_imports_is_light(light: str, heavy: set[str]) -> None:
+    seen: set[str] = set()
+    waiting = [light]
+    while waiting:
+        dotted = waiting.pop()
+        # Importing a module imports the packages around it.
+        around = {dotted.rsplit(".", depth)[0] for depth in range(1, dotted.count(".") + 1)}
+        for module in {dotted, *around} - seen:
+            seen.add(module)
+            for line, name in imported(PATHS[module], at_import_time_only=True):
+                assert name.partition(".")[0] not in heavy, f"{module}:{line} imports {name} at import time"
+            waiting += [name for _, name in own_imports(PATHS[module], at_import_time_only=True) if name in PATHS]
+    assert len(seen) > 1
 
 
 def test_no_module_has_outgrown_its_job() -> None:
@@ -112,6 +189,4 @@ def test_no_module_has_outgrown_its_job() -> None:
 
 
 def test_there_is_no_drawer_for_odds_and_ends() -> None:
-    assert [
-        dotted for dotted, _ in modules() if dotted.rpartition(".")[2] in ("utils", "helpers", "common", "misc")
-    ] == []
+    assert [dotted for dotted in PATHS if dotted.rpartition(".")[2] in ("utils", "helpers", "common", "misc")] == []

@@ -2,10 +2,10 @@
 
 from ingest.config.connection_strings import EventHubAddress, IotHubAddress
 from ingest.config.loading import load
+from ingest.config.rendering import effective_toml, example_toml
 from ingest.config.rules import Command, directions
 from ingest.config.schema import Checkpoints, Config, Hub, Kafka, Metrics, Service, Sink, Source
-from ingest.config.toml import effective_toml, example_toml
-from ingest.config_values import At, Earliest, Latest, Offsets, Secret, Start
+from ingest.config.values import At, Earliest, Latest, Offsets, Secret, Start
 
 __all__ = [
     "At",

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from ingest.config_values import BadValue, Secret, port_number
+from ingest.config.values import BadValue, Secret, port_number
 
 _EVENT_HUB_WHERE: Final = "portal → IoT Hub → Built-in endpoints → Event Hub-compatible endpoint"
 _IOT_HUB_WHERE: Final = "portal → IoT Hub → Shared access policies → service → Primary connection string"

@@ -6,8 +6,8 @@
 from typing import Final
 
 from ingest.config.kinds import Librdkafka, SecretText
+from ingest.config.rendering import shown_value
 from ingest.config.schema import KEYS, SECTIONS
-from ingest.config.toml import shown_value
 
 CREDENTIALS: Final = {
     "event_hub_connection_string": "event-hub",

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from ingest.config_values import BadValue, Secret, Start, looks_secret, start_position
+from ingest.config.values import BadValue, Secret, Start, looks_secret, start_position
 
 
 class Kind(Protocol):

@@ -6,7 +6,7 @@ import difflib
 import re
 from typing import Final
 
-from ingest.config_values import BadValue, Secret
+from ingest.config.values import BadValue, Secret
 
 _SECRETS: Final = (
     "sasl.password",

@@ -20,11 +20,11 @@ from ingest.config.layers import (
     read_flags,
 )
 from ingest.config.librdkafka import is_secret, librdkafka_setting
+from ingest.config.rendering import shown_value
 from ingest.config.rules import Command, broken_rules
 from ingest.config.schema import KEYS, SECTIONS, Config, key_of
 from ingest.config.suggestions import unknown_keys
-from ingest.config.toml import shown_value
-from ingest.config_values import BadValue, Secret
+from ingest.config.values import BadValue, Secret
 from ingest.errors import ConfigError, Problem
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Set
 from typing import Literal
 
 from ingest.config.schema import Config, key_of
-from ingest.config_values import Offsets
+from ingest.config.values import Offsets
 from ingest.errors import Problem
 
 Command = Literal["run", "source", "sink", "checkpoints", "topics", "check-config", "print-config"]

@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, get_type_hints
 
-from ingest import config_values
-from ingest.config import connection_strings
+from ingest.config import connection_strings, values
 from ingest.config.connection_strings import EventHubAddress, IotHubAddress
 from ingest.config.kinds import (
     Choice,
@@ -25,7 +24,7 @@ from ingest.config.kinds import (
     StartPosition,
     Whole,
 )
-from ingest.config_values import EARLIEST, NO_SECRET, Secret, Start
+from ingest.config.values import EARLIEST, NO_SECRET, Secret, Start
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,14 +93,12 @@ class Hub:
 class Source:
     """Telemetry: Event Hub-compatible endpoint → Kafka."""
 
-    topic: Annotated[str, Key(Name(config_values.topic_name, "iotin"), "Kafka topic that receives telemetry.")] = (
-        "iotin"
-    )
+    topic: Annotated[str, Key(Name(values.topic_name, "iotin"), "Kafka topic that receives telemetry.")] = "iotin"
     consumer_group: Annotated[
-        str, Key(Name(config_values.consumer_group, "$Default"), "Consumer group of the Event Hub-compatible endpoint.")
+        str, Key(Name(values.consumer_group, "$Default"), "Consumer group of the Event Hub-compatible endpoint.")
     ] = "$Default"
     partitions: Annotated[
-        tuple[str, ...], Key(Names(config_values.partition_id, "0", empty=True), "Partitions to read. Empty: all.")
+        tuple[str, ...], Key(Names(values.partition_id, "0", empty=True), "Partitions to read. Empty: all.")
     ] = ()
     partitions_check_seconds: Annotated[
         int,
@@ -138,7 +135,7 @@ class Source:
         Key(Whole(0, 100_000), "Events that the hub may send ahead of each partition process. 0: tuned to the link."),
     ] = 0
     dead_letter_topic: Annotated[
-        str, Key(Name(config_values.topic_name, "iotin.dead"), "Kafka topic for events that can never be delivered.")
+        str, Key(Name(values.topic_name, "iotin.dead"), "Kafka topic for events that can never be delivered.")
     ] = "iotin.dead"
     max_dead_letters_per_minute: Annotated[
         int,
@@ -171,7 +168,7 @@ class Checkpoints:
         ),
     ] = NO_SECRET
     container: Annotated[
-        str, Key(Name(config_values.container_name, "ingest-checkpoints"), "Blob container; created when missing.")
+        str, Key(Name(values.container_name, "ingest-checkpoints"), "Blob container; created when missing.")
     ] = "ingest-checkpoints"
     path: Annotated[Path, Key(FilePath(), 'Folder, for store = "file"; created when missing.')] = Path(
         "/var/lib/ingest/checkpoints"
@@ -197,7 +194,7 @@ class Kafka:
     bootstrap_servers: Annotated[
         str,
         Key(
-            Name(config_values.bootstrap_servers, "kafka1:9092,kafka2:9092"),
+            Name(values.bootstrap_servers, "kafka1:9092,kafka2:9092"),
             "host:port of one or more brokers, comma separated.",
         ),
     ] = "127.0.0.1:9092"
@@ -217,9 +214,9 @@ class Kafka:
 class Sink:
     """Commands: Kafka → cloud-to-device messages."""
 
-    topics: Annotated[
-        tuple[str, ...], Key(Names(config_values.topic_name, "iotout"), "Kafka topics with commands.")
-    ] = ("iotout",)
+    topics: Annotated[tuple[str, ...], Key(Names(values.topic_name, "iotout"), "Kafka topics with commands.")] = (
+        "iotout",
+    )
     group_id: Annotated[str, Key(Name(None, "ingest-sink"), "Kafka consumer group.")] = "ingest-sink"
     processes: Annotated[int, Key(Whole(1, 64), "Sending processes.")] = 2
     tier: Annotated[
@@ -245,10 +242,10 @@ class Sink:
         ),
     ] = 3600.0
     dead_letter_topic: Annotated[
-        str, Key(Name(config_values.topic_name, "iotout.dead"), "Kafka topic for commands that can never be sent.")
+        str, Key(Name(values.topic_name, "iotout.dead"), "Kafka topic for commands that can never be sent.")
     ] = "iotout.dead"
     feedback_topic: Annotated[
-        str, Key(Name(config_values.topic_name, "iotfeedback"), "Kafka topic for delivery feedback.")
+        str, Key(Name(values.topic_name, "iotfeedback"), "Kafka topic for delivery feedback.")
     ] = "iotfeedback"
 
 

@@ -6,7 +6,7 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path
 
-from ingest.config_values import BadValue, looks_secret
+from ingest.config.values import BadValue, looks_secret
 
 _log = logging.getLogger(__name__)
 _LARGEST_BYTES = 65_536

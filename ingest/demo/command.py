@@ -15,7 +15,6 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
 
-from ingest.deadline import Deadline
 from ingest.demo.hub import HubProcess
 from ingest.demo.ingest_process import (
     COMMAND_DEAD_LETTER_TOPIC,
@@ -30,7 +29,8 @@ from ingest.demo.summary import Summary
 from ingest.demo.topic import TopicReader
 from ingest.demo.view import Moment, View, open_view
 from ingest.errors import EXIT_CRASH, EXIT_OK
-from ingest.kafka.mock import MockCluster
+from ingest.kafka.mock_cluster import MockCluster
+from ingest.timing import Deadline
 
 AHEAD_EVENTS = 5_000
 """A record takes less than 1,000 bytes, uncompressed."""

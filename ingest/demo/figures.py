@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from ingest import metrics as m
+from ingest.metrics import catalogue as m
 
 _PER_PARTITION = {
     m.SOURCE_EVENTS.full_name: "received",

@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ingest.deadline import Deadline
 from ingest.demo.plan import Plan
 from ingest.demo.process import ChildProcess
 from ingest.errors import IngestError
+from ingest.timing import Deadline
 
 START_SECONDS = 30.0
 TELL_SECONDS = 5.0

@@ -19,8 +19,8 @@ from typing import Any
 
 from ingest.demo.plan import TIER, UNITS, Plan
 from ingest.demo.receiving import Receiving
+from ingest.emulator.devices.fleet import Fleet, Pacer
 from ingest.emulator.emulator import JSON, Emulator
-from ingest.emulator.telemetry import Fleet, Pacer
 from ingest.errors import IngestError
 
 SLICE_EVENTS = 250

@@ -5,12 +5,12 @@ import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from ingest.deadline import Deadline
 from ingest.demo.figures import Figures, read_figures
 from ingest.demo.hub import CommandAccess
 from ingest.demo.plan import TIER, UNITS
 from ingest.demo.process import ChildProcess
 from ingest.errors import IngestError
+from ingest.timing import Deadline
 
 TOPIC = "iotin"
 DEAD_LETTER_TOPIC = "iotin.dead"

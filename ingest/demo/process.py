@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO
 
 import ingest
-from ingest.deadline import Deadline
+from ingest.timing import Deadline
 
 LOG_TAIL_LINES = 15
 LONGEST_TMPDIR_BYTES = 70

@@ -4,8 +4,8 @@ from collections import deque
 from contextlib import suppress
 
 from ingest.demo.order import counter_of
-from ingest.emulator.c2d_hub import C2dHub
-from ingest.emulator.lock_queue import LockLost
+from ingest.emulator.c2d.hub import C2dHub
+from ingest.emulator.c2d.lock_queue import LockLost
 
 
 class Receiving:

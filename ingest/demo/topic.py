@@ -3,9 +3,9 @@
 import orjson
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
-from ingest.deadline import Deadline
 from ingest.demo.audit import Audit
 from ingest.errors import IngestError
+from ingest.timing import Deadline
 
 BATCH_RECORDS = 1_000
 

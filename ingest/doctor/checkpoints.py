@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from ingest.config import Checkpoints, Config
 from ingest.doctor.check import Check, Verdict, fail, ok, warn
-from ingest.source import hub
 from ingest.source.checkpoints import open_store
+from ingest.source.checkpoints.scope import scope
 from ingest.source.checkpoints.store import Damaged, reset_command
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def _ask_folder(config: Config) -> Verdict:
         return judge_missing_folder(path, parent, writable=_usable(parent))
     below = [path, *(each for each in path.rglob("*") if each.is_dir())]
     locked = [folder for folder in below if not _usable(folder)]
-    store = open_store(config.checkpoints, hub.scope(config))
+    store = open_store(config.checkpoints, scope(config))
     damaged: list[Damaged] = []
     found = [] if locked else store.load_all(damaged)
     return judge_damaged(damaged) or judge_folder(path, locked, len(found), as_root=os.geteuid() == 0)
@@ -92,7 +92,7 @@ def _ask_container(config: Config) -> Verdict:
     except (AzureError, ValueError):
         # The store asks again and has the words for it.
         pass
-    store = open_store(settings, hub.scope(config))
+    store = open_store(settings, scope(config))
     try:
         store.check()
         damaged: list[Damaged] = []

@@ -5,8 +5,8 @@ import ssl
 import time
 from collections.abc import Callable
 
-from ingest import tls
 from ingest.doctor.check import Check, Verdict, fail, ok
+from ingest.hub import tls
 
 _CONNECT_SECONDS = 2.0
 _HTTPS_PORT = 443

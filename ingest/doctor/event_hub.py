@@ -8,9 +8,9 @@ from ingest.doctor.check import Check, Verdict, fail, ok, warn
 from ingest.doctor.endpoint import endpoint_checks
 from ingest.doctor.readers import judge_readers
 from ingest.errors import IngestError, Refused, Unreachable
-from ingest.source import hub
-from ingest.source.look import SAMPLE, Attempt, try_to_read
-from ingest.tls import event_hub_context
+from ingest.hub import event_hubs
+from ingest.hub.partition_look import SAMPLE, Attempt, try_to_read
+from ingest.hub.tls import event_hub_context
 
 NAME = "event hub"
 KEY_CHECK = f"{NAME} key"
@@ -24,7 +24,7 @@ class EventHubChecks:
     def __init__(self, config: Config, metrics_check: str) -> None:
         """`metrics_check`: the check that tells whether an ingest runs here, see `ingest_runs_here`."""
         self._config = config
-        self._address = hub.address(config)
+        self._address = event_hubs.address(config)
         self._metrics_check = metrics_check
         self._partitions: list[str] = []
         self.ingest_runs_here = False
@@ -47,10 +47,10 @@ class EventHubChecks:
         ]
 
     def _ask_key(self) -> Verdict:
-        from ingest.source.conditions import link_ended
-        from ingest.source.management import OutspokenTransport
+        from ingest.hub.link_errors import link_ended
+        from ingest.hub.management import OutspokenTransport
 
-        with hub.client(self._config, amqp_transport=OutspokenTransport()) as client:
+        with event_hubs.client(self._config, amqp_transport=OutspokenTransport()) as client:
             try:
                 self._partitions = list(client.get_partition_ids())
             except Exception as error:

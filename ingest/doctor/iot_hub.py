@@ -2,12 +2,12 @@
 
 from ingest.config import Config, Sink
 from ingest.config.connection_strings import IotHubAddress
-from ingest.deadline import Deadline
 from ingest.doctor.check import Check, Verdict, fail, ok, warn
 from ingest.doctor.endpoint import endpoint_checks
 from ingest.errors import Refused
-from ingest.sink.tiers import sends_per_second
-from ingest.tls import iot_hub_context
+from ingest.hub.limits import sends_per_second
+from ingest.hub.tls import iot_hub_context
+from ingest.timing import Deadline
 
 NAME = "IoT hub"
 _KEY = "hub.iot_hub_connection_string"
@@ -29,7 +29,7 @@ def iot_hub_checks(config: Config, hub: IotHubAddress) -> list[Check]:
 
 
 def _ask_key(config: Config, hub: IotHubAddress) -> Verdict:
-    from ingest.sink.send import Sender
+    from ingest.sink.sending.sender import Sender
 
     sender = Sender(hub, config.hub.ca_file)
     deadline = Deadline(_LINK_SECONDS)

@@ -10,8 +10,8 @@ from ingest.doctor.kafka_brokers import BROKERS, SIDE_BY_SIDE, ask_brokers
 from ingest.doctor.kafka_judges import Use
 from ingest.doctor.listener import Address, Doubt, addresses
 from ingest.doctor.listener_judges import Security
-from ingest.kafka.limits import max_record_bytes
 from ingest.kafka.producer import settings
+from ingest.kafka.record_limit import max_record_bytes
 
 NAME = "Kafka"
 _ASK_SECONDS = 4.0

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
-from ingest.deadline import Deadline
+from ingest.timing import Deadline
 
 Speech = Literal["plain", "tls"]
 Trouble = Literal["", "no_address", "no_connection", "mute"]

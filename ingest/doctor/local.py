@@ -12,9 +12,9 @@ from pathlib import Path
 from ingest.config import Metrics, secret_files
 from ingest.config.layers import Layer, over, read_environment, read_file
 from ingest.config.librdkafka import is_secret
-from ingest.config_values import BadValue
+from ingest.config.values import BadValue
 from ingest.doctor.check import Verdict, fail, ok, warn
-from ingest.source import decoder
+from ingest.source import hot_path
 
 METRICS = "metrics port"
 _ASK_SECONDS = 2.0
@@ -74,10 +74,10 @@ def _listed(paths: Sequence[Path]) -> str:
 
 def ask_decoder() -> Verdict:
     """Whether the hot path is compiled."""
-    if not decoder.WHY_PYTHON or os.environ.get(decoder.ENVIRONMENT) == "python":
-        return ok(decoder.sentence().rstrip("."))
+    if not hot_path.WHY_PYTHON or os.environ.get(hot_path.ENVIRONMENT) == "python":
+        return ok(hot_path.sentence().rstrip("."))
     return warn(
-        decoder.sentence().rstrip("."),
+        hot_path.sentence().rstrip("."),
         "install a C compiler with Python's headers (on Debian: gcc and python3-dev) and ingest once more, or a wheel that "
         "`make wheel` has made on such a machine",
     )

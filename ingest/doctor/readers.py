@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from ingest.doctor.check import Verdict, fail, ok, warn
-from ingest.source.look import Attempt
+from ingest.hub.partition_look import Attempt
 
 _OWNER_LEVEL = re.compile(r"created with epoch of '(\d+)'|higher epoch '(\d+)'")
 _FIRST_LIKELY_MS = 1_577_836_800_000

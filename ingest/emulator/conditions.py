@@ -1,8 +1,15 @@
 """The error conditions and texts of the real service, as seen in traces and bug reports of its clients."""
 
 import uuid
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+from ingest.amqp.performatives import (
+    Error,
+)
+from ingest.amqp.types import Symbol
+from ingest.errors import Refused
 
 
 class Condition(NamedTuple):
@@ -141,3 +148,22 @@ def message_too_large(size: int, limit: int) -> Condition:
 
 def bad_message(text: str) -> Condition:
     return Condition("amqp:invalid-field", _tracked(f"ErrorCode:ArgumentInvalid;{text}"))
+
+
+if TYPE_CHECKING:
+    pass
+
+
+class LinkRefused(Refused):
+    """The attach is answered with an error."""
+
+    def __init__(self, condition: Condition, info: Mapping[str, object] | None = None) -> None:
+        """`info`: what a program needs besides the words."""
+        self.condition = condition
+        self.info = info
+        super().__init__(condition.text)
+
+
+def error_of(condition: Condition, info: Mapping[str, object] | None = None) -> Error:
+    keyed = None if info is None else {Symbol(key): value for key, value in info.items()}
+    return Error(condition=condition.condition, description=condition.text, info=keyed)

@@ -11,27 +11,30 @@ from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
 from ingest.amqp.message import Message
-from ingest.emulator import c2d_address, control, device_https_c2d, refused_links
-from ingest.emulator.c2d import C2d
-from ingest.emulator.c2d_hub import C2dHub
+from ingest.emulator import refused_links
+from ingest.emulator.c2d import address, https
+from ingest.emulator.c2d.facade import C2d
+from ingest.emulator.c2d.feedback import Feedback
+from ingest.emulator.c2d.hub import C2dHub
+from ingest.emulator.c2d.throttle import limits_of
 from ingest.emulator.certificate import make_certificate
 from ingest.emulator.changes import Changes
-from ingest.emulator.control import Control
-from ingest.emulator.device_https import DeviceHttps
-from ingest.emulator.devices import TOKEN_SECONDS, Devices
-from ingest.emulator.faults import Faults
-from ingest.emulator.feedback import Feedback
-from ingest.emulator.hub import Clock, Event, Hub
+from ingest.emulator.control import endpoint
+from ingest.emulator.control.endpoint import Control
+from ingest.emulator.control.faults import Faults
+from ingest.emulator.device_registry import TOKEN_SECONDS, Devices
+from ingest.emulator.devices.fleet import Fleet, Telemetry
+from ingest.emulator.devices.https import DeviceHttps
+from ingest.emulator.devices.simulation import Progress, Simulation
 from ingest.emulator.keys import POLICY, Endpoints, Keys
-from ingest.emulator.log import Position
 from ingest.emulator.loop_thread import LoopThread
-from ingest.emulator.mqtt import MqttServer
+from ingest.emulator.mqtt.server import MqttServer
 from ingest.emulator.server import AmqpServer
-from ingest.emulator.simulation import Progress, Simulation
 from ingest.emulator.stats import Stats
-from ingest.emulator.telemetry import Fleet, Telemetry
-from ingest.emulator.throttle import limits_of
+from ingest.emulator.telemetry.hub import Event, Hub
+from ingest.emulator.telemetry.log import Position
 from ingest.errors import IngestError
+from ingest.timing import Clock
 
 HOST_NAME = "localhost"
 """What devices and services take for the hub's name."""
@@ -137,9 +140,9 @@ class Emulator:
 
     async def _listen(self, directory: Path) -> Endpoints:
         plain = await self._server.listen(self._host, None)
-        service = c2d_address.bind(self._c2d_host, mqtt=self._serves_mqtt) if self._serves_c2d else None
+        service = address.bind(self._c2d_host, mqtt=self._serves_mqtt) if self._serves_c2d else None
         service_host = "127.0.0.1" if service is None else str(service.getsockname()[0])
-        service_name = self.devices.host_name = c2d_address.host_name(service_host)
+        service_name = self.devices.host_name = address.host_name(service_host)
         certificate = make_certificate(directory, ("localhost", "127.0.0.1", self._host, service_host))
         tls = certificate.server_context()
         if service is not None:
@@ -148,9 +151,9 @@ class Emulator:
             mqtt = MqttServer(self.devices, self.hub.publish, self.c2d.hub, tls, self._clock)
             await self._open(mqtt, service_host)
         secure = await self._server.listen(self._host, tls)
-        commands = device_https_c2d.routes(self.devices, self.c2d.hub, self._clock)
-        https = await self._open(DeviceHttps(self.devices, self.hub.publish, tls, self._clock, commands), self._host)
-        control_port = await self._open(self._control, control.HOST)
+        commands = https.routes(self.devices, self.c2d.hub, self._clock)
+        devices = await self._open(DeviceHttps(self.devices, self.hub.publish, tls, self._clock, commands), self._host)
+        control_port = await self._open(self._control, endpoint.HOST)
         key = f"SharedAccessKeyName={POLICY};SharedAccessKey={self.keys.service}"
         path = f"EntityPath={self.hub.name}"
         return Endpoints(
@@ -159,8 +162,8 @@ class Emulator:
             iot_hub_connection_string=f"HostName={service_name};{key}",
             amqp=f"amqp://{self._host}:{plain}",
             amqps=f"amqps://localhost:{secure}",
-            https=f"https://localhost:{https}",
-            control=f"http://{control.HOST}:{control_port}",
+            https=f"https://localhost:{devices}",
+            control=f"http://{endpoint.HOST}:{control_port}",
             ca_file=str(certificate.ca_file),
             partitions=len(self.hub.partitions),
             event_hub_connection_string_5671="" if service is None else f"Endpoint=sb://{service_name}/;{key};{path}",

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Final
 from ingest.amqp.performatives import RECEIVER, SENDER, Attach, Source
 from ingest.amqp.types import UInt
 from ingest.emulator import conditions
-from ingest.emulator.authorization import IOT_HUB
-from ingest.emulator.conditions import Condition
-from ingest.emulator.link import Link, LinkRefused
+from ingest.emulator.amqp.authorization import IOT_HUB
+from ingest.emulator.amqp.link import Link
+from ingest.emulator.conditions import Condition, LinkRefused
 
 if TYPE_CHECKING:
+    from ingest.emulator.amqp.session import Session
     from ingest.emulator.server import AmqpServer
-    from ingest.emulator.session import Session
 
 DEVICES: Final = (
     "ErrorCode:NotImplemented;Devices are served over MQTT (port 8883) and HTTPS here, not over AMQP: "

@@ -10,21 +10,25 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
 from ingest.amqp.performatives import RECEIVER, SENDER, Attach, Source, Target
-from ingest.emulator import cbs, conditions, management
-from ingest.emulator.authorization import Authorization, address_path
-from ingest.emulator.connection import Connection
-from ingest.emulator.event_receiver import ADDRESS, EventReceiver
-from ingest.emulator.hub import Clock, Hub
+from ingest.emulator import conditions
+from ingest.emulator.amqp import cbs
+from ingest.emulator.amqp.authorization import Authorization, address_path
+from ingest.emulator.amqp.connection import Connection
+from ingest.emulator.amqp.link import Link
+from ingest.emulator.amqp.request_links import RequestLink, ResponseLink
+from ingest.emulator.conditions import LinkRefused
 from ingest.emulator.keys import Keys
-from ingest.emulator.link import Link, LinkRefused
-from ingest.emulator.log import PartitionLog
-from ingest.emulator.readers import admit
-from ingest.emulator.request_links import RequestLink, ResponseLink
 from ingest.emulator.stats import PartitionStats, Stats
+from ingest.emulator.telemetry import management
+from ingest.emulator.telemetry.admission import admit
+from ingest.emulator.telemetry.event_receiver import ADDRESS, EventReceiver
+from ingest.emulator.telemetry.hub import Hub
+from ingest.emulator.telemetry.log import PartitionLog
+from ingest.timing import Clock
 
 if TYPE_CHECKING:
-    from ingest.emulator.faults import Faults, LiveReceiver
-    from ingest.emulator.session import Session
+    from ingest.emulator.amqp.session import Session
+    from ingest.emulator.control.faults import Faults, LiveReceiver
 
 _TICK_SECONDS = 0.05
 _BACKLOG = 1024

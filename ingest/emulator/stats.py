@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from ingest.emulator.c2d.lock_queue import End
 from ingest.emulator.conditions import THROTTLED
-from ingest.emulator.lock_queue import End
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,9 @@ neither read such a name nor write one.
 from typing import Final
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
+Header = tuple[str, str | bytes | None]
+"""Name and value, as confluent-kafka takes them and gives them."""
+
 MARK: Final = "raw-name:"
 """Begins a name that stands for another one: the rest is that one's bytes, percent-encoded."""
 

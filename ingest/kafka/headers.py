@@ -7,8 +7,7 @@ from contextlib import contextmanager
 
 from confluent_kafka import Message
 
-from ingest.deadletter import Header
-from ingest.kafka.header_names import escape
+from ingest.kafka.header_names import Header, escape
 
 _lock = threading.Lock()
 

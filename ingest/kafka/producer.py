@@ -8,12 +8,12 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from ingest.config import Kafka, Secret
-from ingest.deadline import Deadline
 from ingest.errors import IngestError, Recycle, Undeliverable
 from ingest.kafka.complaints import Complaints
 from ingest.kafka.shipment import OnDelivery
 from ingest.kafka.statistics import KafkaStatistics
 from ingest.logs import Repeated
+from ingest.timing import Deadline
 
 Headers = list[tuple[str, str | bytes | None]]
 """As confluent-kafka wants them; ours are always bytes."""

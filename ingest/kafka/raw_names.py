@@ -3,8 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from ingest.deadletter import Header
-from ingest.kafka.header_names import MARK, unescape
+from ingest.kafka.header_names import MARK, Header, unescape
 from ingest.kafka.headers import undecodable_names_kept
 
 

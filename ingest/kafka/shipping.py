@@ -8,9 +8,9 @@ from operator import call, length_hint
 from confluent_kafka import Producer
 
 from ingest.config import Kafka
-from ingest.deadline import Deadline
 from ingest.kafka.producer import Headers, ProducerPool, Record, shard
 from ingest.kafka.shipment import OnDelivery, Reports, Shipment
+from ingest.timing import Deadline
 
 REFUSALS_ONLY = "delivery.report.only.error"
 """A report to Python costs a third of what a record costs on its way through the client."""

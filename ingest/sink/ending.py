@@ -3,12 +3,12 @@
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from ingest.child import Child
-from ingest.deadline import Deadline
-from ingest.kafka.dead_letter_topic import DeadLetterTopic
-from ingest.sink.consume import Commands
-from ingest.sink.send import Sender
-from ingest.within import within
+from ingest.kafka.dead_letters.topic import DeadLetterTopic
+from ingest.process.child import Child
+from ingest.process.within import within
+from ingest.sink.intake.consumer import Commands
+from ingest.sink.sending.sender import Sender
+from ingest.timing import Deadline
 
 SEND_SHARE = 0.7
 """Of the time: the rest is to commit and to leave the group."""

@@ -3,7 +3,7 @@
 import azure.iot.hub.sastoken
 import uamqp
 
-import ingest.sink.feedback
+import ingest.sink.feedback.process
 import ingest.sink.worker  # noqa: F401
 
 __all__ = ["azure", "uamqp"]

@@ -1,11 +1,11 @@
 """One-shot child: whether the services take the sink of a configuration that is not in force yet."""
 
-from ingest.child import Child
 from ingest.config import Config
-from ingest.deadline import Deadline
 from ingest.errors import ConfigError, Problem, Unreachable
-from ingest.insist import insist
-from ingest.sink.readiness import look_at_topics
+from ingest.process.child import Child
+from ingest.process.waiting import insist
+from ingest.sink.preflight import look_at_topics
+from ingest.timing import Deadline
 
 LINK_SECONDS = 10.0
 """For one try to open a link for commands."""
@@ -23,7 +23,7 @@ def run(child: Child) -> None:
 
 
 def _open_link(child: Child, config: Config) -> None:
-    from ingest.sink.send import Sender
+    from ingest.sink.sending.sender import Sender
 
     hub = config.hub.iot_hub
     if hub is None:

@@ -11,32 +11,33 @@ from pathlib import Path
 
 from confluent_kafka import Message
 
-from ingest.child import Child
 from ingest.config import Config
-from ingest.deadletter import DeadLetter
-from ingest.deadline import Deadline
 from ingest.errors import ConfigError, Problem, Refused, Undeliverable
-from ingest.insist import insist
-from ingest.kafka.dead_letter_topic import DeadLetterTopic
+from ingest.kafka.dead_letters.record import DeadLetter
+from ingest.kafka.dead_letters.topic import DeadLetterTopic
 from ingest.logs import Repeated, and_more
-from ingest.metrics import SEND_BUCKETS, Histogram
-from ingest.sink.again import Again, Found
-from ingest.sink.answers import Answers
-from ingest.sink.budget import CONTENDED_SECONDS, Budget
-from ingest.sink.command import Command, Origin
-from ingest.sink.consume import Commands, Place
-from ingest.sink.credit import Credit
+from ingest.metrics.bottleneck import Part, Shares
+from ingest.metrics.catalogue import SEND_BUCKETS
+from ingest.metrics.meter import Histogram
+from ingest.process.child import Child
+from ingest.process.waiting import insist
+from ingest.sink.commands.command import Command, Origin
+from ingest.sink.commands.expiry import check_expiry
+from ingest.sink.commands.records import command_of, letter_of, letter_of_place, origin_of, size_of, unexpected
+from ingest.sink.commands.unread_fields import Unread
 from ingest.sink.ending import Closing, end
-from ingest.sink.expiry import check_expiry
-from ingest.sink.lanes import Lanes
-from ingest.sink.measures import SinkMeasures
-from ingest.sink.outcome import LINK_LOST, UNANSWERED, Outcome
-from ingest.sink.readiness import look_at_topics
-from ingest.sink.records import command_of, letter_of, letter_of_place, origin_of, size_of, unexpected
-from ingest.sink.send import Sender
-from ingest.sink.stall_guard import StallGuard
-from ingest.sink.unread import Unread
-from ingest.waits import Part, Shares
+from ingest.sink.feedback.topic_reader import Answers
+from ingest.sink.instrumentation import SinkMeasures
+from ingest.sink.intake.consumer import Commands, Place
+from ingest.sink.intake.reread import Again, Found
+from ingest.sink.pacing.device_queues import Lanes
+from ingest.sink.pacing.outstanding import Credit
+from ingest.sink.pacing.shared_rate import CONTENDED_SECONDS, Budget
+from ingest.sink.preflight import look_at_topics
+from ingest.sink.sending.results import LINK_LOST, UNANSWERED, Outcome
+from ingest.sink.sending.sender import Sender
+from ingest.sink.sending.stall_guard import StallGuard
+from ingest.timing import Deadline
 
 FETCH = 500
 WINDOW = 256

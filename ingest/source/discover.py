@@ -7,15 +7,17 @@ import threading
 from collections.abc import Iterable
 from typing import Any
 
-from ingest.child import Child
 from ingest.config import Config
-from ingest.deadline import Deadline
 from ingest.errors import IngestError, Refused, Unreachable
-from ingest.insist import insist
-from ingest.source import decoder, hub
+from ingest.hub import event_hubs
+from ingest.hub.partition_look import SAMPLE, try_to_read
+from ingest.process.child import Child
+from ingest.process.waiting import insist
+from ingest.source import hot_path
 from ingest.source.checkpoints import open_store
-from ingest.source.look import SAMPLE, try_to_read
-from ingest.source.readiness import look_at_topics
+from ingest.source.checkpoints.scope import scope
+from ingest.source.preflight import look_at_topics
+from ingest.timing import Deadline
 
 ANSWER_SECONDS = 25.0
 """Below it the hub's client gives up by itself, as a rule."""
@@ -33,7 +35,7 @@ def run(child: Child) -> None:
     """
     config = child.task.config
     # Here, as this child is the only one of its kind in the life of a service.
-    logger.info(decoder.sentence())
+    logger.info(hot_path.sentence())
     told = insist(child, "asking the hub for its partitions", lambda: _partitions(config))
     if told is not None and child.task.facts.get("trial"):
         insist(child, "asking the hub to be let read", lambda: _look(config, told.partition_ids))
@@ -66,7 +68,7 @@ def look_again(child: Child) -> None:
 
 def _answer(config: Config, known: Iterable[str]) -> dict[str, Any]:
     try:
-        partitions = hub.partition_ids(config)
+        partitions = event_hubs.partition_ids(config)
     except IngestError as error:
         return {"trouble": str(error)}
     topics = None
@@ -77,19 +79,19 @@ def _answer(config: Config, known: Iterable[str]) -> dict[str, Any]:
     return {"partitions": partitions, "topics": topics}
 
 
-def _partitions(config: Config) -> hub.Description:
+def _partitions(config: Config) -> event_hubs.Description:
     """Of the partitions only those that are wanted, each once."""
-    told = hub.describe(config)
+    told = event_hubs.describe(config)
     found = list(dict.fromkeys(told.partition_ids))
     if not found:
         # As during a failover: it is not a hub without partitions, there is none.
-        raise Unreachable(f"hub {hub.address(config).namespace} names no partitions")
+        raise Unreachable(f"hub {event_hubs.address(config).namespace} names no partitions")
     unknown = [wanted for wanted in config.source.partitions if wanted not in found]
     if unknown:
         raise Refused(
             f"source.partitions names {', '.join(unknown)}, and the hub has {', '.join(found)} only; correct the list"
         )
-    return hub.Description(list(config.source.partitions) or found, told.created_ms)
+    return event_hubs.Description(list(config.source.partitions) or found, told.created_ms)
 
 
 def _look(config: Config, partitions: list[str]) -> None:
@@ -97,7 +99,7 @@ def _look(config: Config, partitions: list[str]) -> None:
     for attempt in try_to_read(config, partitions[:SAMPLE]):
         if attempt.reason in ("not_found", "unauthorized"):
             raise Refused(
-                f"hub {hub.address(config).namespace}, consumer group {config.source.consumer_group}, partition "
+                f"hub {event_hubs.address(config).namespace}, consumer group {config.source.consumer_group}, partition "
                 f"{attempt.partition}: {attempt.words}"
             )
         if attempt.reason == "silent":
@@ -105,7 +107,7 @@ def _look(config: Config, partitions: list[str]) -> None:
 
 
 def _check_store(config: Config) -> None:
-    store = open_store(config.checkpoints, hub.scope(config))
+    store = open_store(config.checkpoints, scope(config))
     try:
         store.check()
     finally:

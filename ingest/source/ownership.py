@@ -11,13 +11,13 @@ import time
 from collections.abc import Callable
 
 from ingest.config import Source
-from ingest.source.checkpoint_writer import CheckpointWriter, Looked
 from ingest.source.checkpoints.order import further
 from ingest.source.checkpoints.store import Checkpoint
-from ingest.source.deliver import Delivery
-from ingest.source.identity import Identity
-from ingest.source.receive import Receiver
-from ingest.source.start import start_at
+from ingest.source.checkpoints.writer import CheckpointWriter, Looked
+from ingest.source.delivery.delivery import Delivery
+from ingest.source.receiving.identity import Identity
+from ingest.source.receiving.receiver import Receiver
+from ingest.source.receiving.start import start_at
 
 PAUSE_SECONDS = 5.0
 """A loop that has not come round for so long cannot know what happened meanwhile. No part of it waits that long as a rule."""

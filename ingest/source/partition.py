@@ -9,28 +9,29 @@ import logging
 import time
 from datetime import UTC, datetime
 
-from ingest.child import Child
-from ingest.deadline import Deadline
 from ingest.errors import Recycle
-from ingest.insist import insist
-from ingest.source import hub
-from ingest.source.catch_up import CONTENT_SECONDS, WAIT_SECONDS, CatchUp
-from ingest.source.checkpoint_writer import CheckpointWriter
+from ingest.hub import event_hubs
+from ingest.hub.position import BEFORE_FIRST, EARLIEST, Position
+from ingest.hub.standing import Standing, judge, skipped
+from ingest.metrics.bottleneck import Shares
+from ingest.process.child import Child
+from ingest.process.waiting import insist
+from ingest.source.catch_up_turn import CONTENT_SECONDS, WAIT_SECONDS, CatchUp
 from ingest.source.checkpoints import Checkpoint, CheckpointStore, open_store
+from ingest.source.checkpoints.scope import scope
 from ingest.source.checkpoints.store import Changed, Damaged
-from ingest.source.decoder import decoder_in_use
-from ingest.source.deliver import Delivery
-from ingest.source.identity import Identity
-from ingest.source.measures import SourceMeasures
+from ingest.source.checkpoints.writer import CheckpointWriter
+from ingest.source.delivery.delivery import Delivery
+from ingest.source.hot_path import decoder_in_use
+from ingest.source.instrumentation import SourceMeasures
 from ingest.source.ownership import Ownership
-from ingest.source.progress import BEFORE_FIRST, Position
-from ingest.source.readiness import Topics, look_at_topics
-from ingest.source.receive import EARLIEST, Receiver
-from ingest.source.stall import Asked, HubQuestion, StallWatch
-from ingest.source.standing import Standing, judge, skipped
-from ingest.source.start import resolve, start_at
-from ingest.source.transport import open_transport
-from ingest.waits import Shares
+from ingest.source.preflight import Topics, look_at_topics
+from ingest.source.receiving.identity import Identity
+from ingest.source.receiving.receiver import Receiver
+from ingest.source.receiving.start import resolve, start_at
+from ingest.source.receiving.watchdog import Asked, HubQuestion, StallWatch
+from ingest.source.transport.select import open_transport
+from ingest.timing import Deadline
 
 EVENT_WAIT_SECONDS = 0.5
 """A process without anything to do, or for which Kafka has no room, looks around this often. Ten times a second, 32 of them
@@ -63,7 +64,7 @@ logger = logging.getLogger(__name__)
 def run(child: Child) -> None:
     """The entry of the role `source`. Returns when asked to stop; raises Refused, Recycle or another IngestError."""
     config, partition = child.task.config, child.task.slot
-    store = open_store(config.checkpoints, hub.scope(config))
+    store = open_store(config.checkpoints, scope(config))
     topics: Topics | None = child.task.facts.get("topics") or insist(
         child, f"connecting to Kafka at {config.kafka.bootstrap_servers}", lambda: look_at_topics(config)
     )
@@ -95,7 +96,7 @@ def _first_checkpoint(child: Child, store: CheckpointStore, lease: Checkpoint | 
     config, partition = child.task.config, child.task.slot
 
     def resolved() -> Checkpoint | None:
-        return resolve(config.source, partition, datetime.now(UTC), lambda: hub.standing(config, partition))
+        return resolve(config.source, partition, datetime.now(UTC), lambda: event_hubs.standing(config, partition))
 
     first = lease
     if first is None and child.task.facts.get("added"):
@@ -136,7 +137,7 @@ class PartitionProcess:
             renumbered=self._renumbered,
             displaced=lambda why: self.ownership.doubt(why),
             may_open=lambda: self.ownership.may_open(),
-            host=hub.address(config).host,
+            host=event_hubs.address(config).host,
         )
         self.delivery = Delivery(
             config,
@@ -149,7 +150,7 @@ class PartitionProcess:
             store, config.checkpoints.interval_seconds, partition=self.partition, seen=checkpoint
         )
         self.stalls = 0
-        self.question = HubQuestion(lambda created: hub.standing(config, self.partition, created=created))
+        self.question = HubQuestion(lambda created: event_hubs.standing(config, self.partition, created=created))
         self._identity = Identity(checkpoint, child.task.facts.get("created_ms"))
         self.ownership = Ownership(
             config.source, self.partition, checkpoint, self.receiver, self.delivery, self.writer, self._identity

@@ -6,4 +6,4 @@ import ingest.source.discover
 import ingest.source.partition
 
 with contextlib.suppress(ImportError):  # told by the children that want it
-    import ingest.source.fast  # noqa: F401
+    import ingest.source.transport.fast  # noqa: F401

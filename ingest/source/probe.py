@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 from ingest.config import Config
 from ingest.errors import IngestError
-from ingest.source import hub
+from ingest.hub import event_hubs
 from ingest.source.checkpoints import open_store
-from ingest.source.readiness import look_at_topics
+from ingest.source.checkpoints.scope import scope
+from ingest.source.preflight import look_at_topics
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,7 @@ class ProbeResult:
 
 def probe_connections(config: Config) -> Iterator[ProbeResult]:
     """Tries hub, checkpoint store and Kafka one after another; each within about 20 s."""
-    yield _tried("hub", lambda: f"partitions {', '.join(hub.partition_ids(config))}")
+    yield _tried("hub", lambda: f"partitions {', '.join(event_hubs.partition_ids(config))}")
     yield _tried("checkpoints", lambda: _checkpoints(config))
     yield _tried("kafka", lambda: _topics(config))
 
@@ -33,7 +34,7 @@ def _tried(name: str, attempt: Callable[[], str]) -> ProbeResult:
 
 
 def _checkpoints(config: Config) -> str:
-    store = open_store(config.checkpoints, hub.scope(config))
+    store = open_store(config.checkpoints, scope(config))
     try:
         store.check()
         return f"writable, {len(store.load_all())} partitions have one"

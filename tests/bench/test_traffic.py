@@ -5,7 +5,7 @@ import statistics
 import pytest
 
 from bench.traffic import FRAME_OVERHEAD_BYTES, PROFILES, payloads
-from ingest.source.message import event_of
+from ingest.source.events.decoder import event_of
 
 EVENTS = 200
 

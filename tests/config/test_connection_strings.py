@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.config.connection_strings import EventHubAddress, IotHubAddress, blob_storage, event_hub, iot_hub
-from ingest.config_values import BadValue, Secret
+from ingest.config.values import BadValue, Secret
 from tests.config.samples import BLOB, BLOB_KEY, EVENT_HUB, EVENT_HUB_KEY, IOT_HUB, IOT_HUB_KEY
 
 

@@ -1,7 +1,7 @@
 import pytest
 
 from ingest.config.librdkafka import is_secret, librdkafka_setting
-from ingest.config_values import BadValue, Secret
+from ingest.config.values import BadValue, Secret
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from ingest.deadline import Deadline
 from ingest.demo.hub import HubProcess
 from ingest.demo.hub_process import start_hub
 from ingest.demo.plan import Plan
-from ingest.emulator import c2d_address
+from ingest.emulator.c2d import address
 from ingest.errors import IngestError
+from ingest.timing import Deadline
 
 
 def plan(commands: int | None) -> Plan:
@@ -22,7 +22,7 @@ def test_without_the_port_for_commands_there_is_a_hub_for_telemetry_and_a_reason
     def bind(*_: object, **__: object) -> object:
         raise IngestError("Port 5671 cannot be listened on: taken.")
 
-    monkeypatch.setattr(c2d_address, "bind", bind)
+    monkeypatch.setattr(address, "bind", bind)
     emulator, why = start_hub(plan(None))
     try:
         assert why == "Port 5671 cannot be listened on: taken."
@@ -32,7 +32,7 @@ def test_without_the_port_for_commands_there_is_a_hub_for_telemetry_and_a_reason
 
 
 def test_a_plan_without_commands_wants_no_port(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(c2d_address, "bind", None)
+    monkeypatch.setattr(address, "bind", None)
     emulator, why = start_hub(plan(0))
     emulator.close()
     assert why == ""

@@ -7,11 +7,11 @@ import orjson
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
-from ingest.deadline import Deadline
 from ingest.demo.operating import AHEAD_COMMANDS, DEFAULT_RATE, Operator
 from ingest.demo.plan import Plan
 from ingest.errors import IngestError
-from ingest.kafka.mock import MockCluster
+from ingest.kafka.mock_cluster import MockCluster
+from ingest.timing import Deadline
 
 DEVICES = ["a", "b"]
 

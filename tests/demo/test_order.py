@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.demo.order import counter_of, record_of
-from ingest.sink.command import Origin, parse
+from ingest.sink.commands.command import Origin, parse
 
 
 @given(st.integers(1, 100_000), st.integers(1, 10**9))

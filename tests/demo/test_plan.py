@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from ingest.cli import main
+from ingest.cli.main import main
 from ingest.demo.plan import Plan
 from ingest.demo.summary import Commands, Summary
 from ingest.errors import EXIT_USAGE

@@ -1,9 +1,9 @@
 """Simulated devices as receivers, at a hub without a network."""
 
 from ingest.demo.receiving import Receiving
-from ingest.emulator.lock_queue import End
+from ingest.emulator.c2d.lock_queue import End
+from tests.emulator.c2d.test_hub import make
 from tests.emulator.c2d_clock import message
-from tests.emulator.test_c2d_hub import make
 
 
 def test_devices_complete_what_comes_in_order_and_tell_of_it_once() -> None:

@@ -6,10 +6,10 @@ import orjson
 import pytest
 from confluent_kafka import Producer
 
-from ingest.deadline import Deadline
 from ingest.demo.topic import TopicReader, event_of
 from ingest.errors import IngestError
-from ingest.kafka.mock import MockCluster
+from ingest.kafka.mock_cluster import MockCluster
+from ingest.timing import Deadline
 
 
 def record(device: str, counter: int, **changes: Any) -> bytes:

@@ -3,10 +3,11 @@
 import pytest
 from rich.console import Console
 
-from ingest import metrics as m
 from ingest.demo.figures import Figures, PartitionFigures, WorkerFigures, read_figures
 from ingest.demo.view import Lines, Moment, tables
-from ingest.exposition import Exposition, Registry
+from ingest.metrics import catalogue as m
+from ingest.metrics.http import Exposition
+from ingest.metrics.registry import Registry
 
 
 def metrics_page() -> str:

@@ -15,9 +15,9 @@ from ingest.config.kinds import (
     StartPosition,
     Whole,
 )
+from ingest.config.rendering import shown_value
 from ingest.config.schema import KEYS, SECTIONS
-from ingest.config.toml import shown_value
-from ingest.metrics import METRICS, Metric
+from ingest.metrics.catalogue import METRICS, Metric
 
 COMMAND: Final = "python -m tests.docs"
 
@@ -51,7 +51,7 @@ Every key of `ingest.toml`, from `ingest/config/schema.py`. Generated: after a c
 _METRICS: Final = """\
 # Metrics
 
-Every metric of `/metrics`, from `ingest/metrics.py`. Generated: after a change there, run `python -m tests.docs`.
+Every metric of `/metrics`, from `ingest/metrics/catalogue.py`. Generated: after a change there, run `python -m tests.docs`.
 
 Names, types and labels are a contract: dashboards and alerts depend on them. [grafana/README.md](../grafana/README.md) has
 both, [grafana/RUNBOOK.md](../grafana/RUNBOOK.md) says what to do about each alert.

@@ -4,9 +4,9 @@ import re
 
 import pytest
 
+from ingest.config.rendering import shown_value
 from ingest.config.schema import KEYS
-from ingest.config.toml import shown_value
-from ingest.metrics import METRICS
+from ingest.metrics.catalogue import METRICS
 from tests.docs.references import COMMAND, PAGES
 from tests.services import ROOT
 

@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 
-from ingest.cli import main
+from ingest.cli import doctor
+from ingest.cli.doctor import line_of, summary
+from ingest.cli.main import main
 from ingest.config import load
-from ingest.doctor import command
 from ingest.doctor.check import Finding
-from ingest.doctor.command import line_of, summary
 from ingest.emulator import Emulator
-from ingest.kafka.mock import MockCluster
+from ingest.kafka.mock_cluster import MockCluster
 from tests.faults.ingest_process import Sections, write_config
 from tests.services import ROOT
 from tests.services.azurite import Azurite
@@ -89,7 +89,7 @@ def test_much_is_broken_at_once(
         {"hub": {"event_hub_connection_string": wrong_key}, "metrics": {"host": "192.0.2.1"}},
     )
     file.chmod(0o644)
-    code = command.run(lambda: load(file, environ={}), as_json=False, environ={}, now=lambda: time.time() + 437)
+    code = doctor.run(lambda: load(file, environ={}), as_json=False, environ={}, now=lambda: time.time() + 437)
     out, err = capfd.readouterr()
     assert (code, err) == (1, "")
     lines = out.splitlines()

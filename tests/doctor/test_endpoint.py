@@ -13,7 +13,7 @@ from ingest.doctor.endpoint import endpoint_checks, judge_port
 from ingest.doctor.runner import run_checks
 from ingest.emulator import Emulator
 from ingest.emulator.certificate import make_certificate
-from ingest.tls import certificate_fault, event_hub_context, iot_hub_context
+from ingest.hub.tls import certificate_fault, event_hub_context, iot_hub_context
 
 KEY = "hub.event_hub_connection_string"
 

@@ -14,7 +14,7 @@ from ingest.doctor.kafka_brokers import BROKERS, ask_brokers
 from ingest.doctor.listener import Address, Look, addresses, look
 from ingest.doctor.listener_judges import PLAINTEXT, Broker, Security, judge_brokers, mismatch
 from ingest.doctor.runner import run_checks
-from ingest.kafka.mock import MockCluster
+from ingest.kafka.mock_cluster import MockCluster
 from tests.config.samples import IOT_HUB
 from tests.doctor.conftest import Listeners
 from tests.services.kafka import KafkaCluster

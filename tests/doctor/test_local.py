@@ -8,9 +8,10 @@ import pytest
 
 from ingest.config import Metrics
 from ingest.doctor.local import ask_decoder, ask_metrics_port, ask_secret_files, judge_metrics_port, partitions_read
-from ingest.exposition import Exposition, Registry
-from ingest.metrics import BUILD_INFO, PROCESS_UP
-from ingest.source import decoder
+from ingest.metrics.catalogue import BUILD_INFO, PROCESS_UP
+from ingest.metrics.http import Exposition
+from ingest.metrics.registry import Registry
+from ingest.source import hot_path
 from tests.config.samples import COMPLETE, EVENT_HUB
 
 
@@ -24,18 +25,18 @@ def file(tmp_path: Path) -> Path:
 
 def test_the_compiled_core_is_there() -> None:
     verdict = ask_decoder()
-    assert (verdict.result, verdict.seen) == ("ok", decoder.sentence().rstrip("."))
+    assert (verdict.result, verdict.seen) == ("ok", hot_path.sentence().rstrip("."))
 
 
 def test_a_core_that_was_not_built_is_told_with_what_mends_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decoder, "_ENCODERS", {})
-    monkeypatch.setattr(decoder, "WHY_PYTHON", "the compiled core was not built (No module named 'x')")
-    monkeypatch.delenv(decoder.ENVIRONMENT, raising=False)
+    monkeypatch.setattr(hot_path, "_ENCODERS", {})
+    monkeypatch.setattr(hot_path, "WHY_PYTHON", "the compiled core was not built (No module named 'x')")
+    monkeypatch.delenv(hot_path.ENVIRONMENT, raising=False)
     verdict = ask_decoder()
     assert verdict.result == "warn"
     assert "the compiled core was not built" in verdict.seen
     assert "python3-dev" in verdict.fix
-    monkeypatch.setenv(decoder.ENVIRONMENT, "python")
+    monkeypatch.setenv(hot_path.ENVIRONMENT, "python")
     assert ask_decoder().result == "ok"
 
 

@@ -9,8 +9,8 @@ import pytest
 from ingest.config import Config, Hub, Secret, Source
 from ingest.doctor.readers import judge_readers
 from ingest.emulator import Emulator
-from ingest.source import hub
-from ingest.source.look import Attempt, try_to_read
+from ingest.hub import event_hubs
+from ingest.hub.partition_look import Attempt, try_to_read
 
 BEGAN_MS = 1_795_377_781_818
 
@@ -40,7 +40,7 @@ def test_free_partitions_are_left_free(emulator: Emulator, config: Config) -> No
 
 def test_a_partition_that_is_taken_stays_its_readers(emulator: Emulator, config: Config) -> None:
     """A reader with the owner level of an ingest: when it began."""
-    reader = hub.client(config)
+    reader = event_hubs.client(config)
 
     def read() -> None:
         reader.receive_batch(lambda *_: None, partition_id="0", owner_level=BEGAN_MS, starting_position="-1")

@@ -19,8 +19,8 @@ from ingest.amqp.performatives import (
     Transfer,
 )
 from ingest.emulator import Emulator
+from ingest.emulator.amqp.sas import sign
 from ingest.emulator.keys import POLICY
-from ingest.emulator.sas import sign
 from tests.emulator.raw_client import RawClient
 
 HOST = "localhost"

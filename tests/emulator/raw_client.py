@@ -34,8 +34,8 @@ from ingest.amqp.performatives import (
     Transfer,
 )
 from ingest.amqp.types import Described, Symbol
+from ingest.emulator.amqp.sas import sign
 from ingest.emulator.keys import POLICY
-from ingest.emulator.sas import sign
 
 SELECTOR = "apache.org:selector-filter:string"
 _P = TypeVar("_P", bound=Composite)

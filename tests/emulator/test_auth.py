@@ -8,9 +8,9 @@ from azure.eventhub.exceptions import AuthenticationError
 
 from ingest.amqp.performatives import Detach, Error
 from ingest.emulator import Emulator
-from ingest.emulator.authorization import is_of_iot_hub
+from ingest.emulator.amqp.authorization import is_of_iot_hub
+from ingest.emulator.amqp.sas import sign
 from ingest.emulator.keys import POLICY
-from ingest.emulator.sas import sign
 from tests.emulator.raw_client import RawClient
 from tests.emulator.test_receivers import attach, refusal
 

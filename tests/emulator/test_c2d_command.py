@@ -5,9 +5,9 @@ from urllib.parse import urlsplit
 import pytest
 from azure.iot.hub import IoTHubRegistryManager
 
-from ingest.emulator import c2d_address
+from ingest.emulator.c2d import address
+from tests.cli.test_emulator import parsed, ready, running, stopped
 from tests.emulator.http_client import DEADLINE_SECONDS, Answer, request
-from tests.emulator.test_command import parsed, ready, running, stopped
 
 
 def test_a_stock_service_sends_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -36,7 +36,7 @@ def test_a_stock_service_sends_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_address_that_is_taken() -> None:
-    with c2d_address.bind(None) as taken:
+    with address.bind(None) as taken:
         host = taken.getsockname()[0]
         with running("--json", "--c2d-host", host) as process:
             out, err = process.communicate(timeout=DEADLINE_SECONDS)

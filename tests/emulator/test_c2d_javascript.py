@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from ingest.amqp.message import Data, Message, Properties
-from ingest.device_id import devicebound
 from ingest.emulator import Emulator
+from ingest.hub.device_id import devicebound
 from tests.services import javascript
 
 pytestmark = pytest.mark.services

@@ -1,8 +1,8 @@
 import pytest
 
-from ingest.emulator.c2d_hub import LOCK_SECONDS
-from ingest.emulator.lock_queue import End
-from ingest.emulator.mqtt_connection import MOST_UNACKNOWLEDGED, MqttConnection, Session
+from ingest.emulator.c2d.hub import LOCK_SECONDS
+from ingest.emulator.c2d.lock_queue import End
+from ingest.emulator.mqtt.connection import MOST_UNACKNOWLEDGED, MqttConnection, Session
 from tests.emulator import mqtt_client as client
 from tests.emulator.mqtt_client import ACCEPTED, MqttClient
 from tests.emulator.mqtt_fixtures import (  # noqa: F401  # fixtures are used by name

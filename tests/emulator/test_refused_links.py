@@ -8,7 +8,7 @@ from azure.eventhub.exceptions import EventHubError
 
 from ingest.amqp.performatives import RECEIVER, SENDER, Attach, Source, Target
 from ingest.emulator import Emulator
-from ingest.emulator.sas import sign
+from ingest.emulator.amqp.sas import sign
 from tests.emulator.raw_client import RawClient
 from tests.emulator.test_receivers import attach, refusal
 

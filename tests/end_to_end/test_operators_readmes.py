@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ingest.cli import main
+from ingest.cli.main import main
 from ingest.errors import EXIT_OK
 from tests.end_to_end.documents import Document, squeezed
 from tests.services import ROOT

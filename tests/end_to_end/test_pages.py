@@ -14,7 +14,7 @@ import pytest
 
 from ingest.config import Sink, Source
 from ingest.source.checkpoints import Checkpoint, open_store
-from ingest.source.hub import scope
+from ingest.source.checkpoints.scope import scope
 from tests.end_to_end.documents import squeezed
 from tests.end_to_end.pages import COMMANDS, PAGES, README
 from tests.end_to_end.readme_node import INSTANCE, ReadmeNode

@@ -9,30 +9,30 @@ from typing import Any
 
 import pytest
 
-from ingest import metrics
 from ingest.amqp.types import Binary, Char, Decimal128, Timestamp
-from ingest.cli import main
+from ingest.cli.main import main
 from ingest.config import Config, Secret, load
 from ingest.config.kinds import SecretText
 from ingest.config.schema import KEYS, SECTIONS
-from ingest.deadletter import DeadLetter
 from ingest.errors import EXIT_CONFIG, EXIT_CRASH, EXIT_OK, EXIT_UNAVAILABLE, EXIT_USAGE, Undeliverable
+from ingest.kafka.dead_letters.record import DeadLetter
 from ingest.logs import Repeated
-from ingest.sink.command import Origin, parse
-from ingest.sink.credit import PER_DEVICE
-from ingest.sink.feedback_batch import Feedback
-from ingest.slot import ABORT_SECONDS, STALE_SECONDS
-from ingest.source.dead_letters import DeadLetters
-from ingest.source.deliver import READY_BYTES, READY_EVENTS
-from ingest.source.fast_check import SUPPORTED
-from ingest.source.record import JsonFormat
-from ingest.source.values import plain, plain_time
+from ingest.metrics import catalogue
+from ingest.process.supervised import ABORT_SECONDS, STALE_SECONDS
+from ingest.sink.commands.command import Origin, parse
+from ingest.sink.feedback.message import Feedback
+from ingest.sink.pacing.outstanding import PER_DEVICE
+from ingest.source.delivery.dead_letters import DeadLetters
+from ingest.source.delivery.delivery import READY_BYTES, READY_EVENTS
+from ingest.source.events.values import plain, plain_time
+from ingest.source.formats.json import JsonFormat
+from ingest.source.transport.fast_compatibility import SUPPORTED
 from tests.config.samples import BLOB, EVENT_HUB, IOT_HUB
 from tests.end_to_end.documents import Document, squeezed
 from tests.end_to_end.pages import COMMANDS, NAMES, PAGES, PROSE, README, SPANS
+from tests.metrics.test_catalogue import literals_of
 from tests.services import ROOT
-from tests.source.events import make_event
-from tests.test_metrics import literals_of
+from tests.source.sample_events import make_event
 
 TELEMETRY, COMMAND, FEEDBACK = (
     # Shown on several lines; in Kafka there is one.
@@ -156,7 +156,7 @@ def test_layers() -> None:
 def test_metrics_exist() -> None:
     named = set(re.findall(r"\bingest_[a-z_]+", PROSE))
     assert named
-    assert named <= {metric.full_name for metric in metrics.METRICS}
+    assert named <= {metric.full_name for metric in catalogue.METRICS}
 
 
 def test_numbers_are_those_of_the_code() -> None:
@@ -265,7 +265,7 @@ def test_a_step_names_what_its_file_has(step: str) -> None:
 
 def test_steps_are_found() -> None:
     assert len(steps()) > 12
-    assert any("`FORMATS`" in step and "`ingest/source/decoder.py`" in step for step in steps())
+    assert any("`FORMATS`" in step and "`ingest/source/hot_path.py`" in step for step in steps())
 
 
 def test_the_readme_is_short() -> None:

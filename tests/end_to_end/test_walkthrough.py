@@ -11,8 +11,8 @@ import pytest
 
 from ingest.emulator import Emulator
 from ingest.emulator.certificate import make_certificate
-from ingest.emulator.devices import Devices
-from ingest.emulator.mqtt import PORT, MqttServer
+from ingest.emulator.device_registry import Devices
+from ingest.emulator.mqtt.server import PORT, MqttServer
 from tests.faults.sink_rig import SinkRig
 from tests.services import ROOT, kafka_jars, prerequisites
 from tests.services.guard import Guard

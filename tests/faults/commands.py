@@ -10,7 +10,7 @@ from typing import Self
 from confluent_kafka import ConsumerGroupTopicPartitions, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # missing from __all__
 
-from ingest.emulator.c2d_message import Delivery
+from ingest.emulator.c2d.message import Delivery
 from tests.faults.telemetry import Topic
 from tests.faults.waiting import PATIENCE_SECONDS, wait_until
 

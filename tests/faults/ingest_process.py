@@ -15,7 +15,7 @@ from typing import Any, Self
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from ingest.deadline import Deadline
+from ingest.timing import Deadline
 from tests.faults.waiting import PATIENCE_SECONDS, gone, wait_until
 from tests.services import ROOT
 from tests.services.guard import Guard

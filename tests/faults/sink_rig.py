@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from ingest.emulator import Emulator
-from ingest.emulator.c2d_message import Delivery
+from ingest.emulator.c2d.message import Delivery
 from tests.faults.commands import CommandTopics, Received
 from tests.faults.ingest_process import IngestProcess, Sections, write_config
 from tests.faults.waiting import PATIENCE_SECONDS, wait_until

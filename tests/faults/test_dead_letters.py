@@ -11,9 +11,9 @@ from ingest.amqp.encoding import encode
 from ingest.amqp.message import section
 from ingest.config import Config, Kafka, Source
 from ingest.emulator import Emulator
-from ingest.kafka.redrive import Redrive
-from ingest.source.again import RestoredEvents
-from ingest.source.restore import event_of_letter
+from ingest.kafka.dead_letters.redrive import Redrive
+from ingest.source.delivery.redriven import RestoredEvents
+from ingest.source.formats.restore import event_of_letter
 from tests.faults.conftest import Configure, both_transports
 from tests.faults.telemetry import Feeder, Topic
 from tests.services.kafka import KafkaCluster

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from ingest.emulator.send_faults import SendFaults
+from ingest.emulator.control.send_faults import SendFaults
 from tests.faults.commands import header
 from tests.faults.sink_rig import SinkRig
 from tests.faults.waiting import wait_until

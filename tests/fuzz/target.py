@@ -9,11 +9,11 @@ import contextlib
 from ingest.amqp.errors import AmqpError
 from ingest.amqp.message import Properties
 from ingest.errors import Undeliverable
-from ingest.source.event import Event
-from ingest.source.message import ANNOTATIONS, event_of, newest_of
-from ingest.source.record import FORMATS
-from ingest.source.shapes import Decoder
-from ingest.source.transfer import Transfers
+from ingest.source.events.decoder import ANNOTATIONS, event_of, newest_of
+from ingest.source.events.event import Event
+from ingest.source.events.template_decoder import Decoder
+from ingest.source.formats import FORMATS
+from ingest.source.transport.frames import Transfers
 from tests.source.core import compare
 from tests.source.messages import usual
 

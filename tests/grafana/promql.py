@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import promql_parser as promql
 
-from ingest.metrics import METRICS
+from ingest.metrics.catalogue import METRICS
 
 SCRAPED = frozenset({"job", "instance"})
 """Labels that Prometheus puts on every series."""
@@ -57,7 +57,7 @@ def _children(node: promql.Expr) -> list[promql.Expr]:
 
 
 def declared() -> dict[str, frozenset[str]]:
-    """Series name → its labels, of everything that ingest/metrics.py declares."""
+    """Series name → its labels, of everything that ingest/metrics/catalogue.py declares."""
     series: dict[str, frozenset[str]] = {}
     for metric in METRICS:
         labels = frozenset(metric.labels)

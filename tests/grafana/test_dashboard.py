@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ingest.metrics import METRICS
+from ingest.metrics.catalogue import METRICS
 from tests.grafana import dashboard
 from tests.grafana.dashboard import Target, panels, targets, variables
 from tests.grafana.promql import RATES, selectors, undeclared

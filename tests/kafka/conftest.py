@@ -2,7 +2,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ingest.kafka.mock import MockCluster
+from ingest.kafka.mock_cluster import MockCluster
 from tests.kafka.mocked import PARTITIONS
 
 

@@ -2,8 +2,8 @@
 
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
-from ingest.deadline import Deadline
-from ingest.kafka.mock import MockCluster
+from ingest.kafka.mock_cluster import MockCluster
+from ingest.timing import Deadline
 
 PATIENCE = 60.0
 PARTITIONS = 3

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import pytest
 from confluent_kafka import Consumer, Message, TopicPartition
 
-from ingest.deadline import Deadline
 from ingest.kafka.headers import headers_of
-from ingest.kafka.mock import MockCluster
+from ingest.kafka.mock_cluster import MockCluster
+from ingest.timing import Deadline
 from tests.kafka.raw_batch import append_batch, record
 
 PATIENCE = 60.0

@@ -2,8 +2,8 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 
 from ingest.errors import ConfigError, Unreachable
+from ingest.kafka.admin import TopicMaker
 from ingest.kafka.not_made import not_made
-from ingest.kafka.topics import TopicMaker
 
 
 @pytest.mark.parametrize(

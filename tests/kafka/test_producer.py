@@ -6,11 +6,11 @@ from collections import defaultdict
 import pytest
 
 from ingest.config import Kafka, Secret
-from ingest.deadline import Deadline
 from ingest.errors import Undeliverable
 from ingest.kafka import producer, statistics
-from ingest.kafka.mock import MockCluster
+from ingest.kafka.mock_cluster import MockCluster
 from ingest.kafka.producer import DEFAULTS, EVERY_CLIENT, ProducerPool, settings
+from ingest.timing import Deadline
 from tests.kafka.mocked import PATIENCE, nobody, read
 
 FAST_QUESTIONS = {"topic.metadata.refresh.interval.ms": 500, "socket.timeout.ms": 5_000}

@@ -6,12 +6,12 @@ import pytest
 from confluent_kafka import KafkaError
 
 from ingest.config import Kafka
-from ingest.deadline import Deadline
 from ingest.errors import Undeliverable
-from ingest.kafka.mock import MockCluster
+from ingest.kafka.mock_cluster import MockCluster
 from ingest.kafka.producer import Record
 from ingest.kafka.shipment import Shipment
 from ingest.kafka.shipping import ShippingPool
+from ingest.timing import Deadline
 from tests.kafka.mocked import PATIENCE, nobody, read
 
 

@@ -8,9 +8,9 @@ from confluent_kafka import Producer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.deadline import Deadline
-from ingest.kafka.mock import MockCluster
+from ingest.kafka.mock_cluster import MockCluster
 from ingest.kafka.statistics import KafkaStatistics
+from ingest.timing import Deadline
 
 
 def broker(node: int, *, rtt: tuple[int, int] | None = None, **fields: Any) -> dict[str, Any]:

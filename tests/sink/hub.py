@@ -6,7 +6,7 @@ from pathlib import Path
 from ingest.config import Hub, Secret
 from ingest.config.connection_strings import IotHubAddress
 from ingest.emulator import Emulator
-from ingest.sink.command import Command, Origin
+from ingest.sink.commands.command import Command, Origin
 
 _numbers = count(1)
 

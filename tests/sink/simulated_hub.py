@@ -5,7 +5,7 @@ import random
 from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
-from ingest.sink.pacing import Answer, Pace
+from ingest.sink.pacing.rate import Answer, Pace
 
 ONE_WAY_SECONDS = 0.025
 

@@ -1,10 +1,10 @@
-"""A link to a hub that takes, refuses and breaks off as it is told, in place of `ingest.sink.send.Sender`."""
+"""A link to a hub that takes, refuses and breaks off as it is told, in place of `ingest.sink.sending.sender.Sender`."""
 
 from collections import deque
 from collections.abc import Iterable
 
-from ingest.sink.command import Command
-from ingest.sink.outcome import LINK_LOST, RELEASED, SENT, UNANSWERED, Outcome, judge
+from ingest.sink.commands.command import Command
+from ingest.sink.sending.results import LINK_LOST, RELEASED, SENT, UNANSWERED, Outcome, judge
 
 CONDITIONS = (
     "com.microsoft:device-container-throttled",

@@ -7,8 +7,8 @@ from typing import Any, cast
 
 import pytest
 
-from ingest.deadline import Deadline
 from ingest.sink.ending import end
+from ingest.timing import Deadline
 
 
 class Rig:

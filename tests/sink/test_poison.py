@@ -14,15 +14,16 @@ from confluent_kafka import Consumer, Message, TopicPartition
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ingest.child import Child, Task
 from ingest.config import Config, Hub, Kafka, Secret
-from ingest.deadline import Deadline
 from ingest.kafka.header_names import escape
-from ingest.kafka.mock import MockCluster
-from ingest.sink import budget, lanes, worker
-from ingest.sink.budget import Budget
-from ingest.sink.send import Sender
+from ingest.kafka.mock_cluster import MockCluster
+from ingest.process.child import Child, Task
+from ingest.sink import worker
+from ingest.sink.pacing import device_queues, shared_rate
+from ingest.sink.pacing.shared_rate import Budget
+from ingest.sink.sending.sender import Sender
 from ingest.sink.worker import Worker
+from ingest.timing import Deadline
 from tests.kafka.raw_batch import append_batch, record
 from tests.sink.simulated_sender import FAULTS, SimulatedSender
 
@@ -117,7 +118,7 @@ class Bench:
             kafka=Kafka(bootstrap_servers=cluster.bootstrap, librdkafka={"linger.ms": "0", "fetch.wait.max.ms": "5"}),
             sink=replace(base.sink, topics=(self.topic,), dead_letter_topic=self.dead, group_id=self.topic),
         )
-        self._budget = budget.create(10_000, time.monotonic())
+        self._budget = shared_rate.create(10_000, time.monotonic())
         self._ends = Pipe()
         task = Task("sink", "0", "ingest.sink.worker:run", config, shared={"budget": str(self._budget.path)})
         self.worker = Worker(Child(task, self._ends[1]))
@@ -189,10 +190,10 @@ class _Unpaced:
 @pytest.fixture
 def bench(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
     # The mock cluster does not answer the question for a topic's limit, which would be waited for.
-    monkeypatch.setattr("ingest.kafka.dead_letter_topic.max_record_bytes", lambda *_: None)
+    monkeypatch.setattr("ingest.kafka.dead_letters.topic.max_record_bytes", lambda *_: None)
     monkeypatch.setattr(worker, "IDLE_SECONDS", 0.005)
-    monkeypatch.setattr(lanes, "RETRY_SECONDS", (0.001, 0.002))
-    monkeypatch.setattr(lanes, "QUEUE_FULL_SECONDS", (0.001, 0.002))
+    monkeypatch.setattr(device_queues, "RETRY_SECONDS", (0.001, 0.002))
+    monkeypatch.setattr(device_queues, "QUEUE_FULL_SECONDS", (0.001, 0.002))
     with MockCluster() as cluster:
         cluster.set_group_delay(0)
         made = Bench(cluster)

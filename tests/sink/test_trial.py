@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from ingest.child import Child, Task
 from ingest.config import Config, Hub, Kafka, Secret
 from ingest.emulator import Emulator
 from ingest.errors import Refused
-from ingest.kafka.mock import MockCluster
+from ingest.kafka.mock_cluster import MockCluster
+from ingest.process.child import Child, Task
 from ingest.sink import trial
 from tests.sink.hub import hub_of
 

@@ -16,22 +16,22 @@ import psutil
 import pytest
 from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 
-from ingest import metrics as m
-from ingest.backoff import Backoff
-from ingest.child import Child, Task
 from ingest.config import Config, Kafka, Secret
-from ingest.deadline import Deadline
 from ingest.emulator import Emulator
 from ingest.errors import Recycle, Refused
-from ingest.exposition import Registry
-from ingest.kafka.mock import MockCluster
-from ingest.sink import budget, lanes, worker
-from ingest.sink.command import Command, parse
-from ingest.sink.lanes import Lanes
-from ingest.sink.send import Sender
-from ingest.sink.stall_guard import StallGuard
+from ingest.kafka.mock_cluster import MockCluster
+from ingest.metrics import catalogue as m
+from ingest.metrics.bottleneck import Part
+from ingest.metrics.registry import Registry
+from ingest.process.child import Child, Task
+from ingest.sink import worker
+from ingest.sink.commands.command import Command, parse
+from ingest.sink.pacing import device_queues, shared_rate
+from ingest.sink.pacing.device_queues import Lanes
+from ingest.sink.sending.sender import Sender
+from ingest.sink.sending.stall_guard import StallGuard
 from ingest.sink.worker import Worker
-from ingest.waits import Part
+from ingest.timing import Backoff, Deadline
 from tests.sink.hub import hub_of
 
 PATIENCE = 60.0
@@ -70,7 +70,7 @@ class Bench:
             kafka=Kafka(bootstrap_servers=cluster.bootstrap, librdkafka={"session.timeout.ms": "4000"}),
             sink=replace(base.sink, topics=(self.topic,), dead_letter_topic=self.dead, group_id=f"sink-{number}"),
         )
-        self.budget = budget.create(10_000, time.monotonic())
+        self.budget = shared_rate.create(10_000, time.monotonic())
         self.registry = Registry()
         self.told: list[tuple[bool, str]] = []
         """What the supervisor was told: ready, and why not."""
@@ -169,7 +169,7 @@ class Bench:
 @pytest.fixture
 def bench(cluster: MockCluster, hub: Emulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
     # The mock cluster does not answer the question for a topic's limit, which would be waited for.
-    monkeypatch.setattr("ingest.kafka.dead_letter_topic.max_record_bytes", lambda *_: None)
+    monkeypatch.setattr("ingest.kafka.dead_letters.topic.max_record_bytes", lambda *_: None)
     made = Bench(cluster, hub)
     yield made
     made.clean()
@@ -302,7 +302,7 @@ def test_thousands_of_commands_for_a_device_that_is_away_hold_up_no_other(bench:
 def test_what_was_not_kept_is_read_again_when_its_device_takes_commands(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lanes, "QUEUE_FULL_SECONDS", (0.1, 0.5))
+    monkeypatch.setattr(device_queues, "QUEUE_FULL_SECONDS", (0.1, 0.5))
     bench.hub.c2d.auto_complete([f"d{number}" for number in range(2, DEVICES)])
     for number in range(0, 150 * DEVICES, DEVICES):
         bench.write(good(number), good(number + 1), good(number + 2))
@@ -325,7 +325,7 @@ def test_a_partition_whose_commands_were_not_kept_moves_to_another_process(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing is lost, nothing overtakes, and what was sent behind the waiting commands is not sent by the other."""
-    monkeypatch.setattr(lanes, "QUEUE_FULL_SECONDS", (0.1, 0.5))
+    monkeypatch.setattr(device_queues, "QUEUE_FULL_SECONDS", (0.1, 0.5))
     bench.hub.c2d.auto_complete([f"d{number}" for number in range(2, DEVICES)])
     for number in range(0, 90 * DEVICES, DEVICES):
         bench.write(*(good(number + device) for device in range(4)))
@@ -414,7 +414,7 @@ def test_a_command_that_nothing_can_make_of_is_set_aside_and_the_next_goes_on(
             raise ValueError("no such type")
         send(self, command)
 
-    monkeypatch.setattr("ingest.sink.records.parse", parse_badly)
+    monkeypatch.setattr("ingest.sink.commands.records.parse", parse_badly)
     monkeypatch.setattr(Sender, "send", send_badly)
     bench.write(*(good(number) for number in range(1, 6)))
     made = bench.start()
@@ -541,7 +541,7 @@ def test_what_the_process_waits_for_is_named(bench: Bench) -> None:
     """Nothing to do; then the pace, although an answer is out as well; then that answer."""
     bench.hub.c2d.auto_complete()
     bench.hub.faults.sends.lose_disposition(count=1)
-    bench.budget = budget.create(2.0, time.monotonic())
+    bench.budget = shared_rate.create(2.0, time.monotonic())
     made = bench.start()
     entered: list[str] = []
     bench.turn(made, lambda: made.sender.ready and bool(made.commands.assigned))

@@ -6,9 +6,8 @@ import pytest
 
 from ingest.config import Config
 from ingest.emulator import Emulator
-from ingest.kafka.mock import MockCluster
-from ingest.source.progress import Position
-from ingest.source.receive import StartAt
+from ingest.hub.position import Position, StartAt
+from ingest.kafka.mock_cluster import MockCluster
 from tests.source.readers import Reader, Reading
 
 

@@ -27,7 +27,7 @@ from ingest.amqp.types import (
     ULong,
     UShort,
 )
-from ingest.emulator.layout import device_annotations, device_sections, odd_event, telemetry
+from ingest.emulator.telemetry.layout import device_annotations, device_sections, odd_event, telemetry
 from tests.amqp import strategies as amqp
 
 NOW_MS = 1_700_000_000_000

@@ -3,14 +3,13 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from ingest.backoff import Backoff
 from ingest.config import Config, Hub, Secret, Source
-from ingest.deadline import Deadline
 from ingest.emulator import Emulator
-from ingest.source.progress import Position
-from ingest.source.receive import EARLIEST, Receiver, StartAt
-from ingest.source.received import Received
-from ingest.source.transport import open_transport
+from ingest.hub.position import EARLIEST, Position, StartAt
+from ingest.source.events.received import Received
+from ingest.source.receiving.receiver import Receiver
+from ingest.source.transport.select import open_transport
+from ingest.timing import Backoff, Deadline
 
 PATIENCE = 60.0
 PARTITION = "0"

@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from ingest.child import Child, Task
 from ingest.config import Checkpoints, Config, Hub, Secret
 from ingest.emulator import Emulator
 from ingest.errors import ConfigError, Refused, Unreachable
-from ingest.source import discover, hub
-from ingest.source.readiness import Topics
+from ingest.hub import event_hubs
+from ingest.process.child import Child, Task
+from ingest.source import discover
+from ingest.source.preflight import Topics
 from tests.config.samples import EVENT_HUB
 from tests.source.readers import Reader, configured
 
@@ -58,7 +59,7 @@ def test_a_kafka_that_is_away_holds_no_new_partition_up(config: Config, monkeypa
     def away(_: Config) -> Topics:
         raise Unreachable("Kafka at kafka:9092 is away")
 
-    monkeypatch.setattr(hub, "partition_ids", lambda _: ["0"])
+    monkeypatch.setattr(event_hubs, "partition_ids", lambda _: ["0"])
     monkeypatch.setattr(discover, "look_at_topics", away)
     assert asked(config, known=[]) == {"partitions": ["0"], "topics": None}
 
@@ -70,7 +71,7 @@ def test_a_hub_that_does_not_tell_is_trouble_and_no_death(
     def ask(_: Config) -> list[str]:
         raise error
 
-    monkeypatch.setattr(hub, "partition_ids", ask)
+    monkeypatch.setattr(event_hubs, "partition_ids", ask)
     assert asked(config) == {"trouble": str(error)}
 
 
@@ -82,7 +83,7 @@ def silent_hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         over.wait()
         return []
 
-    monkeypatch.setattr(hub, "partition_ids", ask)
+    monkeypatch.setattr(event_hubs, "partition_ids", ask)
     yield
     over.set()
 
@@ -102,7 +103,7 @@ def test_a_stop_ends_the_question(config: Config) -> None:
 
 
 def test_ids_that_a_hub_names_twice_are_one_partition(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hub, "describe", lambda _: hub.Description(["0", "1", "0"], 0))
+    monkeypatch.setattr(event_hubs, "describe", lambda _: event_hubs.Description(["0", "1", "0"], 0))
     monkeypatch.setattr(discover, "look_at_topics", lambda _: Topics(None, 1))
     child = Asking(config)
     discover.run(child)
@@ -110,7 +111,7 @@ def test_ids_that_a_hub_names_twice_are_one_partition(config: Config, monkeypatc
 
 
 def test_a_hub_that_names_none_is_waited_for(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hub, "describe", lambda _: hub.Description([], 0))
+    monkeypatch.setattr(event_hubs, "describe", lambda _: event_hubs.Description([], 0))
     with pytest.raises(Unreachable, match=r"names no partitions"):
         discover._partitions(config)
 

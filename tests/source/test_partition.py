@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from ingest.child import Child, Task
 from ingest.config import Checkpoints, Config, Kafka
-from ingest.deadline import Deadline
 from ingest.emulator import Emulator
-from ingest.kafka.mock import MockCluster
-from ingest.source import hub
+from ingest.kafka.mock_cluster import MockCluster
+from ingest.process.child import Child, Task
 from ingest.source.checkpoints import open_store
-from ingest.source.fast import READ_BYTES
+from ingest.source.checkpoints.scope import scope
 from ingest.source.partition import PartitionProcess
-from ingest.source.readiness import Topics
+from ingest.source.preflight import Topics
+from ingest.source.transport.fast import READ_BYTES
+from ingest.timing import Deadline
 from tests.source.readers import PARTITION, PATIENCE, configured
 
 BODY = b"x" * 1_000
@@ -60,9 +60,9 @@ def child(emulator: Emulator, cluster: MockCluster, tmp_path: Path) -> LastInLin
 @pytest.fixture
 def process(child: LastInLine, emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[PartitionProcess]:
     """It has a backlog as soon as one read of its socket is full."""
-    monkeypatch.setattr("ingest.source.fast.TURN_BYTES", READ_BYTES)
+    monkeypatch.setattr("ingest.source.transport.fast.TURN_BYTES", READ_BYTES)
     emulator.send_many(("dev-1", BODY, {}) for _ in range(BACKLOG))
-    store = open_store(child.task.config.checkpoints, hub.scope(child.task.config))
+    store = open_store(child.task.config.checkpoints, scope(child.task.config))
     made = PartitionProcess(child, store, None, Topics(None, 1))
     made.start()
     yield made

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from ingest.child import Child, Task
 from ingest.config import Checkpoints, Config, Kafka
-from ingest.deadline import Deadline
 from ingest.emulator import Emulator
-from ingest.kafka.mock import MockCluster
-from ingest.source import hub
+from ingest.kafka.mock_cluster import MockCluster
+from ingest.process.child import Child, Task
 from ingest.source.checkpoints import open_store
+from ingest.source.checkpoints.scope import scope
 from ingest.source.partition import PartitionProcess
-from ingest.source.readiness import Topics
+from ingest.source.preflight import Topics
+from ingest.timing import Deadline
 from tests.source.readers import PARTITION, PATIENCE, configured
 
 EVENTS = 50
@@ -56,7 +56,7 @@ def child(emulator: Emulator, cluster: MockCluster, tmp_path: Path) -> Ending:
 def process(child: Ending, emulator: Emulator) -> PartitionProcess:
     """It has sent some events, and the checkpoint of the first that Kafka had is written."""
     made = PartitionProcess(
-        child, open_store(child.task.config.checkpoints, hub.scope(child.task.config)), None, Topics(None, 1)
+        child, open_store(child.task.config.checkpoints, scope(child.task.config)), None, Topics(None, 1)
     )
     made.start()
     send(emulator, made)
@@ -74,7 +74,7 @@ def send(emulator: Emulator, process: PartitionProcess) -> None:
 
 
 def saved(child: Ending) -> int | None:
-    store = open_store(child.task.config.checkpoints, hub.scope(child.task.config))
+    store = open_store(child.task.config.checkpoints, scope(child.task.config))
     found = store.load(PARTITION)
     assert found is not None
     return found.sequence_number

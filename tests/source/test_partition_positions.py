@@ -14,17 +14,18 @@ from typing import Any
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
-from ingest.backoff import Backoff
-from ingest.child import Child, Task
 from ingest.config import At, Checkpoints, Config, Kafka, Latest
-from ingest.deadline import Deadline
 from ingest.emulator import Emulator
 from ingest.errors import Unreachable
-from ingest.kafka.mock import MockCluster
-from ingest.source import hub, partition
+from ingest.hub import event_hubs
+from ingest.kafka.mock_cluster import MockCluster
+from ingest.process.child import Child, Task
+from ingest.source import partition
 from ingest.source.checkpoints import Checkpoint, CheckpointStore, open_store
+from ingest.source.checkpoints.scope import scope
 from ingest.source.checkpoints.store import WHATEVER, Before
-from ingest.source.readiness import Topics
+from ingest.source.preflight import Topics
+from ingest.timing import Backoff, Deadline
 from tests.source.checkpoints.contract import without_time
 from tests.source.readers import PARTITION, PATIENCE, configured, fill
 
@@ -112,7 +113,7 @@ def _collector() -> Iterator[None]:
 
 @pytest.fixture
 def store(config: Config) -> CheckpointStore:
-    return open_store(config.checkpoints, hub.scope(config))
+    return open_store(config.checkpoints, scope(config))
 
 
 @contextmanager
@@ -240,7 +241,7 @@ def test_a_hub_that_is_recreated_between_two_processes_is_read_from_its_oldest_e
     with life(config) as second:
         second.until(acked(events))
         second.until(lambda _: (kept := store.load(PARTITION)) and kept.hub_created_ms == emulator.hub.created_ms)
-        newest = hub.standing(config, PARTITION).position
+        newest = event_hubs.standing(config, PARTITION).position
         second.until(lambda _: saved(store) == Checkpoint(PARTITION, newest.offset, newest.sequence_number))
         assert (second.process.receiver.gaps, second.process.receiver.duplicates) == (1, 0)
     assert delivered(cluster, first, second)[-events:] == list(range(events))
@@ -299,7 +300,7 @@ def test_a_jump_over_what_the_hub_holds_proves_another_numbering(
 ) -> None:
     """An offset that is further on in the new log than in the old one; nobody can say when the hub was made."""
     fill(emulator, 50)
-    offset = 30 * int(hub.standing(config, PARTITION).newest_offset) // 49
+    offset = 30 * int(event_hubs.standing(config, PARTITION).newest_offset) // 49
     store.save(Checkpoint(PARTITION, str(offset), 5))
     with life(config) as process:
         process.until(acked(50))
@@ -336,7 +337,7 @@ def test_a_damaged_checkpoint_is_waited_for_in_words_until_it_is_mended(
     content: bytes,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("ingest.insist.Backoff", lambda first, most: Backoff(0.05, 0.1))
+    monkeypatch.setattr("ingest.process.waiting.Backoff", lambda first, most: Backoff(0.05, 0.1))
     fill(emulator, 3)
     store.save(Checkpoint(PARTITION, "0", 0))
     [file] = config.checkpoints.path.rglob("0.json")

@@ -7,13 +7,14 @@ from hypothesis import strategies as st
 
 from ingest.emulator import Emulator
 from ingest.errors import Undeliverable
-from ingest.source.decoder import decoder_of, encoder_of
-from ingest.source.event import Event
-from ingest.source.message import event_of
-from ingest.source.received import Received
-from ingest.source.record import FORMATS, Record
-from ingest.source.sdk_message import decode_for_sdk, event_from_sdk
-from ingest.source.shapes import Decoder
+from ingest.source.events.decoder import event_of
+from ingest.source.events.event import Event
+from ingest.source.events.received import Received
+from ingest.source.events.template_decoder import Decoder
+from ingest.source.formats import FORMATS
+from ingest.source.formats.contract import Record
+from ingest.source.hot_path import decoder_of, encoder_of
+from ingest.source.transport.sdk_message import decode_for_sdk, event_from_sdk
 from tests.source import messages
 from tests.source.readers import PARTITION, Reading, configured, fill
 
@@ -79,7 +80,7 @@ def test_the_same_log_over_both_real_transports(
     for way in ("sdk", "fast", "fast in Python"):
         with monkeypatch.context() as patched:
             if way == "fast in Python":
-                patched.setattr("ingest.source.decoder._ENCODERS", {})
+                patched.setattr("ingest.source.hot_path._ENCODERS", {})
             reader = reading(configured(emulator, way.partition(" ")[0]))
         reader.until_events(600 + len(messages.ODD))
         made[way] = [records(event) for event in reader.events]

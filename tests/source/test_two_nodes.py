@@ -11,9 +11,9 @@ from ingest.config import Secret
 from ingest.source.checkpoints.blob import BlobStore
 from ingest.source.checkpoints.file import FileCheckpointStore
 from ingest.source.checkpoints.store import CheckpointStore
-from ingest.source.record import FORMATS
+from ingest.source.formats import FORMATS
 from tests.source.checkpoints.contract import SCOPE
-from tests.source.delivery_rig import ToyFormat
+from tests.source.delivery.rig import ToyFormat
 from tests.source.two_nodes import INTERVAL, PER_TURN, SOCKET, TURN_SECONDS, Container, Node, World, in_memory
 
 __all__ = ["in_memory"]

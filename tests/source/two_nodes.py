@@ -18,22 +18,22 @@ import pytest
 from azure.core import MatchConditions
 from azure.core.exceptions import ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
 
-from ingest.backoff import Backoff
-from ingest.child import Task
 from ingest.config import Checkpoints, Config, Hub, Secret, Source
-from ingest.deadline import Deadline
-from ingest.emulator.readers import admit
+from ingest.emulator.telemetry.admission import admit
+from ingest.hub.link_errors import LinkEnded
+from ingest.hub.position import StartAt
+from ingest.process.child import Task
 from ingest.source import partition
-from ingest.source.checkpoint_writer import CheckpointWriter
 from ingest.source.checkpoints.store import WHATEVER, Before, Checkpoint, CheckpointStore
-from ingest.source.conditions import LinkEnded
-from ingest.source.deliver import Delivery
-from ingest.source.event import Event
+from ingest.source.checkpoints.writer import CheckpointWriter
+from ingest.source.delivery.delivery import Delivery
+from ingest.source.events.event import Event
 from ingest.source.ownership import PAUSE_SECONDS, Ownership
-from ingest.source.readiness import Topics
-from ingest.source.receive import Receiver, StartAt
-from tests.source.events import make_event
-from tests.source.refusing_kafka import DeadLetterShelf, Pool, RefusingKafka
+from ingest.source.preflight import Topics
+from ingest.source.receiving.receiver import Receiver
+from ingest.timing import Backoff, Deadline
+from tests.source.delivery.refusing_kafka import DeadLetterShelf, Pool, RefusingKafka
+from tests.source.sample_events import make_event
 
 TURN_SECONDS = 0.5
 PER_TURN = 4

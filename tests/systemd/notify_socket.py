@@ -6,7 +6,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from ingest.deadline import Deadline
+from ingest.timing import Deadline
 
 
 class NotifySocket:

@@ -10,8 +10,8 @@ import pytest
 from ingest.config import Config
 from ingest.config.example import CREDENTIALS, KAFKA_PASSWORD
 from ingest.errors import EXIT_CONFIG
-from ingest.slot import ABORT_SECONDS, STALE_SECONDS
-from ingest.supervisor import CHILDREN_SHARE
+from ingest.process.supervised import ABORT_SECONDS, STALE_SECONDS
+from ingest.service.supervisor import CHILDREN_SHARE
 from tests.services import prerequisites
 
 FOLDER = Path(__file__).parent.parent.parent / "systemd"

@@ -24,7 +24,7 @@ from azure.core.exceptions import (
 )
 from azure.eventhub.extensions.checkpointstoreblob import BlobCheckpointStore
 
-from ingest.config_values import Secret
+from ingest.config.values import Secret
 from ingest.errors import ConfigError, Problem, Refused, Unreachable
 from ingest.source.checkpoints.folders import Folders
 from ingest.source.checkpoints.foreign import position_of, time_in

@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
-from ingest.deadline import Deadline
 from ingest.errors import Refused, Unreachable
 from ingest.source.checkpoints.foreign import BEFORE_FIRST_OFFSET, number_in, offset_in, time_in
 from ingest.source.checkpoints.store import WHATEVER, Before, Changed, Checkpoint, Damaged, Scope, reset_command
+from ingest.timing import Deadline
 
 VERSION = 1
 """Of the file's fields. Files before the first version have none, and the same fields."""

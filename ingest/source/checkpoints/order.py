@@ -4,8 +4,8 @@ Sequence numbers compare within one numbering only: a hub that was made anew beg
 and whoever finds that out saves the place before the first event before anything else.
 """
 
+from ingest.hub.position import offset_number
 from ingest.source.checkpoints.store import Checkpoint
-from ingest.source.progress import offset_number
 
 _BEFORE_FIRST = -1
 _ROUNDING_MS = 1_000

@@ -1,8 +1,8 @@
 from collections.abc import Sequence
 
-from ingest.source.decoder import PlainRecord
-from ingest.source.received import Received
-from ingest.source.record import Record
+from ingest.source.events.received import Received
+from ingest.source.formats.contract import Record
+from ingest.source.hot_path import PlainRecord
 
 class CoreEncoder:
     @property

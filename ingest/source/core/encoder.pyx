@@ -14,7 +14,7 @@ from ingest.source.core.values cimport (
 
 import orjson
 
-from ingest.source.record import Record
+from ingest.source.formats.contract import Record
 
 cdef enum:
     KEPT_BYTES = 1 << 18  # A larger buffer is given back behind the batch that needed it.
@@ -24,7 +24,7 @@ cdef object _dumps = orjson.dumps
 
 
 cdef class CoreEncoder:
-    """Implements `ingest.source.decoder.Encoder`, but for one event's record."""
+    """Implements `ingest.source.hot_path.Encoder`, but for one event's record."""
 
     def __cinit__(self):
         self._buffer = NULL
@@ -77,7 +77,7 @@ cdef bint is_date(LeanEvent event) noexcept:
 
 
 cdef Out put_label(Out to, Value* value) noexcept:
-    """As `ingest.source.values.label`."""
+    """As `ingest.source.events.values.label`."""
     cdef Py_ssize_t controls = 0
     cdef Out end
     if value.kind == NULL_VALUE:
@@ -109,7 +109,7 @@ cdef Out _put_quoted_base64(Out to, Value* value) noexcept:
 
 
 cdef Out put_plain(Out to, Value* value) except? NULL:
-    """As `ingest.source.values.plain`, as JSON."""
+    """As `ingest.source.events.values.plain`, as JSON."""
     cdef Py_ssize_t controls = 0
     cdef Out end
     cdef bytes digits

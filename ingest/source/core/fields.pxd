@@ -37,7 +37,7 @@ cdef extern from *:
         INGEST_NAME("absolute-expiry-time"), INGEST_NAME("creation-time"), INGEST_NAME("group-id"),
         INGEST_NAME("group-sequence"), INGEST_NAME("reply-to-group-id"),
     };
-    /* In the order in which `ingest.source.message.labels_of` names them: the last four only when they are no text. */
+    /* In the order in which `ingest.source.events.decoder.labels_of` names them: the last four only when they are no text. */
     static const int INGEST_SYSTEM_ORDER[] = {1, 2, 3, 4, 8, 9, 10, 11, 12, 0, 5, 6, 7};
     static const int INGEST_IS_LABEL[] = {1, 0, 0, 0, 0, 1, 1, 1, 0, 0, 0, 0, 0};
     """
@@ -81,7 +81,7 @@ cdef inline bint is_field_name(Value* name) noexcept nogil:
 
 
 cdef inline bint add_name(Names* names, Value* name) noexcept nogil:
-    """Whether the name, if it is UTF-8, is a record's as it is (`ingest.source.values.name_of`), and was not added before."""
+    """Whether the name, if it is UTF-8, is a record's as it is (`ingest.source.events.values.name_of`), and was not added before."""
     cdef int place
     if names.count == MOST_NAMES or memchr(name.at, c'%', name.size) != NULL or memchr(name.at, 0, name.size) != NULL:
         return False

@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
-"""`LeanEvent` → record of the format `json`, written straight from the message. Equal to `ingest.source.record.JsonFormat`
+"""`LeanEvent` → record of the format `json`, written straight from the message. Equal to `ingest.source.formats.json.JsonFormat`
 byte for byte, which makes the records of all that is not treated here.
 """
 
@@ -20,7 +20,7 @@ from ingest.source.core.values cimport BINARY, NULL_VALUE, TEXT, TIME, Bytes, Co
 
 import orjson
 
-from ingest.source.record import COMPARED_BYTES, JsonFormat
+from ingest.source.formats.json import COMPARED_BYTES, JsonFormat
 
 cdef enum:
     AROUND_BYTES = 4_096  # All that is not made of the message's bytes, several times what it can be.
@@ -30,7 +30,7 @@ cdef uint64_t _NO_SECOND = 1 << 62
 
 
 cdef class JsonEncoder(CoreEncoder):
-    """Implements `ingest.source.decoder.Encoder`."""
+    """Implements `ingest.source.hot_path.Encoder`."""
 
     cdef bytes _partition
     cdef uint64_t _second
@@ -189,7 +189,7 @@ cdef Out _put_application(Out to, Compound* application) except? NULL:
 
 
 cdef Out _put_member(Out to, Value* name, Value* value, Names* names) except? NULL:
-    """Name and value, if the name is one as it is (`ingest.source.values.name_of`) and not among `names` yet."""
+    """Name and value, if the name is one as it is (`ingest.source.events.values.name_of`) and not among `names` yet."""
     cdef Py_ssize_t controls = 0
     if not add_name(names, name):
         return NULL

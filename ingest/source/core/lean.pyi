@@ -1,9 +1,8 @@
 from collections.abc import Sequence
 
-from ingest.source.event import Event
-from ingest.source.progress import Position
-from ingest.source.received import Received
-from ingest.source.transfer import Slice
+from ingest.hub.position import Position
+from ingest.source.events.event import Event
+from ingest.source.events.received import Received, Slice
 
 class LeanEvent:
     @property

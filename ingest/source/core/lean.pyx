@@ -2,7 +2,7 @@
 """Raw AMQP messages → events that remember where in the message is what, and have decoded nothing else.
 
 A message is treated here when it consists of known sections in the service's order, each once, with scalars alone in them:
-what fleets send. Any other goes to `ingest.source.message`, which is the reference for all of them.
+what fleets send. Any other goes to `ingest.source.events.decoder`, which is the reference for all of them.
 """
 
 cimport cython
@@ -13,15 +13,15 @@ from ingest.source.core.values cimport (
     BINARY, NULL_VALUE, SIGNED, TEXT, TIME, Bytes, Compound, Kind, Value, is_whole, open_compound, read_value
 )
 
-from ingest.source.message import event_of
-from ingest.source.progress import Position
+from ingest.source.events.decoder import event_of
+from ingest.hub.position import Position
 
 
 @cython.final
 @cython.no_gc
 @cython.freelist(512)
 cdef class LeanEvent:
-    """One event, as a part of the bytes that a read gave. Implements `ingest.source.received.Received`."""
+    """One event, as a part of the bytes that a read gave. Implements `ingest.source.events.received.Received`."""
 
     @property
     def sequence_number(self):
@@ -60,7 +60,7 @@ cdef _decode(bytes buf, Py_ssize_t start, Py_ssize_t end):
 
 @cython.final
 cdef class LeanDecoder:
-    """Implements `ingest.source.decoder.Decoder`; remembers nothing."""
+    """Implements `ingest.source.hot_path.Decoder`; remembers nothing."""
 
     def decode(self, bytes buf not None, Py_ssize_t start, Py_ssize_t end):
         return _decode(buf, start, end)

@@ -1,6 +1,6 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
 """`LeanEvent` → record of the format `raw`: the body, and headers made straight from the message. Equal to
-`ingest.source.record.RawFormat` byte for byte, which makes the records of all that is not treated here.
+`ingest.source.formats.json.RawFormat` byte for byte, which makes the records of all that is not treated here.
 """
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
@@ -19,7 +19,7 @@ from ingest.source.core.values cimport (
     BINARY, NULL_VALUE, SIGNED, TEXT, TIME, UNSIGNED, Bytes, Compound, Value, read_value
 )
 
-from ingest.source.record import JSON_HEADER, RawFormat
+from ingest.source.formats.raw import JSON_HEADER, RawFormat
 
 cdef enum:
     AROUND_BYTES = 1_024  # More than what is written at once has besides what its bytes explain: the names of all fields.
@@ -28,7 +28,7 @@ cdef str _JSON_HEADER = JSON_HEADER
 
 
 cdef class RawEncoder(CoreEncoder):
-    """Implements `ingest.source.decoder.Encoder`."""
+    """Implements `ingest.source.hot_path.Encoder`."""
 
     cdef tuple _partition
 

@@ -27,7 +27,7 @@ def test_blob() -> None:
 
 def test_file_checkpoints_do_not_load_the_storage_client() -> None:
     code = (
-        "import sys, ingest.source.checkpoints, ingest.source.checkpoints.file, ingest.source.checkpoint_writer;"
+        "import sys, ingest.source.checkpoints, ingest.source.checkpoints.file, ingest.source.checkpoints.writer;"
         "print([name for name in sys.modules if name.startswith('azure')])"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)

@@ -15,11 +15,11 @@ from typing import Any
 from ingest.amqp.errors import AmqpError
 from ingest.errors import Undeliverable
 from ingest.source.core import json, lean, raw
-from ingest.source.decoder import Encoder, PlainRecord
-from ingest.source.event import Event
-from ingest.source.message import event_of
-from ingest.source.received import Received
-from ingest.source.record import FORMATS
+from ingest.source.events.decoder import event_of
+from ingest.source.events.event import Event
+from ingest.source.events.received import Received
+from ingest.source.formats import FORMATS
+from ingest.source.hot_path import Encoder, PlainRecord
 from tests.source.core.fleets import message
 
 BEFORE, BEHIND = b"\xa1\x05", b"\x00\x53\x75\xa0\x01x"

@@ -9,15 +9,16 @@ from hypothesis import strategies as st
 from ingest.amqp.encoding import encode, encode_map
 from ingest.amqp.message import Data, Message, Properties, section
 from ingest.amqp.types import Symbol, Timestamp
-from ingest.source import decoder
+from ingest.source import hot_path
 from ingest.source.core import json, lean
-from ingest.source.event import MALFORMED, Event
-from ingest.source.record import COMPARED_BYTES, FORMATS, JsonFormat
+from ingest.source.events.event import MALFORMED, Event
+from ingest.source.formats import FORMATS
+from ingest.source.formats.json import COMPARED_BYTES, JsonFormat
 from tests.source import messages
 from tests.source.core.compare import ENCODERS, check
 from tests.source.core.fleets import changed, message
-from tests.source.events import make_event
 from tests.source.messages import usual
+from tests.source.sample_events import make_event
 
 SEEDS = st.integers(0, (1 << 64) - 1)
 
@@ -179,19 +180,19 @@ def test_a_large_event_does_not_leave_its_buffer_behind() -> None:
 
 
 def test_the_core_is_used_unless_the_environment_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(decoder.ENVIRONMENT, raising=False)
-    _, encoders, why = decoder._compiled()
+    monkeypatch.delenv(hot_path.ENVIRONMENT, raising=False)
+    _, encoders, why = hot_path._compiled()
     assert (sorted(encoders), why) == (["json", "raw"], "")
-    monkeypatch.setenv(decoder.ENVIRONMENT, "python")
-    assert decoder._compiled() == (decoder.PythonDecoder, {}, "INGEST_DECODER=python")
+    monkeypatch.setenv(hot_path.ENVIRONMENT, "python")
+    assert hot_path._compiled() == (hot_path.PythonDecoder, {}, "INGEST_DECODER=python")
 
 
 def test_without_the_core_python_is_used_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(decoder.ENVIRONMENT, raising=False)
+    monkeypatch.delenv(hot_path.ENVIRONMENT, raising=False)
     monkeypatch.setitem(__import__("sys").modules, "ingest.source.core.lean", None)
     monkeypatch.delattr("ingest.source.core.lean")
-    made, encoders, why = decoder._compiled()
-    assert (made, encoders) == (decoder.PythonDecoder, {})
+    made, encoders, why = hot_path._compiled()
+    assert (made, encoders) == (hot_path.PythonDecoder, {})
     assert why.startswith("the compiled core was not built")
 
 

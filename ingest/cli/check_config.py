@@ -1,0 +1,80 @@
+"""`ingest check-config`: what a configuration means in a few lines, and whether everything it names answers."""
+
+from ingest.config import At, Config, Latest, Offsets, directions
+from ingest.errors import EXIT_OK, EXIT_UNAVAILABLE, ConfigError, Problem
+from ingest.hub.limits import sends_per_second
+
+
+def run(config: Config, *, connect: bool) -> int:
+    print("ok")
+    print(summary(config))
+    if not connect:
+        return EXIT_OK
+    if config.hub.event_hub is None:
+        fix = "is needed for --connect, which tries the source's side: `ingest doctor` tries both"
+        raise ConfigError([Problem("hub.event_hub_connection_string", "", fix)])
+    from ingest.source.probe import probe_connections
+
+    if config.hub.iot_hub is not None:
+        print("trying what the source needs; `ingest doctor` tries the sink, too")
+    all_ok = True
+    for result in probe_connections(config):
+        all_ok = all_ok and result.ok
+        print(f"{'ok    ' if result.ok else 'failed'}  {result.name}: {result.detail}", flush=True)
+    return EXIT_OK if all_ok else EXIT_UNAVAILABLE
+
+
+def summary(config: Config) -> str:
+    """One line per part, without secrets; a direction that is not run says why."""
+    running = directions(config)
+    lines = {"runs": f"{' and '.join(running)}, with `ingest run`"} if running else {}
+    lines |= _source(config) if "source" in running else {"source": _not_run("event hub", "event_hub")}
+    lines |= _sink(config) if "sink" in running else {"sink": _not_run("IoT hub to send to", "iot_hub")}
+    settings = f", {len(config.kafka.librdkafka)} librdkafka settings" if config.kafka.librdkafka else ""
+    lines |= {
+        "kafka": f"{config.kafka.bootstrap_servers}{settings}",
+        "metrics": f"http://{config.metrics.host}:{config.metrics.port or 'any free port'}/metrics",
+    }
+    return "\n".join(f"{name:<12}{text}" for name, text in lines.items())
+
+
+def _not_run(what: str, key: str) -> str:
+    return f"not run: no {what}, as hub.{key}_connection_string (or …_file) is not given"
+
+
+def _source(config: Config) -> dict[str, str]:
+    source, checkpoints, hub = config.source, config.checkpoints, config.hub.event_hub
+    address = f"{hub.event_hub} at {hub.namespace}" if hub else ""
+    partitions = f"partitions {', '.join(source.partitions)}" if source.partitions else "all partitions"
+    place = f"container {checkpoints.container}" if checkpoints.store == "blob" else f"folder {checkpoints.path}"
+    return {
+        "source": f"{address}, consumer group {source.consumer_group}, {partitions}, from {_start(config)}",
+        "telemetry": f"to {source.topic} ({source.format}), dead letters to {source.dead_letter_topic}",
+        "checkpoints": f"{place}, at most every {checkpoints.interval_seconds:g} s",
+    }
+
+
+def _sink(config: Config) -> dict[str, str]:
+    sink, hub = config.sink, config.hub.iot_hub
+    rate = sends_per_second(sink.tier, sink.units, sink.sends_per_second)
+    processes = f"{sink.processes} process{'es' * (sink.processes != 1)}"
+    said = f"{sink.tier} with {sink.units} unit{'s' * (sink.units != 1)}"
+    pace = said if sink.sends_per_second is None else "sink.sends_per_second"
+    feedback = "no feedback" if sink.ack == "none" else f"{sink.ack} feedback to {sink.feedback_topic}"
+    return {
+        "sink": f"{hub.host if hub else ''}, {processes}, at most {rate:.3g} commands/s ({pace})",
+        "commands": f"from {', '.join(sink.topics)} (consumer group {sink.group_id}), dead letters to "
+        f"{sink.dead_letter_topic}, {feedback}",
+    }
+
+
+def _start(config: Config) -> str:
+    match config.source.start:
+        case At(time):
+            return time.isoformat()
+        case Offsets(by_partition):
+            return f"the offsets of {len(by_partition)} partitions, else the earliest event"
+        case Latest():
+            return "the latest event"
+        case _:
+            return "the earliest event"

@@ -1,0 +1,39 @@
+"""The options of `ingest demo`."""
+
+import argparse
+
+from ingest.cli.options import positive, positive_number, up_to
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options besides those that every command has."""
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument("--seconds", type=positive_number, metavar="S", help="how long the devices send (default: 20)")
+    length.add_argument("--events", type=positive, metavar="N", help="how many events the devices send in total")
+    parser.add_argument(
+        "--rate",
+        type=positive_number,
+        metavar="R",
+        help="events/s of all devices together, at the most (default: 2000; with --events, as fast as is safe)",
+    )
+    parser.add_argument(
+        "--commands",
+        type=_whole,
+        metavar="N",
+        help="how many commands an operator sends to the devices, as fast as the hub takes them; 0: none (default: "
+        "a few per second while the devices send)",
+    )
+    parser.add_argument(
+        "--partitions",
+        type=up_to(32),
+        default=4,
+        metavar="P",
+        help="partitions of the hub, at most 32 (default: 4)",
+    )
+    parser.add_argument(
+        "--devices", type=up_to(100_000), default=20, metavar="D", help="simulated devices (default: 20)"
+    )
+
+
+def _whole(text: str) -> int:
+    return 0 if text == "0" else positive(text)

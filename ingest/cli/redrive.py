@@ -1,0 +1,125 @@
+"""`ingest redrive`: dead letters, once their cause is mended, back to where they came from."""
+
+import argparse
+import json
+import sys
+import time
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from ingest.cli.options import positive_number
+from ingest.config import Config
+from ingest.errors import EXIT_CRASH, EXIT_OK, Undeliverable
+from ingest.printable import printable
+
+if TYPE_CHECKING:
+    from ingest.kafka.dead_letters.redrive import Restore, Tally
+    from ingest.kafka.dead_letters.restore import Again, Letter
+
+PROGRESS_SECONDS = 1.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options besides those that every command has."""
+    add = parser.add_argument
+    add("--from", required=True, dest="topic", metavar="TOPIC", help="dead-letter topic, such as iotout.dead")
+    add("--reason", metavar="R", help="only records with this ingest-reason (default: all)")
+    add("--all", action="store_true", dest="start_over", help="also what was redriven before")
+    add("--dry-run", action="store_true", help="only say what would be done")
+    add(
+        "--consumer-group", metavar="G", help="through which events are read again from the hub (default: the source's)"
+    )
+    add("--rate", type=positive_number, metavar="N", help="records per second, at the most (default: no limit)")
+
+
+def run(config: Config, args: argparse.Namespace) -> int:
+    """Prints a summary, or one line of JSON; exit code 1 when a record was refused. Raises Refused or Unreachable."""
+    from ingest.kafka.dead_letters.redrive import Redrive
+
+    topic, reason, dry_run = args.topic, args.reason, args.dry_run
+    redrive = Redrive(
+        config.kafka,
+        topic,
+        reason=reason,
+        start_over=args.start_over,
+        dry_run=dry_run,
+        rate=args.rate,
+        restore=_restore(config, args.consumer_group),
+    )
+    tally = redrive.run(_Progress(topic))
+    if args.as_json:
+        print(json.dumps(_as_json(tally, topic, reason, dry_run)))
+    else:
+        _show(tally, topic, reason, dry_run)
+    return EXIT_CRASH if tally.refused else EXIT_OK
+
+
+def _restore(config: Config, consumer_group: str | None) -> "Restore":
+    """For the letters of events and of feedback, which came from a hub."""
+    from ingest.kafka.dead_letters.restore import NOW, Again, first, is_omitted
+    from ingest.source.delivery.redriven import RestoredEvents
+
+    event_of = RestoredEvents(config, consumer_group)
+
+    def restore(letter: "Letter") -> "Again":
+        hub = first(letter.headers, "ingest-hub")
+        if hub is None:
+            return event_of(letter)
+        if is_omitted(letter.headers):
+            raise Undeliverable(
+                "gone", f"its body was too large for the dead-letter topic, and {hub} keeps no feedback"
+            )
+        return Again(config.sink.feedback_topic, letter.key, letter.value, list(letter.headers), NOW)
+
+    return restore
+
+
+class _Progress:
+    """A line on stderr for each second of a run."""
+
+    def __init__(self, topic: str) -> None:
+        self._topic = topic
+        self._due = time.monotonic() + PROGRESS_SECONDS
+
+    def __call__(self, tally: "Tally") -> None:
+        if time.monotonic() >= self._due:
+            self._due = time.monotonic() + PROGRESS_SECONDS
+            print(f"{self._topic}: {tally.read} of {tally.total} read, {tally.sent} sent", file=sys.stderr)
+
+
+def _as_json(tally: "Tally", topic: str, reason: str | None, dry_run: bool) -> dict[str, object]:
+    return {
+        "topic": topic,
+        "reason": reason,
+        "dryRun": dry_run,
+        "read": tally.read,
+        "matched": tally.matched,
+        "sent": tally.sent,
+        "redrivenBefore": tally.before,
+        "skipped": dict(tally.skipped),
+        "refused": dict(tally.refused),
+    }
+
+
+def _show(tally: "Tally", topic: str, reason: str | None, dry_run: bool) -> None:
+    would = tally.matched - tally.refused.total()
+    print(f"read      {tally.read}")
+    print(f"matched   {tally.matched}")
+    print(f"would send {would}" if dry_run else f"sent      {tally.sent}")
+    if tally.before:
+        print(f"redriven before, by runs with --reason: {tally.before}")
+    _show_counts("skipped", tally.skipped)
+    if tally.skipped:
+        print(
+            f"  They stay: redrive them with their own --reason, or without --reason; {reason} is not sent again then."
+        )
+    _show_counts("refused", tally.refused)
+    for code, sentence in tally.sentences.items():
+        print(f"  {code}, the first: {printable(sentence)}")
+    if not tally.read:
+        print(f"Nothing is new in {topic}; --all begins at its beginning.")
+
+
+def _show_counts(name: str, counts: Counter[str]) -> None:
+    if counts:
+        print(f"{name:<10}{counts.total()} ({', '.join(f'{count} {key}' for key, count in counts.most_common())})")

@@ -1,1 +1,0 @@
-"""What the smaller commands do: one file each, called by `ingest.cli` with typed values and a configuration."""

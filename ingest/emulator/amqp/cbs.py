@@ -1,0 +1,39 @@
+"""$cbs: clients put tokens here before they attach (AMQP claims-based security 1.0, put-token)."""
+
+from typing import TYPE_CHECKING
+
+from ingest.amqp.message import Message, Value
+from ingest.emulator.amqp.authorization import is_of_a_device, is_of_iot_hub
+from ingest.emulator.amqp.request_links import response
+from ingest.emulator.amqp.sas import BadToken
+from ingest.emulator.refused_links import DEVICES
+
+if TYPE_CHECKING:
+    from ingest.emulator.amqp.connection import Connection
+
+NODE = "$cbs"
+
+
+def answer(connection: "Connection", request: Message) -> Message:
+    """202, or 200 from IoT Hub, when the token is good, 401 with the reason when it is not.
+
+    400 for anything but put-token, 501 for what a device claims.
+    """
+    asked = request.application_properties or {}
+    audience = asked.get("name")
+    token = request.body.value if isinstance(request.body, Value) else None
+    if asked.get("operation") != "put-token" or not isinstance(audience, str) or not isinstance(token, str):
+        return response(400, "BadRequest: only put-token with a name and a token as value is understood here.")
+    kind = asked.get("type")
+    if kind != "servicebus.windows.net:sastoken":
+        return response(401, f"InvalidTokenType: only shared access signatures are accepted, not {kind!r}.")
+    if is_of_a_device(audience):
+        return response(501, DEVICES)
+    if connection.server.faults.refuses_token():
+        return response(401, "InvalidSignature: The token was refused by a fault of the emulator.")
+    try:
+        connection.authorization.put_token(audience, token)
+    except BadToken as error:
+        return response(401, str(error))
+    # Event Hubs answers 202; the JavaScript client of IoT Hub takes nothing but 200 for a yes.
+    return response(200, "OK") if is_of_iot_hub(audience) else response(202, "Accepted")

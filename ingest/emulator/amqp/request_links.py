@@ -1,0 +1,118 @@
+"""Request and response over a pair of links: how $cbs and $management talk."""
+
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeAlias
+
+from ingest.amqp.errors import AmqpError
+from ingest.amqp.message import Message, Properties, Value, decode_message
+from ingest.amqp.performatives import RECEIVER, Accepted, Attach, Disposition, Source, Target, Transfer
+from ingest.amqp.serial import advanced
+from ingest.amqp.types import Int
+from ingest.emulator.amqp.link import MAX_MESSAGE_BYTES, Link
+from ingest.emulator.amqp.sending_link import SendingLink
+from ingest.emulator.conditions import Condition
+
+if TYPE_CHECKING:
+    from ingest.emulator.amqp.connection import Connection
+    from ingest.emulator.amqp.session import Session
+
+_CREDIT = 100
+
+Answer: TypeAlias = Callable[["Connection", Message], Message]
+"""Makes the response; the links put the correlation id in."""
+
+
+def response(status: int, description: str, value: object = None) -> Message:
+    """A response with a status code as in HTTP."""
+    return Message(
+        properties=Properties(),
+        application_properties={"status-code": Int(status), "status-description": description},
+        body=Value(value),
+    )
+
+
+class ResponseLink(SendingLink):
+    """Carries responses to the client. Sends settled."""
+
+    def __init__(self, session: "Session", attach: Attach) -> None:
+        super().__init__(session, attach)
+        source, target = attach.source, attach.target
+        self.node = source.address if isinstance(source, Source) else None
+        self.reply_to = target.address if isinstance(target, Target) else None
+        self._waiting: deque[bytes] = deque()
+
+    def send(self, message: Message) -> None:
+        self._waiting.append(message.encode())
+        self.on_window()
+
+    def take(self, delivery_id: int) -> bytes | None:
+        return self._waiting.popleft() if self._waiting else None
+
+
+class RequestLink(Link):
+    """Takes requests from the client, and sends each answer over the client's response link."""
+
+    def __init__(self, session: "Session", attach: Attach, answer: Answer) -> None:
+        super().__init__(session, attach)
+        target = attach.target
+        self._node = target.address if isinstance(target, Target) else None
+        self._answer = answer
+        self._parts: list[bytes] = []
+        self._delivery_id: int | None = None
+        self._settled = False
+
+    def accept(self) -> None:
+        super().accept()
+        self.credit = _CREDIT
+        self.send_flow()
+
+    def on_transfer(self, transfer: Transfer, payload: bytes) -> None:
+        if transfer.delivery_id is not None:
+            self._delivery_id = transfer.delivery_id
+        self._settled = self._settled or bool(transfer.settled)
+        self._parts.append(payload)
+        if sum(map(len, self._parts)) > MAX_MESSAGE_BYTES:
+            text = f"A request is larger than {MAX_MESSAGE_BYTES} bytes."
+            self.detach(Condition("amqp:link:message-size-exceeded", text))
+            return
+        if transfer.more:
+            return
+        raw, self._parts = b"".join(self._parts), []
+        self._settle()
+        try:
+            request = decode_message(raw)
+        except AmqpError as error:
+            self.detach(Condition("amqp:decode-error", str(error)))
+            return
+        self._respond(request)
+
+    def _settle(self) -> None:
+        if not self._settled and self._delivery_id is not None:
+            self.session.write(
+                Disposition(
+                    role=RECEIVER, first=self._delivery_id, last=self._delivery_id, settled=True, state=Accepted()
+                )
+            )
+        self._settled = False
+        self.delivery_count = advanced(self.delivery_count, 1)
+        self.credit -= 1
+        if self.credit < _CREDIT // 2:
+            self.credit = _CREDIT
+            self.send_flow()
+
+    def _respond(self, request: Message) -> None:
+        asked = request.properties or Properties()
+        link = self._response_link(asked.reply_to)
+        if link is None:
+            text = "A request came, but there is no link that its response could go to."
+            self.detach(Condition("amqp:precondition-failed", text))
+            return
+        answer = self._answer(self.session.connection, request)
+        answer.properties = Properties(correlation_id=asked.message_id)
+        link.send(answer)
+
+    def _response_link(self, reply_to: str | None) -> ResponseLink | None:
+        links = [link for link in self.session.links.values() if isinstance(link, ResponseLink)]
+        named = [link for link in links if reply_to is not None and link.reply_to == reply_to]
+        return next(iter(named + [link for link in links if link.node == self._node]), None)

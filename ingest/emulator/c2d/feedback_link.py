@@ -1,0 +1,84 @@
+"""The link by which services learn what became of their messages: source `/messages/serviceBound/feedback`."""
+
+from typing import TYPE_CHECKING, Final
+
+from ingest.amqp.composites import Composite
+from ingest.amqp.performatives import SENDER, Accepted, Attach, Disposition, Modified, Received, Rejected
+from ingest.amqp.serial import covers
+from ingest.emulator.amqp.authorization import IOT_HUB
+from ingest.emulator.amqp.sending_link import SendingLink
+from ingest.emulator.c2d.feedback import Feedback
+from ingest.emulator.c2d.lock_queue import LockLost
+from ingest.timing import Clock
+
+if TYPE_CHECKING:
+    from ingest.emulator.amqp.session import Session
+
+PATH: Final = "messages/servicebound/feedback"
+
+
+class FeedbackLink(SendingLink):
+    """Sends unsettled: accepted or rejected ends a batch, anything else, and the end of the link, brings it again."""
+
+    auth_path = f"{IOT_HUB}/{PATH}"
+    sends_settled = False
+
+    def __init__(
+        self,
+        session: "Session",
+        attach: Attach,
+        feedback: Feedback,
+        clock: Clock,
+        attached: "dict[FeedbackLink, None]",
+    ) -> None:
+        """`attached` is where this link enters itself while it lives."""
+        super().__init__(session, attach)
+        self._feedback = feedback
+        self._clock = clock
+        self._peers = attached
+        self._lock_tokens: dict[int, str] = {}
+        """By delivery id."""
+
+    def accept(self) -> None:
+        super().accept()
+        self._peers[self] = None
+
+    def take(self, delivery_id: int) -> bytes | None:
+        taken = self._feedback.take(self._clock())
+        if taken is None:
+            return None
+        self._lock_tokens[delivery_id], message = taken
+        return message
+
+    def on_disposition(self, disposition: Disposition) -> None:
+        last = disposition.first if disposition.last is None else disposition.last
+        if isinstance(disposition.state, Received):
+            return
+        for number in [number for number in self._lock_tokens if covers(disposition.first, last, number)]:
+            if disposition.state is None and not disposition.settled:
+                continue
+            self._settle(self._lock_tokens.pop(number), disposition.state)
+            if not disposition.settled:
+                self.session.write(
+                    Disposition(role=SENDER, first=number, last=number, settled=True, state=disposition.state)
+                )
+        self.on_window()
+
+    def _settle(self, lock_token: str, state: Composite | None) -> None:
+        now = self._clock()
+        try:
+            match state:
+                case Accepted() | Rejected():
+                    self._feedback.complete(lock_token, now)
+                case Modified():
+                    self._feedback.abandon(lock_token, now)
+                case _:
+                    self._feedback.release(lock_token, now)
+        except LockLost:
+            pass  # It took too long; the batch is on its way to somebody again.
+
+    def on_closed(self) -> None:
+        self._peers.pop(self, None)
+        for lock_token in self._lock_tokens.values():
+            self._settle(lock_token, None)
+        self._lock_tokens.clear()

@@ -1,0 +1,134 @@
+"""A receiver of one partition: the link that serves events. The hot path of the emulator."""
+
+import re
+from typing import TYPE_CHECKING
+
+from ingest.amqp.encoding import encode
+from ingest.amqp.message import DELIVERY_ANNOTATIONS, section
+from ingest.amqp.performatives import Attach, Source
+from ingest.amqp.types import Symbol, Timestamp
+from ingest.emulator import conditions
+from ingest.emulator.amqp.authorization import address_path
+from ingest.emulator.amqp.sending_link import SendingLink
+from ingest.emulator.conditions import LinkRefused
+from ingest.emulator.stats import ReceiverStats
+from ingest.emulator.telemetry.start_position import first_sequence, start_position
+
+if TYPE_CHECKING:
+    from ingest.emulator.amqp.connection import Connection
+    from ingest.emulator.amqp.session import Session
+
+ADDRESS = re.compile(r"(?P<hub>[^/]+)/consumergroups/(?P<group>[^/]+)/partitions/(?P<partition>[^/]+)")
+
+_EPOCH = "com.microsoft:epoch"
+_RUNTIME_METRIC = "com.microsoft:enable-receiver-runtime-metric"
+_CHUNK = 256
+"""Deliveries that go out in one write, before others get their turn."""
+
+
+class EventReceiver(SendingLink):
+    """Source `…/<hub>/ConsumerGroups/<group>/Partitions/<id>`, with a selector filter, with or without an epoch."""
+
+    def __init__(self, session: "Session", attach: Attach) -> None:
+        super().__init__(session, attach)
+        source = attach.source
+        if not isinstance(source, Source):
+            raise LinkRefused(conditions.not_found("a source that is no terminus"))
+        self._server = session.connection.server
+        self._hub = self._server.hub
+        self._faults = self._server.faults
+        self.auth_path = address_path(str(source.address))
+        match = ADDRESS.fullmatch(self.auth_path)
+        if match is None or match["hub"] != self._hub.name.lower() or match["group"] not in self._hub.consumer_groups:
+            raise LinkRefused(conditions.not_found(str(source.address)))
+        self.partition, self.group = match["partition"], match["group"]
+        if self.partition not in self._hub.partitions:
+            raise LinkRefused(conditions.not_found(str(source.address)))
+        epoch = (attach.properties or {}).get(_EPOCH)
+        self.epoch: int | None = epoch if isinstance(epoch, int) else None
+        self.delivered = 0
+        start = start_position(source)
+        self.next = self._hub.query(self.partition, lambda log: first_sequence(log, start))
+        self._starved = False
+        self._metrics = _RUNTIME_METRIC in (attach.desired_capabilities or ())
+        self._scheduled = False
+
+    @property
+    def peer(self) -> "Connection":
+        return self.session.connection
+
+    def accept(self) -> None:
+        self._starved = self._faults.starves_new(self.partition)
+        super().accept()
+        self._server.receiver_joined(self)
+
+    def on_closed(self) -> None:
+        self._server.receiver_left(self)
+
+    def stats(self) -> ReceiverStats:
+        return ReceiverStats(self.group, self.epoch, self.credit, self.next, self.delivered)
+
+    def on_window(self) -> None:
+        self.pump()
+
+    def pump(self) -> None:
+        """Send what credit, window and transport allow, one chunk at a time so that others get their turn."""
+        if self._send_chunk() and not self._scheduled:
+            self._scheduled = True
+            self._server.loop.call_soon(self._pump_again)
+
+    def _pump_again(self) -> None:
+        self._scheduled = False
+        self.pump()
+
+    def _send_chunk(self) -> bool:
+        """Returns whether there may be more to send at once."""
+        session = self.session
+        if not self.can_write():
+            return False
+        if self._unsent:
+            self.send_rest()
+            return True
+        if self.credit <= 0 or self._starved or self._faults.starves(self.partition):
+            self.end_drain()
+            return False
+        most = min(_CHUNK, self.credit, session.window)
+        allowance = self._faults.allowance(self.partition)
+        if allowance is not None:
+            most = min(most, allowance)
+        first, payloads = self._hub.read(self.partition, self.next, most)
+        if not payloads:
+            self.end_drain()
+            return False
+        if self._metrics:
+            annotations = self._runtime_metrics()
+            payloads = [annotations + payload for payload in payloads]
+        out: list[bytes] = []
+        whole, split = self._encoder.encode(out, session.next_delivery_id, payloads)
+        self._count(first, whole)
+        session.count_sent(whole)
+        if out:
+            session.connection.write(b"".join(out))
+        if split:
+            self._unsent = split[::-1]
+            self._count(first + whole, 1)
+            if session.window > 0:
+                self.send_rest()
+        done = whole + (1 if split else 0)
+        self._server.delivered(self.partition, done)
+        return not self._faults.delivered(self, done)
+
+    def _count(self, first: int, deliveries: int) -> None:
+        self.count_deliveries(deliveries)
+        self.delivered += deliveries
+        self.next = first + deliveries
+
+    def _runtime_metrics(self) -> bytes:
+        _, last = self._hub.bounds(self.partition)
+        annotations = {
+            Symbol("last_enqueued_sequence_number"): last.sequence_number,
+            Symbol("last_enqueued_offset"): str(last.offset),
+            Symbol("last_enqueued_time_utc"): Timestamp(last.time_ms),
+            Symbol("runtime_info_retrieval_time_utc"): Timestamp(self._server.now_ms()),
+        }
+        return section(DELIVERY_ANNOTATIONS, encode(annotations))

@@ -1,0 +1,163 @@
+"""Topics: made by `ingest topics create`, and looked up before a process starts to produce."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from ingest.errors import Refused
+from ingest.kafka.complaints import Complaints, classified
+from ingest.kafka.not_made import not_made
+from ingest.timing import Deadline
+
+if TYPE_CHECKING:
+    from confluent_kafka import Producer
+    from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # missing from __all__
+
+_APPEAR_SECONDS = 3.0
+"""How long a topic may take to appear: a broker that makes topics on first use answers "unknown" to that first use."""
+
+_LEAST_SECONDS = 0.1
+"""librdkafka takes a time-out of 0 for a mistake."""
+
+
+@dataclass(frozen=True, slots=True)
+class TopicSpec:
+    name: str
+    partitions: int
+    replication_factor: int = -1
+    """-1: the broker's default."""
+    config: Mapping[str, str] = field(default_factory=dict)
+    """Topic settings under Kafka's own names, such as `retention.ms`."""
+
+
+@dataclass(frozen=True, slots=True)
+class TopicResult:
+    name: str
+    outcome: Literal["created", "exists"]
+    partitions: int
+    """What the topic has, which for one that exists may not be what was asked for."""
+
+
+def create_topics(
+    bootstrap_servers: str, settings: Mapping[str, str], specs: Sequence[TopicSpec], timeout: float
+) -> list[TopicResult]:
+    """Create what is missing, in the order of `specs`. Topics that exist are left as they are, whatever their settings.
+
+    `settings` are further librdkafka settings with secrets in the clear; `timeout` is in seconds, for everything.
+    Raises Refused if the cluster says no to one (the others may have been created), Unreachable if it does not answer.
+    """
+    from confluent_kafka.admin import NewTopic  # type: ignore[attr-defined]  # documented, but missing from __all__
+
+    deadline = Deadline(timeout)
+    admin = _Admin(bootstrap_servers, settings)
+    # Asked for all, as asking for one may create it.
+    existing = admin.partitions(deadline)
+    missing = [
+        NewTopic(spec.name, spec.partitions, spec.replication_factor, config=dict(spec.config))
+        for spec in specs
+        if spec.name not in existing
+    ]
+    created = admin.create(missing, deadline)
+    for topic in missing:
+        if topic.topic not in created:  # somebody else made it meanwhile
+            existing[topic.topic] = describe(admin.client, topic.topic, deadline.remaining(), admin.complaints)
+    return [
+        TopicResult(spec.name, "created", spec.partitions)
+        if spec.name in created
+        else TopicResult(spec.name, "exists", existing[spec.name])
+        for spec in specs
+    ]
+
+
+def describe(client: "Producer | AdminClient", topic: str, timeout: float, complaints: Complaints | None = None) -> int:
+    """How many partitions the topic has; `timeout` in seconds. A broker that makes topics on first use makes it now.
+
+    `complaints` is the client's error callback: without it nobody learns why no broker answers. Raises Refused if the
+    topic does not exist or may not be seen, or the brokers refuse this client; Unreachable if no broker answers. Serves
+    the client's callbacks while it waits.
+    """
+    from confluent_kafka import KafkaException
+
+    deadline = Deadline(timeout)
+    appear = Deadline(min(timeout, _APPEAR_SECONDS))
+    while True:
+        try:
+            found = client.list_topics(topic, max(_LEAST_SECONDS, deadline.remaining())).topics[topic]
+        except KafkaException as failed:
+            client.poll(0)
+            error = failed.args[0] if complaints is None else complaints.reason(failed.args[0])
+            raise classified(error, f"topic {topic!r} cannot be looked up") from failed
+        if found.error is None:
+            return len(found.partitions)
+        if found.error.name() not in {"UNKNOWN_TOPIC_OR_PART", "LEADER_NOT_AVAILABLE"}:
+            raise classified(found.error, f"topic {topic!r} cannot be used")
+        if appear.expired:
+            raise Refused(f"topic {topic!r} does not exist: create it with `ingest topics create -c FILE`")
+        client.poll(_LEAST_SECONDS)
+
+
+class TopicMaker:
+    """A producer that is asked about topics, and remembers why no broker answers. Its questions make a topic where the
+    broker allows that; an admin client's and a consumer's do not."""
+
+    def __init__(self, settings: Mapping[str, Any]) -> None:
+        """`settings`: librdkafka's, secrets in the clear. Raises ConfigError for those that it does not take, Unreachable
+        when the machine has no room for a client now."""
+        from confluent_kafka import KafkaException, Producer
+
+        self._complaints = Complaints()
+        try:
+            self._producer = Producer({"log_level": 2, **settings, "error_cb": self._complaints})
+        except KafkaException as wrong:
+            raise not_made(wrong) from None
+
+    def describe(self, topic: str, timeout: float) -> int:
+        """As `describe` above."""
+        return describe(self._producer, topic, timeout, self._complaints)
+
+
+class _Admin:
+    """An AdminClient that remembers why no broker answers."""
+
+    def __init__(self, bootstrap_servers: str, settings: Mapping[str, str]) -> None:
+        from confluent_kafka import KafkaException
+        from confluent_kafka.admin import AdminClient
+
+        self.complaints = Complaints()
+        try:
+            self.client = AdminClient(
+                # Its log lines say on stderr what the callback says.
+                {"log_level": 2, **settings, "bootstrap.servers": bootstrap_servers},
+                error_cb=self.complaints,
+            )
+        except KafkaException as wrong:
+            raise not_made(wrong) from wrong
+
+    def partitions(self, deadline: Deadline) -> dict[str, int]:
+        """Topic → number of partitions, of all topics that this client may see."""
+        from confluent_kafka import KafkaException
+
+        try:
+            topics = self.client.list_topics(timeout=max(_LEAST_SECONDS, deadline.remaining())).topics
+        except KafkaException as failed:
+            self.client.poll(0)
+            raise classified(self.complaints.reason(failed.args[0]), "Kafka does not answer") from failed
+        return {name: len(topic.partitions) for name, topic in topics.items()}
+
+    def create(self, topics: "Sequence[NewTopic]", deadline: Deadline) -> set[str]:
+        """Names of those that did not exist."""
+        from confluent_kafka import KafkaException
+
+        if not topics:
+            return set()
+        seconds = max(_LEAST_SECONDS, deadline.remaining())
+        created = set()
+        answers = self.client.create_topics(list(topics), operation_timeout=seconds, request_timeout=seconds)
+        for name, answer in answers.items():
+            try:
+                answer.result()
+                created.add(name)
+            except KafkaException as failed:
+                if failed.args[0].name() != "TOPIC_ALREADY_EXISTS":
+                    raise classified(failed.args[0], f"topic {name!r} was not created") from failed
+        return created

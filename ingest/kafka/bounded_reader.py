@@ -1,0 +1,93 @@
+"""Reading a topic from given offsets to the ends that it has now, for what must come to an end on a topic that lives."""
+
+import logging
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from ingest.errors import Unreachable
+from ingest.kafka.unreadable import Unreadable
+from ingest.timing import Deadline
+
+CONSUMER = {"enable.auto.commit": False, "enable.partition.eof": True, "auto.offset.reset": "earliest", "log_level": 2}
+"""What a consumer needs to be read with; the user's own settings go on top."""
+
+_LEAST_SECONDS = 0.1
+"""librdkafka takes a time-out of 0 for a mistake."""
+
+logger = logging.getLogger(__name__)
+
+
+class Ends(NamedTuple):
+    """Offsets of one partition."""
+
+    low: int
+    """The oldest record that is kept."""
+    high: int
+    """Where the next record will be written."""
+
+
+def ends_of(consumer: Consumer, topic: str, partitions: int, deadline: Deadline) -> dict[int, Ends]:
+    """The ends of partitions 0 to `partitions` - 1. Raises Unreachable."""
+    try:
+        return {
+            partition: Ends(
+                *consumer.get_watermark_offsets(
+                    TopicPartition(topic, partition), timeout=max(_LEAST_SECONDS, deadline.remaining())
+                )
+            )
+            for partition in range(partitions)
+        }
+    except KafkaException as failed:
+        raise Unreachable(f"topic {topic} cannot be read: {failed.args[0].str()}") from failed
+
+
+class Stretch:
+    """The records of one topic between two offsets of each partition. `poll` until `done`."""
+
+    def __init__(self, consumer: Consumer, topic: str, spans: Mapping[int, tuple[int, int]]) -> None:
+        """`spans`: partition → first offset, and the offset to end before. The consumer is this object's from now on."""
+        self.next = {partition: start for partition, (start, _) in spans.items()}
+        """Partition → the offset before which all has been given out."""
+        self.trouble = "no record came"
+        self._ends = {partition: end for partition, (start, end) in spans.items() if start < end}
+        self._unreadable = {partition: Unreadable() for partition in self._ends}
+        self._topic = topic
+        self._consumer = consumer
+        consumer.assign([TopicPartition(topic, partition, self.next[partition]) for partition in self._ends])
+
+    @property
+    def done(self) -> bool:
+        return not self._ends
+
+    def poll(self, count: int, seconds: float) -> list[Message]:
+        """Up to `count` records, in their order per partition; waits up to `seconds` for them."""
+        records = []
+        for message in self._consumer.consume(count, seconds):
+            partition, offset, error = message.partition(), message.offset(), message.error()
+            if error is not None and error.code() != KafkaError._PARTITION_EOF:
+                self.trouble = error.str()
+                if partition in self._ends and self._unreadable[partition].is_certain(error, offset or 0):
+                    self._pass_over(partition, offset or 0)
+                continue
+            end = self._ends.get(-1 if partition is None else partition)
+            if end is None or partition is None or offset is None:
+                continue
+            if error is None and offset < end:
+                records.append(message)
+                self.next[partition] = offset + 1
+            # The last offsets may hold no record (compaction, transactions): then only this tells of the end.
+            if error is not None or offset + 1 >= end:
+                self.next[partition] = self._ends.pop(partition)
+        return records
+
+    def _pass_over(self, partition: int, offset: int) -> None:
+        """What stands at the next offset cannot be read; `offset` is that of its batch."""
+        at = max(offset, self.next[partition])
+        logger.warning("%s[%d] at %d cannot be read and is passed over: %s.", self._topic, partition, at, self.trouble)
+        self.next[partition] = at + 1
+        if at + 1 >= self._ends[partition]:
+            del self._ends[partition]
+        else:
+            self._consumer.seek(TopicPartition(self._topic, partition, at + 1))

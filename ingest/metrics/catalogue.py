@@ -1,0 +1,293 @@
+"""Every metric once: its name, kind, labels, meaning, and what to do about it.
+
+A process counts in plain ints of its own and hands totals to a `Meter` once a second; the meter turns them into a
+`Snapshot` of deltas, which travels up the heartbeat pipe to the one registry in `ingest.metrics.http`.
+Counters therefore survive the death of the process that counted them.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["counter", "gauge", "histogram", "summary"]
+"""A summary is written like a gauge, by somebody who knows the quantiles already."""
+
+DELIVERY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+"""Seconds. From a quiet loopback to a catch-up after an outage."""
+
+SEND_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+"""Seconds. From loopback to the time-out of an answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    name: str
+    """Without the prefix `ingest_`."""
+    kind: Kind
+    labels: tuple[str, ...]
+    meaning: str
+    action: str = ""
+    """What an operator does when the value is bad; empty when the metric only informs."""
+    buckets: tuple[float, ...] = ()
+    known: tuple[str, ...] = ()
+    """Values of the last label that are counted from 0; others appear with their first count."""
+
+    @property
+    def full_name(self) -> str:
+        return f"ingest_{self.name}"
+
+    @property
+    def help(self) -> str:
+        return f"{self.meaning} {self.action}".strip()
+
+
+_P = ("partition",)
+PER_PROCESS = ("role", "slot")
+
+SOURCE_EVENTS = Metric("source_events_total", "counter", _P, "Events received from the hub, repeats left out.")
+SOURCE_BYTES = Metric("source_bytes_total", "counter", _P, "Body bytes received from the hub.")
+SOURCE_ACKED = Metric(
+    "source_records_acked_total", "counter", _P, "Records that Kafka has acknowledged, dead letters left out."
+)
+SOURCE_DEAD_LETTERS = Metric(
+    "source_dead_letters_total",
+    "counter",
+    ("partition", "reason"),
+    "Events written to the dead-letter topic because they can never be delivered.",
+    "Read the record's headers for the reason.",
+    known=(
+        "body_type",
+        "invalid_record",
+        "invalid_timestamp",
+        "malformed",
+        "not_encodable",
+        "not_json",
+        "not_sendable",
+        "too_large",
+    ),
+)
+SOURCE_HELD_BACK = Metric(
+    "source_held_back",
+    "gauge",
+    ("partition", "reason"),
+    "1 while the partition waits with events that it neither delivers nor sets aside. refused: Kafka refuses all records "
+    "alike. dead_letter_limit: more dead letters in a minute than source.max_dead_letters_per_minute. dead_letter_topic: "
+    "that topic refuses them.",
+    "/readyz has the words; mend the cause, and it goes on by itself.",
+)
+SOURCE_GAPS = Metric(
+    "source_sequence_gaps_total",
+    "counter",
+    _P,
+    "Sequence numbers that were skipped: events that the hub no longer held when this process got to them.",
+    "If it grows, data was lost to retention: raise the hub's retention or find out why ingestion was away.",
+)
+SOURCE_DUPLICATES = Metric(
+    "source_duplicates_total",
+    "counter",
+    _P,
+    "Events that the hub delivered again within one process's life and that were dropped by sequence number.",
+)
+SOURCE_LAG_EVENTS = Metric(
+    "source_lag_events",
+    "gauge",
+    _P,
+    "Events in the hub after the last one received.",
+    "If it grows steadily, this partition is slower than its devices.",
+)
+SOURCE_LAG_SECONDS = Metric(
+    "source_lag_seconds", "gauge", _P, "Age of the last event received while behind, in seconds; 0 when caught up."
+)
+SOURCE_DATA_LOSS = Metric(
+    "source_seconds_until_data_loss",
+    "gauge",
+    _P,
+    "When the hub drops events that were not received yet, if receiving goes on as in the last minute, in seconds; "
+    "+Inf when not behind or catching up; absent until the first event or the hub's first word on its newest one.",
+    "If it falls below a few hours, see ingest_bottleneck for what holds this partition up; raise the hub's retention.",
+)
+SOURCE_REPLAY = Metric(
+    "source_replay_events",
+    "gauge",
+    _P,
+    "Events that would be received again if this process were killed now: those after the last checkpoint.",
+    "If it grows, checkpoints are not written or Kafka does not acknowledge.",
+)
+SOURCE_LAST_EVENT = Metric(
+    "source_last_event_timestamp_seconds", "gauge", _P, "Enqueued time of the last event received, Unix seconds."
+)
+SOURCE_CHECKPOINT = Metric(
+    "source_checkpoint_timestamp_seconds", "gauge", _P, "When the checkpoint was last written, Unix seconds."
+)
+SOURCE_CHECKPOINT_FAILURES = Metric(
+    "source_checkpoint_failures_total",
+    "counter",
+    _P,
+    "Checkpoint writes that failed; ingestion goes on and the next write catches up.",
+    "Check that the blob store or the checkpoint folder is reachable and writable.",
+)
+SOURCE_RECONNECTS = Metric(
+    "source_reconnects_total",
+    "counter",
+    ("partition", "reason"),
+    "Links to the hub that ended and were opened again, by reason.",
+    "The log has the hub's words; stolen: another reader has the same consumer group.",
+    known=(
+        "bad_position",
+        "closed",
+        "connection_lost",
+        "detached",
+        "entity_updated",
+        "other",
+        "scarcity",
+        "server_busy",
+        "silent",
+        "stolen",
+        "timeout",
+        "too_many_readers",
+        "unauthorized",
+    ),
+)
+SOURCE_STALLS = Metric(
+    "source_stalls_total",
+    "counter",
+    _P,
+    "Times that the hub held newer events but sent none, so that the process was recycled.",
+    "If it grows, the hub or the network between drops links without a word.",
+)
+SOURCE_PREFETCH = Metric("source_prefetch_credit", "gauge", _P, "Events that the hub may send ahead of us.")
+SOURCE_DELIVERY = Metric(
+    "source_delivery_seconds",
+    "histogram",
+    _P,
+    "From the hub's enqueued time to Kafka's acknowledgement, seconds.",
+    buckets=DELIVERY_BUCKETS,
+)
+SOURCE_TRANSPORT = Metric(
+    "source_transport_info", "gauge", ("partition", "transport"), "Always 1; names the transport in use."
+)
+SOURCE_DECODER = Metric(
+    "source_decoder_info",
+    "gauge",
+    ("partition", "decoder"),
+    "Always 1; compiled or python, the code that makes records.",
+)
+
+_W = ("worker",)
+FEEDBACK_WORKER = "feedback"
+"""The worker of dead letters that are not commands: what the hub told of commands, and could not be written."""
+SINK_COMMANDS = Metric(
+    "sink_commands_total",
+    "counter",
+    ("worker", "outcome"),
+    "Commands by what became of them: sent, dead_letter, tombstone, retried, possible_repeat.",
+    "Read the dead-letter topic's headers for reasons; redrive them with `ingest redrive`.",
+    known=("sent", "dead_letter", "tombstone", "retried", "possible_repeat"),
+)
+SINK_DEAD_LETTERS = Metric(
+    "sink_dead_letters_total",
+    "counter",
+    ("worker", "reason"),
+    "Commands written to the dead-letter topic because they can never be delivered; of the worker feedback: the hub's "
+    "feedback on commands.",
+    "Read the record's headers for the reason.",
+    known=(
+        "deleted",
+        "device_not_found",
+        "device_queue_full",
+        "expired",
+        "invalid_argument",
+        "invalid_device_id",
+        "invalid_expiry",
+        "invalid_message",
+        "invalid_property",
+        "malformed",
+        "module_unsupported",
+        "other",
+        "released",
+        "timeout",
+        "too_large",
+        "unanswered",
+        "unexpected",
+        "unknown_field",
+        "unreadable",
+    ),
+)
+SINK_THROTTLED = Metric(
+    "sink_throttled_total",
+    "counter",
+    _W,
+    "Sends that the hub answered with a throttle.",
+    "If it grows, another sender shares the hub's limit, or sink.tier and sink.units are too high.",
+)
+SINK_IN_FLIGHT = Metric("sink_in_flight", "gauge", _W, "Commands sent and not answered.")
+SINK_RATE_LIMIT = Metric(
+    "sink_rate_limit_per_second", "gauge", _W, "Sends per second that the whole node allows itself now."
+)
+SINK_LAG = Metric(
+    "sink_lag_records", "gauge", _W, "Command records that are not finished, of the partitions of this worker."
+)
+SINK_SEND_SECONDS = Metric(
+    "sink_send_seconds",
+    "histogram",
+    _W,
+    "From the sending of a command to the hub's answer, seconds.",
+    buckets=SEND_BUCKETS,
+)
+SINK_FEEDBACK = Metric(
+    "sink_feedback_total",
+    "counter",
+    ("worker", "status"),
+    "Delivery feedback of the hub, by its status code.",
+    known=(
+        "DeliveryCountExceeded",
+        "Expired",
+        "Purged",
+        "Rejected",
+        "Success",
+        "malformed",
+        "other",
+        "repeat",
+    ),
+)
+
+KAFKA_QUEUE_MESSAGES = Metric(
+    "kafka_queue_messages", "gauge", PER_PROCESS, "Records handed to the producer and not acknowledged yet."
+)
+KAFKA_QUEUE_BYTES = Metric("kafka_queue_bytes", "gauge", PER_PROCESS, "Bytes of those records.")
+KAFKA_PRODUCE_ERRORS = Metric(
+    "kafka_produce_errors_total",
+    "counter",
+    ("role", "slot", "error"),
+    "Records that Kafka refused, by error name.",
+    known=("INVALID_RECORD", "INVALID_TIMESTAMP", "_MSG_TIMED_OUT"),
+)
+KAFKA_RETRIES = Metric("kafka_retries_total", "counter", PER_PROCESS, "Records that the producer sent again.")
+KAFKA_REQUEST_SECONDS = Metric(
+    "kafka_request_seconds", "summary", ("role", "slot", "quantile"), "Round trip of the slowest broker, seconds."
+)
+
+BOTTLENECK = Metric(
+    "bottleneck",
+    "gauge",
+    ("role", "slot", "part"),
+    "Which share of about the last 5 s the process's loop waited for each part; the shares of a process add up to 1. "
+    "hub: the hub's events or answers. decode: its own work. kafka_queue: Kafka. blob: the checkpoint store. "
+    "c2d_limit: the hub's limit on commands. idle: nothing to do.",
+    "The largest part other than idle is what limits throughput.",
+)
+
+PROCESS_RESTARTS = Metric(
+    "process_restarts_total",
+    "counter",
+    PER_PROCESS,
+    "Child processes that were started again after they ended unasked.",
+    "The log names the reason of each.",
+)
+PROCESS_UP = Metric("process_up", "gauge", PER_PROCESS, "1 while the child is alive and its heartbeat is fresh.")
+PROCESS_CPU = Metric(
+    "process_cpu_seconds_total", "counter", PER_PROCESS, "CPU time, user and system, all its lives together."
+)
+PROCESS_RESIDENT = Metric("process_resident_memory_bytes", "gauge", PER_PROCESS, "Resident memory of the child now.")
+BUILD_INFO = Metric("build_info", "gauge", ("version", "python"), "Always 1; names the version.")
+
+METRICS: tuple[Metric, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Metric))

@@ -1,0 +1,206 @@
+"""What every child process has before its role starts: signals, logging, a heartbeat and a metrics channel.
+
+The pipe to the supervisor carries tuples. Up: `("beat", ready, detail, snapshot)` once a second, `("result", value)`
+from one-shot roles, `("failed", exit_code, sentence)` before a death that has a reason, `("unsaved", sentence)` at an end
+that had too little time, `("turn", wanted)` when a turn is asked for or given back. Down: `("stop", seconds)`, and
+`("turn",)` when the turn begins (`ingest.process.catch_up_turns`).
+"""
+
+import contextlib
+import faulthandler
+import functools
+import importlib
+import logging
+import os
+import select
+import signal
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from typing import Any
+
+from setproctitle import setproctitle
+
+from ingest import logs, scarcity
+from ingest.config import Config
+from ingest.errors import EXIT_CRASH, EXIT_OK, IngestError
+from ingest.metrics.catalogue import PROCESS_CPU, PROCESS_RESIDENT
+from ingest.metrics.meter import Meter
+from ingest.timing import Deadline
+
+BEAT_SECONDS = 1.0
+EXIT_ORPHAN = 3
+"""The supervisor is gone; nobody reads this code, but a core dump or strace shows it."""
+
+_SLOTS = {"source": "partition", "sink": "worker"}
+"""What the slots of a role are, where it has several."""
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What a child process is for. Travels to it through a pipe, so that secrets are in no process's arguments."""
+
+    role: str
+    slot: str
+    """Stable label: the partition id, or the index of a sink worker. Never a process id."""
+    entry: str
+    """`package.module:function`; called with the `Child`."""
+    config: Config
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """What another child found out before this one's first start; empty when it is started again."""
+    shared: Mapping[str, str] = field(default_factory=dict)
+    """What the supervisor keeps for all lives of all children, such as the file of the send budget."""
+
+    @property
+    def title(self) -> str:
+        """What ps(1) and `systemctl status` show in place of multiprocessing's command line."""
+        what = _SLOTS.get(self.role)
+        return " ".join(("ingest:", self.role, *((what, self.slot) if what else ())))
+
+
+class Child:
+    """The supervisor as a role sees it. One thread, the role's own, calls everything here."""
+
+    def __init__(self, task: Task, pipe: Connection) -> None:
+        self.task = task
+        self.meter = Meter()
+        self.deadline: Deadline | None = None
+        self._pipe = pipe
+        self._stop = threading.Event()
+        self._turn = threading.Event()
+        self._due = 0.0
+        self._said: tuple[bool, str] | None = None
+        self._measures: list[Callable[[Meter], None]] = [self._measure_process]
+
+    @property
+    def stopping(self) -> bool:
+        """True once the supervisor (or a SIGTERM sent to this process alone) asked for a graceful end."""
+        return self._stop.is_set()
+
+    def wait(self, seconds: float) -> None:
+        """Waits, but not longer than until a stop is asked for."""
+        self._stop.wait(seconds)
+
+    def measure(self, measure: Callable[[Meter], None]) -> None:
+        """`measure` is called before every beat to hand its totals to the meter."""
+        self._measures.append(measure)
+
+    def beat(self, ready: bool, detail: str) -> None:
+        """Says that the role is alive; cheap to call often. Sends once a second, or at once when the news change.
+
+        `detail` is the reason while not ready; one clause, fit for /readyz.
+        """
+        now = time.monotonic()
+        if now < self._due and (ready, detail) == self._said:
+            return
+        # A supervisor that hangs must not block its children: when the pipe is full, the deltas wait for the next beat.
+        if not select.select([], [self._pipe], [], 0)[1]:
+            return
+        self._due = now + BEAT_SECONDS
+        self._said = (ready, detail)
+        for measure in self._measures:
+            measure(self.meter)
+        self._send(("beat", ready, detail, self.meter.changes()))
+        self.meter.sent()
+
+    def want_turn(self) -> None:
+        """Asks for a turn; the last one is over with that."""
+        self._turn.clear()
+        self._send(("turn", True))
+
+    def end_turn(self) -> None:
+        """Gives the turn back before its time."""
+        self._send(("turn", False))
+
+    def wait_for_turn(self, seconds: float) -> bool:
+        """Waits, but not longer than until the turn that was asked for; True once it is there, or a stop is asked for."""
+        return self._turn.wait(seconds)
+
+    def result(self, value: Any) -> None:
+        """Hands up what a one-shot role was started for."""
+        self._send(("result", value))
+
+    def unsaved(self, sentence: str) -> None:
+        """Says what a graceful end could not save in its time, one clause with what comes of it; the service then ends
+        with a code that is not 0."""
+        logger.error("%s %s: %s.", self.task.role, self.task.slot, sentence)
+        self._send(("unsaved", sentence))
+
+    def failed(self, exit_code: int, sentence: str) -> None:
+        self._send(("failed", exit_code, sentence))
+
+    def _send(self, message: tuple[Any, ...]) -> None:
+        # An orphan's control thread ends this process; until then there is nobody to tell.
+        with contextlib.suppress(OSError):
+            self._pipe.send(message)
+
+    def stop(self, seconds: float) -> None:
+        """Asks the role to end within `seconds`; the first call sets the deadline."""
+        if self.deadline is None:
+            self.deadline = Deadline(seconds)
+        self._stop.set()
+        self._turn.set()
+
+    def control(self) -> None:
+        """Reads the supervisor's orders until it goes away; runs on a thread of its own."""
+        while True:
+            try:
+                order = self._pipe.recv()
+            except (EOFError, OSError):
+                # Without a supervisor nobody restarts or drains us, and a new one may already serve this partition.
+                os._exit(EXIT_ORPHAN)
+            if order[0] == "stop":
+                self.stop(order[1])
+            elif order[0] == "turn":
+                self._turn.set()
+
+    @staticmethod
+    def _measure_process(meter: Meter) -> None:
+        times = os.times()
+        meter.total(PROCESS_CPU, times.user + times.system, *_identity)
+        pages = int(os.pread(_statm(), 200, 0).split()[1])
+        meter.gauge(PROCESS_RESIDENT, pages * os.sysconf("SC_PAGE_SIZE"), *_identity)
+
+
+_identity: tuple[str, str] = ("", "")
+
+
+@functools.cache
+def _statm() -> int:
+    """Open for good: a process without a free descriptor still has its heartbeat."""
+    return os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
+
+
+def main(task: Task, pipe: Connection) -> None:
+    """The first function of every child process. Never returns."""
+    global _identity
+    _identity = (task.role, task.slot)
+    setproctitle(task.title)
+    faulthandler.enable()  # the supervisor's SIGABRT to a hung child leaves the stack of every thread in the log
+    logs.configure(task.config.service.log_format, task.config.service.log_level)
+    child = Child(task, pipe)
+    # Ctrl-C reaches the whole foreground group; the supervisor alone decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: child.stop(task.config.service.shutdown_seconds))
+    code = EXIT_CRASH
+    try:
+        threading.Thread(target=child.control, name="control", daemon=True).start()
+        module, _, function = task.entry.partition(":")
+        getattr(importlib.import_module(module), function)(child)
+        code = EXIT_OK
+    except IngestError as error:
+        code = error.exit_code
+        child.failed(code, str(error))
+    except BaseException as error:
+        lacking = scarcity.words(error)
+        if lacking is None:
+            logger.exception("%s %s crashed.", task.role, task.slot)
+        child.failed(code, lacking or f"{type(error).__name__}: {error}")
+    finally:
+        logging.shutdown()
+        # Threads of client libraries may still wait on sockets; everything that matters is flushed by now.
+        os._exit(code)

@@ -1,0 +1,132 @@
+"""The fork server that child processes come from: one that has loaded what they import, so that they start at once."""
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import tempfile
+from collections.abc import Callable
+from multiprocessing import forkserver, process
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerContext, ForkServerProcess
+from typing import Any, Final
+
+from ingest import scarcity
+from ingest.config import Config
+
+PRELOAD = "ingest.process.preload"
+LONGEST_TEMPORARY_FOLDER = 70
+SHORT_TEMPORARY_FOLDER = "/tmp"  # noqa: S108 - a name to fall back to; multiprocessing makes a private folder in it
+DESCRIPTORS: Final = 16
+"""More than the start of a child takes, with that of a fork server."""
+GONE: Final = 255
+"""The exit code of a child, for all that multiprocessing can tell, when it was the fork server that ended."""
+
+_left_alone: list[int] = []
+"""Fork servers that cannot be reached; each ends with the last of its children."""
+
+
+class NotStarted(Exception):
+    """A child could not be made. `str()` says why, one clause; another try may do."""
+
+
+def context(config: Config, roles: tuple[str, ...]) -> ForkServerContext:
+    """Where the children of these roles are made. The server itself starts with the first child."""
+    _shorten_temporary_folder()
+    made = multiprocessing.get_context("forkserver")
+    # The last one freezes what all have loaded.
+    made.set_forkserver_preload([*_preloads(config, roles), PRELOAD])
+    return made
+
+
+def start(
+    context: ForkServerContext, target: Callable[[Any, Connection], None], task: Any, name: str
+) -> tuple[ForkServerProcess, Connection]:
+    """A new process that runs `target(task, its end of a pipe)`, and our end. Raises NotStarted; nothing is left then."""
+    ours = theirs = None
+    try:
+        _have_descriptors()
+        ours, theirs = context.Pipe()
+        made = context.Process(target=target, args=(task, theirs), name=name, daemon=True)
+        made.start()
+    except (OSError, EOFError, MemoryError, RuntimeError) as error:
+        for end in (ours, theirs):
+            if end is not None:
+                end.close()
+        if isinstance(error, FileNotFoundError | ConnectionRefusedError):
+            _leave_server()
+        raise NotStarted(_words(error)) from error
+    theirs.close()
+    return made, ours
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, BlockingIOError | EOFError | ConnectionResetError | BrokenPipeError):
+        # The fork server itself could not start, or it could not fork, or it was ended.
+        return scarcity.NO_TASK
+    return scarcity.words(error) or f"{type(error).__name__}: {error}"
+
+
+def _have_descriptors() -> None:
+    """Raises OSError when there are too few for a start: multiprocessing, when it comes to an end half-way, leaves some
+    open for ever, and with them a process that waits for what it is to do."""
+    numbers: list[int] = []
+    try:
+        numbers += os.pipe()
+        while len(numbers) < DESCRIPTORS:
+            numbers.append(os.dup(numbers[0]))
+    finally:
+        for number in numbers:
+            os.close(number)
+
+
+def _leave_server() -> None:
+    """The next child comes from another fork server, in another folder: somebody has cleaned the temporary one, so that
+    the socket is gone. The children that this one made go on."""
+    server: Any = forkserver._forkserver
+    with server._lock:
+        if server._forkserver_pid is not None:
+            os.close(server._forkserver_alive_fd)
+            _left_alone.append(server._forkserver_pid)
+        server._forkserver_address = server._forkserver_alive_fd = server._forkserver_pid = None
+    current: Any = process.current_process()
+    current._config.pop("tempdir", None)
+    for pid in list(_left_alone):
+        with contextlib.suppress(ChildProcessError):
+            if os.waitpid(pid, os.WNOHANG)[0] == 0:
+                continue
+        _left_alone.remove(pid)
+
+
+def kill() -> None:
+    """Ends a fork server that does not answer, with this process about to end."""
+    server: Any = forkserver._forkserver
+    if server._forkserver_pid is not None:
+        with contextlib.suppress(OSError):
+            os.kill(server._forkserver_pid, signal.SIGKILL)
+
+
+def _preloads(config: Config, roles: tuple[str, ...]) -> list[str]:
+    """What the children of these roles import and `PRELOAD` may not."""
+    modules = []
+    if "source" in roles:
+        modules.append("ingest.source.preload")
+        if config.checkpoints.store == "blob":
+            modules.append("ingest.source.checkpoints.blob")
+    if "sink" in roles:
+        modules.append("ingest.sink.preload")
+    return modules
+
+
+def _shorten_temporary_folder() -> None:
+    """The fork server listens on a socket in the temporary folder, and the kernel allows 107 bytes for its whole path.
+
+    multiprocessing adds about 30 to the folder's name.
+    """
+    try:
+        folder = tempfile.gettempdir()
+    except FileNotFoundError:  # there is no folder in which a few bytes have room; a socket may have it yet
+        tempfile.tempdir = SHORT_TEMPORARY_FOLDER
+        return
+    if len(os.fsencode(folder)) > LONGEST_TEMPORARY_FOLDER and os.access(SHORT_TEMPORARY_FOLDER, os.W_OK):
+        tempfile.tempdir = SHORT_TEMPORARY_FOLDER

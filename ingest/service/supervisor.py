@@ -1,0 +1,356 @@
+"""Starts, watches, restarts and drains the child processes, and serves their metrics on one port."""
+
+import logging
+import multiprocessing.connection
+import os
+import platform
+import socket
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from multiprocessing.context import ForkServerContext
+from typing import Any
+
+from ingest import __version__
+from ingest.config import Config
+from ingest.config.values import EARLIEST
+from ingest.hub.limits import sends_per_second
+from ingest.metrics.catalogue import BUILD_INFO, PROCESS_RESTARTS, PROCESS_UP
+from ingest.metrics.http import Exposition
+from ingest.metrics.meter import zeros
+from ingest.metrics.registry import Owner, Registry
+from ingest.process import forkserver
+from ingest.process.catch_up_turns import Turns
+from ingest.process.child import Task
+from ingest.process.outlive import Outlive
+from ingest.process.supervised import JOINING, STARTING, Slot
+from ingest.service.partition_watch import PartitionWatch
+from ingest.service.status_line import status_line
+from ingest.service.systemd import Notifier
+from ingest.sink.pacing import shared_rate
+from ingest.timing import Deadline
+
+DISCOVER = "ingest.source.discover:run"
+LOOK_AGAIN = "ingest.source.discover:look_again"
+PARTITION = "ingest.source.partition:run"
+SINK = "ingest.sink.worker:run"
+TRY_SINK = "ingest.sink.trial:run"
+FEEDBACK = "ingest.sink.feedback.process:run"
+LOOP_STUCK_SECONDS = 10.0
+UNENDING_SECONDS = 10.0
+"""A child whose heartbeat is so much overdue was killed long ago and has not ended: we cannot replace it."""
+TRIAL_END_SECONDS = 1.0
+KILLED_SECONDS = 5.0
+"""For the end of processes that are killed."""
+CHILDREN_SHARE = 0.9
+"""Of the time to drain: what is left over is for a child's last words, before it is ended."""
+
+logger = logging.getLogger(__name__)
+
+
+class Supervisor:
+    """Owns every child process of one node.
+
+    `start` opens the metrics port and asks the hub for its partitions; `poll` moves everything on and is the loop's
+    only step; `close` asks all children to end; `terminate` ends them; `join` waits. One thread calls all of it.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        roles: tuple[str, ...],
+        notifier: Notifier | None = None,
+        context: ForkServerContext | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`notifier` hears of every turn of `poll`; without it nobody does."""
+        self.config = config
+        self.notifier = notifier or Notifier({})
+        self.registry = Registry()
+        self.slots: list[Slot] = []
+        self.roles = roles
+        """Those of the command; a configuration that is read again may have a connection string for some of them only."""
+        self._clock = clock
+        self._watch = PartitionWatch(clock)
+        self._context = context or forkserver.context(config, roles)
+        self._discovery: Slot | None = None
+        self._question: Slot | None = None
+        """Whether the hub was given more partitions. However it fares, the service does not depend on it."""
+        self._budget: shared_rate.Shared | None = None
+        self._turns: Turns[Slot] = Turns(cores(), clock=clock)
+        self._closing = False
+        self._lasting = False
+        """Whether a refused first start is tried again, and ends nothing."""
+        self.note: str | None = None
+        self.reloading = False
+        self.trials: list[Slot] = []
+        self._outlive = Outlive()
+        self._polled_at = clock()
+        self.exposition = Exposition(
+            self.registry,
+            healthy=lambda: self._clock() - self._polled_at < LOOP_STUCK_SECONDS,
+            unready=self.unready,
+            note=lambda: self.note,
+            host=config.metrics.host,
+            port=config.metrics.port,
+        )
+
+    def start(self) -> None:
+        """Raises ConfigError when the metrics port cannot be had."""
+        self.exposition.start()
+        self.registry.set(BUILD_INFO, 1, __version__, platform.python_version())
+        logger.info("Metrics are served on http://%s:%d/metrics.", self.config.metrics.host, self.exposition.port)
+        self.start_roles(self.roles)
+
+    def start_roles(self, running: tuple[str, ...]) -> None:
+        """Starts the children that the configuration asks for, from nothing; those of other roles are forgotten."""
+        self.slots = []
+        self._closing = False
+        self._watch.pause()
+        if "source" in running:
+            if self.config.source.partitions:
+                self.registry.keep_only("source", self.config.source.partitions)
+            self._discovery = self._slot("discover", "0", DISCOVER)
+            self._discovery.start()
+        else:
+            self._forget_others("discover", [])
+            self._forget_others("source", [])
+        if "sink" in running:
+            self._start_sink()
+        else:
+            self._forget_others("sink", [])
+            self._forget_others("feedback", [])
+
+    def start_anew(self, config: Config, running: tuple[str, ...], *, lasting: bool = False) -> None:
+        """After a drain: starts the children that another configuration asks for. What is counted goes on. `lasting`: a
+        service that refuses their first start is asked again."""
+        self.config = config
+        self._lasting = lasting
+        self.start_roles(running)
+
+    def try_out(self, config: Config, roles: tuple[str, ...]) -> None:
+        """Starts the `trials`: for each role a child that asks the services whether they take the configuration."""
+        entries = {"source": DISCOVER, "sink": TRY_SINK}
+        self.trials = [self._slot("trial", role, entries[role], {"trial": True}, config=config) for role in roles]
+        for slot in self.trials:
+            slot.start()
+
+    def end_trials(self) -> None:
+        for slot in self.trials:
+            slot.terminate()
+            slot.join(Deadline(TRIAL_END_SECONDS))
+        self.trials = []
+        self._forget_others("trial", [])
+
+    def _start_sink(self) -> None:
+        sink = self.config.sink
+        rate = sends_per_second(sink.tier, sink.units, sink.sends_per_second)
+        # Once for all: what a reload needs is there.
+        self._budget = self._budget or shared_rate.Shared()
+        self._budget.set(rate, time.monotonic())
+        shared = {"budget": str(self._budget.path)}
+        workers = [self._slot("sink", str(index), SINK, shared=shared) for index in range(sink.processes)]
+        if sink.ack != "none":
+            workers.append(self._slot("feedback", "0", FEEDBACK))
+        self._forget_others("sink", workers)
+        self._forget_others("feedback", workers)
+        for slot in workers:
+            slot.start()
+        self.slots += workers
+        logger.info("Sending at most %.4g commands/s with %d processes.", rate, sink.processes)
+
+    def poll(self, timeout: float, also: Iterable[socket.socket] = ()) -> None:
+        """Waits up to `timeout` seconds for news of a child (or for `also` to become readable) and deals with it.
+
+        Whatever the machine runs out of meanwhile is told in the log, and the next turn is another try."""
+        with self._outlive:
+            self._turn(timeout, also)
+
+    def _turn(self, timeout: float, also: Iterable[socket.socket]) -> None:
+        handles = [handle for slot in self._children() for handle in slot.handles()]
+        multiprocessing.connection.wait([*handles, *also], timeout)
+        self._polled_at = self._clock()
+        for slot in self._children():
+            with self._outlive:
+                slot.poll()
+            if not slot.up:
+                self.registry.lapse(_owner(slot))
+        for slot in self._turns.begin():
+            slot.begin_turn()
+        for slot in self.slots:
+            self.registry.set(PROCESS_UP, float(slot.up), *_owner(slot), owner=_owner(slot))
+        if not self._closing:
+            self._start_source()
+            self._look_for_added()
+        ready = not self._closing and not self.reloading and not self.unready()
+        self.notifier.poll(ready=ready, coping=self.coping, status=self.status)
+
+    def _start_source(self) -> None:
+        """Once the discovery has answered."""
+        if self._discovery is None or self._discovery.alive or self._discovery.result is None:
+            return
+        facts: dict[str, Any] = self._discovery.result
+        partitions: list[str] = facts["partitions"]
+        self._watch.begin(self.config, partitions)
+        sources = self._partitions(partitions, facts)
+        # Before they are started, which takes a while: /readyz, on another thread, must never see neither.
+        self.slots += sources
+        self._discovery = None
+        self._forget_others("source", sources)
+        for slot in sources:
+            slot.start()
+        logger.info("Receiving from %d partitions: %s.", len(partitions), ", ".join(partitions))
+
+    def _look_for_added(self) -> None:
+        """Asks the hub when it is time to, and starts what it has been given since."""
+        if self._question is None:
+            if self._watch.due:
+                self._watch.asked()
+                known = [slot.task.slot for slot in self.slots if slot.task.role == "source"]
+                self._question = self._slot("discover", "0", LOOK_AGAIN, {"known": known}, joins=True)
+                self._question.start()
+            return
+        if self._question.alive or self._question.result is None:
+            return
+        facts: dict[str, Any] = self._question.result
+        self._question = None
+        new = self._watch.answer(facts)
+        if new:
+            logger.info("The hub was given more partitions, read from their oldest event: %s.", ", ".join(new))
+            added = self._partitions(new, facts, joins=True)
+            self.slots += added
+            for slot in added:
+                slot.start()
+
+    def _partitions(self, partitions: Iterable[str], facts: Mapping[str, Any], *, joins: bool = False) -> list[Slot]:
+        oldest = replace(self.config, source=replace(self.config.source, start=EARLIEST))
+        return [
+            self._slot(
+                "source",
+                partition,
+                PARTITION,
+                {**facts, "added": partition in self._watch.added},
+                # In the configuration, not in the facts: it holds for every life until there is a checkpoint.
+                config=oldest if partition in self._watch.added else None,
+                joins=joins,
+            )
+            for partition in partitions
+        ]
+
+    @property
+    def coping(self) -> bool:
+        """Whether every heartbeat is fresh, or its child's replacement is under way. If not, a new start is better."""
+        return all(slot.overdue < UNENDING_SECONDS for slot in self._all())
+
+    @property
+    def status(self) -> str:
+        """One line for people: what works, and the first thing that does not."""
+        if self.fatal:
+            return f"cannot start: {self.fatal[1]}"
+        if self._closing:
+            return f"draining, {sum(slot.alive for slot in self._children())} processes are left"
+        return status_line(self.slots, self.unready(), self.note)
+
+    @property
+    def fatal(self) -> tuple[int, str] | None:
+        """(exit code, sentence) once a first start was refused, so that going on is of no use."""
+        return next((slot.fatal for slot in self._all() if slot.fatal), None)
+
+    def unready(self) -> list[str]:
+        """Why the service is not ready, a line a reason; empty when it is."""
+        reasons = [f"{slot}: {slot.detail}" for slot in list(self._all()) if not slot.ready]
+        return reasons if reasons or self.slots else ["starting"]
+
+    def close(self, deadline: Deadline) -> None:
+        self._closing = True
+        for slot in self._children():
+            slot.close(deadline)
+
+    def terminate(self) -> None:
+        for slot in self._children():
+            slot.terminate()
+
+    def join(self, deadline: Deadline) -> bool:
+        """Waits for all children, taking in what they report last; True when all have ended."""
+        while any(slot.alive for slot in self._children()) and not deadline.expired:
+            self.poll(min(0.5, deadline.remaining()))
+        return not any(slot.alive for slot in self._children())
+
+    def drain(self, seconds: float) -> bool:
+        """Closes all children within `seconds`, ends those that do not make it; True when all made it."""
+        graceful = self.join(self.begin_drain(seconds))
+        self._end_drain()
+        return graceful
+
+    def begin_drain(self, seconds: float) -> Deadline:
+        """Asks all children to end; for who does not wait in `drain`, but calls `drained` until it is true."""
+        deadline = Deadline(seconds)
+        self.end_trials()  # they have nothing to save
+        self.close(Deadline(seconds * CHILDREN_SHARE))
+        return deadline
+
+    def drained(self, deadline: Deadline) -> bool:
+        """Whether all children have ended; at the deadline they are ended."""
+        if any(slot.alive for slot in self._children()) and not deadline.expired:
+            return False
+        self._end_drain()
+        return True
+
+    def _end_drain(self) -> None:
+        stragglers = ", ".join(str(slot) for slot in self._children() if slot.alive)
+        if stragglers:
+            logger.error(
+                "Not drained in time, ended now: %s. What they held is read again at the next start.", stragglers
+            )
+            self.terminate()
+            self.join(Deadline(KILLED_SECONDS))
+        self._discovery = self._question = None
+
+    @property
+    def unsaved(self) -> list[str]:
+        """What the children could not save when they were asked to end."""
+        return [f"{slot}: {sentence}" for slot in self.slots for sentence in slot.unsaved]
+
+    def _all(self) -> list[Slot]:
+        """What the service consists of."""
+        return [*([self._discovery] if self._discovery else []), *self.slots]
+
+    def _children(self) -> list[Slot]:
+        return [*self._all(), *([self._question] if self._question else []), *self.trials]
+
+    def _forget_others(self, role: str, slots: Iterable[Slot]) -> None:
+        self.registry.keep_only(role, [slot.task.slot for slot in slots if slot.task.role == role])
+
+    def _slot(
+        self,
+        role: str,
+        index: str,
+        entry: str,
+        facts: Mapping[str, Any] | None = None,
+        shared: Mapping[str, str] | None = None,
+        *,
+        config: Config | None = None,
+        joins: bool = False,
+    ) -> Slot:
+        owner = (role, index)
+        self.registry.apply(zeros(*owner), owner)
+        return Slot(
+            Task(role, index, entry, config or self.config, facts or {}, shared or {}),
+            self._context,
+            on_snapshot=lambda snapshot: self.registry.apply(snapshot, owner),
+            on_restart=lambda: self.registry.add(PROCESS_RESTARTS, 1, *owner, owner=owner),
+            turns=self._turns,
+            clock=self._clock,
+            joins=joins or self._lasting,
+            starting=JOINING if joins else STARTING,
+        )
+
+
+def _owner(slot: Slot) -> Owner:
+    return slot.task.role, slot.task.slot
+
+
+def cores() -> int:
+    """How many cores this node may use."""
+    return len(os.sched_getaffinity(0))

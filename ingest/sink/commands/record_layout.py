@@ -1,0 +1,246 @@
+"""Where a Kafka record keeps the parts of a command: all in one JSON object, or the body as value and the rest in headers.
+
+Only the places are known here; whether the parts are any good is `command`'s job. Pure.
+"""
+
+import codecs
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, NoReturn
+
+import orjson
+
+from ingest.errors import Undeliverable
+from ingest.sink.commands.field_names import HEADERS, KEYS, PROPERTY_PREFIX, is_of_others, nearest
+from ingest.sink.commands.foreign import foreign_bytes, foreign_object
+from ingest.sink.commands.json_text import Member, NotJson, Number, members
+from ingest.sink.commands.quoting import clip
+
+Headers = Sequence[tuple[str, str | bytes | None]]
+"""As confluent-kafka gives and takes them."""
+MOST_PASSED_OVER: Final = 10
+"""Names that are kept of one record."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """Unchecked parts by name; None: not there. Numbers of JSON are `Number`s."""
+
+    body: bytes
+    device_id: object
+    module_id: object
+    message_id: object
+    correlation_id: object
+    content_type: object
+    content_encoding: object
+    ack: object
+    expiry: object
+    properties: object
+    passed_over: tuple[str, ...]
+    """What stands in the record and is no part of the command, each as `the key 'x'` or `the header 'x'`."""
+
+
+def read(value: bytes, headers: Headers) -> Fields:
+    """The parts of one record. Raises Undeliverable (malformed, unknown_field, invalid_…).
+
+    With a header `deviceId` the value is the body and the other fields are headers; else the value is a JSON object, in
+    which null stands for an absent key, but for `message`.
+    """
+    last = dict(headers)
+    found = {name: value for name, value in last.items() if value is not None}
+    if "deviceId" in last:
+        return _from_headers(value, found)
+    addressed = next((name for name in found if nearest(name, ("deviceId",))), None)
+    try:
+        fields = _from_json(value, found)
+    except Undeliverable as why:
+        if addressed is not None and why.reason == "malformed":
+            raise _unknown("header", addressed, "deviceId") from None
+        raise
+    if addressed is not None and _text(found, addressed, "invalid_device_id") != fields.device_id:
+        raise _unknown("header", addressed, "deviceId")
+    return fields
+
+
+def _from_json(value: bytes, headers: dict[str, str | bytes]) -> Fields:
+    record = _object(value)
+    passed_over = []
+    for name, member in record.items():
+        if name not in KEYS and member.value is not None:
+            if (known := nearest(name)) is not None:
+                raise _unknown("key", name, known)
+            passed_over.append(f"the key {clip(name)}")
+    # What a header says of a command whose fields are in its value is another writer's business, but may be a mistake.
+    passed_over += [
+        f"the header {clip(name)}, beside no header deviceId,"
+        for name in headers
+        if name in KEYS or name.startswith(PROPERTY_PREFIX)
+    ]
+
+    def get(name: str) -> object:
+        member = record.get(name)
+        return None if member is None else member.value
+
+    if get("deviceId") is None and "message" not in record and (what := foreign_object(record)):
+        raise Undeliverable("malformed", f"The record is {what}.")
+    expiry, expiry_time = get("expiry"), get("expiryTime")
+    if expiry is not None and expiry_time is not None:
+        raise Undeliverable("invalid_expiry", "The record has both expiry and expiryTime: write only one of them.")
+    module_id = get("moduleId")
+    return Fields(
+        device_id=get("deviceId"),
+        module_id=_header(headers, "moduleId") if module_id is None else module_id,
+        body=_body(record),
+        message_id=get("messageId"),
+        correlation_id=get("correlationId"),
+        content_type=get("contentType"),
+        content_encoding=get("contentEncoding"),
+        ack=get("ack"),
+        expiry=expiry if expiry_time is None else expiry_time,
+        properties=_properties(record.get("properties")),
+        passed_over=_some(passed_over),
+    )
+
+
+def _from_headers(value: bytes, found: dict[str, str | bytes]) -> Fields:
+    """`found`: headers that are not null; of repeated ones the last counts, as everywhere in Kafka."""
+    properties: dict[str, object] = {}
+    passed_over = []
+    for name in found:
+        if name.startswith(PROPERTY_PREFIX):
+            properties[name.removeprefix(PROPERTY_PREFIX)] = _text(found, name)
+        elif name in KEYS and name not in HEADERS:
+            raise Undeliverable(
+                "unknown_field",
+                f"The header {name} stands beside deviceId: the value is the message then, and each property has a "
+                f"header of its own, {PROPERTY_PREFIX}NAME.",
+            )
+        elif name not in KEYS:
+            if name.lower().startswith(PROPERTY_PREFIX):
+                raise _unknown("header", name, PROPERTY_PREFIX + name[len(PROPERTY_PREFIX) :])
+            if (known := nearest(name, HEADERS)) is not None:
+                raise _unknown("header", name, known)
+            if not is_of_others(name):
+                passed_over.append(f"the header {clip(name)}")
+    if "expiry" in found and "expiryTime" in found:
+        raise Undeliverable("invalid_expiry", "The record has headers expiry and expiryTime: write only one of them.")
+    return Fields(
+        device_id=_text(found, "deviceId", "invalid_device_id"),
+        module_id=_header(found, "moduleId"),
+        body=value,
+        message_id=_text(found, "messageId"),
+        correlation_id=_text(found, "correlationId"),
+        content_type=_text(found, "contentType"),
+        content_encoding=_text(found, "contentEncoding"),
+        ack=_text(found, "ack"),
+        expiry=_text(found, "expiryTime" if "expiryTime" in found else "expiry", "invalid_expiry"),
+        properties=properties,
+        passed_over=_some(passed_over),
+    )
+
+
+def _object(value: bytes) -> dict[str, Member]:
+    """The members of the record's JSON object by name. Raises Undeliverable (malformed)."""
+    plain = value.removeprefix(codecs.BOM_UTF8)
+    try:
+        text = plain.decode()
+        if not text.lstrip(" \t\n\r").startswith("{"):
+            _not_an_object(plain)
+        return _by_name(members(text))
+    except UnicodeDecodeError as error:
+        _not_json(plain, str(error))
+    except NotJson as error:
+        _not_json(plain, str(error))
+
+
+def _by_name(found: list[Member]) -> dict[str, Member]:
+    by_name: dict[str, Member] = {}
+    for member in found:
+        if member.name in by_name:
+            # Whichever was meant, a reader with the other rule sees another command, or another device.
+            raise Undeliverable(
+                "malformed", f"The record has the key {clip(member.name)} more than once: write it once."
+            )
+        by_name[member.name] = member
+    return by_name
+
+
+def _not_an_object(value: bytes) -> NoReturn:
+    try:
+        record = orjson.loads(value)
+    except orjson.JSONDecodeError as error:
+        _not_json(value, str(error))
+    fix = "write one object with deviceId and message"
+    if isinstance(record, list):
+        fix = "a JSON array, but each command is a record of its own: " + fix
+    elif isinstance(record, str) and record.lstrip().startswith("{"):
+        fix = "a JSON string that holds JSON, so it was encoded twice: " + fix
+    elif isinstance(record, str):
+        fix = "a JSON string: " + fix
+    raise Undeliverable("malformed", f"The record is JSON and no object but {clip(record)}: {fix}.")
+
+
+def _not_json(value: bytes, error: str) -> NoReturn:
+    if what := foreign_bytes(value):
+        raise Undeliverable("malformed", f"The record is {what}.")
+    raise Undeliverable(
+        "malformed",
+        f"The record is not JSON in UTF-8 ({error}): write an object with deviceId and message, or put deviceId in a header.",
+    )
+
+
+def _body(record: dict[str, Member]) -> bytes:
+    message = record.get("message")
+    if message is None:
+        raise Undeliverable("malformed", "The record has no message: write the key message, a string or JSON.")
+    if not isinstance(message.value, str):
+        return message.text.encode()
+    try:
+        return message.value.encode()
+    except UnicodeEncodeError:
+        raise Undeliverable(
+            "malformed", "The message has one half of a surrogate pair, which is no text: write both halves."
+        ) from None
+
+
+def _properties(member: Member | None) -> object:
+    """By name, without those that are null; numbers and booleans as written."""
+    if member is None or not isinstance(member.value, dict):
+        return member and member.value
+    found = members(member.text)
+    if len({each.name for each in found}) != len(found):
+        raise Undeliverable("invalid_property", "properties has a name more than once: write it once.")
+    return {
+        each.name: each.text if isinstance(each.value, bool | Number) else each.value
+        for each in found
+        if each.value is not None
+    }
+
+
+def _some(passed_over: list[str]) -> tuple[str, ...]:
+    """So few that a record of nothing else costs no memory while its command waits."""
+    return tuple(passed_over[:MOST_PASSED_OVER])
+
+
+def _unknown(kind: str, name: str, known: str) -> Undeliverable:
+    return Undeliverable(
+        "unknown_field", f"The {kind} {clip(name)} is not known: did you mean {known}? Names are case-sensitive."
+    )
+
+
+def _header(found: dict[str, str | bytes], name: str) -> str | None:
+    """A header whose value matters to nobody but a reader of the sentence."""
+    value = found.get(name)
+    return value.decode(errors="replace") if isinstance(value, bytes) else value
+
+
+def _text(found: dict[str, str | bytes], name: str, reason: str = "invalid_property") -> str | None:
+    value = found.get(name)
+    if not isinstance(value, bytes):
+        return value
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        raise Undeliverable(
+            reason, f"The header {clip(name)} = {clip(value)} is not text: write it in UTF-8."
+        ) from None

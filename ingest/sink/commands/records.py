@@ -1,0 +1,69 @@
+"""One Kafka record of a command topic → its command, or its dead letter. Whatever it is, it ends as one of them. Pure."""
+
+from confluent_kafka import Message
+
+from ingest.errors import IngestError, Undeliverable
+from ingest.kafka.dead_letters.record import DeadLetter, dead_letter, without_body
+from ingest.kafka.header_names import MARK, unescape
+from ingest.kafka.headers import headers_of
+from ingest.sink.commands.command import Ack, Command, Origin, parse
+from ingest.sink.commands.field_names import PROPERTY_PREFIX
+from ingest.sink.commands.quoting import clip
+from ingest.sink.commands.record_layout import Headers
+
+UNEXPECTED = "unexpected"
+
+
+def origin_of(message: Message) -> Origin:
+    return Origin(message.topic() or "", message.partition() or 0, message.offset() or 0)
+
+
+def size_of(message: Message) -> int:
+    """Bytes of key, value and headers, whatever of them is part of the command."""
+    pairs = headers_of(message)
+    size = sum(len(name) + len(value or b"") for name, value in pairs)
+    return size + len(_bytes(message.key()) or b"") + len(_bytes(message.value()) or b"")
+
+
+def command_of(message: Message, *, now_ms: int, default_ack: Ack) -> Command | None:
+    """As `parse`; None for a tombstone. Raises Undeliverable, and nothing else."""
+    try:
+        headers = headers_of(message)
+        _check_names(headers)
+        return parse(_bytes(message.value()), headers, origin_of(message), now_ms=now_ms, default_ack=default_ack)
+    except IngestError:
+        raise
+    except Exception as error:
+        raise unexpected(error) from error
+
+
+def letter_of(message: Message, why: Undeliverable) -> DeadLetter:
+    """With all that the record had: key, value and headers."""
+    position = origin_of(message)._asdict()
+    value = _bytes(message.value()) or b""
+    return dead_letter(_bytes(message.key()), value, why.reason, str(why), position, headers_of(message))
+
+
+def letter_of_place(origin: Origin, key: bytes | None, why: Undeliverable) -> DeadLetter:
+    """For a record of which nothing is left but its place."""
+    return without_body(dead_letter(key, b"", why.reason, str(why), origin._asdict()))
+
+
+def unexpected(error: Exception) -> Undeliverable:
+    """What is wrong with a record on which our own code or a library fails: it alone is set aside."""
+    # Such an error's text may hold what cannot be written (lone surrogates).
+    words = f"{type(error).__name__}: {error}".encode("ascii", "backslashreplace").decode()
+    return Undeliverable(UNEXPECTED, f"The command cannot be handled ({words[:500]}): please report this.")
+
+
+def _check_names(headers: Headers) -> None:
+    """Foreign headers may have any name; the name of a property goes to the device, which takes UTF-8 only."""
+    for name, _ in headers:
+        if name.startswith(MARK) and unescape(name).startswith(PROPERTY_PREFIX.encode()):
+            raise Undeliverable(
+                "invalid_property", f"The header name {clip(unescape(name))} is not text: write it in UTF-8."
+            )
+
+
+def _bytes(value: str | bytes | None) -> bytes | None:
+    return value.encode() if isinstance(value, str) else value

@@ -1,0 +1,167 @@
+"""The hub's feedback messages, over a link that is opened again whenever it ends.
+
+Messages are accepted by the caller, one by one, when what they say is safe. What is not accepted when its link ends
+comes again, on the next one.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ingest.config.connection_strings import IotHubAddress
+from ingest.errors import Refused
+from ingest.hub.link_times import IDLE_SECONDS, OPEN_SECONDS, STEADY_SECONDS
+from ingest.hub.service_errors import is_refusal, words
+from ingest.hub.tls_question import TlsQuestion
+from ingest.timing import Backoff
+
+PREFETCH = 16
+"""Messages, of up to 64 records each, that the hub may have sent and not seen accepted."""
+WAIT_MS = 20
+"""uamqp rounds it up to some 50 ms when nothing comes."""
+
+logger = logging.getLogger(__name__)
+
+
+class Received(NamedTuple):
+    """One feedback message."""
+
+    body: bytes
+    accept: Callable[[], None]
+    """Call it when everything in the message is safe. Of a link that has ended, it does nothing."""
+
+
+class FeedbackLink:
+    """A link from `/messages/serviceBound/feedback`. `start, poll, pause, close, terminate`; all on one thread."""
+
+    def __init__(
+        self,
+        hub: IotHubAddress,
+        ca_file: Path | None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        backoff: Backoff | None = None,
+        idle_seconds: float = IDLE_SECONDS,
+    ) -> None:
+        """`idle_seconds`: a connection on which nothing comes for so long, not even an empty frame, is given up."""
+        self.links = 0
+        """Links opened so far."""
+        self.trouble: str | None = "connecting to the hub"
+        """Why nothing can come now; None while the link is up."""
+        self._known_to_work = False
+        self._hub = hub
+        self._ca_file = ca_file
+        self._clock = clock
+        self._backoff = backoff or Backoff(0.2, 20.0)
+        self._idle_seconds = idle_seconds
+        self._tls = TlsQuestion(hub, ca_file)
+        self._client: Any = None
+        self._ready = False
+        self._opened_at = 0.0
+        self._open_at = float("inf")
+
+    @property
+    def ready(self) -> bool:
+        """Whether the link is up, so that `poll` waits for messages."""
+        return self._ready
+
+    def start(self) -> None:
+        """Opens the link at the next `poll`; again after `pause`."""
+        self._open_at = self._clock()
+
+    def poll(self) -> list[Received]:
+        """Works on the link; gives the messages that came. Takes about 50 ms when none does, nothing when there is no
+        link.
+
+        Raises Refused when the hub refuses the first link.
+        """
+        now = self._clock()
+        if self._client is None:
+            if self._tls.fault is not None and self._open_at < float("inf"):
+                self.trouble = f"IoT Hub {self._hub.host}: {self._tls.fault}"
+            if now >= self._open_at:
+                self._open(now)
+            return []
+        try:
+            if not self._ready:
+                self._ready = self._client.client_ready()
+                if self._ready:
+                    self.trouble = None
+                    self._tls.forget()
+                    logger.info("The feedback link to %s is up.", self._hub.host)
+                elif now - self._opened_at > OPEN_SECONDS:
+                    raise TimeoutError(f"no answer from {self._hub.host} within {OPEN_SECONDS:g} s")
+                return []
+            messages = self._client.receive_message_batch(PREFETCH, timeout=WAIT_MS)
+            self._client.ensure_up()
+            return [self._received(message) for message in messages]
+        except Exception as error:  # uamqp raises its own errors, the C library's and built-in ones alike
+            self._lost(error)
+            return []
+
+    def pause(self, why: str) -> None:
+        """Ends the link until `start`: the hub keeps the messages."""
+        self._open_at = float("inf")
+        self.trouble = why
+        self._end()
+
+    def close(self) -> None:
+        """Ends the link for good."""
+        self.pause("closed")
+
+    terminate = close
+
+    def _open(self, now: float) -> None:
+        self.links += 1
+        self._opened_at = now
+        try:
+            from ingest.hub.service_client import FeedbackClient
+
+            self._client = FeedbackClient(self._hub, self._ca_file, prefetch=PREFETCH, idle_seconds=self._idle_seconds)
+            self._client.open()
+        except Exception as error:
+            self._lost(error)
+
+    def _received(self, message: Any) -> Received:
+        client = self._client
+
+        def accept() -> None:
+            # A message cannot be settled on another link than its own, whose memory the C library has freed by then.
+            if client is not self._client:
+                return
+            try:
+                message.accept()
+            except Exception as error:  # the link has ended just now: the message comes again, and is known
+                logger.debug("A feedback message cannot be accepted: %s", error)
+
+        try:
+            return Received(b"".join(message.get_data()), accept)
+        except TypeError:  # an AMQP value or sequence, in which there is no JSON
+            return Received(str(message).encode(), accept)
+
+    def _lost(self, error: Exception) -> None:
+        now = self._clock()
+        waited = now - self._opened_at
+        sentence = (words(error) if self._ready else self._tls.words(error, seconds=waited)).rstrip(".")
+        self._known_to_work = self._known_to_work or self._ready
+        if is_refusal(error) and not self._known_to_work:
+            self._end()
+            raise Refused(f"IoT Hub {self._hub.host}: {sentence}")
+        if self._ready and waited >= STEADY_SECONDS:
+            self._backoff.reset()
+        wait = self._backoff.next()
+        self._open_at = now + wait
+        self.trouble = f"IoT Hub {self._hub.host}: {sentence}"
+        logger.warning("The feedback link to %s ended: %s. Next try in %.1f s.", self._hub.host, sentence, wait)
+        self._end()
+
+    def _end(self) -> None:
+        client, self._client = self._client, None
+        self._ready = False
+        if client is not None:
+            try:
+                client.close()
+            except Exception as error:  # a broken link cannot say good-bye
+                logger.debug("Closing the feedback link: %s", error)

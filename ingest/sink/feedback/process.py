@@ -1,0 +1,229 @@
+"""The feedback process: what became of each command, from the hub to `sink.feedback_topic`.
+
+A feedback message is accepted only when Kafka has acknowledged all its records, so that none is lost; what the topic has
+already is not written again (`feedback_seen`). One thread runs the loop below; librdkafka has its own.
+"""
+
+import logging
+import time
+from collections import Counter, deque
+from dataclasses import dataclass
+from functools import partial
+
+from confluent_kafka import KafkaError, Message
+
+from ingest.config import Config
+from ingest.errors import ConfigError, IngestError, Problem, Recycle
+from ingest.kafka.dead_letters.record import dead_letter
+from ingest.kafka.dead_letters.topic import DeadLetterTopic
+from ingest.kafka.errors import outcome
+from ingest.kafka.producer import ProducerPool
+from ingest.logs import Repeated, and_more
+from ingest.metrics import catalogue as m
+from ingest.metrics.meter import MALFORMED_FEEDBACK, Meter
+from ingest.process.child import Child
+from ingest.process.waiting import insist
+from ingest.sink.feedback.dedup import Seen
+from ingest.sink.feedback.link import FeedbackLink, Received
+from ingest.sink.feedback.message import Feedback, parse_feedback
+from ingest.sink.feedback.tail import read_tail
+from ingest.sink.preflight import look_at_topics
+from ingest.timing import Deadline
+
+STATUSES = frozenset({"Success", "Expired", "DeliveryCountExceeded", "Rejected", "Purged"})
+HOLD_SECONDS = 30.0
+"""A message that Kafka has not taken for so long is given back with its link, while the hub's lock of 60 s still holds;
+the hub keeps it for an hour, but delivers it 10 times at most."""
+SILENCE_SECONDS = 10.0
+"""Records wait for their acknowledgement this long before that is called trouble."""
+ACK_WAIT_SECONDS = 0.02
+SAVE_SECONDS = 5.0
+
+logger = logging.getLogger(__name__)
+
+
+def run(child: Child) -> None:
+    """The entry of the role `feedback`. Returns when asked to stop; raises Refused, Recycle or another IngestError."""
+    config, seen = child.task.config, Seen()
+    insist(child, f"connecting to Kafka at {config.kafka.bootstrap_servers}", lambda: look_at_topics(config))
+    topic = config.sink.feedback_topic
+    reading = f"reading the end of topic {topic}"
+
+    def go_on() -> bool:
+        child.beat(False, reading)
+        return not child.stopping
+
+    insist(child, reading, lambda: read_tail(config.kafka, topic, seen, go_on=go_on))
+    if child.stopping:
+        return
+    process = FeedbackProcess(child, seen)
+    process.start()
+    try:
+        while not child.stopping:
+            process.poll()
+    finally:
+        process.close(child.deadline or Deadline(SAVE_SECONDS))
+
+
+@dataclass(slots=True)
+class _Held:
+    """One message of the hub that is not accepted yet."""
+
+    received: Received
+    since: float
+    pending: int = 0
+    """Records and dead letters that Kafka has not acknowledged."""
+
+
+class FeedbackProcess:
+    """`start, poll, close`. Counters are plain ints."""
+
+    def __init__(self, child: Child, seen: Seen) -> None:
+        config: Config = child.task.config
+        hub = config.hub.iot_hub
+        if hub is None:
+            raise ConfigError([Problem("hub.iot_hub_connection_string", "", "is needed to receive feedback")])
+        self.told: Counter[str] = Counter()
+        """Records that Kafka has acknowledged, by status; "other" are all that the hub is not known to have."""
+        self.repeats = 0
+        """Records dropped because the topic has them."""
+        self.malformed = 0
+        """Messages of the hub of which a part could not be read."""
+        self.link = FeedbackLink(hub, config.hub.ca_file)
+        self.pool = ProducerPool(config.kafka, client_id="ingest-feedback")
+        self.dead_letters = DeadLetterTopic(
+            config.kafka, config.sink.dead_letter_topic, client_id="ingest-feedback-dead"
+        )
+        self._child = child
+        self._topic = config.sink.feedback_topic
+        self._host = hub.host
+        self._seen = seen
+        self._held: deque[_Held] = deque()
+        self._unsent: deque[tuple[_Held, Feedback]] = deque()
+        """Records that librdkafka had no room for yet."""
+        self._suspects: deque[tuple[_Held, Feedback]] = deque()
+        """Records of batches that the broker refused; they are sent alone, before anything newer."""
+        self._broken: IngestError | None = None
+        self._paused = False
+        self._repeated = Repeated()
+        child.measure(self._measure)
+
+    def start(self) -> None:
+        self.pool.start()
+        self.link.start()
+
+    def poll(self) -> None:
+        """One turn of the loop: messages in, acknowledgements served, what is safe accepted."""
+        for received in self.link.poll():
+            self._take(received)
+        self._serve(0 if self.link.ready and not self._held else ACK_WAIT_SECONDS)
+        self._mind_kafka()
+        trouble = self._kafka_trouble or self.link.trouble
+        self._child.beat(trouble is None, trouble or "receiving feedback")
+
+    def close(self, deadline: Deadline) -> None:
+        """Takes no more messages, waits for Kafka, accepts what it has; all within the deadline."""
+        while self._held and self._broken is None and not deadline.expired:
+            self.link.poll()  # what still comes is not taken, and goes back to the hub with the link
+            self._serve(min(ACK_WAIT_SECONDS, deadline.remaining()))
+            self._child.beat(False, "draining")
+        if self._held:
+            self._child.unsaved(
+                f"{len(self._held)} messages of feedback are not acknowledged by Kafka; the hub sends them again"
+            )
+        self.link.close()
+        self.pool.terminate()
+        self._child.beat(False, "stopped")
+
+    def _take(self, received: Received) -> None:
+        held = _Held(received, time.monotonic())
+        self._held.append(held)
+        records, problem = parse_feedback(received.body)
+        for record in records:
+            if self._seen.admit(record):
+                held.pending += 1
+                self._unsent.append((held, record))
+            else:
+                self.repeats += 1
+                logger.debug("Feedback on message %s of %s is known.", record.message_id, record.device_id)
+        if problem is not None:
+            self.malformed += 1
+            self._dead_letter(held, None, received.body, MALFORMED_FEEDBACK, f"feedback of {self._host}: {problem}")
+
+    def _serve(self, timeout: float) -> None:
+        self._send()
+        self.pool.poll(timeout)
+        self.dead_letters.poll()
+        broken = self._broken or self.dead_letters.broken
+        if broken is not None:
+            raise broken
+        # In order: a message whose records are all known may repeat an earlier one, which is not safe yet.
+        while self._held and not self._held[0].pending:
+            self._held.popleft().received.accept()
+
+    def _send(self) -> None:
+        if self._suspects:
+            if not self.pool.in_flight:
+                held, record = self._suspects.popleft()
+                self._produce(held, record, alone=True)
+            return
+        while self._unsent and self._produce(*self._unsent[0], alone=False):
+            self._unsent.popleft()
+
+    def _produce(self, held: _Held, record: Feedback, *, alone: bool) -> bool:
+        delivered = partial(self._delivered, held, record, alone)
+        return self.pool.send(self._topic, record.key, record.value, None, record.enqueued_ms, delivered)
+
+    def _delivered(self, held: _Held, record: Feedback, alone: bool, error: KafkaError | None, _: Message) -> None:
+        if error is None:
+            held.pending -= 1
+            self.told[record.status if record.status in STATUSES else "other"] += 1
+        elif outcome(error) == "recycle":
+            self._broken = Recycle(f"Kafka topic {self._topic}: {error.name()}: {error.str()}")
+        elif alone:
+            held.pending -= 1
+            reason, sentence = error.name().lower(), f"Kafka topic {self._topic}: {error.str()}"
+            self._dead_letter(held, record.key, record.value, reason, sentence)
+        else:
+            self._suspects.append((held, record))
+
+    def _dead_letter(self, held: _Held, key: bytes | None, value: bytes, reason: str, sentence: str) -> None:
+        more = self._repeated.admit(reason)
+        if more is not None:
+            logger.error("%s. It goes to %s%s.", sentence.rstrip("."), self.dead_letters.topic, and_more(more))
+        held.pending += 1
+
+        def done() -> None:
+            held.pending -= 1
+
+        letter = dead_letter(key, value, reason, sentence, {"hub": self._host})
+        self.dead_letters.send(letter, reason, done)
+
+    @property
+    def _kafka_trouble(self) -> str | None:
+        trouble = self.pool.trouble or self.dead_letters.trouble
+        if trouble is None and self._oldest_seconds > SILENCE_SECONDS:
+            return f"Kafka has acknowledged nothing for {SILENCE_SECONDS:g} s"
+        return trouble
+
+    @property
+    def _oldest_seconds(self) -> float:
+        return time.monotonic() - self._held[0].since if self._held else 0.0
+
+    def _mind_kafka(self) -> None:
+        if not self._paused and self._oldest_seconds > HOLD_SECONDS:
+            self._paused = True
+            self.link.pause("waiting for Kafka")
+        elif self._paused and not self._held:
+            self._paused = False
+            self.link.start()
+
+    def _measure(self, meter: Meter) -> None:
+        slot = self._child.task.slot
+        by_label = self.told | Counter(repeat=self.repeats, malformed=self.malformed)
+        for label, count in by_label.items():
+            meter.total(m.SINK_FEEDBACK, count, slot, label)
+        for reason, count in self.dead_letters.written.items():
+            # Under its own name: process 0 of those that send has a count of its own.
+            meter.total(m.SINK_DEAD_LETTERS, count, m.FEEDBACK_WORKER, reason)
+        meter.gauge(m.KAFKA_QUEUE_MESSAGES, self.pool.in_flight, self._child.task.role, slot)

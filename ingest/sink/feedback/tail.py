@@ -1,0 +1,69 @@
+"""What an earlier life of the feedback process has written, read from the end of the feedback topic.
+
+A process that is killed after Kafka has acknowledged a feedback message's records, and before the hub has the
+acceptance, gets the message again in its next life.
+"""
+
+from collections.abc import Callable
+
+from confluent_kafka import Consumer, Message
+from confluent_kafka.admin import AdminClient
+
+from ingest.config import Kafka
+from ingest.errors import Unreachable
+from ingest.kafka.admin import describe
+from ingest.kafka.bounded_reader import CONSUMER, Stretch, ends_of
+from ingest.kafka.complaints import Complaints
+from ingest.kafka.producer import settings
+from ingest.sink.feedback.dedup import Seen
+from ingest.sink.feedback.message import read_back
+from ingest.timing import Deadline
+
+RECORDS = 50_000
+"""Read in all, shared among the topic's partitions."""
+LEAST_RECORDS = 2_048
+"""Read of each partition at least: twice what can be written and not accepted (`feedback_link.PREFETCH` messages of 64
+records)."""
+ANSWER_SECONDS = 5.0
+"""For where the topic ends."""
+SECONDS = 60.0
+_FETCH = 5_000
+
+
+def read_tail(kafka: Kafka, topic: str, seen: Seen, *, go_on: Callable[[], bool] = lambda: True) -> int:
+    """Adds the last records of the topic to `seen`; gives how many. Commits nothing.
+
+    `go_on` is called several times a second while it reads, and ends that early with False. Raises Refused when there
+    is no such topic, Unreachable when Kafka does not answer or the end is not reached within a minute.
+    """
+    answer, deadline = Deadline(ANSWER_SECONDS), Deadline(SECONDS)
+    # librdkafka wants a group; nobody joins it.
+    chosen = settings(kafka)
+    consumer = Consumer({**CONSUMER, **chosen, "group.id": "ingest-feedback-tail"})
+    try:
+        complaints = Complaints()
+        admin = AdminClient({"log_level": 2, **chosen}, error_cb=complaints)
+        partitions = describe(admin, topic, answer.remaining(), complaints)
+        ends = ends_of(consumer, topic, partitions, answer)
+        share = max(LEAST_RECORDS, RECORDS // max(1, len(ends)))
+        stretch = Stretch(
+            consumer, topic, {partition: (max(low, high - share), high) for partition, (low, high) in ends.items()}
+        )
+        count = 0
+        while not stretch.done and go_on():
+            if deadline.expired:
+                raise Unreachable(f"the end of topic {topic} was not reached in {SECONDS:g} s: {stretch.trouble}")
+            count += sum(_add(seen, message) for message in stretch.poll(_FETCH, 0.1))
+        return count
+    finally:
+        consumer.close()
+
+
+def _add(seen: Seen, message: Message) -> int:
+    value = message.value()
+    told = read_back(value) if isinstance(value, bytes) else None
+    if told is None:
+        return 0
+    device_id, message_id, status, enqueued_ms = told
+    seen.add(device_id, message_id, status, enqueued_ms)
+    return 1

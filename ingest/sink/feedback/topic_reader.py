@@ -1,0 +1,160 @@
+"""What devices made of their commands, read from the feedback topic: it gives each device's credit back.
+
+The feedback process writes the topic for everybody; every sink process reads all of it from now on, because any of them
+may have sent the command. Nothing is committed: after a restart the credit starts anew as well.
+"""
+
+import logging
+import time
+import uuid
+from collections.abc import Callable
+
+from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from ingest.config import Kafka
+from ingest.kafka.producer import settings
+from ingest.kafka.statistics import KafkaStatistics
+from ingest.kafka.unreadable import Unreadable
+from ingest.sink.feedback.message import read_back
+from ingest.timing import Backoff, Deadline
+
+METADATA_SECONDS = 5.0
+"""As long as the loop of the process stands still for it."""
+MOST = 500
+
+logger = logging.getLogger(__name__)
+
+
+class Answers:
+    """`start, poll, close`, on one thread."""
+
+    def __init__(
+        self, kafka: Kafka, topic: str, *, client_id: str, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.trouble: str | None = "the feedback topic is not looked up yet"
+        """Why nothing is read back; None while it is."""
+        self._clock = clock
+        self._backoff = Backoff(0.5, 15.0)
+        self._failures = 0
+        self._ask_at = 0.0
+        self._topic = topic
+        self._config = {
+            "client.id": client_id,
+            # Required by the client; no group is joined, as partitions are assigned by hand.
+            "group.id": f"{client_id}-{uuid.uuid4()}",
+            "enable.auto.commit": False,
+            "statistics.interval.ms": 2_000,
+            "log_level": 2,
+            **settings(kafka),
+            # What is told is never passed over: feedback that is read twice changes nothing.
+            "auto.offset.reset": "earliest",
+        }
+        self._unreadable: dict[int, Unreadable] = {}
+        self._statistics = KafkaStatistics()
+        self._consumer: Consumer | None = None
+
+    def start(self) -> None:
+        """Asks where the topic ends; when nobody answers, `poll` asks again."""
+        self._consumer = Consumer(
+            {**self._config, "error_cb": self._on_error, "stats_cb": self._on_statistics}, logger=logger
+        )
+        self._seek_end()
+
+    @property
+    def ready(self) -> bool:
+        """Whether it reads. What is told before that is missed, and with it a device's credit for an hour: send nothing
+        until then."""
+        return self.trouble is None
+
+    @property
+    def silence(self) -> str | None:
+        """Which broker owes answers and gives none, in words; what it holds back is read later, and nothing is missed."""
+        silence = self._statistics.silence
+        return f"Kafka's feedback topic {self._topic}: {silence}" if silence is not None else None
+
+    def _seek_end(self) -> None:
+        if self._consumer is None:
+            return
+        try:
+            places = self._ends(self._consumer)
+        except KafkaException as error:
+            why = error.args[0].str()
+        else:
+            if isinstance(places, list):
+                self._consumer.assign(places)
+                if self._failures:
+                    logger.info("Feedback of devices is read back now.")
+                self.trouble, self._failures = None, 0
+                return
+            why = places
+        self._failures += 1
+        self.trouble = f"topic {self._topic} cannot be looked up: {why}"
+        self._ask_at = self._clock() + self._backoff.next()
+        if self._failures == 1:
+            logger.warning("Feedback of devices is not read back yet: %s. Trying again.", self.trouble)
+
+    def _ends(self, consumer: Consumer) -> list[TopicPartition] | str:
+        """Where each partition of the topic ends now; words when that cannot be known yet. Raises KafkaException.
+
+        Not OFFSET_END, which a partition's leader turns into a number when it can be reached: what is told before that would
+        be missed.
+        """
+        deadline = Deadline(METADATA_SECONDS)
+        found = consumer.list_topics(self._topic, METADATA_SECONDS).topics[self._topic]
+        if found.error is not None:
+            return str(found.error.str())
+        if not found.partitions:
+            return "it has no partitions"
+        places = []
+        for partition in found.partitions:
+            place = TopicPartition(self._topic, partition)
+            ends = consumer.get_watermark_offsets(place, timeout=max(0.1, deadline.remaining()), cached=False)
+            if ends is None:
+                return f"partition {partition} does not say where it ends"
+            places.append(TopicPartition(self._topic, partition, ends[1]))
+        return places
+
+    def poll(self) -> list[tuple[str, str]]:
+        """(device id, message id) of each feedback record that came; at most some hundred, without waiting. While it
+        does not read, asks again now and then, which takes up to `METADATA_SECONDS`."""
+        if self._consumer is None:
+            return []
+        if not self.ready:
+            if self._clock() >= self._ask_at:
+                self._seek_end()
+            else:
+                self._consumer.poll(0)
+            return []
+        found = []
+        for message in self._consumer.consume(MOST, 0):
+            value, error = message.value(), message.error()
+            if error is not None:
+                self._pass_over(message, error)
+                continue
+            told = read_back(value) if isinstance(value, bytes) else None
+            if told is not None:
+                found.append((told[0], told[1]))
+        return found
+
+    def _pass_over(self, message: Message, error: KafkaError) -> None:
+        """Goes on at the end of a partition with a record that cannot be read: that only costs saved refusals."""
+        partition, offset = message.partition() or 0, message.offset() or 0
+        if self._consumer is not None and self._unreadable.setdefault(partition, Unreadable()).is_certain(
+            error, offset
+        ):
+            logger.warning(
+                "%s[%d] at %d cannot be read and is passed over: %s.", self._topic, partition, offset, error.str()
+            )
+            self._consumer.seek(TopicPartition(self._topic, partition, OFFSET_END))
+
+    def close(self) -> None:
+        if self._consumer is not None:
+            self._consumer.close()
+            self._consumer = None
+
+    def _on_statistics(self, text: str) -> None:
+        self._statistics.update(text, producer=0)
+
+    @staticmethod
+    def _on_error(error: KafkaError) -> None:
+        logger.debug("Feedback topic: %s", error.str())

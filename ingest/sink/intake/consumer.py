@@ -1,0 +1,320 @@
+"""Command records out of Kafka: one member of the consumer group, and what it may commit.
+
+What is finished behind a command that is held back goes into the commit's metadata, so that whoever reads the partition
+next passes it over (`finished`).
+"""
+
+import contextlib
+import logging
+from collections.abc import Callable
+from typing import Final, TypeAlias
+
+import orjson
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from ingest.config import Kafka
+from ingest.errors import Recycle
+from ingest.kafka.complaints import Complaints
+from ingest.kafka.producer import settings
+from ingest.kafka.statistics import KafkaStatistics
+from ingest.kafka.unreadable import Unreadable
+from ingest.logs import Repeated, and_more
+from ingest.sink.commands.command import Origin
+from ingest.sink.intake.finished import MAX_BYTES, NOTHING, decode, encode
+from ingest.sink.intake.offsets import Prefix
+
+Place: TypeAlias = tuple[str, int]
+"""(topic, partition)"""
+
+DEFAULTS = {
+    "enable.auto.commit": False,
+    "enable.auto.offset.store": False,
+    "auto.offset.reset": "earliest",
+    # A partition moves without stopping the others.
+    "partition.assignment.strategy": "cooperative-sticky",
+    # The partitions of a killed process stand still for so long; the default is 45 s.
+    "session.timeout.ms": 10_000,
+    "queued.max.messages.kbytes": 8_192,
+    # Nothing else tells how far the partition is read when its last offsets hold no record (transactions, compaction).
+    "enable.partition.eof": True,
+    "statistics.interval.ms": 2_000,
+    # What librdkafka logs of lost connections, the error callback tells, too, and less often.
+    "log_level": 2,
+}
+
+COMMITTED_SECONDS: Final = 5.0
+"""How long a new partition waits to hear what was finished behind its committed offset."""
+logger = logging.getLogger(__name__)
+
+
+class Commands:
+    """`start, poll, finish, commit, close`, on one thread. Commits only the contiguous prefix of finished records, and
+    beside it what is finished behind."""
+
+    def __init__(
+        self,
+        kafka: Kafka,
+        topics: tuple[str, ...],
+        group: str,
+        *,
+        client_id: str,
+        on_revoked: Callable[[list[Place]], None],
+    ) -> None:
+        """`on_revoked` is called, inside `poll` or `close`, before partitions go to another member: it finishes or drops
+        what is in flight of them."""
+        self.trouble: str | None = None
+        self.unreadable: list[tuple[Origin, str]] = []
+        """Places that were passed over in `poll` because what stands there cannot be read, and why; the caller takes
+        them out, and finishes them."""
+        self.uncommitted = False
+        """Whether `close` could not commit all that is finished, or is still at it."""
+        self._topics = topics
+        self._config = {**DEFAULTS, "client.id": client_id, "group.id": group, **settings(kafka)}
+        self._on_revoked = on_revoked
+        self._prefixes: dict[Place, Prefix] = {}
+        self._committed: dict[Place, tuple[int, int]] = {}
+        """Offset and number of finishes as of the last commit."""
+        self._metadata_bytes = MAX_BYTES
+        self._stable: dict[Place, int] = {}
+        """Where a transaction that is not ended begins, or the end; as of the last statistics."""
+        self._unreadable: dict[Place, Unreadable] = {}
+        self._paused: bool | None = False
+        """None: some may be and some not."""
+        self._closing = False
+        self._repeated = Repeated()
+        self._statistics = KafkaStatistics()
+        self._complaints = Complaints()
+        self._consumer: Consumer | None = None
+
+    def start(self) -> None:
+        callbacks = {"error_cb": self._on_error, "stats_cb": self._on_statistics, "on_commit": self._on_commit}
+        self._consumer = Consumer({**self._config, **callbacks}, logger=logger)
+        self._consumer.subscribe(
+            list(self._topics), on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost
+        )
+
+    @property
+    def silence(self) -> str | None:
+        """Which broker owes answers and gives none, in words; None while all answer. No reason to stop: others may."""
+        silence = self._statistics.silence
+        return f"Kafka at {self._config['bootstrap.servers']}: {silence}" if silence is not None else None
+
+    @property
+    def assigned(self) -> list[Place]:
+        return list(self._prefixes)
+
+    @property
+    def lag(self) -> int:
+        """Records of the assigned partitions that are not finished, as far as the last fetch told. What is in no
+        finished transaction cannot be read and does not count."""
+        lag = 0
+        for place, prefix in self._prefixes.items():
+            lag += prefix.unfinished
+            high = self._high(*place)
+            if high is not None and prefix.end is not None:
+                lag += max(0, min(high, self._stable.get(place, high)) - prefix.end)
+        return lag
+
+    def poll(self, count: int, timeout: float) -> list[Message]:
+        """Up to `count` records; with 0, serves the group only and fetches nothing more for now."""
+        consumer = self._started
+        self._pause(count == 0)
+        messages = consumer.consume(max(count, 1), timeout)
+        records = []
+        for message in messages:
+            place = (message.topic() or "", message.partition() or 0)
+            error = message.error()
+            if error is not None:
+                self._failed(error, place, message.offset() or 0)
+            elif place in self._prefixes and self._prefix(place, message.offset() or 0).add(
+                message.offset() or 0, message.leader_epoch()
+            ):
+                records.append(message)
+        return records
+
+    def finish(self, origin: Origin) -> None:
+        """The record needs nothing more. One of a partition that has gone to another member is that member's now."""
+        prefix = self._prefixes.get((origin.topic, origin.partition))
+        if prefix is not None:
+            # A partition that left and came back is read again: its commands may be finished twice.
+            with contextlib.suppress(KeyError):
+                prefix.finish(origin.offset)
+
+    def commit(self, *, wait: bool = False, places: list[Place] | None = None) -> None:
+        """Commits what is finished, of all partitions or of `places`."""
+        offsets = []
+        for place in self._prefixes if places is None else places:
+            prefix = self._prefixes.get(place)
+            offset = prefix.commit if prefix is not None else None
+            if prefix is None or offset is None or (offset, prefix.finishes) == self._committed.get(place):
+                continue
+            metadata = encode(offset, prefix.runs(), prefix.epoch, self._metadata_bytes)
+            offsets.append(TopicPartition(*place, offset, metadata))
+            self._committed[place] = (offset, prefix.finishes)
+        if not offsets:
+            return
+        try:
+            if wait:
+                self._started.commit(offsets=offsets, asynchronous=False)
+            else:
+                self._started.commit(offsets=offsets, asynchronous=True)
+        except KafkaException as error:
+            self._on_commit(error.args[0], offsets)
+
+    def close(self) -> None:
+        """Commits and leaves the group."""
+        self._closing = True
+        if self._consumer is not None:
+            self.uncommitted = True
+            self.commit(wait=True)
+            self.uncommitted = any(
+                prefix.commit is not None and (prefix.commit, prefix.finishes) != self._committed.get(place)
+                for place, prefix in self._prefixes.items()
+            )
+            self._consumer.close()
+            self._consumer = None
+
+    @property
+    def _started(self) -> Consumer:
+        assert self._consumer is not None, "start comes first"
+        return self._consumer
+
+    def _high(self, topic: str, partition: int) -> int | None:
+        try:
+            return self._started.get_watermark_offsets(TopicPartition(topic, partition), cached=True)[1]
+        except (KafkaException, TypeError):
+            return None
+
+    def _pause(self, wanted: bool) -> None:
+        if wanted != self._paused and self._prefixes:
+            places = [TopicPartition(*place) for place in self._prefixes]
+            if wanted:
+                self._started.pause(places)
+            else:
+                self._started.resume(places)
+            self._paused = wanted
+
+    def _assigned(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+        for new in partitions:
+            self._prefixes[new.topic, new.partition] = Prefix()
+        for found in self._found(partitions):
+            self._go_on(found)
+        self._paused = None
+        if partitions:
+            logger.info("Commands come from %s.", ", ".join(f"{new.topic}[{new.partition}]" for new in partitions))
+
+    def _found(self, partitions: list[TopicPartition]) -> list[TopicPartition]:
+        """What earlier members have committed; a cluster that does not answer now costs repeats, and no command."""
+        if self._closing or not partitions:
+            return []
+        try:
+            return self._started.committed(partitions, timeout=COMMITTED_SECONDS)
+        except KafkaException as error:
+            logger.warning(
+                "What was finished of new partitions is not known: %s. It is sent again.", error.args[0].str()
+            )
+            return []
+
+    def _go_on(self, found: TopicPartition) -> None:
+        """From where an earlier member has stopped."""
+        if found.error is not None or found.offset < 0:
+            return
+        place = (found.topic, found.partition)
+        finished = decode(found.offset, found.metadata)
+        if finished is None:
+            logger.warning(
+                "%s[%d]: the metadata of the committed offset is not ingest's, so what was finished behind it is not known.",
+                *place,
+            )
+        prefix = self._prefixes[place] = Prefix(found.offset, finished or NOTHING)
+        self._committed[place] = (found.offset, prefix.finishes)
+
+    def _prefix(self, place: Place, offset: int) -> Prefix:
+        """The partition's, begun anew when Kafka has begun the partition anew at an offset that was read already."""
+        prefix = self._prefixes[place]
+        if prefix.end is not None and offset < prefix.end:
+            logger.warning(
+                "%s[%d] goes on at %d, and was read to %d: it was cut off or made anew.", *place, offset, prefix.end
+            )
+            self._on_revoked([place])
+            prefix = self._prefixes[place] = Prefix()
+            self._committed.pop(place, None)
+        return prefix
+
+    def _revoked(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+        places = [(gone.topic, gone.partition) for gone in partitions]
+        self._on_revoked(places)
+        self.commit(wait=True, places=places)
+        self._forget(places)
+
+    def _lost(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+        """The group went on without this member: what it holds belongs to others already and must not be committed."""
+        places = [(gone.topic, gone.partition) for gone in partitions]
+        self._forget(places)
+        self._on_revoked(places)
+
+    def _forget(self, places: list[Place]) -> None:
+        for place in places:
+            self._prefixes.pop(place, None)
+            self._committed.pop(place, None)
+            self._stable.pop(place, None)
+            self._unreadable.pop(place, None)
+
+    def _on_commit(self, error: KafkaError | None, partitions: list[TopicPartition]) -> None:
+        for failed in partitions:
+            error = error or failed.error
+        if error is None:
+            return
+        for failed in partitions:
+            self._committed.pop((failed.topic, failed.partition), None)
+        if error.code() == KafkaError.OFFSET_METADATA_TOO_LARGE:
+            # The broker's offset.metadata.max.bytes is below its default.
+            self._metadata_bytes //= 2
+        held = self._repeated.admit(f"commit {error.name()}")
+        if held is not None:
+            logger.warning("Offsets not committed (they will be again): %s%s.", error.str(), and_more(held))
+
+    def _failed(self, error: KafkaError, place: Place, offset: int) -> None:
+        if error.code() == KafkaError._PARTITION_EOF:
+            if place in self._prefixes:
+                self._prefix(place, offset).reach(offset)
+            return
+        if error.fatal():
+            raise Recycle(f"Kafka consumer: {error.str()}")
+        self._on_error(error)
+        if place in self._prefixes and self._unreadable.setdefault(place, Unreadable()).is_certain(error, offset):
+            self._pass_over(place, offset, error)
+
+    def _pass_over(self, place: Place, offset: int, error: KafkaError) -> None:
+        """Goes on behind what cannot be read: of a batch as a whole, whose offset it is, one record after the other."""
+        prefix = self._prefixes[place]
+        at = max(offset, prefix.end or 0)
+        try:
+            self._started.seek(TopicPartition(*place, at + 1))
+        except KafkaException as failed:
+            self._on_error(failed.args[0])
+            return
+        if prefix.add(at):
+            self.unreadable.append((Origin(*place, at), error.str()))
+
+    def _on_statistics(self, text: str) -> None:
+        self._statistics.update(text, producer=0)
+        if self._statistics.brokers_up:
+            self.trouble = None
+            self._complaints.clear()
+        if self._config.get("isolation.level") == "read_uncommitted":
+            return
+        for topic, told in orjson.loads(text).get("topics", {}).items():
+            for partition in told["partitions"].values():
+                place = (topic, partition["partition"])
+                if place in self._prefixes and partition["ls_offset"] >= 0:
+                    self._stable[place] = partition["ls_offset"]
+
+    def _on_error(self, error: KafkaError) -> None:
+        if error.code() < 0:  # others are of a topic or a group, which a broker has told
+            self._complaints(error)
+        bootstrap, brokers_up = self._config["bootstrap.servers"], self._statistics.brokers_up
+        self.trouble = self._complaints.trouble(error, bootstrap, brokers_up=brokers_up) or self.trouble
+        held = self._repeated.admit(error.name())
+        if held is not None:
+            logger.warning("Kafka: %s%s.", error.str(), and_more(held))

@@ -1,0 +1,137 @@
+"""Commands that were read and not kept, read again from their places; in no consumer group, and nothing is committed."""
+
+import logging
+import uuid
+from collections import deque
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from ingest.config import Kafka
+from ingest.kafka.producer import settings
+from ingest.kafka.unreadable import Unreadable
+from ingest.logs import Repeated, and_more
+from ingest.sink.commands.command import Origin
+from ingest.sink.intake.consumer import Place
+
+MOST = 500
+FAR = 10_000
+"""Offsets between two wanted places from which on the client jumps, where it reads what is between."""
+
+logger = logging.getLogger(__name__)
+
+
+class Found(NamedTuple):
+    """One wanted place."""
+
+    device_id: str
+    origin: Origin
+    message: Message | None
+    """None: Kafka has it no more."""
+
+
+class Again:
+    """`want, poll, drop, close`, on one thread. Asked for some places at a time."""
+
+    def __init__(self, kafka: Kafka, *, client_id: str) -> None:
+        self._config = {
+            # Required by the client; no group is joined, as partitions are assigned by hand.
+            "group.id": f"{client_id}-{uuid.uuid4()}",
+            "client.id": client_id,
+            "enable.auto.commit": False,
+            # What was deleted meanwhile is told by what comes instead.
+            "auto.offset.reset": "earliest",
+            "enable.partition.eof": True,
+            "queued.max.messages.kbytes": 2_048,
+            # All that is wanted is there. At the end of a partition a fetch waits so long, and the next places with it.
+            "fetch.wait.max.ms": 10,
+            "log_level": 2,
+            **settings(kafka),
+        }
+        self._wanted: dict[Place, deque[tuple[int, str]]] = {}
+        """Offset and device, in ascending order; never empty."""
+        self._unreadable: dict[Place, Unreadable] = {}
+        self._consumer: Consumer | None = None
+        self._repeated = Repeated()
+
+    @property
+    def idle(self) -> bool:
+        """Whether `want` may be called: all that was wanted has come."""
+        return not self._wanted
+
+    def want(self, places: Iterable[tuple[str, Origin]]) -> None:
+        """Asks for these; the answers come from `poll`, those of one partition in its order."""
+        assert self.idle, "all that was wanted comes first"
+        by_place: dict[Place, list[tuple[int, str]]] = {}
+        for device_id, (topic, partition, offset) in places:
+            by_place.setdefault((topic, partition), []).append((offset, device_id))
+        if not by_place:
+            return
+        self._wanted = {place: deque(sorted(wanted)) for place, wanted in by_place.items()}
+        self._unreadable.clear()
+        if self._consumer is None:
+            self._consumer = Consumer({**self._config, "error_cb": self._on_error}, logger=logger)
+        self._consumer.assign([TopicPartition(*place, wanted[0][0]) for place, wanted in self._wanted.items()])
+
+    def poll(self) -> list[Found]:
+        """What has come, without waiting."""
+        found: list[Found] = []
+        if self._consumer is None:
+            return found
+        for message in self._consumer.consume(MOST, 0):
+            place = (message.topic() or "", message.partition() or 0)
+            if place in self._wanted:
+                self._take(place, message, found)
+        if found and self.idle:
+            self._consumer.unassign()
+        return found
+
+    def drop(self, places: Iterable[Place]) -> None:
+        """Wants nothing more of these partitions."""
+        for place in places:
+            self._wanted.pop(place, None)
+
+    def close(self) -> None:
+        if self._consumer is not None:
+            self._consumer.close()
+            self._consumer = None
+
+    def _take(self, place: Place, message: Message, found: list[Found]) -> None:
+        error, offset, wanted = message.error(), message.offset() or 0, self._wanted[place]
+        if error is None:
+            self._gone(place, offset, found)
+            if wanted and wanted[0][0] == offset:
+                found.append(Found(wanted.popleft()[1], Origin(*place, offset), message))
+        elif error.code() == KafkaError._PARTITION_EOF:
+            self._gone(place, offset, found)
+        else:
+            self._on_error(error)
+            if not self._unreadable.setdefault(place, Unreadable()).is_certain(error, offset):
+                return
+            # It could be read before. What follows in the same batch comes here again.
+            self._gone(place, wanted[0][0] + 1, found)
+            offset = -FAR
+        if not wanted:
+            del self._wanted[place]
+        elif wanted[0][0] - offset > FAR:
+            self._jump(place, wanted[0][0])
+
+    def _gone(self, place: Place, before: int, found: list[Found]) -> None:
+        wanted = self._wanted[place]
+        while wanted and wanted[0][0] < before:
+            offset, device_id = wanted.popleft()
+            found.append(Found(device_id, Origin(*place, offset), None))
+
+    def _jump(self, place: Place, offset: int) -> None:
+        assert self._consumer is not None
+        try:
+            self._consumer.seek(TopicPartition(*place, offset))
+        except KafkaException as error:
+            # Then all that is between is read.
+            self._on_error(error.args[0])
+
+    def _on_error(self, error: KafkaError) -> None:
+        held = self._repeated.admit(error.name())
+        if held is not None:
+            logger.warning("Kafka, reading waiting commands again: %s%s.", error.str(), and_more(held))

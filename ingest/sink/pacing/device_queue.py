@@ -1,0 +1,71 @@
+"""One device's commands that are not finished: the first ones, and the places of the others. Pure."""
+
+from collections import deque
+from typing import Final, Literal
+
+from ingest.sink.commands.command import Command
+from ingest.sink.pacing.backlog import Backlog
+from ingest.timing import Backoff
+
+WaitsFor = Literal["queue", "feedback", "answer"]
+"""queue: for room in the device's queue in the hub. feedback: on the messages that were sent before. answer: for the hub
+to take the message, while it takes those of other devices."""
+WORDS: Final[dict[WaitsFor, str]] = {
+    "queue": "for room in the device's queue",
+    "feedback": "for feedback on the device's messages before it",
+    "answer": "for the hub to take it, which took others",
+}
+
+
+class Waiting:
+    """One command from `offer` until `finish` or `drop`."""
+
+    __slots__ = ("bytes", "command", "dropped", "offered_at", "taken_at")
+
+    def __init__(self, command: Command, offered_at: float, size: int) -> None:
+        self.command = command
+        self.bytes = size
+        """What it takes in memory, with all that is kept for it."""
+        self.offered_at = offered_at
+        self.taken_at: float | None = None
+        """None unless in flight."""
+        self.dropped = False
+        """Its partition went to another process while it was in flight: it is not tried again."""
+
+
+class Lane:
+    """Oldest first: `queue`, then `backlog`."""
+
+    __slots__ = ("backlog", "backoff", "device_id", "hold", "probing", "queue", "since", "slow_backoff", "waits_for")
+
+    def __init__(self, device_id: str) -> None:
+        self.device_id = device_id
+        self.queue: deque[Waiting] = deque()
+        self.backlog = Backlog()
+        self.backoff: Backoff | None = None
+        """Of the first command, which met a fault that passes."""
+        self.slow_backoff: Backoff | None = None
+        """Of the device, whose queue is full."""
+        self.hold = 0
+        """Number of its place among the lanes that are held; 0: it is not."""
+        self.since: float | None = None
+        """Since when the device has taken nothing, though it was tried or had no credit."""
+        self.waits_for: WaitsFor = "queue"
+        """What for, while `since` is set."""
+        self.probing = False
+        """The hub is asked though the device has no credit."""
+
+    def wait(self, waits_for: WaitsFor, now: float) -> None:
+        """The device takes nothing, for this reason, now."""
+        self.waits_for = waits_for
+        if self.since is None:
+            self.since = now
+
+    def moves(self) -> None:
+        """The device has taken a command."""
+        self.since = self.slow_backoff = None
+
+    def left(self, max_wait: float, now: float) -> float:
+        """Seconds until the first command has waited for `max_wait`; 0 or less: it has."""
+        since = now if self.since is None else self.since
+        return max(since, self.queue[0].offered_at) + max_wait - now

@@ -1,0 +1,364 @@
+"""Which command is sent next: a lane per device, one command of each in flight, devices in turn. Pure.
+
+Strict order needs one in flight: of two sent together the first may be throttled and the second taken. Across devices
+sending is as parallel as the caller likes.
+
+A lane holds some commands itself. Of those behind them it keeps the places alone, so that a device that takes none never
+keeps the caller from reading what is for others; the caller reads them again when the lane wants them.
+"""
+
+import heapq
+import random
+from collections import deque
+from typing import Final
+
+from ingest.sink.commands.command import Command, Origin
+from ingest.sink.pacing.device_queue import WORDS, Lane, Waiting
+from ingest.sink.pacing.outstanding import Credit
+from ingest.timing import Backoff
+
+RETRY_SECONDS: Final = (0.1, 10.0)
+"""First and longest wait of a device whose command met a fault that passes."""
+QUEUE_FULL_SECONDS: Final = (1.0, 60.0)
+"""First and longest wait of a device whose queue in the hub is full."""
+PROBE_SECONDS: Final = 60.0
+"""A device without credit is tried so often nevertheless: it is the hub that knows whether its queue is full."""
+OVERHEAD_BYTES: Final = 1024
+"""What a waiting command takes beside its body, about."""
+LANE_BYTES: Final = 1536
+"""What a device takes of which a command waits, about."""
+
+
+class Lanes:
+    """The commands that one sink process has read and not finished.
+
+    A lane is in exactly one state: ready, in flight, held until a time, or without a command of its own, of which it
+    wants some. Times are monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        max_wait_seconds: float,
+        capacity: int = 20_000,
+        capacity_bytes: int = 64 << 20,
+        per_device: int = 200,
+        places: int = 1_000_000,
+        credit: Credit | None = None,
+        rng: random.Random | None = None,
+    ) -> None:
+        """`max_wait_seconds` as `sink.max_wait_seconds`. `capacity`, `capacity_bytes`: of waiting commands, `per_device`
+        of one device's; `places`: of those behind them. `credit` when every message gets feedback, else None."""
+        self._max_wait = max_wait_seconds
+        self._capacity = capacity
+        self._capacity_bytes = capacity_bytes
+        self._per_device = per_device
+        self._places = places
+        self._credit = credit
+        self._rng = rng or random.Random()  # noqa: S311 - spreads retries, guards nothing
+        self._lanes: dict[str, Lane] = {}
+        self._ready: deque[Lane] = deque()
+        self._held: list[tuple[float, int, Lane]] = []
+        """With the number of the hold: another one in the lane means that this one is over."""
+        self._holds = 0
+        self._hungry: dict[str, Lane] = {}
+        self._count = 0
+        self._bytes = 0
+        self.deferred = 0
+        """Commands whose places alone are kept."""
+        self.in_flight = 0
+        """Commands taken and neither finished nor given back."""
+
+    def __len__(self) -> int:
+        """Commands offered and not finished, of which more is kept than the place."""
+        return self._count
+
+    @property
+    def has_room(self) -> bool:
+        """False: stop reading for now. What was read already may still be offered; it goes above the capacity."""
+        return self._has_memory and self.deferred < self._places
+
+    @property
+    def _has_memory(self) -> bool:
+        return self._count < self._capacity and self._bytes < self._capacity_bytes
+
+    @property
+    def trouble(self) -> str | None:
+        """Why no more is read, when that is because of devices that take nothing."""
+        if self.has_room:
+            return None
+        held = sum(lane.hold > 0 for lane in self._lanes.values())
+        if self.deferred < self._places and 2 * held < len(self._lanes):
+            return None
+        waiting = self._count + self.deferred
+        return f"{waiting} commands wait, most of them for devices that take none ({held} now), and no more are read"
+
+    def offer(self, command: Command, now: float, *, kept_bytes: int = 0) -> bool:
+        """Queues a command behind those of its device; False when its place alone is kept.
+
+        `kept_bytes`: what the caller keeps for it beside the command, its record as a rule.
+        """
+        lane = self._lanes.get(command.device_id)
+        if lane is None:
+            lane = self._lanes[command.device_id] = Lane(command.device_id)
+            self._ready.append(lane)
+            self._bytes += LANE_BYTES
+        if lane.backlog or len(lane.queue) >= self._per_device:
+            lane.backlog.append(command.origin, now)
+            self.deferred += 1
+            self._look(lane)
+            return False
+        self._add(lane, Waiting(command, now, command.size + kept_bytes + OVERHEAD_BYTES))
+        return True
+
+    def wanted(self, count: int) -> list[tuple[str, Origin]]:
+        """Which deferred commands to read again now, with their devices, `count` at most; see `returned`."""
+        found: list[tuple[str, Origin]] = []
+        for lane in list(self._hungry.values()):
+            self._look(lane)
+            if lane.device_id not in self._hungry or not (self._has_memory or not lane.queue):
+                continue
+            # A lane with nothing at all gets one whatever the memory, or it might never.
+            most = self._per_device - len(lane.queue) if self._has_memory else 1
+            found += [(lane.device_id, origin) for origin in lane.backlog.next(min(most, count - len(found)))]
+            if len(found) >= count:
+                break
+        return found
+
+    def returned(self, device_id: str, origin: Origin, command: Command | None, *, kept_bytes: int = 0) -> bool:
+        """A wanted command was read again; None: there is none any more, or it is no good, and the caller finishes it.
+
+        False: nobody waits for it any more.
+        """
+        lane = self._lanes.get(device_id)
+        offered_at = lane.backlog.pop(origin) if lane is not None else None
+        if lane is None or offered_at is None:
+            return False
+        self.deferred -= 1
+        if command is not None:
+            if not lane.queue:
+                self._ready.append(lane)
+            self._add(lane, Waiting(command, offered_at, command.size + kept_bytes + OVERHEAD_BYTES))
+        self._tidy(lane)
+        return True
+
+    def spill(self) -> list[Origin]:
+        """Keeps of the commands of devices that are held the first ones and the places of the others, until there is
+        room again; gives those places."""
+        spilled: list[Origin] = []
+        for _, number, lane in self._held:
+            if self._has_memory:
+                break
+            if lane.hold != number or len(lane.queue) < 2:
+                continue
+            first, *others = lane.queue
+            lane.backlog.put_first([(waiting.command.origin, waiting.offered_at) for waiting in others])
+            lane.queue = deque([first])
+            for waiting in others:
+                self._remove(waiting)
+                spilled.append(waiting.command.origin)
+            self.deferred += len(others)
+            self._look(lane)
+        return spilled
+
+    def ready(self, now: float) -> int:
+        """How many `take` may give at once; fewer when devices have no credit."""
+        self._wake(now)
+        return len(self._ready)
+
+    def take(self, now: float) -> Command | None:
+        """The next command to send; None while none may be sent. It is in flight until sent, finish, retry or hold."""
+        self._wake(now)
+        while self._ready:
+            lane = self._ready.popleft()
+            if not self._may_go(lane, now):
+                continue
+            waiting = lane.queue[0]
+            waiting.taken_at = now
+            self.in_flight += 1
+            return waiting.command
+        return None
+
+    def taken_at(self, command: Command) -> float:
+        """When a command that is in flight was taken. Raises ValueError for any other."""
+        taken_at = self._flying(command).queue[0].taken_at
+        assert taken_at is not None
+        return taken_at
+
+    def wait(self, now: float) -> float | None:
+        """Seconds until `take` may have a command; None when only an answer, feedback or an offer brings one."""
+        if self._ready:
+            return 0.0
+        while self._held and self._held[0][2].hold != self._held[0][1]:
+            heapq.heappop(self._held)
+        moments = [self._held[0][0]] if self._held else []
+        if moments and self._credit is not None and (end := self._credit.end()) is not None:
+            moments.append(end)
+        return max(0.0, min(moments) - now) if moments else None
+
+    def sent(self, command: Command, now: float) -> None:
+        """The hub took it: finished, and counted against the device's credit."""
+        lane = self._flying(command)
+        if self._credit is not None and lane.probing and not self._credit.has(lane.device_id):
+            self._credit.forget(lane.device_id)
+        if self._credit is not None and command.ack == "full":
+            self._credit.spend(command.device_id, command.message_id, now)
+        lane.moves()
+        self.finish(command)
+
+    def finish(self, command: Command) -> None:
+        """It is dead-lettered, or of no more concern. The device's next command may go."""
+        lane = self._landed(command)
+        self._remove(lane.queue.popleft())
+        lane.backoff = None
+        if lane.queue:
+            self._ready.append(lane)
+        self._tidy(lane)
+
+    def retry(self, command: Command, now: float, *, blamed: bool = False) -> bool:
+        """A fault that passes (throttled, busy, time-out, disconnect): the same command again, a little later.
+
+        `blamed`: it is the device's own, as the hub takes commands for others. False, as in `hold`, when it has gone on
+        for `max_wait_seconds`; a fault that all devices share may go on for ever.
+        """
+        lane = self._flying(command)
+        if lane.queue[0].dropped:
+            self.finish(command)
+            return True
+        if blamed:
+            lane.wait("answer", now)
+            if lane.left(self._max_wait, now) <= 0:
+                return False
+        elif lane.waits_for == "answer":
+            lane.since = None
+        self._landed(command)
+        lane.backoff = lane.backoff or Backoff(*RETRY_SECONDS, rng=self._rng)
+        self._hold(lane, now + lane.backoff.next())
+        return True
+
+    def hold(self, command: Command, now: float) -> bool:
+        """The device's queue in the hub is full: the same command again, later each time.
+
+        False when the device has held it back for `max_wait_seconds`: still in flight, for the caller to dead-letter and
+        `finish`. What waits behind it has been held back as long, and is then tried once each.
+        """
+        lane = self._flying(command)
+        if lane.queue[0].dropped:
+            self.finish(command)
+            return True
+        lane.wait("feedback" if lane.probing and lane.since is not None else "queue", now)
+        left = lane.left(self._max_wait, now)
+        if left <= 0:
+            return False
+        self._landed(command)
+        lane.slow_backoff = lane.slow_backoff or Backoff(*QUEUE_FULL_SECONDS, rng=self._rng)
+        self._hold(lane, now + min(lane.slow_backoff.next(), left))
+        return True
+
+    def waited(self, command: Command, now: float) -> str:
+        """How long the device has held back a command that is in flight, and what it waits for, in words."""
+        lane = self._flying(command)
+        since = now if lane.since is None else max(lane.since, lane.queue[0].offered_at)
+        return f"it has waited {now - since:.0f} s {WORDS[lane.waits_for]}"
+
+    def feedback(self, device_id: str, message_id: str, now: float) -> None:
+        """The hub told what became of a message."""
+        if self._credit is not None:
+            self._credit.give_back(device_id, message_id)
+            self._wake(now)
+
+    def drop(self, topic: str, partition: int) -> list[Command]:
+        """Forgets the partition's commands that are not in flight, and gives them; those in flight are not tried again.
+        Its deferred commands are forgotten, too."""
+        dropped: list[Command] = []
+        for lane in list(self._lanes.values()):
+            self.deferred -= lane.backlog.drop(topic, partition)
+            kept: deque[Waiting] = deque()
+            for waiting in lane.queue:
+                if waiting.command.origin[:2] != (topic, partition):
+                    kept.append(waiting)
+                elif waiting.taken_at is not None:
+                    waiting.dropped = True
+                    kept.append(waiting)
+                else:
+                    self._remove(waiting)
+                    dropped.append(waiting.command)
+            lane.queue = kept
+            if not kept:
+                lane.hold = 0
+            self._tidy(lane)
+        self._ready = deque(lane for lane in self._ready if lane.queue)
+        return dropped
+
+    def _may_go(self, lane: Lane, now: float) -> bool:
+        """Whether the lane's first command may be sent; else it is held until feedback comes or the hub is asked."""
+        if self._credit is None or lane.probing or self._credit.has(lane.device_id):
+            return True
+        lane.wait("feedback", now)
+        lane.probing = True
+        left = lane.left(self._max_wait, now)
+        if left <= 0:
+            return True
+        self._hold(lane, now + min(PROBE_SECONDS, left))
+        return False
+
+    def _wake(self, now: float) -> None:
+        while self._held and self._held[0][0] <= now:
+            _, number, lane = heapq.heappop(self._held)
+            if lane.hold == number:
+                lane.hold = 0
+                self._ready.append(lane)
+        if self._credit is not None:
+            for device_id in self._credit.freed(now):
+                moved = self._lanes.get(device_id)
+                # Its queue has room again, whether that or the feedback was waited for.
+                if moved is not None and moved.hold and moved.since is not None:
+                    moved.hold = 0
+                    moved.probing = False
+                    self._ready.append(moved)
+
+    def _flying(self, command: Command) -> Lane:
+        lane = self._lanes.get(command.device_id)
+        if lane is None or not lane.queue or lane.queue[0].command is not command or lane.queue[0].taken_at is None:
+            raise ValueError(f"the command {command.message_id} is not in flight")
+        return lane
+
+    def _landed(self, command: Command) -> Lane:
+        lane = self._flying(command)
+        lane.queue[0].taken_at = None
+        lane.probing = False
+        self.in_flight -= 1
+        return lane
+
+    def _hold(self, lane: Lane, until: float) -> None:
+        self._holds += 1
+        lane.hold = self._holds
+        heapq.heappush(self._held, (until, self._holds, lane))
+
+    def _stands(self, lane: Lane) -> bool:
+        """Whether the device takes nothing, so that more of its commands are of no use."""
+        return lane.hold > 0 and lane.since is not None
+
+    def _look(self, lane: Lane) -> None:
+        """Notes whether the lane wants commands of its backlog."""
+        few = not lane.queue or (2 * len(lane.queue) <= self._per_device and not self._stands(lane))
+        if lane.backlog and few:
+            self._hungry[lane.device_id] = lane
+        else:
+            self._hungry.pop(lane.device_id, None)
+
+    def _tidy(self, lane: Lane) -> None:
+        """Ends a lane without commands."""
+        self._look(lane)
+        if not lane.queue and not lane.backlog:
+            del self._lanes[lane.device_id]
+            self._bytes -= LANE_BYTES
+
+    def _add(self, lane: Lane, waiting: Waiting) -> None:
+        lane.queue.append(waiting)
+        self._count += 1
+        self._bytes += waiting.bytes
+
+    def _remove(self, waiting: Waiting) -> None:
+        self._count -= 1
+        self._bytes -= waiting.bytes

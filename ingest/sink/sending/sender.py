@@ -1,0 +1,247 @@
+"""Commands to the hub: many in flight over one long-lived link, each with its own answer.
+
+azure-iot-hub's own client sends one message per round trip, throws the hub's reason away, sends a throttled message again
+at once and behind later ones, and is of no use once its link has ended. So the AMQP client below it (uamqp) is used
+directly, with its retries off; when the link ends, every unanswered command is handed back, and a new link is opened.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ingest.config.connection_strings import IotHubAddress
+from ingest.errors import Refused
+from ingest.hub.link_times import IDLE_SECONDS, OPEN_SECONDS, STEADY_SECONDS
+from ingest.hub.service_errors import condition_of, is_refusal, words
+from ingest.hub.tls_question import TlsQuestion
+from ingest.sink.commands.command import Command
+from ingest.sink.sending.results import LINK_LOST, RELEASED, SENT, UNANSWERED, Outcome, judge
+from ingest.timing import Backoff
+
+ANSWER_SECONDS = 30.0
+"""The hub answers a message in milliseconds; without an answer for this long the link has lost it."""
+TURN_SECONDS = 0.005
+"""uamqp has no handle to wait on: while answers are out, it is asked this often."""
+
+logger = logging.getLogger(__name__)
+
+
+class Sender:
+    """One link to `/messages/devicebound`. `start, send, poll, close, terminate`; all on one thread."""
+
+    def __init__(
+        self,
+        hub: IotHubAddress,
+        ca_file: Path | None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        backoff: Backoff | None = None,
+        answer_seconds: float = ANSWER_SECONDS,
+        idle_seconds: float = IDLE_SECONDS,
+    ) -> None:
+        """`idle_seconds`: a connection on which nothing comes for so long, not even an empty frame, is given up."""
+        self.links = 0
+        """Links opened so far."""
+        self.trouble: str | None = "connecting to the hub"
+        """Why nothing can be sent now; None while the link is up."""
+        self._hub = hub
+        self._ca_file = ca_file
+        self._clock = clock
+        self._backoff = backoff or Backoff(0.2, 20.0)
+        self._answer_seconds = answer_seconds
+        self._idle_seconds = idle_seconds
+        self._tls = TlsQuestion(hub, ca_file)
+        self._client: Any = None
+        self._opened_at: float | None = None
+        self._open_at = 0.0
+        self._was_ready = False
+        self._known_to_work = False
+        """Whether a link was ever up, which proves our key."""
+        self._waiting: dict[int, tuple[Command, float]] = {}
+        self._unexplained: dict[int, Command] = {}
+        """Given back without a reason in this turn: by the hub, or by uamqp because the link has ended."""
+        self._answers: list[tuple[Command, Outcome]] = []
+        self._next = 0
+        self._pause = threading.Event()
+
+    @property
+    def in_flight(self) -> int:
+        """Commands without an answer."""
+        return len(self._waiting)
+
+    @property
+    def ready(self) -> bool:
+        """Whether `send` may be called."""
+        return self._was_ready
+
+    @property
+    def evidence(self) -> str:
+        """What is known of the link, for the log of a stall."""
+        connection, handler = (getattr(self._client, name, None) for name in ("_connection", "message_handler"))
+        states = " and ".join(str(getattr(part, "_state", None)) for part in (connection, handler))
+        age = "" if self._opened_at is None else f", opened {self._clock() - self._opened_at:.0f} s ago"
+        return f"{self.in_flight} commands in flight on link {self.links}{age}, in states {states}"
+
+    def start(self) -> None:
+        self._open_at = self._clock()
+
+    def send(self, command: Command) -> None:
+        """Puts one command on the link; its answer comes from `poll`. Only while `ready`.
+
+        Raises what the client raises for a command that it cannot encode; nothing is sent then, and the link stays.
+        """
+        message = message_of(command)
+        if not _is_plain(command):
+            # Encodes it, as the client does again when it sends it: what it raised then would end the link.
+            message.get_message()
+        number, self._next = self._next, self._next + 1
+        self._waiting[number] = (command, self._clock())
+        message.on_send_complete = partial(self._answered, number)
+        self._client.queue_message(message)
+
+    def poll(self, timeout: float) -> list[tuple[Command, Outcome]]:
+        """Works on the link, up to `timeout` seconds or the first answers; gives the answers that came.
+
+        A command that was in flight when its link ended comes back with LINK_LOST, in the order of sending; one that the
+        hub has not answered in time ends the link, and comes back first, with UNANSWERED.
+        Raises Refused when the hub refuses a link before any was up.
+        """
+        end = self._clock() + timeout
+        while True:
+            self._turn()
+            if self._answers or self._clock() >= end:
+                answers, self._answers = self._answers, []
+                return answers
+            self._pause.wait(min(TURN_SECONDS if self._waiting or not self._was_ready else 0.02, timeout))
+
+    def reopen(self, sentence: str) -> None:
+        """Gives the link up and opens another one; what is unanswered comes back from the next `poll`."""
+        if self._client is not None:
+            self._lost(TimeoutError(sentence))
+
+    def close(self) -> None:
+        """Ends the link; what is unanswered comes back from one more `poll`, which opens no other link."""
+        self._open_at = float("inf")
+        if self._client is not None:
+            self._end(LINK_LOST)
+
+    terminate = close
+
+    def _turn(self) -> None:
+        now = self._clock()
+        if self._client is None:
+            if self._tls.fault is not None:
+                self.trouble = f"IoT Hub {self._hub.host}: {self._tls.fault}"
+            if now >= self._open_at:
+                self._open(now)
+            return
+        try:
+            if not self._was_ready:
+                self._was_ready = self._client.client_ready()
+                if self._was_ready:
+                    self._known_to_work = True
+                    self.trouble = None
+                    self._tls.forget()
+                    logger.info("The link to %s is up.", self._hub.host)
+                elif now - (self._opened_at or now) > OPEN_SECONDS:
+                    raise TimeoutError(f"no answer from {self._hub.host} within {OPEN_SECONDS:g} s")
+                return
+            if not self._client.do_work():
+                raise ConnectionError("the client ended the link")
+            self._client.ensure_up()
+            # The link is up: what came back without a reason was given back by the hub.
+            self._answers += [(command, RELEASED) for command in self._unexplained.values()]
+            self._unexplained.clear()
+        except Exception as error:  # uamqp raises its own errors, the C library's and built-in ones alike
+            self._lost(error)
+            return
+        oldest = next(iter(self._waiting.items()), None)
+        if oldest is not None and now - oldest[1][1] > self._answer_seconds:
+            # The link may be to blame, or this one command; those behind it are only lost with the link.
+            number, (command, _) = oldest
+            del self._waiting[number]
+            self._answers.append((command, UNANSWERED))
+            self._lost(TimeoutError(UNANSWERED.sentence))
+
+    def _open(self, now: float) -> None:
+        self.links += 1
+        self._opened_at = now
+        try:
+            from ingest.hub.service_client import CommandClient
+
+            self._client = CommandClient(self._hub, self._ca_file, idle_seconds=self._idle_seconds)
+            self._client.open()
+        except Exception as error:
+            self._lost(error)
+
+    def _lost(self, error: Exception) -> None:
+        now = self._clock()
+        waited = now - (self._opened_at or now)
+        sentence = words(error) if self._was_ready else self._tls.words(error, seconds=waited)
+        if is_refusal(error) and not self._known_to_work:
+            self._end(LINK_LOST)
+            raise Refused(f"IoT Hub {self._hub.host}: {sentence}")
+        if self._was_ready and waited >= STEADY_SECONDS:
+            self._backoff.reset()
+        wait = self._backoff.next()
+        self._open_at = now + wait
+        self.trouble = f"IoT Hub {self._hub.host}: {sentence}"
+        logger.warning("The link to %s ended: %s. Next try in %.1f s.", self._hub.host, sentence.rstrip("."), wait)
+        self._end(LINK_LOST)
+
+    def _end(self, outcome: Outcome) -> None:
+        client, self._client = self._client, None
+        self._was_ready = False
+        self._opened_at = None
+        if client is not None:
+            try:
+                client.close()
+            except Exception as error:  # a broken link cannot say good-bye
+                logger.debug("Closing the link: %s", error)
+        # After the client's end, so that answers that came with it count.
+        lost = self._unexplained | {number: command for number, (command, _) in self._waiting.items()}
+        self._answers += [(lost[number], outcome) for number in sorted(lost)]
+        self._unexplained.clear()
+        self._waiting.clear()
+
+    def _answered(self, number: int, result: Any, problem: Any) -> None:
+        """uamqp's callback for one message, inside `do_work` or `close`."""
+        waiting = self._waiting.pop(number, None)
+        if waiting is None:
+            return
+        if result.name == "Ok":
+            self._answers.append((waiting[0], SENT))
+        elif condition := condition_of(problem):
+            self._answers.append((waiting[0], judge(condition, words(problem))))
+        else:
+            self._unexplained[number] = waiting[0]
+
+
+def _is_plain(command: Command) -> bool:
+    """Whether all its texts are ASCII, which every client can encode."""
+    texts = (command.to, command.message_id, command.correlation_id, command.content_type, command.content_encoding)
+    pairs = command.properties.items()
+    return all(text is None or text.isascii() for text in texts) and all(a.isascii() and b.isascii() for a, b in pairs)
+
+
+def message_of(command: Command) -> Any:
+    """uamqp's message, with everything of the command in it."""
+    import uamqp
+
+    properties = uamqp.message.MessageProperties(
+        message_id=command.message_id, to=command.to, correlation_id=command.correlation_id
+    )
+    if command.content_type is not None:
+        properties.content_type = command.content_type
+    if command.content_encoding is not None:
+        properties.content_encoding = command.content_encoding
+    if command.expiry_ms is not None:
+        properties.absolute_expiry_time = command.expiry_ms
+    application: dict[str, str] = dict(command.properties)
+    if command.ack != "none":
+        application["iothub-ack"] = command.ack
+    return uamqp.Message(command.body, properties=properties, application_properties=application or None)

@@ -1,0 +1,42 @@
+"""What is done about a stall of the sending: another link, then another process, each with what is known in the log."""
+
+import logging
+import time
+
+from ingest.errors import Recycle
+from ingest.sink.pacing.device_queues import Lanes
+from ingest.sink.pacing.shared_rate import Budget
+from ingest.sink.sending.sender import Sender
+from ingest.sink.sending.stall import SECONDS, StallWatch
+
+logger = logging.getLogger(__name__)
+
+
+class StallGuard:
+    """Called in every turn of a sink process's loop."""
+
+    def __init__(self, sender: Sender, lanes: Lanes, budget: Budget, *, seconds: float = SECONDS) -> None:
+        self.answers = 0
+        """Of the hub, in all."""
+        self.may_go = False
+        """Whether commands are on their way to the hub, or pace and link would let some go."""
+        self._sender = sender
+        self._lanes = lanes
+        self._budget = budget
+        self._watch = StallWatch(seconds, time.monotonic())
+
+    @property
+    def trouble(self) -> str | None:
+        return self._watch.trouble
+
+    def look(self, now: float) -> None:
+        """`now`: monotonic seconds. Raises Recycle."""
+        waiting = len(self._lanes)
+        verdict = self._watch.look(now, answers=self.answers, waiting=waiting > 0, may_go=self.may_go)
+        if verdict == "fine":
+            return
+        seen = f"{self.trouble}: {self._sender.evidence}, {waiting} wait, pace {self._budget.rate:.3g}/s"
+        if verdict == "stalled":
+            raise Recycle(f"stalled: {seen}")
+        logger.error("Sending is stalled: %s. Another link is opened.", seen)
+        self._sender.reopen("the hub answers nothing")

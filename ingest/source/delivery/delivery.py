@@ -1,0 +1,304 @@
+"""Events → records → Kafka, and which of them are safe there."""
+
+import itertools
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from operator import attrgetter
+
+from ingest.config import Config
+from ingest.hub.position import Position
+from ingest.kafka.producer import settings
+from ingest.kafka.record_limit import max_record_bytes as ask_max_record_bytes
+from ingest.kafka.shipment import Shipment
+from ingest.kafka.shipping import ShippingPool
+from ingest.metrics.catalogue import DELIVERY_BUCKETS
+from ingest.metrics.meter import Histogram
+from ingest.source.delivery.dead_letters import DeadLetters
+from ingest.source.delivery.progress import Batch, Progress
+from ingest.source.delivery.slow_way import SlowWay
+from ingest.source.events.received import Received
+from ingest.source.hot_path import PlainRecord, encoder_of
+from ingest.timing import Deadline
+
+_ENQUEUED_MS = attrgetter("enqueued_ms")
+SILENCE_SECONDS = 10.0
+"""Records wait for their acknowledgement this long before that is called trouble."""
+READY_EVENTS = 4_000
+READY_BYTES = 2 << 20
+"""No more events are taken while so many wait for the acknowledgement of those before them, which were as many at most."""
+FILLED, FILLED_ALONE = 0.75, 0.95
+"""So much of each request is to be filled on average: keys fall unevenly upon the topic's partitions, unless there is one."""
+LIMIT_SECONDS = 5.0
+"""For the topic's answer to the question how large a record it takes."""
+SLOW_SECONDS = 0.05
+"""While nothing is on its way there, the wait for Kafka is no longer: what is held back may have its turn."""
+FIRST_SHIPMENT_EVENTS = 1_000
+"""Before the size of a record is known."""
+
+Taken = tuple[Batch, Sequence[Received]]
+"""Events that follow each other, of one batch."""
+
+
+class Delivery:
+    """Takes batches in order, and knows the position up to which everything is acknowledged or dead-lettered.
+
+    `start, poll, close, join` on the loop's thread. Counters are plain ints.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        partition: str,
+        *,
+        max_record_bytes: int | None,
+        topic_partitions: int,
+        may_send: Callable[[], bool] = lambda: True,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`may_send` is asked before anything is given to Kafka."""
+        self.acked = 0
+        self.seconds = Histogram(DELIVERY_BUCKETS)
+        """From the hub's enqueued time to Kafka's acknowledgement."""
+        self.pool = ShippingPool(
+            config.kafka, client_id=f"ingest-source-{partition}", max_record_bytes=max_record_bytes
+        )
+        self.dead_letters = DeadLetters(config, partition)
+        self._topic = config.source.topic
+        self._encoder = encoder_of(config.source.format, partition)
+        self.slow_way = SlowWay(
+            self.pool,
+            self._topic,
+            self._encoder.encode,
+            self.dead_letters,
+            config.source.max_dead_letters_per_minute,
+            acked=self._acked,
+            max_record_bytes=partial(_topic_limit, config) if max_record_bytes is not None else None,
+            clock=clock,
+        )
+        self._progress = Progress()
+        self._may_send = may_send
+        self._abandoned = 0
+        """How often."""
+        self._ready: deque[tuple[Batch, Sequence[Received], int]] = deque()
+        """What is sent once everything before it is acknowledged, with the bytes of its bodies."""
+        self._ready_events = self._ready_bytes = 0
+        self._requests = config.kafka.producers * topic_partitions
+        self._record_bytes = 0.0
+        """Mean of the shipment before."""
+        self._clock = clock
+        self._acked_at = clock()
+
+    def start(self) -> None:
+        self.pool.start()
+
+    @property
+    def errors(self) -> Counter[str]:
+        """Refused records, by Kafka's name of the error."""
+        return self.slow_way.errors
+
+    @property
+    def room(self) -> bool:
+        """Whether the next batch may be given; false is back-pressure."""
+        return not self.slow_way.waiting and self._ready_events < READY_EVENTS and self._ready_bytes < READY_BYTES
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits for an acknowledgement."""
+        return not self._ready and self.slow_way.empty and self._all_answered
+
+    @property
+    def _all_answered(self) -> bool:
+        return not self.pool.in_flight and not self.dead_letters.topic.in_flight
+
+    @property
+    def position(self) -> Position | None:
+        """Everything up to here is safe in Kafka; None until the first batch is."""
+        return self._progress.advance()
+
+    @property
+    def trouble(self) -> str | None:
+        """Why Kafka takes nothing, or is given nothing, in words; None while all is well."""
+        trouble = self.pool.trouble or self.slow_way.trouble or self.dead_letters.topic.trouble
+        if trouble is None and not self.idle and self._clock() - self._acked_at > SILENCE_SECONDS:
+            return f"Kafka has acknowledged nothing for {SILENCE_SECONDS:g} s"
+        return trouble
+
+    @property
+    def held_back(self) -> dict[str, bool]:
+        """Reason → whether events wait for it that are neither delivered nor dead-lettered."""
+        return {**self.slow_way.held_back, "dead_letter_topic": self.dead_letters.topic.trouble is not None}
+
+    def restart(self, position: Position) -> None:
+        """What is given from now on comes after `position`, which is safe once everything given before is."""
+        self._progress.add(position, 0)
+
+    def abandon(self) -> None:
+        """Forgets what Kafka has not been given yet. `position` still moves with the acknowledgements of the rest, up to the
+        first event that was forgotten."""
+        self._ready.clear()
+        self._ready_events = self._ready_bytes = 0
+        self.slow_way.abandon()
+        self._abandoned += 1
+
+    def begin(self, position: Position | None) -> None:
+        """After `abandon`: what is given from now on comes after `position`, whatever becomes of everything before."""
+        self._progress = Progress()
+        if position is not None:
+            self._progress.add(position, 0)
+
+    def send(self, events: Sequence[Received]) -> None:
+        """Takes one batch; its events come after all that were given before."""
+        if self.idle:
+            self._acked_at = self._clock()
+        body_bytes = sum(event.size for event in events)
+        self._ready.append((self._progress.add(events[-1].position, len(events)), events, body_bytes))
+        self._ready_events += len(events)
+        self._ready_bytes += body_bytes
+        self._send_ready()
+
+    def _send_ready(self) -> None:
+        """Sends what has gathered, once nothing is on its way.
+
+        An idempotent producer of librdkafka has one request for each partition on its way, and what has lingered longer
+        than `linger.ms` behind it keeps the broker's thread spinning: a whole core, when Kafka is 20 ms away
+        (rd_kafka_toppar_producer_serve of 2.16 compares messages in flight with a number of requests).
+        """
+        if self.pool.in_flight or not self._may_send():
+            return
+        if self.slow_way.busy:
+            self._go_slow()
+            return
+        sent: list[Taken] = []
+        slow: list[Taken] = []
+        records: list[PlainRecord] = []
+        # All are encoded before the first is sent, so that the producer gets them in less time than `linger.ms`.
+        for batch, events in self._shipment():
+            made = self._records(events) if not slow else ()
+            records += made
+            (sent if made else slow).append((batch, events))
+        if records:
+            queued = self.pool.send_all(self._topic, records, partial(self._arrived, sent, self._abandoned))
+            if queued:
+                self._record_bytes = self.pool.in_flight_bytes / queued + _bytes_around(records[0])
+            if queued < len(records):
+                # The queue is full, or the client takes no such record.
+                slow = [*_behind(sent, queued), *slow]
+        for batch, events in slow:
+            self.slow_way.add(batch, events)
+        self.slow_way.poll()
+
+    def _go_slow(self) -> None:
+        """What is ready goes the slow way, too, behind what is there."""
+        while self._ready:
+            batch, events, _ = self._ready.popleft()
+            self.slow_way.add(batch, events)
+        self._ready_events = self._ready_bytes = 0
+        self.slow_way.poll()
+
+    def _shipment(self) -> Iterator[tuple[Batch, Sequence[Received]]]:
+        """Takes from what is ready as much as one request of each producer for each partition of the topic holds."""
+        room: float = FIRST_SHIPMENT_EVENTS
+        if self._record_bytes:
+            filled = FILLED if self._requests > 1 else FILLED_ALONE
+            room = max(1.0, self.pool.batch_bytes * self._requests * filled / self._record_bytes)
+        while self._ready and room >= 1:
+            batch, events, body_bytes = self._ready.popleft()
+            if len(events) > room:
+                events, rest = events[: int(room)], events[int(room) :]
+                rest_bytes = sum(event.size for event in rest)
+                self._ready.appendleft((batch, rest, rest_bytes))
+                body_bytes -= rest_bytes
+            self._ready_events -= len(events)
+            self._ready_bytes -= body_bytes
+            room -= len(events)
+            yield batch, events
+
+    def _records(self, events: Sequence[Received]) -> Sequence[PlainRecord]:
+        """The way of nearly all events; none if one of them cannot be a record."""
+        try:
+            return self._encoder.encode_all(events)
+        except MemoryError:
+            raise
+        except Exception:  # `SlowWay` says which one it is, and why
+            return ()
+
+    def _arrived(self, sent: Sequence[Taken], abandoned: int, shipment: Shipment) -> None:
+        """Every one of `shipment`'s records, which are those of the first events of `sent`, was acknowledged or refused."""
+        if shipment.refused and abandoned != self._abandoned:
+            return  # they come again
+        if shipment.refused:
+            self.slow_way.refused(list(_first(sent, shipment.records)), shipment)
+            return
+        self.slow_way.delivered_elsewhere()
+        if shipment.records < sum(len(events) for _, events in sent):
+            for batch, event in _first(sent, shipment.records):
+                self._acked(batch, event)
+            return
+        now_ms = time.time() * 1000
+        for batch, events in sent:
+            batch.pending -= len(events)
+            self.acked += len(events)
+            self.seconds.observe_since(sorted(map(_ENQUEUED_MS, events)), now_ms)
+
+    def _acked(self, batch: Batch, event: Received) -> None:
+        batch.pending -= 1
+        self.acked += 1
+        self.seconds.observe(time.time() - event.enqueued_ms / 1000)
+
+    def poll(self, timeout: float) -> None:
+        """Sends what is ready and serves acknowledgements, waiting up to `timeout` seconds for all of them. Raises
+        Recycle when Kafka will not go on."""
+        before = self.pool.in_flight
+        at_rest = self._all_answered and self.slow_way.empty
+        self.pool.flush(timeout if before or at_rest else min(timeout, SLOW_SECONDS))
+        if self.pool.in_flight < before:
+            self._acked_at = self._clock()
+        self.dead_letters.topic.poll()
+        self._send_ready()
+        broken = self.slow_way.broken or self.dead_letters.topic.broken
+        if broken is not None:
+            raise broken
+
+    def close(self) -> None:
+        """Takes nothing more."""
+        self.pool.close()
+
+    def join(self, deadline: Deadline, *, while_waiting: Callable[[], None]) -> bool:
+        """Waits for all acknowledgements; True when all came."""
+        while not (self.idle or self._stuck or deadline.expired):
+            self.poll(min(0.2, deadline.remaining()))
+            while_waiting()
+        return self.idle
+
+    @property
+    def _stuck(self) -> bool:
+        """Whether what is held back is left to the next start: nobody knows how long that lasts."""
+        return self.slow_way.trouble is not None or self.dead_letters.topic.trouble is not None
+
+
+def _first(sent: Sequence[Taken], count: int) -> Iterator[tuple[Batch, Received]]:
+    """One by one."""
+    return itertools.islice(((batch, event) for batch, events in sent for event in events), count)
+
+
+def _behind(sent: Sequence[Taken], queued: int) -> Iterator[Taken]:
+    """The events of `sent` but for the first `queued`."""
+    for batch, events in sent:
+        if queued < len(events):
+            yield batch, events[queued:]
+        queued = max(0, queued - len(events))
+
+
+def _topic_limit(config: Config) -> int | None:
+    """How large a record the telemetry topic takes now, or what the user allows if that is less."""
+    found = ask_max_record_bytes(settings(config.kafka), config.source.topic, LIMIT_SECONDS)
+    own = config.kafka.librdkafka.get("message.max.bytes")
+    return found if found is None or own is None else min(found, int(str(own)))
+
+
+def _bytes_around(record: PlainRecord) -> int:
+    """Of what a record has besides its value, which is much the same for all records of a partition."""
+    key, _, headers, _ = record
+    return len(key or b"") + sum(len(name) + len(value or b"") for name, value in headers or ())

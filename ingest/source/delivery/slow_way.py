@@ -1,0 +1,232 @@
+"""The way of events that were refused, cannot be encoded, or found no room: few at a time, and nothing beside them."""
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+
+from confluent_kafka import KafkaError, Message
+
+from ingest.errors import IngestError, Recycle, Undeliverable
+from ingest.kafka.errors import outcome, reason_of, too_large
+from ingest.kafka.producer import TOO_LARGE, ProducerPool
+from ingest.kafka.shipment import Shipment
+from ingest.source.delivery.dead_letter_limit import DeadLetterLimit
+from ingest.source.delivery.dead_letters import DeadLetters
+from ingest.source.delivery.progress import Batch
+from ingest.source.delivery.suspects import Answer, Entry, Suspects
+from ingest.source.events.received import Received
+from ingest.source.formats.contract import Record
+
+LOOK_SECONDS = 10.0
+"""How large a record the topic takes is not asked more often than so."""
+
+logger = logging.getLogger(__name__)
+
+
+class SlowWay:
+    """`add` or `refused`, then `poll`. What `Suspects` blames, and what can be no record, becomes a dead letter."""
+
+    def __init__(
+        self,
+        pool: ProducerPool,
+        topic: str,
+        encode: Callable[[Received], Record],
+        dead_letters: DeadLetters,
+        limit: int,
+        *,
+        acked: Callable[[Batch, Received], None],
+        max_record_bytes: Callable[[], int | None] | None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`limit` as `source.max_dead_letters_per_minute`. `acked` is called for each event that Kafka has taken.
+        `max_record_bytes` asks the topic; None where it does not tell."""
+        self.errors: Counter[str] = Counter()
+        """Refused records, by Kafka's name of the error."""
+        self.broken: IngestError | None = None
+        self.limit = DeadLetterLimit(limit)
+        self._suspects = Suspects()
+        self._pool = pool
+        self._topic = topic
+        self._encode = encode
+        self._dead_letters = dead_letters
+        self._per_minute = limit
+        self._acked = acked
+        self._max_record_bytes = max_record_bytes
+        self._clock = clock
+        self._looked_at = float("-inf")
+        self._shipments: list[tuple[Sequence[tuple[Batch, Received]], Shipment]] = []
+        """Of which something was refused, and nothing is judged yet."""
+        self._sent: list[Entry] = []
+        self._answers: dict[Entry, tuple[KafkaError | None, int | None]] = {}
+        self._limited_by = ""
+
+    @property
+    def busy(self) -> bool:
+        """Whether everything must come this way."""
+        return self._suspects.busy or bool(self._sent or self._shipments)
+
+    @property
+    def empty(self) -> bool:
+        return self._suspects.empty and not (self._sent or self._shipments)
+
+    @property
+    def waiting(self) -> bool:
+        """Whether events are here that have their turn before anything newer."""
+        return bool(self._suspects.waiting or self._sent or self._shipments)
+
+    @property
+    def trouble(self) -> str | None:
+        """Why nothing goes on, in words."""
+        if self.limit.reached:
+            return (
+                f"{self._per_minute} dead letters in a minute, and the next event would be another one "
+                f"({self._limited_by}): it is tried again until it can be delivered or the minute is over; mend the cause, "
+                "or raise source.max_dead_letters_per_minute"
+            )
+        trouble = self._suspects.trouble
+        return trouble and f"topic {self._topic}: {trouble}"
+
+    @property
+    def held_back(self) -> dict[str, bool]:
+        """Reason → whether events wait for it."""
+        return {"dead_letter_limit": self.limit.reached, "refused": self._suspects.trouble is not None}
+
+    def add(self, batch: Batch, events: Iterable[Received]) -> None:
+        """Takes events, behind those that are here."""
+        self._suspects.add(Entry(batch, event, self._key_of) for event in events)
+
+    def abandon(self) -> None:
+        """Forgets all that is here; nothing is made of the answers to what is on its way."""
+        self._suspects, self._shipments, self._sent, self._answers = Suspects(), [], [], {}
+
+    def refused(self, events: Sequence[tuple[Batch, Received]], shipment: Shipment) -> None:
+        """Takes what was refused of a shipment of these events. May be called from within the producers' callbacks."""
+        self._shipments.append((events, shipment))
+
+    def delivered_elsewhere(self) -> None:
+        """Events that did not come this way were acknowledged."""
+        self._suspects.accepted_elsewhere()
+
+    def poll(self) -> None:
+        """Judges what was answered, once all of it is, and sends more."""
+        while not self._pool.in_flight:
+            for events, shipment in self._shipments:
+                self._judge(self._answers_of(events, shipment))
+            self._shipments = []
+            if self._sent:
+                sent, answers = self._sent, self._answers
+                self._sent, self._answers = [], {}
+                self._judge([Answer(entry, *answers[entry]) for entry in sent])
+            chunk = self._suspects.next(self._clock()) if self.broken is None else ()
+            if not chunk:
+                return
+            self._send(chunk)
+
+    def _send(self, chunk: Sequence[Entry]) -> None:
+        for place, entry in enumerate(chunk):
+            try:
+                queued = self._queue(entry)
+            except Undeliverable as why:
+                if entry.repeat or self._dead_letter(entry, why):
+                    self._suspects.forget(entry)
+                    continue
+                self._suspects.put_back(chunk[place:])
+                return
+            if not queued:
+                self._suspects.put_back(chunk[place:])
+                return
+            self._sent.append(entry)
+
+    def _answers_of(self, events: Sequence[tuple[Batch, Received]], shipment: Shipment) -> list[Answer]:
+        told = {refusal.place: refusal for refusal in shipment.refused}
+        answers = []
+        for place, (batch, event) in enumerate(events):
+            refusal = told.get(place)
+            error, partition = (None, None) if refusal is None else (refusal.error, refusal.partition)
+            answers.append(Answer(Entry(batch, event, self._key_of), error, partition))
+        return answers
+
+    def _queue(self, entry: Entry) -> bool:
+        """False when there is no room before something is acknowledged. Raises Undeliverable."""
+        key, value, headers, timestamp = self._record(entry.event)
+        queued = self._pool.send(self._topic, key, value, headers, timestamp, partial(self._answered, entry))
+        if not queued and not self._pool.in_flight:
+            sentence = f"the record of {len(value)} bytes is larger than the client's whole queue; raise "
+            raise Undeliverable(TOO_LARGE, f"{sentence}queue.buffering.max.kbytes in [kafka.librdkafka]")
+        return queued
+
+    def _record(self, event: Received) -> Record:
+        """Raises Undeliverable, whatever is wrong with the event."""
+        try:
+            return self._encode(event)
+        except (Undeliverable, MemoryError):
+            raise
+        except Exception as error:
+            raise Undeliverable(
+                "not_encodable", f"no record can be made of it: {type(error).__name__}: {error}"
+            ) from error
+
+    def _key_of(self, event: Received) -> bytes | None:
+        try:
+            return self._record(event).key
+        except Undeliverable:
+            return None
+
+    def _answered(self, entry: Entry, error: KafkaError | None, message: Message) -> None:
+        self._answers[entry] = error, message.partition()
+
+    def _judge(self, answers: Sequence[Answer]) -> None:
+        for entry, error, _ in answers:
+            if error is None:
+                self.limit.mended()
+                if not entry.repeat:
+                    self._acked(entry.batch, entry.event)
+                continue
+            self.errors[error.name()] += 1
+            if outcome(error) == "recycle":
+                self.broken = Recycle(f"Kafka topic {self._topic}: {error.name()}: {error.str()}")
+        for entry in self._suspects.settled(answers, self._clock()):
+            error = entry.error
+            if error is None or entry.repeat:
+                continue
+            if not self._dead_letter(entry, Undeliverable(reason_of(error), f"Kafka: {error.str()}")):
+                self._suspects.keep(entry)
+        if any(error is not None and too_large(error) for _, error, _ in answers):
+            self._look_at_limit()
+
+    def _dead_letter(self, entry: Entry, why: Undeliverable) -> bool:
+        """False when the event is to be tried again: too many are dead letters in this minute already, or the topic may
+        take larger records by now."""
+        now = self._clock()
+        if why.reason == TOO_LARGE and self._may_look(now) and (self._pool.in_flight or self._look_at_limit()):
+            return False
+        if not self.limit.admit(now):
+            self._limited_by = f"{why.reason}: {why}".rstrip(".")
+            self._suspects.pause(now)
+            return False
+        batch = entry.batch
+
+        def done() -> None:
+            batch.pending -= 1
+
+        self._dead_letters.send(entry.event, why, done)
+        return True
+
+    def _may_look(self, now: float) -> bool:
+        return self._max_record_bytes is not None and now - self._looked_at >= LOOK_SECONDS
+
+    def _look_at_limit(self) -> bool:
+        """Asks the topic how large a record it takes now: somebody may have changed that. True when the producers take
+        larger ones from now on."""
+        now = self._clock()
+        if self._max_record_bytes is None or not self._may_look(now):
+            return False
+        self._looked_at = now
+        found, before = self._max_record_bytes(), self._pool.max_record_bytes
+        if found is None or found == before:
+            return False
+        logger.warning("Topic %s takes records of %d bytes now, not %d.", self._topic, found, before)
+        self._pool.limit(found)
+        return found > before

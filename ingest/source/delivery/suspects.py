@@ -1,0 +1,400 @@
+"""Which of the records that Kafka refuses are to blame themselves, and in which order everything is tried again. Pure.
+
+A broker refuses a batch for one record in it, and says little about which. So what was refused is sent again in smaller
+and smaller chunks, each with nothing else on its way, until a record is refused alone. Such a record is a **suspect**: it
+may be bad, or the cluster may be (a broker's clock that is behind, a limit that somebody lowered, an interceptor that
+fails). A suspect is held back, and what comes after it tells:
+
+- **Its topic partition takes another record.** The cluster works, so the suspect is tried once more and then blamed.
+- **It takes none, and many suspects stand in a row there** (`MANY`, or `MANY_DEVICES` devices; refused in a row anywhere
+  counts, too). The cluster is at fault: nobody is blamed, all are held, and tried again with growing pauses, in order.
+  After each such round one record more is tried, of another device when there is one: were all these records bad after
+  all, the first good one tells, and everything goes on.
+- **Nothing else comes along.** A few that nobody can compare with are blamed after `PATIENCE_SECONDS`: a bad record at
+  the end of the day must not hold the position until the next morning.
+
+So a row of bad records of one device ends in dead letters as soon as the partition takes anything else, or when the row is
+shorter than `MANY`; a broken cluster costs at the worst a few dead letters where events are so rare that none follows
+within the patience. A partition with one single device, of which more than `MANY` in a row are bad, is held until it
+sends a good one: from here it looks as a broken cluster does.
+
+Order holds by key. Of one device nothing is sent ahead of what it sent before, unless that was refused just now. Where it
+was, and is taken later after all, what has overtaken it is sent again behind it: the last of each record is in order.
+"""
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Sequence
+from typing import Literal, NamedTuple
+
+from confluent_kafka import KafkaError
+
+from ingest.kafka.errors import innocent
+from ingest.source.delivery.progress import Batch
+from ingest.source.events.received import Received
+from ingest.timing import Backoff
+
+MANY = 20
+MANY_DEVICES = 5
+TRIES = 3
+"""So often a record is refused alone, one time after the other, before it is a suspect; once only behind another suspect."""
+PATIENCE_SECONDS = 1.0
+"""Nothing has come along for so long."""
+LONG_SECONDS = 30.0
+"""A suspect is blamed after this time when only other partitions of the topic have records to take."""
+MOST_HELD = 100
+MOST_AT_ONCE = 1_000
+ROW_SECONDS = 600.0
+"""A row that has not grown for so long is over."""
+
+
+class Entry:
+    """One event that does not take the way of most. `key_of` gives the key of its record."""
+
+    __slots__ = (
+        "_key",
+        "_key_of",
+        "batch",
+        "error",
+        "event",
+        "held",
+        "held_at",
+        "needed",
+        "partition",
+        "proved",
+        "repeat",
+        "taken_at",
+        "tries",
+    )
+
+    def __init__(
+        self,
+        batch: Batch,
+        event: Received,
+        key_of: Callable[[Received], bytes | None],
+        *,
+        repeat: bool = False,
+        taken_at: int = 0,
+    ) -> None:
+        self.batch = batch
+        self.event = event
+        self.repeat = repeat
+        """It is in Kafka already, and sent again only if something that belongs before it came to lie behind it."""
+        self.taken_at = taken_at
+        """Of a repeat: in which turn Kafka has taken it."""
+        self.needed = not repeat
+        """Whether it must be sent. Of a repeat: that has come to be so."""
+        self.tries = 0
+        self.error: KafkaError | None = None
+        """Of the last refusal. Of one that waits: the broker has named this record as the bad one of its batch."""
+        self.partition = -1
+        """Of the topic, where it was refused."""
+        self.held = False
+        self.held_at = 0.0
+        self.proved = False
+        """Its partition takes other records: when it is refused once more, it is to blame."""
+        self._key_of = key_of
+        self._key: bytes | Literal["unknown"] | None = "unknown"
+
+    @property
+    def order(self) -> int:
+        return self.event.sequence_number
+
+    @property
+    def key(self) -> bytes | None:
+        """Made when somebody asks: it costs as much as the record."""
+        if self._key == "unknown":
+            self._key = self._key_of(self.event)
+        return self._key
+
+    def belongs_before(self, other: "Entry") -> bool:
+        return self.key == other.key and self.order < other.order
+
+    def as_repeat(self, turn: int) -> "Entry":
+        return Entry(self.batch, self.event, self._key_of, repeat=True, taken_at=turn)
+
+
+class Answer(NamedTuple):
+    entry: Entry
+    error: KafkaError | None
+    """None: acknowledged."""
+    partition: int | None
+    """Of the topic; None: not known."""
+
+
+class _Row:
+    """Suspects that came without an acknowledged record between them."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.keys: set[bytes | None] = set()
+        self.grown_at = 0.0
+
+    def add(self, key: bytes | None, now: float) -> None:
+        if now - self.grown_at > ROW_SECONDS:
+            self.end()
+        self.count += 1
+        self.keys.add(key)
+        self.grown_at = now
+
+    def end(self) -> None:
+        self.count = 0
+        self.keys = set()
+
+    @property
+    def many(self) -> bool:
+        return self.count >= MANY or len(self.keys) >= MANY_DEVICES
+
+
+class Suspects:
+    """`add` what is to be sent, send `next`, tell what became of it with `settled`."""
+
+    def __init__(self, backoff: Callable[[], Backoff] = lambda: Backoff(0.1, 5.0)) -> None:
+        self.waiting: deque[Entry] = deque()
+        self.held: list[Entry] = []
+        """Suspects, in order."""
+        self._at_once = MOST_AT_ONCE
+        self._marked = False
+        """Whether repeats, or records that the broker has named, may be among those that wait."""
+        self._turn = 0
+        self._taken: dict[bytes | None, int] = {}
+        """While something is marked: key → the last turn in which Kafka took something of it."""
+        self._rows: dict[int, _Row] = {}
+        self._row = _Row()
+        """Of all partitions."""
+        self._backoff = backoff()
+        self._pause_until = 0.0
+        self._settled_at = 0.0
+        self._round: deque[Entry] = deque()
+        """Suspects that are to be tried in this round."""
+        self._try_another = False
+
+    @property
+    def busy(self) -> bool:
+        """Whether everything must come this way, as something waits or was refused a short while ago."""
+        return bool(self.waiting or self.held) or self._at_once < MOST_AT_ONCE
+
+    @property
+    def empty(self) -> bool:
+        return not (self.waiting or self.held)
+
+    @property
+    def trouble(self) -> str | None:
+        """Why nothing goes on, in words: the cluster seems to be at fault."""
+        row = self._many()
+        if row is None:
+            return None
+        why = Counter(entry.error.str() for entry in self.held if entry.error is not None).most_common(1)[0][0]
+        return f"Kafka refuses all records alike, {row.count} in a row ({why}); they are held back and tried again"
+
+    def add(self, entries: Iterable[Entry]) -> None:
+        """Behind all that wait."""
+        self.waiting.extend(entries)
+
+    def put_back(self, entries: Sequence[Entry]) -> None:
+        """Before all that wait; suspects stay where they are."""
+        self.waiting.extendleft(entry for entry in reversed(entries) if not entry.held)
+
+    def forget(self, entry: Entry) -> None:
+        """It is a dead letter, for a reason of its own."""
+        if entry.held:
+            self._release(entry)
+
+    def pause(self, now: float) -> None:
+        """Nothing is to be sent for a while, longer each time until something is acknowledged."""
+        self._pause_until = now + self._backoff.next()
+
+    def keep(self, entry: Entry) -> None:
+        """One that was blamed is not a dead letter yet: it is tried again first."""
+        self._hold(entry, entry.held_at)
+        entry.proved = True
+
+    def next(self, now: float) -> list[Entry]:
+        """What to send now, all at once, and then nothing until all of it is answered; none: ask again later.
+
+        `now` is in seconds of a clock that never goes back.
+        """
+        if now < self._pause_until:
+            return []
+        many = self._many()
+        for repeat in [entry for entry in self.held if not (entry.needed or self._may_be_late(entry))]:
+            self._release(repeat)
+        if many is None:
+            quiet = not self._others and now - self._settled_at > PATIENCE_SECONDS
+            for entry in self.held:
+                if entry.needed and (entry.proved or quiet or now - entry.held_at > LONG_SECONDS):
+                    entry.proved = True
+                    return [entry]
+            return self._chunk(self._at_once)
+        proved = next((entry for entry in self.held if entry.proved and entry.needed), None)
+        if proved is not None:
+            return [proved]
+        if not self._round and not self._try_another:
+            self._round = deque(self._round_of())
+            self._try_another = len(self.held) < MOST_HELD
+        if self._round:
+            return [self._round.popleft()]
+        self._try_another = False
+        self.pause(now)
+        return self._chunk(1)
+
+    def settled(self, answers: Sequence[Answer], now: float) -> list[Entry]:
+        """`answers` to what was sent at once, in its order. Returns those to blame, in order, with their errors."""
+        self._turn += 1
+        self._settled_at = now
+        for entry, error, partition in answers:
+            if error is None:
+                self._accepted(entry, partition)
+        refused = [answer for answer in answers if answer.error is not None]
+        if not refused:
+            self._at_once = min(MOST_AT_ONCE, 2 * self._at_once)
+            return []
+        for entry, error, partition in refused:
+            entry.error, entry.partition = error, -1 if partition is None else partition
+        if len(answers) == 1:
+            self._at_once = 1
+            return self._refused_alone(answers[0].entry, now)
+        self._refused_together(answers)
+        return []
+
+    def accepted_elsewhere(self) -> None:
+        """Records that did not come this way were acknowledged."""
+        self._row.end()
+
+    def _refused_alone(self, entry: Entry, now: float) -> list[Entry]:
+        if entry.held:
+            if not entry.proved:
+                return []
+            self._release(entry)
+            return [entry]
+        entry.tries += 1
+        if entry.tries < TRIES and not self.held:
+            self.waiting.appendleft(entry)
+            return []
+        self._hold(entry, now)
+        self._row.add(entry.key, now)
+        self._rows.setdefault(entry.partition, _Row()).add(entry.key, now)
+        return []
+
+    def _refused_together(self, answers: Sequence[Answer]) -> None:
+        again: list[Entry] = []
+        keys: set[bytes | None] = set()
+        named = innocents = 0
+        for entry, error, _ in answers:
+            if error is not None:
+                again.append(entry)
+                keys.add(entry.key)
+                innocents += innocent(error)
+                named += not innocent(error)
+            elif entry.key is not None and entry.key in keys:
+                again.append(entry.as_repeat(self._turn))
+        told = named and innocents
+        for entry in again:
+            if not told or (entry.error is not None and innocent(entry.error)):
+                entry.error = None
+        if not told:
+            self._at_once = max(1, (named + innocents) // 2)
+        self._marked = True
+        self.put_back(again)
+
+    def _accepted(self, entry: Entry, partition: int | None) -> None:
+        self._backoff.reset()
+        self._pause_until = 0.0
+        self._round.clear()
+        self._try_another = False
+        self._row.end()
+        was_held = entry.held
+        if was_held:
+            self._release(entry)
+        if self._marked:
+            self._taken[entry.key] = self._turn
+        if partition is not None:
+            self._rows.pop(partition, None)
+        overtaken = False
+        for suspect in self.held:
+            suspect.proved |= suspect.partition == partition
+            overtaken |= entry.key is not None and suspect.belongs_before(entry)
+        if overtaken:
+            self._marked = True
+            repeat = entry.as_repeat(self._turn)
+            if was_held:
+                self.keep(repeat)
+            else:
+                place = next((at for at, other in enumerate(self.waiting) if repeat.belongs_before(other)), None)
+                self.waiting.insert(len(self.waiting) if place is None else place, repeat)
+
+    def _hold(self, entry: Entry, since: float) -> None:
+        entry.held, entry.held_at, entry.proved = True, since, False
+        self.held.append(entry)
+        self.held.sort(key=lambda other: other.order)
+
+    def _release(self, entry: Entry) -> None:
+        entry.held = False
+        self.held.remove(entry)
+
+    def _many(self) -> _Row | None:
+        if not self.held:
+            return None
+        rows = [self._row, *(self._rows[entry.partition] for entry in self.held if entry.partition in self._rows)]
+        return next((row for row in rows if row.many), None)
+
+    def _round_of(self) -> list[Entry]:
+        """The first suspect of each key: were a later one taken, it would have overtaken the first. All, when there is
+        nothing else to tell by."""
+        needed = [entry for entry in self.held if entry.needed]
+        if not self._others:
+            return needed
+        first: dict[bytes | None, Entry] = {}
+        for entry in needed:
+            first.setdefault(entry.key, entry)
+        return list(first.values())
+
+    @property
+    def _others(self) -> bool:
+        return any(entry.needed for entry in self.waiting)
+
+    def _chunk(self, most: int) -> list[Entry]:
+        """The first of what waits, of devices that have no suspect as long as there are such."""
+        if not self.held and not self._marked:
+            return [self.waiting.popleft() for _ in range(min(most, len(self.waiting)))]
+        suspected = {entry.key for entry in self.held} - {None}
+        passed_over: list[Entry] = []
+        chunk: list[Entry] = []
+        keys: set[bytes | None] = set()
+        while self.waiting and len(chunk) < most:
+            entry = self.waiting[0]
+            if entry.key in suspected:
+                passed_over.append(self.waiting.popleft())
+                continue
+            if chunk and (entry.error is not None or (not entry.needed and entry.key in keys)):
+                break
+            self.waiting.popleft()
+            entry.needed = entry.needed or self._is_late(entry)
+            if not entry.needed:
+                continue
+            chunk.append(entry)
+            keys.add(entry.key)
+            if entry.error is not None:
+                break
+        if not chunk:
+            same = next((entry for entry in passed_over if entry.needed or self._is_late(entry)), None)
+            if same is not None:
+                passed_over.remove(same)
+                same.needed = True
+                chunk.append(same)
+        self.put_back(passed_over)
+        self._marked = any(entry.repeat for entry in self.held) or any(
+            entry.repeat or entry.error is not None for entry in self.waiting
+        )
+        if not self._marked:
+            self._taken.clear()
+        return chunk
+
+    def _may_be_late(self, repeat: Entry) -> bool:
+        """Whether something that is held may yet come to lie behind it, or does so already."""
+        if self._is_late(repeat):
+            repeat.needed = True
+        return repeat.needed or any(entry.needed and entry.belongs_before(repeat) for entry in self.held)
+
+    def _is_late(self, repeat: Entry) -> bool:
+        """Whether something of its key was taken after it was."""
+        return self._taken.get(repeat.key, 0) > repeat.taken_at

@@ -1,0 +1,254 @@
+"""One AMQP message → `Event`, whatever the message looks like. The hot path goes through
+`ingest.source.events.template_decoder`; what is unusual comes here."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias
+
+import orjson
+
+from ingest.amqp.decoding import decode_as_bytes
+from ingest.amqp.errors import AmqpError
+from ingest.amqp.types import Binary, Described, Pairs, Timestamp
+from ingest.source.events.event import (
+    AMQP_SECTIONS,
+    AMQP_SEQUENCE,
+    AMQP_VALUE,
+    DATA,
+    HUB_TIME,
+    MALFORMED,
+    Event,
+    Labels,
+    Origin,
+)
+from ingest.source.events.values import again, aside, is_text, label, name_of, plain, text_or_none
+
+# Codes of message sections, AMQP 1.0 part 3.2.
+DELIVERY_ANNOTATIONS = 0x71
+ANNOTATIONS, PROPERTIES, APPLICATION = 0x72, 0x73, 0x74
+_DATA, _SEQUENCE, _VALUE = 0x75, 0x76, 0x77
+_CODES = {
+    b"amqp:header:list": 0x70,
+    b"amqp:delivery-annotations:map": DELIVERY_ANNOTATIONS,
+    b"amqp:message-annotations:map": ANNOTATIONS,
+    b"amqp:properties:list": PROPERTIES,
+    b"amqp:application-properties:map": APPLICATION,
+    b"amqp:data:binary": _DATA,
+    b"amqp:amqp-sequence:list": _SEQUENCE,
+    b"amqp:amqp-value:*": _VALUE,
+    b"amqp:footer:map": 0x78,
+}
+"""A section's descriptor may be its name; the hub hands on what a sender has written."""
+
+DEVICE = b"iothub-connection-device-id"
+MODULE = b"iothub-connection-module-id"
+SEQUENCE_NUMBER = b"x-opt-sequence-number"
+OFFSET = b"x-opt-offset"
+ENQUEUED = b"x-opt-enqueued-time"
+_NEWEST = b"last_enqueued_sequence_number"
+_HUB_TIME = HUB_TIME.encode()
+_POSITION = (SEQUENCE_NUMBER, OFFSET, ENQUEUED)
+
+# AMQP 1.0 part 3.2.4, by their places in the list.
+_MESSAGE_ID, _CORRELATION_ID, _CONTENT_TYPE, _CONTENT_ENCODING = 0, 5, 6, 7
+OTHER_FIELDS = {
+    1: "user-id",
+    2: "to",
+    3: "subject",
+    4: "reply-to",
+    8: "absolute-expiry-time",
+    9: "creation-time",
+    10: "group-id",
+    11: "group-sequence",
+    12: "reply-to-group-id",
+}
+_USER_ID = OTHER_FIELDS[1]
+TEXT_FIELDS = {0: "message-id", 5: "correlation-id", 6: "content-type", 7: "content-encoding"}
+"""What has fields of its own in an event, as text."""
+OF_PROPERTIES = frozenset((*OTHER_FIELDS.values(), *TEXT_FIELDS.values()))
+"""System properties that are no annotations."""
+
+Map: TypeAlias = Mapping[Any, Any] | Pairs
+
+
+class Sections(NamedTuple):
+    """A message's sections, text as bytes."""
+
+    annotations: Map
+    properties: Sequence[Any]
+    application: Map
+    body: Sequence[tuple[int, Any]]
+    """The sections of the body, each with its code."""
+    malformed: bool
+
+
+def event_of(payload: bytes) -> Event:
+    """The event of one whole message. Raises AmqpError when not even its position can be read."""
+    annotations, properties, application, body, malformed = sections(payload)
+    content, kind = (payload, MALFORMED) if malformed else _content(body)
+    known = annotations if isinstance(annotations, Mapping) else dict(_text_keys(annotations))
+    sequence, offset = known.get(SEQUENCE_NUMBER), known.get(OFFSET)
+    enqueued = known.get(ENQUEUED) or 0
+    if not isinstance(sequence, int) or offset is None or not isinstance(enqueued, int):
+        raise AmqpError("An event came without x-opt-sequence-number or x-opt-offset.")
+    origin, hub_ms = origin_of(_pairs(annotations))
+    message_id = label(properties[_MESSAGE_ID]) if properties else None
+    labels = labels_of(properties, application, kind)
+    return Event(sequence, str(label(offset)), enqueued, content, hub_ms, message_id, origin, labels)
+
+
+def sections(payload: bytes) -> Sections:
+    """What the message is made of. When something behind its annotations is no AMQP, those alone.
+
+    Raises AmqpError when not even the annotations can be read.
+    """
+    annotations: Map = {}
+    properties: Sequence[Any] = ()
+    application: Map = {}
+    body: list[tuple[int, Any]] = []
+    at = 0
+    try:
+        while at < len(payload):
+            code, value, at = _section(payload, at)
+            match code, value:
+                case 0x70 | 0x71 | 0x78, _:  # header, delivery annotations, footer
+                    pass
+                case 0x72, dict() | Pairs():
+                    annotations = value
+                case 0x73, list() if type(value) is not Pairs:
+                    properties = value
+                case 0x74, dict() | Pairs():
+                    application = value
+                case (0x75, Binary()) | (0x76, list()) | (0x77, _):
+                    body.append((code, value))
+                case _:
+                    raise AmqpError(
+                        f"A message section 0x{code:02x} with a {type(value).__name__} does not belong here."
+                    )
+    except AmqpError:
+        if not annotations:
+            raise
+        # Its place is known, so that it can become a dead letter and the next one goes on.
+        return Sections(annotations, (), {}, (), malformed=True)
+    return Sections(annotations, properties, application, body, malformed=False)
+
+
+def _section(payload: bytes, at: int) -> tuple[int, Any, int]:
+    section, end = decode_as_bytes(payload, at)
+    code = section.descriptor if isinstance(section, Described) else None
+    if type(code) is bytes:
+        code = _CODES.get(code)
+    if type(code) is not int:
+        raise AmqpError(f"The message section that ends at byte {end} has no descriptor of a section.")
+    return code, section.value, end
+
+
+def _content(body: Sequence[tuple[int, Any]]) -> tuple[bytes, str]:
+    """The content of an event and its kind."""
+    codes = {code for code, _ in body}
+    if codes <= {_DATA}:
+        return b"".join(value for _, value in body), DATA
+    if codes == {_SEQUENCE}:
+        return orjson.dumps([plain(row) for _, row in body]), AMQP_SEQUENCE
+    if len(body) > 1:
+        return orjson.dumps([plain(Described(*section)) for section in body]), AMQP_SECTIONS
+    value = body[0][1]
+    if value is None:  # how JMS clients send no body at all
+        return b"", DATA
+    if type(value) is bytes or type(value) is Binary:  # and how they send text
+        return bytes(value), DATA
+    return orjson.dumps(plain(value)), AMQP_VALUE
+
+
+def _pairs(section: Map) -> Iterable[tuple[Any, Any]]:
+    return section.items() if isinstance(section, Mapping) else section
+
+
+def _text_keys(pairs: Pairs) -> Iterable[tuple[bytes, Any]]:
+    return ((key, value) for key, value in pairs if type(key) is bytes)
+
+
+def origin_of(annotations: Iterable[tuple[Any, Any]]) -> tuple[Origin, int | None]:
+    """What annotations, as pairs in their order, say of the sender, and the hub's time among them."""
+    before: dict[str, Any] = {}
+    after: dict[str, Any] = {}
+    device: str | None = None
+    module: str | None = None
+    hub_ms: int | None = None
+    current = before
+    for key, value in annotations:
+        if key == DEVICE and is_text(value):
+            device = label(value)
+        elif key == MODULE and is_text(value):
+            module = label(value)
+        elif key == _HUB_TIME and isinstance(value, int) and not isinstance(value, bool):
+            hub_ms, current = int(value), after
+        elif key not in _POSITION:
+            current[annotation_name(key)] = plain(value)
+    if hub_ms is None:
+        before, after = after, before
+    return Origin(device, module, before, after), hub_ms
+
+
+def annotation_name(key: Any) -> str:
+    """As `name_of`, and none of those that fields of `properties` have, which end up beside it."""
+    name = name_of(key)
+    return aside(name) if name in OF_PROPERTIES else name
+
+
+def labels_of(properties: Sequence[Any], application: Map, body_kind: str = DATA) -> Labels:
+    """What the sections `properties` (a list, fields at its end may be missing) and `application-properties` say, but for
+    the message id when it is text."""
+    fields = [*properties, *[None] * (13 - len(properties))]
+    system = {
+        name: system_value(name, fields[place]) for place, name in OTHER_FIELDS.items() if fields[place] is not None
+    }
+    for place, name in TEXT_FIELDS.items():
+        if fields[place] is not None and not is_text(fields[place]):
+            system[name] = plain(fields[place])
+    return Labels(
+        label(fields[_CORRELATION_ID]),
+        label(fields[_CONTENT_TYPE]),
+        label(fields[_CONTENT_ENCODING]),
+        system,
+        _application(application),
+        body_kind,
+    )
+
+
+def system_value(name: str, value: Any) -> Any:
+    """A field of `properties`, whose types AMQP says: what JSON can have as well is not marked."""
+    if isinstance(value, Timestamp):
+        return int(value)
+    if name == _USER_ID and isinstance(value, Binary):
+        known = text_or_none(value)
+        return plain(value) if known is None else known
+    return plain(value)
+
+
+def _application(section: Map) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in _pairs(section):
+        name, times = name_of(key), 1
+        while name in found:  # AMQP forbids it, and nobody checks
+            times += 1
+            name = again(name_of(key), times)
+        found[name] = plain(value)
+    return found
+
+
+def delivery_annotations(payload: bytes) -> Mapping[Any, Any]:
+    """What the hub says in front of a message; nothing when it says nothing, or nothing that can be read."""
+    try:
+        code, value, _ = _section(payload, 0)
+    except AmqpError:
+        return {}
+    return value if code == DELIVERY_ANNOTATIONS and isinstance(value, dict) else {}
+
+
+def newest_of(payload: bytes) -> int | None:
+    """Sequence number of the newest event in the hub, which it tells in the delivery annotations of every message.
+
+    None when the message has none, or none that can be read.
+    """
+    newest = delivery_annotations(payload).get(_NEWEST)
+    return newest if isinstance(newest, int) else None

@@ -1,0 +1,146 @@
+"""One message of the Event Hub-compatible endpoint, whatever transport brought it.
+
+Nearly everything in a telemetry message is the same from one message of a device to the next. What is (who sent it,
+what it says besides its body) is held in two objects that events share, so that it is decoded and encoded once.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from ingest.hub.position import Position
+
+HUB_TIME = "iothub-enqueuedtime"
+"""The one annotation that changes with every event and is not a position: when the hub's front end took it."""
+PARTITION_KEY = "x-opt-partition-key"
+"""The annotation by which a sender that is no device keeps its events in order."""
+
+
+DATA = "data"
+MALFORMED = "malformed"
+"""The position alone is known, and the content is the whole undecoded message."""
+AMQP_MESSAGE = "amqp-message"
+"""So it is here, but it has been said before that nobody can read it, and it is to be delivered all the same."""
+JSON_BODIES = AMQP_VALUE, AMQP_SEQUENCE, AMQP_SECTIONS = ("amqp-value", "amqp-sequence", "amqp-sections")
+"""Bodies that are values, not bytes (AMQP 1.0 part 3.2.7 and 3.2.8): one value; the rows of all sequence sections; or
+sections that do not belong together, each as a described value."""
+
+
+BODY_KINDS = frozenset((DATA, *JSON_BODIES, AMQP_MESSAGE))
+"""What a record carries. It names all but the first, in `bodyType`."""
+
+
+class Origin:
+    """Who sent an event: its message annotations, without the position and times. Shared, never changed."""
+
+    __slots__ = ("after", "as_headers", "as_json", "before", "device_id", "module_id")
+
+    def __init__(
+        self, device_id: str | None, module_id: str | None, before: Mapping[str, Any], after: Mapping[str, Any]
+    ) -> None:
+        self.device_id = device_id
+        self.module_id = module_id
+        self.before = before
+        """Annotations in front of the hub's time, as `ingest.source.events.values.plain` makes them, in the message's order."""
+        self.after = after
+        """Annotations behind it; all of them when there is no hub's time."""
+        self.as_json: Any = None
+        """What the record format `json` made of this object, and below `raw`; of no meaning to anybody else."""
+        self.as_headers: Any = None
+
+    @property
+    def key(self) -> bytes | None:
+        """By what Kafka keeps the sender's order: the device id, else the partition key; None without either."""
+        if self.device_id is not None:
+            return self.device_id.encode()
+        value = self.before.get(PARTITION_KEY, self.after.get(PARTITION_KEY))
+        return value.encode() if isinstance(value, str) else None
+
+
+class Labels:
+    """What an event says besides its content: the sections `properties` and `application-properties`, and the kind of its
+    body. Shared, never changed."""
+
+    __slots__ = (
+        "as_headers",
+        "as_json",
+        "body_kind",
+        "content_encoding",
+        "content_type",
+        "correlation_id",
+        "properties",
+        "system",
+    )
+
+    def __init__(
+        self,
+        correlation_id: str | None = None,
+        content_type: str | None = None,
+        content_encoding: str | None = None,
+        system: Mapping[str, Any] | None = None,
+        properties: Mapping[str, Any] | None = None,
+        body_kind: str = DATA,
+    ) -> None:
+        self.body_kind = body_kind
+        """DATA for a content as the sender wrote it; JSON_BODIES; AMQP_MESSAGE; or MALFORMED."""
+        self.correlation_id = correlation_id
+        self.content_type = content_type
+        self.content_encoding = content_encoding
+        self.system: Mapping[str, Any] = system or {}
+        """The other fields of `properties`, such as `to` and `user-id`, by their AMQP names; and the usual ones once
+        more, such as `message-id`, where they are no text."""
+        self.properties: Mapping[str, Any] = properties or {}
+        """The application properties, as `ingest.source.events.values.plain` makes them."""
+        self.as_json: Any = None
+        """As in `Origin`."""
+        self.as_headers: Any = None
+
+
+def carried(event: "Event") -> "Event":
+    """The event; one that nobody can read as the message that it came as, which records carry."""
+    if event.body_kind in BODY_KINDS:
+        return event
+    return event._replace(labels=Labels(body_kind=AMQP_MESSAGE))
+
+
+class Event(NamedTuple):
+    """One device-to-cloud message. Property values are JSON values: str, int, float, bool, None, list, dict."""
+
+    sequence_number: int
+    offset: str
+    enqueued_ms: int
+    """When the hub stored it, Unix milliseconds."""
+    body: bytes
+    """The content: the data sections joined, or the one text or binary that is an amqp-value; of any other body its JSON.
+    The whole undecoded AMQP message when that is malformed."""
+    hub_ms: int | None
+    """The annotation `HUB_TIME`; None when it is absent, which is then so for every event of the same origin."""
+    message_id: str | None
+    """The one label that may change with every event."""
+    origin: Origin
+    labels: Labels
+
+    @property
+    def position(self) -> Position:
+        return Position(self.offset, self.sequence_number)
+
+    @property
+    def size(self) -> int:
+        return len(self.body)
+
+    def whole(self) -> "Event":
+        """Itself: see `ingest.source.events.received`."""
+        return self
+
+    @property
+    def body_kind(self) -> str:
+        return self.labels.body_kind
+
+    @property
+    def device_id(self) -> str | None:
+        return self.origin.device_id
+
+    @property
+    def system_properties(self) -> dict[str, Any]:
+        """The annotations but for position, device and module, then what `properties` has besides the usual."""
+        hub = {} if self.hub_ms is None else {HUB_TIME: self.hub_ms}
+        return {**self.origin.before, **hub, **self.origin.after, **self.labels.system}

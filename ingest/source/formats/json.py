@@ -1,0 +1,128 @@
+"""Format `json`: one JSON object for each event. Pure."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ingest.source.events.event import DATA, HUB_TIME, Event, Labels, Origin
+from ingest.source.events.values import encode_base64
+from ingest.source.formats.contract import Record, new_record
+from ingest.source.formats.parts import as_json, body_type, dumps
+from ingest.source.formats.times import MILLIS, NEVER_MS, is_date, rfc3339, second, undated
+
+COMPARED_BYTES = 1_024
+"""Text of control characters is base64 when that is shorter, if it has grown by more than this: others are not looked at."""
+_CONTROL = bytes(range(0x20)).translate(None, b"\b\t\n\f\r")
+"""What JSON writes with six characters. Text has none of them."""
+_HUB_TIME_MEMBER = b'"%b":' % HUB_TIME.encode()
+
+
+class JsonFormat:
+    """One JSON object per event; `content` is exactly the body, base64 with `contentTransfer` when it is not UTF-8 or when
+    that is shorter than its control characters. `bodyType` says of a content that JSON was made of the body.
+
+    What follows from `Origin` and `Labels` is made into bytes once for each of those; an event adds its numbers and body.
+    """
+
+    def __init__(self, partition: str) -> None:
+        self._partition = as_json(partition)
+        self._second_ms = NEVER_MS
+        self._until_second = b""
+
+    def encode(self, event: Event) -> Record:
+        sequence, offset, enqueued_ms, body, hub_ms, message_id, origin, labels = event
+        millis = enqueued_ms - self._second_ms
+        if not 0 <= millis < 1000:
+            if not is_date(enqueued_ms):
+                return self._encode_undated(event)
+            millis = self._begin_second(enqueued_ms)
+        key, head, before, after, is_bare = origin.as_json or _json_origin(origin, hub_ms)
+        between, more, system, tail = labels.as_json or _json_labels(labels)
+        try:
+            content = dumps(str(body, "utf-8"))
+            if len(content) - len(body) > COMPARED_BYTES:
+                content = _shorter(content, body)
+        except UnicodeDecodeError:
+            content = _in_base64(body)
+        value = b"".join(
+            (
+                head,
+                dumps(offset),
+                b',"sequenceNumber":',
+                dumps(sequence),
+                self._until_second,
+                MILLIS[millis],
+                between,
+                b"" if message_id is None else b',"messageId":' + dumps(message_id),
+                more,
+                content,
+                before,
+                b"" if hub_ms is None else dumps(hub_ms),
+                after,
+                system[1:] if is_bare else system,
+                tail,
+            )
+        )
+        return new_record(Record, (key, value, None, enqueued_ms))
+
+    def _encode_undated(self, event: Event) -> Record:
+        """The time is a number instead of text. What stands before it is text in quotes of its own, or digits."""
+        record = self.encode(event._replace(enqueued_ms=0))
+        dated = b'"enqueuedTime":"%b"' % rfc3339(0).encode()
+        return record._replace(
+            value=record.value.replace(dated, b'"enqueuedTime":' + undated(event), 1), timestamp_ms=0
+        )
+
+    def _begin_second(self, enqueued_ms: int) -> int:
+        seconds, millis = divmod(enqueued_ms, 1000)
+        self._until_second = b',"partition":%b,"enqueuedTime":"%b' % (self._partition, second(seconds))
+        self._second_ms = enqueued_ms - millis
+        return millis
+
+
+def _json_origin(origin: Origin, hub_ms: int | None) -> tuple[bytes | None, bytes, bytes, bytes, bool]:
+    """Key; what stands before the offset, before the hub's time and after it; whether that is no member at all."""
+    module = b"" if origin.module_id is None else b',"moduleId":' + as_json(origin.module_id)
+    head = b'{"deviceId":%b%b,"offset":' % (as_json(origin.device_id), module)
+    before, after = b',"systemProperties":{', _members(origin.after)
+    if hub_ms is not None:
+        before += b"%b%b" % (_members(origin.before)[1:] + b"," if origin.before else b"", _HUB_TIME_MEMBER)
+    else:
+        after = after[1:]
+    origin.as_json = origin.key, head, before, after, hub_ms is None and not after
+    encoded: tuple[bytes | None, bytes, bytes, bytes, bool] = origin.as_json
+    return encoded
+
+
+def _json_labels(labels: Labels) -> tuple[bytes, bytes, bytes, bytes]:
+    """What stands between the time and the message id, from there to the content, more system properties, the rest."""
+    between = b'","contentType":%b,"contentEncoding":%b' % (
+        as_json(labels.content_type),
+        as_json(labels.content_encoding),
+    )
+    more = b"" if labels.correlation_id is None else b',"correlationId":' + as_json(labels.correlation_id)
+    if labels.body_kind != DATA and (kind := body_type(labels)) is not None:
+        more += b',"bodyType":' + as_json(kind)
+    tail = b'},"properties":%b}' % as_json(labels.properties)
+    labels.as_json = between, more + b',"content":', _members(labels.system), tail
+    encoded: tuple[bytes, bytes, bytes, bytes] = labels.as_json
+    return encoded
+
+
+def _members(values: Mapping[str, Any]) -> bytes:
+    """The members of a JSON object, each with a comma before it."""
+    return b"," + as_json(values)[1:-1] if values else b""
+
+
+def _shorter(content: bytes, body: bytes) -> bytes:
+    """`content`, which is the body as JSON text; base64 if that is shorter and the body has control characters.
+
+    Quotes and line breaks make no difference, however many they are: text stays text.
+    """
+    if len(body.translate(None, _CONTROL)) == len(body):
+        return content
+    base64 = _in_base64(body)
+    return base64 if len(base64) < len(content) else content
+
+
+def _in_base64(body: bytes) -> bytes:
+    return dumps(encode_base64(body)) + b',"contentTransfer":"base64"'

@@ -1,0 +1,107 @@
+"""Format `raw`: the body untouched, everything else in headers. Pure."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ingest.source.events.event import HUB_TIME, Event, Labels, Origin
+from ingest.source.formats.contract import Headers, Record, new_record
+from ingest.source.formats.parts import NUMBERS, as_json, body_type, dumps, kept
+from ingest.source.formats.times import MILLIS, NEVER_MS, is_date, second, undated
+
+JSON_HEADER = "json"
+"""Names the headers, property headers or system ones, whose value is JSON and no text."""
+
+
+_HUB_TIME_HEADER = f"s-{HUB_TIME}"
+
+
+class RawFormat:
+    """The body untouched as the value; everything else in headers, property headers prefixed `p-`, system ones `s-`."""
+
+    def __init__(self, partition: str) -> None:
+        self._partition = ("partition", partition.encode())
+        self._second_ms = NEVER_MS
+        self._second = b""
+
+    def encode(self, event: Event) -> Record:
+        sequence, offset, enqueued_ms, body, hub_ms, message_id, origin, labels = event
+        millis = enqueued_ms - self._second_ms
+        if not 0 <= millis < 1000:
+            if not is_date(enqueued_ms):
+                return self._encode_undated(event)
+            seconds, millis = divmod(enqueued_ms, 1000)
+            self._second, self._second_ms = second(seconds), enqueued_ms - millis
+        key, device, before, after = origin.as_headers or _raw_origin(origin)
+        described, correlation, system = labels.as_headers or _raw_labels(labels)
+        headers: Headers = [
+            ("offset", offset.encode()),
+            ("sequenceNumber", b"%d" % sequence),
+            self._partition,
+            ("enqueuedTime", self._second + MILLIS[millis]),
+            *device,
+            *described,
+        ]
+        if message_id is not None:
+            headers.append(("messageId", message_id.encode()))
+        headers += correlation
+        headers += before
+        if hub_ms is not None:
+            headers.append((_HUB_TIME_HEADER, b"%d" % hub_ms))
+        headers += after
+        headers += system
+        return new_record(Record, (key, body, headers, enqueued_ms))
+
+    def _encode_undated(self, event: Event) -> Record:
+        record = self.encode(event._replace(enqueued_ms=0))
+        assert record.headers is not None
+        headers: Headers = [
+            (name, undated(event) if name == "enqueuedTime" else value) for name, value in record.headers
+        ]
+        return record._replace(headers=[*headers, (JSON_HEADER, dumps(["enqueuedTime"]))], timestamp_ms=0)
+
+
+def _raw_origin(origin: Origin) -> tuple[bytes | None, Headers, Headers, Headers]:
+    device = _present(("deviceId", origin.device_id), ("moduleId", origin.module_id))
+    after = _named("s", origin.after) + _json_names("s", {**origin.before, **origin.after})
+    origin.as_headers = origin.key, device, _named("s", origin.before), after
+    encoded: tuple[bytes | None, Headers, Headers, Headers] = origin.as_headers
+    return encoded
+
+
+def _raw_labels(labels: Labels) -> tuple[Headers, Headers, Headers]:
+    described = _present(("contentType", labels.content_type), ("contentEncoding", labels.content_encoding))
+    described += _present(("bodyType", body_type(labels)))
+    correlation = _present(("correlationId", labels.correlation_id))
+    named = _named("s", labels.system) + _named("p", labels.properties)
+    named += _json_names("s", labels.system) + _json_names("p", labels.properties)
+    labels.as_headers = described, correlation, named
+    encoded: tuple[Headers, Headers, Headers] = labels.as_headers
+    return encoded
+
+
+def _present(*fields: tuple[str, str | None]) -> Headers:
+    return [(name, value.encode()) for name, value in fields if value is not None]
+
+
+def _named(prefix: str, values: Mapping[str, Any]) -> Headers:
+    named: Headers = [
+        (f"{prefix}-{name}", kept(as_json(value)) if _is_json(prefix, name, value) else value.encode())
+        for name, value in values.items()
+    ]
+    for name, _ in named:
+        name.encode()  # raises for half a surrogate pair, with which confluent-kafka 2.16 would end the process
+    return named
+
+
+def _is_json(prefix: str, name: str, value: Any) -> bool:
+    return not isinstance(value, str) or (prefix == "s" and name in NUMBERS)
+
+
+def _json_names(prefix: str, values: Mapping[str, Any]) -> Headers:
+    """A header that names those of `_named` that are no text, unless all know it of their name."""
+    names = [
+        f"{prefix}-{name}"
+        for name, value in values.items()
+        if _is_json(prefix, name, value) and not (prefix == "s" and name in NUMBERS and type(value) is int)
+    ]
+    return [(JSON_HEADER, kept(as_json(names)))] if names else []

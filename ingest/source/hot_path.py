@@ -1,0 +1,99 @@
+"""Which code is the hot path's: the compiled core where it was built, else Python's, which is its reference.
+
+`INGEST_DECODER=python` in the environment leaves the core aside. Both make the same records, byte for byte.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, Protocol
+
+from ingest.source.events import template_decoder
+from ingest.source.events.event import Event
+from ingest.source.events.received import Received, Slice
+from ingest.source.formats import FORMATS
+from ingest.source.formats.contract import Headers, Record
+
+Name = Literal["compiled", "python"]
+PlainRecord = tuple[bytes | None, bytes, Headers | None, int]
+"""A `Record`, or a tuple of the same."""
+
+ENVIRONMENT = "INGEST_DECODER"
+
+
+class Decoder(Protocol):
+    """Raw messages → events. One for each partition process."""
+
+    def decode(self, buf: bytes, start: int, end: int) -> Received:
+        """The event of the message in `buf[start:end]`. Raises AmqpError when not even its position can be read."""
+        ...
+
+    def decode_all(self, slices: Sequence[Slice]) -> list[Received]:
+        """The events of all of them. Raises AmqpError when one is none."""
+        ...
+
+
+class Encoder(Protocol):
+    """Events, whoever decoded them, → records of one format. One for each partition process."""
+
+    def encode(self, event: Received) -> Record:
+        """Raises Undeliverable when the format cannot carry the event."""
+        ...
+
+    def encode_all(self, events: Sequence[Received]) -> Sequence[PlainRecord]:
+        """In order. Raises Undeliverable when the format cannot carry one of them."""
+        ...
+
+
+class PythonDecoder(template_decoder.Decoder):
+    def decode_all(self, slices: Sequence[Slice]) -> list[Received]:
+        decode = self.decode
+        return [decode(*slice_) for slice_ in slices]
+
+
+class PythonEncoder:
+    def __init__(self, encode: Callable[[Event], Record]) -> None:
+        self._encode: Callable[[Any], Record] = encode
+
+    def encode(self, event: Received) -> Record:
+        return self._encode(event.whole())
+
+    def encode_all(self, events: Sequence[Received]) -> Sequence[PlainRecord]:
+        return list(map(self._encode, events))  # whole ones: no other decoder stands in front of this encoder
+
+
+def _compiled() -> tuple[Callable[[], Decoder], dict[str, Callable[[str], Encoder]], str]:
+    """Decoder, encoders by format, and why there are none."""
+    if os.environ.get(ENVIRONMENT) == "python":
+        return PythonDecoder, {}, f"{ENVIRONMENT}=python"
+    try:
+        from ingest.source.core import json, lean, raw
+    except ImportError as error:
+        return PythonDecoder, {}, f"the compiled core was not built ({error})"
+    return lean.LeanDecoder, {"json": json.JsonEncoder, "raw": raw.RawEncoder}, ""
+
+
+_DECODER, _ENCODERS, WHY_PYTHON = _compiled()
+"""The last says why the core is not used, in words; empty where it is."""
+
+
+def decoder_in_use(record_format: str, transport: str) -> Name:
+    """Which code makes the events. With a format that the core does not have, Python makes all; the client's own transport
+    has a decoder of its own."""
+    return "compiled" if record_format in _ENCODERS and transport == "fast" else "python"
+
+
+def sentence() -> str:
+    """What this installation uses, in words."""
+    if _ENCODERS:
+        return "Events are decoded by the compiled core."
+    return f"Events are decoded in Python, for several times the CPU time: {WHY_PYTHON}."
+
+
+def decoder_of(record_format: str) -> Decoder:
+    return _DECODER() if record_format in _ENCODERS else PythonDecoder()
+
+
+def encoder_of(record_format: str, partition: str) -> Encoder:
+    if record_format in _ENCODERS:
+        return _ENCODERS[record_format](partition)
+    return PythonEncoder(FORMATS[record_format](partition).encode)

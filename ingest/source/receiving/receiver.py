@@ -1,0 +1,307 @@
+"""The events of one partition, in order and without repeats, across every reconnect.
+
+azure-eventhub's own consumer reconnects at once and for ever, in silence, and delivers again what it had buffered.
+Here a transport carries one link only: when that ends, it is opened again after a back-off, after the last event handed
+on. A hub that was recreated or failed over numbers its events anew. What it sends or says then contradicts the position,
+and reading starts over at the oldest event: nothing is taken for a repeat across two numberings.
+"""
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from ingest.errors import Refused
+from ingest.hub.link_errors import LinkEnded, last_offset
+from ingest.hub.position import EARLIEST, LATEST, Position, StartAt, offset_number
+from ingest.logs import Repeated
+from ingest.source.events.received import Received
+from ingest.source.transport.contract import Transport
+from ingest.timing import Backoff
+
+ATTACH_SECONDS = 15.0
+"""A link that is not attached after this long is given up: the service answers within a second or two."""
+HELD_SECONDS = 0.05
+"""Between two looks whether a link may be opened."""
+STEADY_SECONDS = 30.0
+"""A link that lived this long makes the next reconnect quick again."""
+
+logger = logging.getLogger(__name__)
+
+
+class Receiver:
+    """`start, poll, close`; all on one thread. Counters are plain ints, read by whoever exports them."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        partition: str,
+        start: StartAt,
+        *,
+        last: Position | None,
+        clock: Callable[[], float] = time.monotonic,
+        backoff: Backoff | None = None,
+        wait: Callable[[float], object] = time.sleep,
+        renumbered: Callable[[], None] = lambda: None,
+        displaced: Callable[[str], None] = lambda why: None,
+        may_open: Callable[[], bool] = lambda: True,
+        host: str = "the hub",
+    ) -> None:
+        """`wait` passes the seconds until the next link may be opened; it may return early. `renumbered` is called when
+        positions begin anew: after it come events of another numbering only. `displaced` is called with the hub's words when
+        another reader has taken the partition. `may_open` is asked, until it says yes, before a link is opened: while there
+        was none, another process may have gone on. `host` is the hub's, for words."""
+        self.events = 0
+        self.bytes = 0
+        self.duplicates = 0
+        self.gaps = 0
+        self.reconnects: Counter[str] = Counter()
+        self.attaches = 0
+        self.numbering = 0
+        """How often the positions from before ceased to compare with those after: the hub has numbered its events anew, or
+        another process's position was taken."""
+        self.last = last
+        """Position of the last event handed on, or of the checkpoint; None where nothing is known yet."""
+        self.jump: tuple[int, int] | None = None
+        """The last sequence number and the first one after an attach that came behind a gap. Retention makes such gaps, and
+        so does another numbering: whoever asks the hub for its oldest event can tell. Set to None when that is done."""
+        self.last_enqueued_ms: int | None = None
+        self.trouble: str | None = "connecting to the hub"
+        """Why no events can come now, in the service's words; None while the link is up."""
+        self._transport = transport
+        self._partition = partition
+        self._host = host
+        self._start = start
+        self._clock = clock
+        self._wait = wait
+        self._backoff = backoff or Backoff(0.2, 20.0)
+        self._repeated = Repeated()
+        self._opened_at: float | None = None
+        self._open_at = 0.0
+        self._was_attached = False
+        self._ever_attached = False
+        self._renumbered = renumbered
+        self._displaced = displaced
+        self._may_open = may_open
+        self._held = False
+        self._ask = True
+        self._silent = False
+        """Whether no event has come over this link yet."""
+
+    @property
+    def attached(self) -> bool:
+        return self._opened_at is not None and self._transport.attached
+
+    def start(self) -> None:
+        logger.info("Partition %s starts at %s.", self._partition, self._start)
+        self._open_at = self._clock()
+
+    def poll(self, timeout: float) -> Sequence[Received]:
+        """The next events, repeats left out; empty when none came in `timeout` seconds.
+
+        Raises Refused when the hub refuses the first link for a reason that waiting does not mend.
+        """
+        now = self._clock()
+        if self._opened_at is None:
+            if self._held or now < self._open_at:
+                self._wait(min(timeout, HELD_SECONDS if self._held else self._open_at - now))
+                return ()
+            if self._ask and not self._may_open():
+                self._wait(min(timeout, HELD_SECONDS))
+                return ()
+            self._ask = False
+            self._opened_at, self._was_attached, self._silent = now, False, True
+            self._transport.open(self._start)
+        try:
+            events = self._transport.poll(timeout)
+            if self._transport.attached:
+                self._up()
+            elif now - self._opened_at > ATTACH_SECONDS:
+                raise LinkEnded("lost", "timeout", f"no answer from {self._host} within {ATTACH_SECONDS:g} s")
+        except LinkEnded as ended:
+            self._down(ended)
+            return ()
+        return self._fresh(events) if events else events
+
+    def tend(self) -> None:
+        """In place of `poll` while no events are wanted."""
+        if self._opened_at is not None:
+            self._transport.tend()
+
+    def reconnect(self, reason: str, sentence: str) -> None:
+        """Gives the link up and opens another one."""
+        if self._opened_at is not None:
+            self._down(LinkEnded("lost", reason, sentence))
+
+    def hold(self) -> None:
+        """Opens no other link before `resume`."""
+        self._held = True
+
+    def resume(self, start: StartAt, last: Position | None) -> None:
+        """Goes on elsewhere; arguments as of the constructor. The link must be down."""
+        self._held = self._ask = False
+        if last != self.last:
+            self.numbering += 1
+        self._start, self.last, self.jump = start, last, None
+
+    def close(self) -> None:
+        """Receives nothing more."""
+        if self._opened_at is not None:
+            self._transport.close()
+            self._opened_at = None
+
+    def _up(self) -> None:
+        if not self._was_attached:
+            self._was_attached = self._ever_attached = True
+            self.attaches += 1
+            self.trouble = None
+            logger.info("Partition %s is attached.", self._partition)
+
+    def _down(self, ended: LinkEnded) -> None:
+        now = self._clock()
+        lived = now - (self._opened_at or now)
+        self._transport.close()
+        self._opened_at = None
+        self.trouble = f"hub: {ended}"
+        self.reconnects[ended.reason] += 1
+        self._ask = True
+        if ended.reason == "stolen":
+            self._displaced(str(ended))
+        if self._asked_by_position and (ended.verdict == "bad_position" or ended.reason == "argument_error"):
+            self._refused_position(ended)
+            return
+        if ended.verdict != "lost" and not self._ever_attached:
+            raise Refused(f"the hub refused partition {self._partition}: {ended}")
+        if self._was_attached and lived >= STEADY_SECONDS:
+            self._backoff.reset()
+        wait = self._backoff.next()
+        self._open_at = now + wait
+        held = self._repeated.admit(ended.reason)
+        if held is not None:
+            more = f" ({held} more like it)" if held else ""
+            logger.warning(
+                "Partition %s: link ended: %s. Next try in %.1f s%s.",
+                self._partition,
+                str(ended).rstrip("."),
+                wait,
+                more,
+            )
+
+    @property
+    def start_at(self) -> StartAt:
+        """Where the link begins that is open, or will be next."""
+        return self._start
+
+    def stand_at(self, position: Position) -> None:
+        """Takes a position at which the hub owes nothing, while no event has told one."""
+        if self.last is None or self._start.inclusive:
+            self.last = position
+
+    def renumber(self, why: str) -> None:
+        """Starts over at the oldest event, as the hub numbers its events anew; `why` says what proves that."""
+        logger.error(
+            "Partition %s: the hub numbers its events anew: %s. It was recreated or failed over. Reading starts over at the"
+            " oldest event that it holds; what is lost of the old numbering is counted as one gap in"
+            " ingest_source_sequence_gaps_total.",
+            self._partition,
+            why,
+        )
+        self.gaps += 1
+        self.numbering += 1
+        self.last = self.jump = None
+        self._renumbered()
+        if self._start.position != EARLIEST:
+            self._reopen(StartAt(EARLIEST))
+
+    @property
+    def _asked_by_position(self) -> bool:
+        return not self._start.inclusive and self._start.position not in (EARLIEST, LATEST)
+
+    def _reopen(self, start: StartAt) -> None:
+        """At once, elsewhere."""
+        if self._opened_at is not None:
+            self._transport.close()
+            self._opened_at = None
+        self._start = start
+        self._open_at = self._clock()
+
+    def _refused_position(self, ended: LinkEnded) -> None:
+        """What is known besides the offset is the sequence number; behind that there is only the oldest event."""
+        last, end = self.last, last_offset(ended)
+        if self.events and last is not None and end is not None and offset_number(last.offset) > end:
+            self.renumber(f"its log ends before offset {last.offset}, up to which events were received ({ended})")
+            return
+        if isinstance(self._start.position, str) and last is not None and last.sequence_number >= 0:
+            by_number = StartAt(last.sequence_number)
+            logger.warning(
+                "Partition %s: the hub refuses %s (%s): reading goes on at %s.",
+                self._partition,
+                self._start,
+                str(ended).rstrip("."),
+                by_number,
+            )
+            self._reopen(by_number)
+            return
+        known = self._start if last is None or last.offset is None else StartAt(last.offset)
+        logger.error(
+            "Partition %s: the hub no longer knows the position (%s, sequence number %s: %s). It starts again at the oldest"
+            " event that is held; what is missing then is counted in ingest_source_sequence_gaps_total.",
+            self._partition,
+            known,
+            "unknown" if last is None else last.sequence_number,
+            str(ended).rstrip("."),
+        )
+        self._reopen(StartAt(EARLIEST))
+
+    def _contradiction(self, first: Received, last: Position, *, silent: bool) -> str | None:
+        """Why this event, numbered no higher than the last one, cannot be a repeat; None when it can."""
+        if first.sequence_number == last.sequence_number and last.offset in (None, first.offset):
+            return None
+        came = f"sequence number {first.sequence_number} at offset {first.offset}"
+        if silent:
+            return f"behind sequence number {last.sequence_number} at offset {last.offset} it sends {came}"
+        # A link may repeat itself, and then offsets go back, too.
+        if offset_number(first.offset) > offset_number(last.offset) >= 0:
+            return f"after sequence number {last.sequence_number} at offset {last.offset} came {came}"
+        return None
+
+    def _fresh(self, events: Sequence[Received]) -> Sequence[Received]:
+        """Drops repeats, counts what is missing, and moves on."""
+        last = self.last.sequence_number if self.last is not None else None
+        silent, self._silent = self._silent, False
+        if silent and self._start.inclusive:
+            last = None  # events before the time are none that are missing
+        if last is not None and events[0].sequence_number <= last and self.last is not None:
+            contradiction = self._contradiction(events[0], self.last, silent=silent)
+            if contradiction is not None:
+                from_oldest = self._start.position == EARLIEST
+                self.renumber(contradiction)
+                if not from_oldest:
+                    return ()
+                last = None
+        if last is not None and events[0].sequence_number <= last:
+            fresh = [event for event in events if event.sequence_number > last]
+            self.duplicates += len(events) - len(fresh)
+            if not fresh:
+                return ()
+            events = fresh
+        first, newest = events[0], events[-1]
+        missing = newest.sequence_number - first.sequence_number + 1 - len(events)
+        if last is not None:
+            missing += first.sequence_number - last - 1
+        if missing > 0:
+            self.gaps += missing
+            if last is not None and silent and self._start.position != EARLIEST and first.sequence_number > last + 1:
+                self.jump = (last, first.sequence_number)
+            logger.error(
+                "Partition %s: %d sequence numbers missing before offset %s: the hub no longer held those events.",
+                self._partition,
+                missing,
+                newest.offset,
+            )
+        self.events += len(events)
+        self.bytes += sum(event.size for event in events)
+        self.last = newest.position
+        self.last_enqueued_ms = newest.enqueued_ms
+        self._start = StartAt(newest.offset)
+        return events

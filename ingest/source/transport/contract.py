@@ -1,0 +1,50 @@
+"""What a transport is: one link to one partition at a time."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from ingest.hub.position import StartAt
+from ingest.source.events.received import Received
+
+
+class Transport(Protocol):
+    """One link to one partition at a time. All methods are called by one thread."""
+
+    name: str
+    """As in `source.transport`."""
+
+    @property
+    def credit(self) -> int:
+        """Events that the hub may send ahead of us."""
+        ...
+
+    @property
+    def attached(self) -> bool:
+        """True while the link is up and the hub has accepted our position."""
+        ...
+
+    @property
+    def newest(self) -> int | None:
+        """Sequence number of the newest event in the hub, as far as the last delivery told."""
+        ...
+
+    @property
+    def more(self) -> bool:
+        """Whether the last `poll` left something that the hub has sent; False if nobody knows."""
+        ...
+
+    def open(self, start: StartAt) -> None:
+        """Begins to connect and returns at once. The link before it must be closed."""
+        ...
+
+    def poll(self, timeout: float) -> Sequence[Received]:
+        """The next events in order; empty when none came in `timeout` seconds. Raises LinkEnded."""
+        ...
+
+    def tend(self) -> None:
+        """Keeps the link alive, in place of `poll` while no events are wanted. Never blocks, never raises."""
+        ...
+
+    def close(self) -> None:
+        """Ends the link and drops what it had buffered; bounded in time."""
+        ...

@@ -1,0 +1,146 @@
+"""The hot path's first step: bytes off the socket → where in them each message is. Sans-IO.
+
+The transfer frames of one link differ in delivery id and tag only. So the bytes around those are compared with the frame
+before, and only a frame that differs is decoded (AMQP 1.0 part 2.7.5).
+"""
+
+import struct
+from collections.abc import Callable
+
+from ingest.amqp.errors import AmqpError
+from ingest.amqp.frames import decode_body
+from ingest.amqp.performatives import Transfer
+from ingest.source.events.received import Slice
+
+MAX_MESSAGE_BYTES = 8 << 20
+"""A message that grows beyond this is an error of the hub, whose own limit is 1 MiB."""
+
+
+_HEADER = 8
+_ID_BYTES = 4
+_TRANSFER = b"\x00\x53\x14"
+_PERFORMATIVE_AT = 8
+_UINT32 = struct.Struct(">I").unpack_from
+
+
+class Transfers:
+    """Cuts a byte stream, fed in any pieces, into messages of one link and frames that are something else."""
+
+    def __init__(self, handle: int, max_frame_size: int) -> None:
+        """`handle` is the hub's number of the link."""
+        self.frames = 0
+        """Transfer frames of this link so far; the session's window counts them."""
+        self.others: list[bytes] = []
+        """Whole frames that are no transfer of this link, in order. The caller takes them out."""
+        self._handle = handle
+        self._limit = max_frame_size
+        self._held: list[bytes] = []
+        self._held_bytes = 0
+        self._needed = _HEADER
+        self._parts: list[bytes] = []
+        self._parts_bytes = 0
+        # The frame before, in pieces: lead, 4 bytes of delivery id, middle, tag, trail, payload.
+        self._lead, self._middle, self._trail = b"", b"", b""
+        self._middle_at = self._trail_at = 0
+        self._payload_at = 1 << 32  # longer than any frame: none is like one that never was
+
+    def feed(self, data: bytes) -> list[Slice]:
+        """The messages that `data` completes, in order. Raises AmqpError for bytes that are no frames of AMQP."""
+        if self._held:
+            self._held.append(data)
+            self._held_bytes += len(data)
+            if self._held_bytes < self._needed:
+                return []
+            data = b"".join(self._held)  # once per frame, however many reads it took
+            self._held = []
+        messages: list[Slice] = []
+        add, starts = messages.append, data.startswith
+        lead, middle, trail = self._lead, self._middle, self._trail
+        middle_at, trail_at, payload_at = self._middle_at, self._trail_at, self._payload_at
+        at, end, known = 0, len(data), 0
+        while end - at >= _HEADER:
+            size = _UINT32(data, at)[0]
+            after = at + size
+            if after > end:
+                break
+            if (
+                starts(lead, at + 4)
+                and starts(trail, at + trail_at)
+                and starts(middle, at + middle_at)
+                and payload_at <= size
+                and not self._parts
+            ):
+                add((data, at + payload_at, after))
+                known += 1
+            else:
+                self._unusual(data, at, after, add)
+                lead, middle, trail = self._lead, self._middle, self._trail
+                middle_at, trail_at, payload_at = self._middle_at, self._trail_at, self._payload_at
+            at = after
+        self.frames += known
+        self._hold(data, at)
+        return messages
+
+    def _hold(self, data: bytes, at: int) -> None:
+        """Keeps the beginning of a frame until the rest of it comes."""
+        if at == len(data):
+            return
+        rest = data[at:] if at else data
+        self._needed = _HEADER
+        if len(rest) >= _HEADER:
+            self._needed = self._frame_size(rest, 0)
+        self._held, self._held_bytes = [rest], len(rest)
+
+    def _frame_size(self, data: bytes, at: int) -> int:
+        size, offset, kind = _UINT32(data, at)[0], data[at + 4], data[at + 5]
+        if not _HEADER <= 4 * offset <= size or kind != 0:
+            raise AmqpError(f"These bytes are no AMQP frame: {data[at : at + _HEADER].hex()}.")
+        if size > self._limit:
+            raise AmqpError(f"A frame of {size} bytes is larger than the agreed {self._limit}.")
+        return int(size)
+
+    def _unusual(self, data: bytes, at: int, after: int, add: Callable[[Slice], None]) -> None:
+        """A frame unlike the one before: of another kind, a part of a message, or simply with longer numbers."""
+        self._frame_size(data, at)
+        begin = at + 4 * data[at + 4]
+        if not data.startswith(_TRANSFER, begin):
+            self.others.append(data[at:after])
+            return
+        transfer, payload = decode_body(data[begin:after])
+        if not isinstance(transfer, Transfer) or transfer.handle != self._handle:
+            self.others.append(data[at:after])
+            return
+        self.frames += 1
+        if transfer.aborted:
+            self._parts, self._parts_bytes = [], 0
+        elif transfer.more or self._parts:
+            if payload or not self._parts:
+                self._parts.append(payload)
+                self._parts_bytes += len(payload)
+            if self._parts_bytes > MAX_MESSAGE_BYTES:
+                raise AmqpError(f"A message in {len(self._parts)} parts is larger than {MAX_MESSAGE_BYTES} bytes.")
+            if not transfer.more:
+                whole = b"".join(self._parts)
+                self._parts, self._parts_bytes = [], 0
+                add((whole, 0, len(whole)))
+        else:
+            add((data, after - len(payload), after))
+            self._remember(data, at, after - len(payload))
+
+    def _remember(self, data: bytes, at: int, payload_at: int) -> None:
+        """The layout of this frame, for those after it, if it is the usual one with a list8."""
+        begin = at + _PERFORMATIVE_AT
+        # Descriptor 3, list8 with its size and count 3, then the fields from left to right.
+        if data[at + 4] != 2 or data[begin + 3] != 0xC0:
+            return
+        handle_at = begin + 6
+        code = data[handle_at]
+        id_at = handle_at + {0x43: 1, 0x52: 2, 0x70: 5}.get(code, 0)
+        tag_at = id_at + 1 + _ID_BYTES
+        if id_at == handle_at or tag_at + 2 > payload_at or data[id_at] != 0x70 or data[tag_at] != 0xA0:
+            return
+        trail_at = tag_at + 2 + data[tag_at + 1]
+        self._lead = data[at + 4 : id_at + 1]
+        self._middle, self._middle_at = data[tag_at : tag_at + 2], tag_at - at
+        self._trail, self._trail_at = data[trail_at:payload_at], trail_at - at
+        self._payload_at = payload_at - at

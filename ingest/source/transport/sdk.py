@@ -1,0 +1,275 @@
+"""`transport = "sdk"`: one link through azure-eventhub's public `EventHubConsumerClient.receive_batch`.
+
+The client accepts a transport class of one's own (`amqp_transport`). Ours changes three things and nothing on the wire:
+every error ends the link and reaches us (the client would drop those of a refused attach and retry in silence),
+events are handed on as soon as no more are waiting on the socket (the client waits for a whole prefetch of them), and
+messages that the client cannot decode are decoded by `ingest.amqp`. These are private seams: checked at import against
+one minor version.
+"""
+
+import contextlib
+import select
+import ssl
+import threading
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from importlib.metadata import version
+from typing import Any
+
+from azure.eventhub import EventData, EventHubConsumerClient, PartitionContext
+from azure.eventhub._consumer import EventHubConsumer
+from azure.eventhub._pyamqp import ReceiveClient
+from azure.eventhub._pyamqp import receiver as _receiver_module
+from azure.eventhub._transport._pyamqp_transport import PyamqpTransport
+
+from ingest.config import Config
+from ingest.hub import event_hubs
+from ingest.hub.link_errors import LinkEnded, link_ended
+from ingest.hub.position import StartAt
+from ingest.hub.token_link import ensure_token_link
+from ingest.source.events.event import Event
+from ingest.source.transport.sdk_message import decode_for_sdk, event_from_sdk
+
+SUPPORTED = "5.15."
+PREFETCH = 2_000
+PREFETCH_FLOOR = 50
+PREFETCH_BYTES = 16 << 20
+"""Credit times the mean size of an event stays below this."""
+CLOSE_SECONDS = 5.0
+
+if not version("azure-eventhub").startswith(SUPPORTED):
+    raise ImportError(f"azure-eventhub {SUPPORTED}x is needed, {version('azure-eventhub')} is installed")
+for _owner, _name in (
+    (PyamqpTransport, "check_link_stolen"),
+    (PyamqpTransport, "create_receive_client"),
+    (EventHubConsumer, "_next_message_in_buffer"),
+    (ReceiveClient, "_client_run"),
+    (ReceiveClient, "auth_complete"),
+    (_receiver_module, "decode_payload"),
+):
+    if not hasattr(_owner, _name):
+        raise ImportError(f"azure-eventhub {version('azure-eventhub')} has no {_name}; this transport relies on it")
+
+_pyamqp: Any = _receiver_module
+_stock_decode = _pyamqp.decode_payload
+_this_thread = threading.local()
+"""Has `receives` in a thread that runs one of our links. Other clients in this process keep the decoder that they came with."""
+
+
+def _decode_payload(payload: memoryview) -> Any:
+    return (decode_for_sdk if hasattr(_this_thread, "receives") else _stock_decode)(payload)
+
+
+_pyamqp.decode_payload = _decode_payload
+
+
+def _read_what_is_there(client: Any, *, batch: int = 1, **kwargs: Any) -> bool:
+    """In place of the client's round of reading, which lasts until `batch` frames came or 0.2 s passed without one."""
+    if client._link.current_link_credit <= 0:
+        client._link.flow(link_credit=client._link_credit)
+    connection = client._connection
+    connection.listen(wait=client._socket_timeout, **kwargs)
+    for _ in range(batch - 1):
+        if not _readable(connection._transport.sock):
+            break
+        connection.listen(wait=client._socket_timeout, **kwargs)
+    return True
+
+
+def _auth_complete(client: Any, stock: Callable[[], bool]) -> bool:
+    """In front of every round of reading."""
+    ensure_token_link(client)
+    return stock()
+
+
+def _readable(socket: Any) -> bool:
+    """Whether bytes wait to be read. A socket that the frame just read has closed has none; its error comes next."""
+    if socket is None or socket.fileno() < 0:
+        return False
+    if isinstance(socket, ssl.SSLSocket) and socket.pending():
+        return True
+    return bool(select.select((socket,), (), (), 0)[0])
+
+
+class _LinkParts(PyamqpTransport):
+    """What the client asks for its AMQP parts; one instance a link."""
+
+    def __init__(self, link: "_Link") -> None:
+        self._link = link
+
+    def check_link_stolen(  # type: ignore[override]  # a static method there; the client calls it on what it was given
+        self, consumer: Any, exception: Exception
+    ) -> None:
+        """Called by the client with every error of its receive loop, before it decides to say nothing."""
+        # What is decoded already need not come again over the next link.
+        buffered = [consumer._next_message_in_buffer() for _ in range(len(consumer._message_buffer))]
+        if buffered:
+            self._link.on_batch(None, buffered)
+        if consumer._handler is not None and consumer._handler._connection is not None:
+            self._link.dead_socket = consumer._handler._connection._transport
+        raise exception
+
+    def create_receive_client(self, **kwargs: Any) -> Any:  # type: ignore[override]  # as above
+        # The keep-alive thread would read the socket at the same time as the receive loop.
+        kwargs["keep_alive_interval"] = 0
+        client = PyamqpTransport.create_receive_client(on_attach=self._link.on_attach, **kwargs)
+        client._client_run = partial(_read_what_is_there, client)
+        client.auth_complete = partial(_auth_complete, client, client.auth_complete)
+        self._link.receive_client = client
+        return client
+
+
+class _Link:
+    """One run of `receive_batch` on a thread of its own, which ends with the link. Hands over one batch at a time."""
+
+    def __init__(self, config: Config, partition: str, start: StartAt, owner_level: int | None, credit: int) -> None:
+        self.attached = False
+        self.newest: int | None = None
+        self.receive_client: Any = None
+        self.dead_socket: Any = None
+        """The client's socket after an error. Closing its session over it fails, and then the client leaves it open."""
+        self._batch: list[Event] | None = None
+        self._ended: LinkEnded | None = None
+        self._closing = False
+        self._changed = threading.Condition()
+        self._client: EventHubConsumerClient = event_hubs.client(
+            config,
+            amqp_transport=_LinkParts(self),
+            # Its only use is to end the client's housekeeping thread soon after `close`.
+            load_balancing_interval=1.0,
+        )
+        # Before each link the client asks for all partitions, over another connection; this process has one.
+        self._client.get_partition_ids = lambda: [partition]  # type: ignore[method-assign]
+        self._arguments: dict[str, Any] = {
+            "on_event_batch": self.on_batch,
+            "on_error": self._on_error,
+            "partition_id": partition,
+            "max_batch_size": credit,
+            "prefetch": credit,
+            "owner_level": owner_level,
+            "starting_position": start.position,
+            "starting_position_inclusive": start.inclusive,
+            "track_last_enqueued_event_properties": True,
+        }
+        self._thread = threading.Thread(target=self._run, name=f"receive-{partition}", daemon=True)
+
+    def start(self) -> None:
+        try:
+            self._thread.start()
+        except RuntimeError as error:  # no more threads are allowed: a try that failed, as others do
+            self._end(error)
+
+    def take(self, timeout: float) -> list[Event]:
+        """The next batch, [] when none came in time. Raises LinkEnded once everything received was taken."""
+        with self._changed:
+            if self._batch is None and self._ended is None:
+                self._changed.wait(timeout)
+            if self._batch is not None:
+                batch, self._batch = self._batch, None
+                self._changed.notify_all()
+                return batch
+            if self._ended is not None:
+                self.attached = False
+                raise self._ended
+        return []
+
+    def close(self) -> None:
+        with self._changed:
+            self._closing = True
+            self._batch = None
+            self._changed.notify_all()
+        self._client.close()
+        if self._thread.ident is not None:
+            self._thread.join(CLOSE_SECONDS)
+        if self.dead_socket is not None:
+            with contextlib.suppress(OSError):
+                self.dead_socket.close()
+
+    def on_attach(self, _: object) -> None:
+        self.attached = True
+
+    def on_batch(self, context: PartitionContext | None, batch: list[EventData]) -> None:
+        """Runs on the client's thread, which reads nothing more until the batch before this one was taken."""
+        events = [event_from_sdk(data) for data in batch]
+        tracked = context.last_enqueued_event_properties if context is not None else None
+        with self._changed:
+            while self._batch is not None and not self._closing:
+                self._changed.wait(1.0)
+            if not self._closing:
+                if tracked:
+                    self.newest = tracked.get("sequence_number", self.newest)
+                self._batch = events
+                self._changed.notify_all()
+
+    def _on_error(self, _: PartitionContext | None, error: Exception) -> None:
+        self._end(error)
+        # Else the client would open another link at its next tick, at a position of its own choice.
+        self._client.close()
+
+    def _run(self) -> None:
+        _this_thread.receives = True
+        try:
+            self._client.receive_batch(**self._arguments)
+            self._end(LinkEnded("lost", "other", "the client stopped receiving"))
+        except BaseException as error:
+            self._end(error)
+
+    def _end(self, error: BaseException) -> None:
+        with self._changed:
+            self._ended = self._ended or link_ended(error)
+            self._changed.notify_all()
+
+
+class SdkTransport:
+    """Implements `receive.Transport`."""
+
+    name = "sdk"
+    more = False
+
+    def __init__(self, config: Config, partition: str, *, owned: bool = True) -> None:
+        self._most = config.source.prefetch or PREFETCH
+        self.credit = self._most
+        self._config = config
+        self._partition = partition
+        # A later process wins the partition from an earlier one that hangs or was cut off: the hub lets the higher
+        # owner level (link property com.microsoft:epoch) steal the link, and refuses the lower one from then on.
+        self._owner_level = time.time_ns() // 1_000_000 if owned else None
+        self._mean_bytes = 0.0
+        self._link: _Link | None = None
+
+    @property
+    def attached(self) -> bool:
+        return self._link is not None and self._link.attached
+
+    @property
+    def newest(self) -> int | None:
+        return self._link.newest if self._link is not None else None
+
+    def open(self, start: StartAt) -> None:
+        self._link = _Link(self._config, self._partition, start, self._owner_level, self.credit)
+        self._link.start()
+
+    def poll(self, timeout: float) -> Sequence[Event]:
+        if self._link is None:
+            return ()
+        events = self._link.take(timeout)
+        if events:
+            self._tune(events)
+        return events
+
+    def tend(self) -> None:
+        """The client's own thread does."""
+
+    def close(self) -> None:
+        if self._link is not None:
+            self._link.close()
+            self._link = None
+
+    def _tune(self, events: Sequence[Event]) -> None:
+        """Keeps what may be on its way to us within the memory cap, whatever the size of events."""
+        mean = sum(len(event.body) for event in events) / len(events)
+        self._mean_bytes = mean if not self._mean_bytes else 0.9 * self._mean_bytes + 0.1 * mean
+        self.credit = int(min(self._most, max(PREFETCH_FLOOR, PREFETCH_BYTES / (self._mean_bytes + 1_024))))
+        if self._link is not None and self._link.receive_client is not None:
+            self._link.receive_client._link_credit = self.credit

@@ -1,0 +1,93 @@
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from ingest.cli import check_config
+from ingest.config import At, Config, Secret, Sink, load
+from ingest.errors import EXIT_OK, EXIT_UNAVAILABLE, ConfigError
+from ingest.source import probe
+from tests.config.samples import COMPLETE
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    path = tmp_path / "ingest.toml"
+    path.write_text(COMPLETE)
+    path.chmod(0o600)
+    return load(path, environ={}, for_command="check-config")
+
+
+def test_a_right_configuration_is_summed_up(config: Config, capsys: pytest.CaptureFixture[str]) -> None:
+    config = replace(config, source=replace(config.source, start=At(datetime(2024, 5, 1, tzinfo=UTC))))
+    assert check_config.run(config, connect=False) == EXIT_OK
+    shown = capsys.readouterr().out
+    assert shown.startswith("ok\n")
+    assert "iothub-ehub-a-1 at ihsuprod.servicebus.windows.net" in shown
+    assert "from 2024-05-01T00:00:00+00:00" in shown
+    assert "s3cr3t" not in shown
+
+
+def lines(config: Config, capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
+    """Part → what is said of it."""
+    assert check_config.run(config, connect=False) == EXIT_OK
+    return {line[:12].rstrip(): line[12:] for line in capsys.readouterr().out.splitlines()}
+
+
+def test_both_directions_are_spoken_of(config: Config, capsys: pytest.CaptureFixture[str]) -> None:
+    shown = lines(config, capsys)
+    assert shown["runs"] == "source and sink, with `ingest run`"
+    assert shown["telemetry"] == "to iotin (json), dead letters to iotin.dead"
+    assert shown["sink"] == "a.azure-devices.net, 2 processes, at most 1.67 commands/s (S1 with 1 unit)"
+    assert shown["commands"] == "from iotout (consumer group ingest-sink), dead letters to iotout.dead, no feedback"
+    asked = replace(config, sink=Sink(processes=1, sends_per_second=0.5, ack="full", topics=("a", "b")))
+    shown = lines(asked, capsys)
+    assert shown["sink"] == "a.azure-devices.net, 1 process, at most 0.5 commands/s (sink.sends_per_second)"
+    assert shown["commands"].startswith("from a, b (")
+    assert shown["commands"].endswith(", full feedback to iotfeedback")
+
+
+def test_a_direction_that_is_not_run_says_why(config: Config, capsys: pytest.CaptureFixture[str]) -> None:
+    telemetry = lines(replace(config, hub=replace(config.hub, iot_hub_connection_string=Secret())), capsys)
+    assert telemetry["runs"] == "source, with `ingest run`"
+    assert telemetry["sink"].startswith("not run: no IoT hub to send to, as hub.iot_hub_connection_string")
+    assert "commands" not in telemetry
+    commands = lines(replace(config, hub=replace(config.hub, event_hub_connection_string=Secret())), capsys)
+    assert commands["runs"] == "sink, with `ingest run`"
+    assert commands["source"].startswith("not run: no event hub, as hub.event_hub_connection_string")
+    assert not {"telemetry", "checkpoints"} & commands.keys()
+
+
+@dataclass(frozen=True)
+class _Result:
+    name: str
+    ok: bool
+    detail: str
+
+
+@pytest.mark.parametrize(("kafka_ok", "code"), [(True, EXIT_OK), (False, EXIT_UNAVAILABLE)])
+def test_connect_tries_every_service(
+    config: Config, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, kafka_ok: bool, code: int
+) -> None:
+    results = [_Result("kafka", kafka_ok, "3 brokers"), _Result("hub", True, "4 partitions")]
+    monkeypatch.setattr(probe, "probe_connections", lambda config: results)
+    assert check_config.run(config, connect=True) == code
+    *_, told, first, second = capsys.readouterr().out.splitlines()
+    assert "`ingest doctor` tries the sink, too" in told
+    assert [first, second] == [f"{'ok    ' if kafka_ok else 'failed'}  kafka: 3 brokers", "ok      hub: 4 partitions"]
+
+
+def test_a_configuration_for_commands_alone_is_right_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As `ingest run` and `ingest sink` would take it; systemd's ExecReload= asks this question."""
+    path = tmp_path / "ingest.toml"
+    path.write_text(
+        '[hub]\niot_hub_connection_string = "HostName=h.azure-devices.net;SharedAccessKeyName=service;'
+        'SharedAccessKey=a2V5"\n'
+    )
+    path.chmod(0o600)
+    config = load(path, environ={}, for_command="check-config")
+    assert check_config.run(config, connect=False) == EXIT_OK
+    assert "no event hub" in capsys.readouterr().out
+    with pytest.raises(ConfigError, match="ingest doctor"):
+        check_config.run(config, connect=True)

@@ -1,0 +1,139 @@
+"""A fault of TLS reaches the sink's trouble in words; what is no fault of TLS keeps its own."""
+
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from unittest.mock import Mock
+
+import pytest
+
+from ingest.config import Secret
+from ingest.config.connection_strings import IotHubAddress
+from ingest.emulator.certificate import LIFETIME, make_certificate
+from ingest.emulator.keys import random_key
+from ingest.hub import auth, tls
+from ingest.hub.service_errors import HubError
+from ingest.hub.tls import iot_hub_context, shake_hands
+from ingest.hub.tls_question import TlsQuestion
+from ingest.sink.feedback.link import FeedbackLink
+from ingest.sink.sending.sender import Sender
+from ingest.timing import Backoff, Deadline
+
+PATIENCE = 60.0
+HOST = "127.0.0.1"
+
+
+@contextmanager
+def server(context: ssl.SSLContext | None) -> Iterator[int]:
+    """Shakes hands with whoever comes, and says nothing; without a context not even that. Gives its port."""
+    with socket.create_server((HOST, 0)) as listener:
+
+        def answer() -> None:
+            with suppress(OSError):
+                while True:
+                    connection, _ = listener.accept()
+                    with connection, suppress(OSError):
+                        if context is not None:
+                            context.wrap_socket(connection, server_side=True).recv(1)
+
+        threading.Thread(target=answer, daemon=True).start()
+        yield listener.getsockname()[1]
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+def address(port: int) -> IotHubAddress:
+    return IotHubAddress(HOST, port, "service", Secret(random_key()))
+
+
+@pytest.fixture(params=["expired", "wrong host", "unknown authority"])
+def faulty(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[ssl.SSLContext, Path | None, str]:
+    """What the server shows, what the client trusts, and what is to be said."""
+    past = datetime.now(UTC) - LIFETIME - timedelta(days=10)
+    match request.param:
+        case "expired":
+            made = make_certificate(tmp_path, (HOST,), past)
+            return made.server_context(), made.ca_file, "expired"
+        case "wrong host":
+            made = make_certificate(tmp_path, ("elsewhere",))
+            return made.server_context(), made.ca_file, "write the host name that is in the certificate"
+        case _:
+            return make_certificate(tmp_path, (HOST,)).server_context(), None, "hub.ca_file"
+
+
+def test_a_certificate_that_is_not_trusted_is_named(faulty: tuple[ssl.SSLContext, Path | None, str]) -> None:
+    context, ca_file, said = faulty
+    question = TlsQuestion(address(0), ca_file)
+    with server(context) as port:
+        question = TlsQuestion(address(port), ca_file)
+        assert (
+            question.words(TimeoutError("Authorization timeout."), seconds=10.2) == f"no answer from {HOST} within 10 s"
+        )
+        deadline = Deadline(PATIENCE)
+        while question.fault is None:
+            assert not deadline.expired
+    assert f"the certificate of {HOST} is not trusted" in question.fault
+    assert said in question.fault
+    assert question.words(TimeoutError("Authorization timeout."), seconds=10.2) == question.fault
+    question.forget()
+    assert question.fault is None
+
+
+def test_a_hub_that_says_nothing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tls, "HANDSHAKE_SECONDS", 0.2)
+    with socket.create_server((HOST, 0)) as listener:
+        fault = shake_hands(HOST, listener.getsockname()[1], iot_hub_context(None))
+    assert "no answer from 127.0.0.1" in str(fault)
+
+
+def test_what_the_hub_says_is_not_asked_about() -> None:
+    def never(*_: object) -> str | None:
+        raise AssertionError("nothing to ask")
+
+    question = TlsQuestion(address(1), None, ask=never)
+    assert question.words(HubError("amqp:not-found", "no such hub"), seconds=1) == "no such hub"
+
+
+@pytest.mark.parametrize("kind", [Sender, FeedbackLink])
+def test_a_link_tells_it(
+    kind: Callable[..., Sender | FeedbackLink], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hurried(hub: IotHubAddress, ca_file: Path | None) -> Any:
+        made = auth.token_auth(hub, ca_file)
+        made.timeout = 1  # instead of 10 s, until uamqp says that it is over
+        return made
+
+    monkeypatch.setattr("ingest.hub.service_client.token_auth", hurried)
+    context = make_certificate(tmp_path, (HOST,)).server_context()
+    with server(context) as port:
+        part = kind(address(port), None, backoff=Backoff(60.0, 60.0))
+        part.start()
+        try:
+            deadline = Deadline(PATIENCE)
+            while "is not trusted" not in (part.trouble or ""):
+                assert not deadline.expired, part.trouble
+                if isinstance(part, Sender):
+                    part.poll(0.1)
+                else:
+                    part.poll()
+        finally:
+            part.close()
+
+
+def test_a_question_for_which_there_is_no_thread_costs_words_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = threading.Event()
+
+    def ask(host: str, port: int, ca_file: Path | None) -> str | None:
+        asked.set()
+        return None
+
+    question = TlsQuestion(address(1), None, ask=ask)
+    with monkeypatch.context() as scarce:
+        scarce.setattr(threading, "_start_new_thread", Mock(side_effect=RuntimeError("can't start new thread")))
+        assert "no process or thread can be started" in question.words(TimeoutError("late"), seconds=5)
+    question.words(TimeoutError("late"), seconds=5)
+    assert asked.wait(PATIENCE)

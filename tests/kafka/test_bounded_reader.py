@@ -1,0 +1,121 @@
+"""Reading to the end of a topic of librdkafka's mock cluster."""
+
+from collections.abc import Iterator
+from typing import cast
+
+import pytest
+from confluent_kafka import Consumer, Producer
+
+from ingest.errors import Unreachable
+from ingest.kafka.bounded_reader import CONSUMER, Ends, Stretch, ends_of
+from ingest.kafka.mock_cluster import MockCluster
+from ingest.timing import Deadline
+from tests.kafka.raw_batch import append_batch
+
+PATIENCE = 60.0
+
+
+@pytest.fixture
+def cluster() -> Iterator[MockCluster]:
+    with MockCluster() as made:
+        made.create_topic("t", 3)
+        yield made
+
+
+@pytest.fixture
+def consumer(cluster: MockCluster) -> Iterator[Consumer]:
+    made = Consumer({**CONSUMER, "bootstrap.servers": cluster.bootstrap, "group.id": "g"})
+    yield made
+    made.close()
+
+
+def write(cluster: MockCluster, partition: int, *values: bytes) -> None:
+    producer = Producer({"bootstrap.servers": cluster.bootstrap})
+    for value in values:
+        producer.produce("t", value, partition=partition)
+    assert producer.flush(PATIENCE) == 0
+
+
+def read(stretch: Stretch) -> list[tuple[int, bytes]]:
+    found: list[tuple[int, bytes]] = []
+    deadline = Deadline(PATIENCE)
+    while not stretch.done and not deadline.expired:
+        for message in stretch.poll(2, 0.1):
+            value, partition = message.value(), message.partition()
+            assert isinstance(value, bytes)
+            assert partition is not None
+            found.append((partition, value))
+    assert stretch.done
+    return sorted(found)
+
+
+def test_from_the_given_offsets_to_the_ends(cluster: MockCluster, consumer: Consumer) -> None:
+    write(cluster, 0, b"a", b"b", b"c")
+    write(cluster, 2, b"d", b"e")
+    ends = ends_of(consumer, "t", 3, Deadline(PATIENCE))
+    assert ends == {0: Ends(0, 3), 1: Ends(0, 0), 2: Ends(0, 2)}
+    write(cluster, 0, b"later")
+    write(cluster, 1, b"later")
+    stretch = Stretch(consumer, "t", {0: (1, 3), 1: (0, 0), 2: (0, 2)})
+    assert read(stretch) == [(0, b"b"), (0, b"c"), (2, b"d"), (2, b"e")]
+    assert stretch.next == {0: 3, 1: 0, 2: 2}
+
+
+def test_the_end_of_the_partition_ends_a_stretch_whose_last_offsets_hold_no_record(
+    cluster: MockCluster, consumer: Consumer
+) -> None:
+    write(cluster, 0, b"a", b"b")
+    stretch = Stretch(consumer, "t", {0: (0, 5)})
+    assert read(stretch) == [(0, b"a"), (0, b"b")]
+    assert stretch.next == {0: 5}
+
+
+def test_nothing_to_read(consumer: Consumer) -> None:
+    assert Stretch(consumer, "t", {0: (4, 4)}).done
+
+
+def test_no_answer(cluster: MockCluster, consumer: Consumer) -> None:
+    cluster.set_down(1)
+    with pytest.raises(Unreachable, match="topic t cannot be read"):
+        ends_of(consumer, "t", 1, Deadline(0.2))
+
+
+class Record:
+    """What a stretch looks at of a record."""
+
+    def __init__(self, offset: int) -> None:
+        self._offset = offset
+
+    def partition(self) -> int:
+        return 0
+
+    def offset(self) -> int:
+        return self._offset
+
+    def error(self) -> None: ...
+
+
+class Compacted:
+    """A consumer whose partition 0 has no records at 1 to 4."""
+
+    def assign(self, partitions: object) -> None: ...
+
+    def consume(self, count: int, seconds: float) -> list[Record]:
+        return [Record(0), Record(5)]
+
+
+def test_a_record_after_the_end_is_not_given_out_when_those_before_it_are_gone() -> None:
+    stretch = Stretch(cast(Consumer, Compacted()), "t", {0: (0, 3)})
+    assert [message.offset() for message in stretch.poll(10, 0.1)] == [0]
+    assert stretch.next == {0: 3}
+    assert stretch.done
+
+
+def test_what_cannot_be_read_is_passed_over(cluster: MockCluster, consumer: Consumer) -> None:
+    write(cluster, 0, b"a")
+    append_batch(cluster.bootstrap, "t", b"no snappy", records=2, attributes=2)
+    write(cluster, 0, b"b")
+    append_batch(cluster.bootstrap, "t", b"no snappy", records=1, attributes=2)
+    stretch = Stretch(consumer, "t", {0: (0, 5)})
+    assert read(stretch) == [(0, b"a"), (0, b"b")]
+    assert stretch.next == {0: 5}

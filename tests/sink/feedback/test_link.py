@@ -1,0 +1,116 @@
+"""The feedback link against the emulator."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from ingest.config import connection_strings
+from ingest.emulator import Emulator
+from ingest.errors import Refused
+from ingest.sink.feedback.link import FeedbackLink, Received
+from ingest.sink.feedback.message import parse_feedback
+from ingest.timing import Backoff, Deadline
+from tests.sink.feedback_hub import SECONDS, connection_string, end_commands
+
+
+@pytest.fixture
+def emulator() -> Iterator[Emulator]:
+    with Emulator(partitions=1) as running:
+        yield running
+
+
+@pytest.fixture
+def link(emulator: Emulator) -> Iterator[FeedbackLink]:
+    made = linked(emulator)
+    yield made
+    made.close()
+
+
+def linked(emulator: Emulator, key: str | None = None) -> FeedbackLink:
+    hub = connection_strings.iot_hub(connection_string(emulator, key))
+    made = FeedbackLink(hub, Path(emulator.endpoints.ca_file), backoff=Backoff(0.01, 0.01))
+    made.start()
+    return made
+
+
+def work(link: FeedbackLink, until: Callable[[list[Received]], bool]) -> list[Received]:
+    """Polls until all that came makes `until` true."""
+    deadline, found = Deadline(SECONDS), list[Received]()
+    while not until(found):
+        assert not deadline.expired, link.trouble
+        found += link.poll()
+    return found
+
+
+def ids(received: list[Received]) -> list[str]:
+    return [record.message_id for each in received for record in parse_feedback(each.body).records]
+
+
+def test_an_accepted_message_is_gone(emulator: Emulator, link: FeedbackLink) -> None:
+    end_commands(emulator, [("a", "m1"), ("b", "m2")])
+    [received] = work(link, bool)
+    assert link.ready
+    assert link.links == 1
+    assert ids([received]) == ["m1", "m2"]
+    assert emulator.c2d.stats().feedback_batches_completed == 0
+    received.accept()
+    work(link, lambda _: emulator.c2d.stats().feedback_batches_completed == 1)
+
+
+def test_what_is_not_accepted_comes_again_after_a_pause(emulator: Emulator, link: FeedbackLink) -> None:
+    end_commands(emulator, [("a", "m1")])
+    [first] = work(link, bool)
+    link.pause("waiting for Kafka")
+    assert (link.ready, link.trouble) == (False, "waiting for Kafka")
+    assert link.poll() == []
+    assert emulator.wait_for(lambda stats: stats.c2d.feedback_batches_waiting == 1, SECONDS)
+    assert link.poll() == []
+    assert link.links == 1
+    link.start()
+    [again] = work(link, bool)
+    first.accept()  # of a link that is gone: nothing happens
+    assert ids([again]) == ids([first])
+    again.accept()
+    work(link, lambda _: emulator.c2d.stats().feedback_batches_completed == 1)
+
+
+def test_a_broken_link_is_opened_again(emulator: Emulator, link: FeedbackLink) -> None:
+    end_commands(emulator, [("a", "m1")])
+    [first] = work(link, bool)
+    emulator.faults.abort()
+    work(link, lambda _: link.trouble is not None)
+    assert link.trouble is not None
+    assert link.trouble.startswith("IoT Hub localhost: ")
+    first.accept()
+    [again] = work(link, bool)
+    assert ids([again]) == ["m1"]
+    assert link.links >= 2
+    again.accept()
+    work(link, lambda _: emulator.c2d.stats().feedback_batches_completed == 1)
+
+
+def test_a_wrong_key_is_told_at_once(emulator: Emulator) -> None:
+    with pytest.raises(Refused, match="IoT Hub localhost"):
+        work(linked(emulator, "d3Jvbmc="), lambda _: False)
+
+
+def test_a_key_that_is_refused_later_is_tried_again(emulator: Emulator, link: FeedbackLink) -> None:
+    work(link, lambda _: link.ready)
+    emulator.faults.refuse_cbs(count=5)  # uamqp tries three times by itself
+    emulator.faults.abort()
+    work(link, lambda _: link.links >= 3 and link.ready)
+    end_commands(emulator, [("a", "m1")])
+    assert ids(work(link, bool)) == ["m1"]
+
+
+def test_what_was_accepted_before_the_end_counts(emulator: Emulator, link: FeedbackLink) -> None:
+    end_commands(emulator, [("a", "m1")])
+    [received] = work(link, bool)
+    received.accept()
+    link.close()
+    deadline = Deadline(SECONDS)
+    while emulator.stats().connections:
+        assert not deadline.expired
+        assert link.poll() == []
+    assert emulator.c2d.stats().feedback_batches_completed == 1
