@@ -59,7 +59,7 @@ def test_a_record_of_telemetry_is_what_the_format_makes() -> None:
 
 def test_marks_of_values() -> None:
     """Each is told, and what is told is what is written."""
-    written = {*literals_of("_marked", "source/values.py"), *plain_time(0)}
+    written = {*literals_of("_marked", "source/events/values.py"), *plain_time(0)}
     assert set(re.findall(r'"(\$[a-z]+)":', PROSE)) == {f"${mark.removeprefix('$')}" for mark in written}
     told = [json.loads(span) for span in SPANS if span.startswith('{"$') and "[" not in span and "…" not in span]
     values = [math.nan, -math.inf, 1 << 64, Binary(b"\xff\x00"), b"\xff\x00", Timestamp(1_603_288_810_824), Char("C")]
