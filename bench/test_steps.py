@@ -12,7 +12,7 @@ from ingest.amqp.message import decode_message
 from ingest.hub.position import Position
 from ingest.source.delivery.progress import Progress
 from ingest.source.events.decoder import event_of
-from ingest.source.events.template_decoder import Decoder
+from ingest.source.events.template_decoder import TemplateDecoder
 from ingest.source.formats import FORMATS
 
 EVENTS = 20_000
@@ -46,7 +46,7 @@ def ingest_message(messages: list[bytes]) -> None:
 
 def ingest_shapes(messages: list[bytes]) -> None:
     """An event, by comparison with messages before: the hot path."""
-    decode = Decoder().decode
+    decode = TemplateDecoder().decode
     for message in messages:
         decode(message, 0, len(message))
 
@@ -70,7 +70,7 @@ def test_codec_many_devices(benchmark: Any, results: Results) -> None:
 @pytest.mark.parametrize("record_format", ["json", "raw"])
 def test_record(benchmark: Any, results: Results, frame_bytes: int, record_format: str) -> None:
     """From the event to key, value and headers."""
-    decode = Decoder().decode
+    decode = TemplateDecoder().decode
     events = [decode(message, 0, len(message)) for message in payloads(frame_bytes, EVENTS, FEW_DEVICES)]
     encode = FORMATS[record_format]("0").encode
 

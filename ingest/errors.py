@@ -70,5 +70,5 @@ class Undeliverable(IngestError):
         super().__init__(sentence)
 
 
-class Recycle(IngestError):
+class RestartRequired(IngestError):
     """Restart: this process's state is of no use any more (a stall, a broken producer); a fresh one goes on."""

@@ -43,7 +43,7 @@ def ends_of(consumer: Consumer, topic: str, partitions: int, deadline: Deadline)
         raise Unreachable(f"topic {topic} cannot be read: {failed.args[0].str()}") from failed
 
 
-class Stretch:
+class BoundedReader:
     """The records of one topic between two offsets of each partition. `poll` until `done`."""
 
     def __init__(self, consumer: Consumer, topic: str, spans: Mapping[int, tuple[int, int]]) -> None:

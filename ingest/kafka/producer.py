@@ -8,7 +8,7 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from ingest.config import Kafka, Secret
-from ingest.errors import IngestError, Recycle, Undeliverable
+from ingest.errors import IngestError, RestartRequired, Undeliverable
 from ingest.kafka.complaints import Complaints
 from ingest.kafka.shipment import OnDelivery
 from ingest.kafka.statistics import KafkaStatistics
@@ -258,6 +258,6 @@ def _check_names(headers: Headers) -> None:
         name.encode()
 
 
-def _broken(error: Exception) -> Recycle:
+def _broken(error: Exception) -> RestartRequired:
     cause = error.args[0] if isinstance(error, KafkaException) else error
-    return Recycle(f"Kafka producer: {cause.str() if isinstance(cause, KafkaError) else cause}")
+    return RestartRequired(f"Kafka producer: {cause.str() if isinstance(cause, KafkaError) else cause}")

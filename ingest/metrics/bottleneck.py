@@ -15,7 +15,7 @@ WINDOW_SECONDS: Final = 5.0
 _STEP_SECONDS: Final = 0.5
 
 
-class Shares:
+class TimeShares:
     """Adds up the seconds of each part. One thread calls it: `enter` whenever the loop turns to another part."""
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic, window: float = WINDOW_SECONDS) -> None:

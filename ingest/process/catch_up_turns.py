@@ -16,7 +16,7 @@ LOST_SECONDS: Final = 3.0
 """Who has not ended its turn by then is frozen, and counts no longer."""
 
 
-class Turns(Generic[Who]):
+class CatchUpScheduler(Generic[Who]):
     """First come, first served; at most `most` at a time."""
 
     def __init__(self, most: int, *, clock: Callable[[], float]) -> None:

@@ -41,7 +41,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class ProcessSpec:
     """What a child process is for. Travels to it through a pipe, so that secrets are in no process's arguments."""
 
     role: str
@@ -65,7 +65,7 @@ class Task:
 class Child:
     """The supervisor as a role sees it. One thread, the role's own, calls everything here."""
 
-    def __init__(self, task: Task, pipe: Connection) -> None:
+    def __init__(self, task: ProcessSpec, pipe: Connection) -> None:
         self.task = task
         self.meter = Meter()
         self.deadline: Deadline | None = None
@@ -175,7 +175,7 @@ def _statm() -> int:
     return os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
 
 
-def main(task: Task, pipe: Connection) -> None:
+def main(task: ProcessSpec, pipe: Connection) -> None:
     """The first function of every child process. Never returns."""
     global _identity
     _identity = (task.role, task.slot)

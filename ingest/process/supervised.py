@@ -15,7 +15,7 @@ from typing import Any
 from ingest.errors import EXIT_CONFIG, EXIT_OK, EXIT_UNAVAILABLE
 from ingest.metrics.meter import Snapshot
 from ingest.process import child, forkserver
-from ingest.process.catch_up_turns import Turns
+from ingest.process.catch_up_turns import CatchUpScheduler
 from ingest.timing import Backoff, Deadline
 
 STALE_SECONDS = 15.0
@@ -38,7 +38,7 @@ JOINING = "the hub was given this partition; it starts"
 logger = logging.getLogger(__name__)
 
 
-class Slot:
+class SupervisedProcess:
     """Starts a child, listens to it, and starts it again with back-off when it ends unasked.
 
     `start, poll, close, terminate, join` as everywhere; `poll` is called by the supervisor's loop alone.
@@ -46,12 +46,12 @@ class Slot:
 
     def __init__(
         self,
-        task: child.Task,
+        task: child.ProcessSpec,
         context: ForkServerContext,
         *,
         on_snapshot: Callable[[Snapshot], None],
         on_restart: Callable[[], None],
-        turns: "Turns[Slot]",
+        turns: "CatchUpScheduler[SupervisedProcess]",
         clock: Callable[[], float] = time.monotonic,
         joins: bool = False,
         starting: str = STARTING,

@@ -12,7 +12,7 @@ T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 
-def insist(
+def wait_until_available(
     child: Child, doing: str, attempt: Callable[[], T], *, mendable: type[IngestError] = Unreachable
 ) -> T | None:
     """Tries until it is neither Unreachable nor `mendable`, which a user can mend meanwhile; None when a stop was asked for

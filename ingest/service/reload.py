@@ -10,7 +10,7 @@ from typing import Literal, Protocol
 
 from ingest.config import Config, directions
 from ingest.errors import ConfigError
-from ingest.process.supervised import Slot
+from ingest.process.supervised import SupervisedProcess
 from ingest.service.systemd import Notifier
 from ingest.timing import Deadline
 
@@ -31,7 +31,7 @@ class Service(Protocol):
     """What became of the last reload, when that was nothing; for people."""
     reloading: bool
     """Whether one is asked for or under way, save for the start of what was accepted."""
-    trials: list[Slot]
+    trials: list[SupervisedProcess]
 
     def try_out(self, config: Config, roles: tuple[str, ...]) -> None:
         """Starts `trials`: a one-shot child for each role."""

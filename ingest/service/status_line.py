@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 
-from ingest.process.supervised import Slot
+from ingest.process.supervised import SupervisedProcess
 
 _WORDS = (("source", "receiving {} of {} partitions"), ("sink", "sending with {} of {} workers"))
 
 
-def status_line(slots: Iterable[Slot], unready: Sequence[str], note: str | None) -> str:
+def status_line(slots: Iterable[SupervisedProcess], unready: Sequence[str], note: str | None) -> str:
     """What works, the first reason why the service is not ready, and the note on the last reload."""
     parts = []
     for role, words in _WORDS:

@@ -20,10 +20,10 @@ from ingest.metrics.http import Exposition
 from ingest.metrics.meter import zeros
 from ingest.metrics.registry import Owner, Registry
 from ingest.process import forkserver
-from ingest.process.catch_up_turns import Turns
-from ingest.process.child import Task
+from ingest.process.catch_up_turns import CatchUpScheduler
+from ingest.process.child import ProcessSpec
 from ingest.process.outlive import Outlive
-from ingest.process.supervised import JOINING, STARTING, Slot
+from ingest.process.supervised import JOINING, STARTING, SupervisedProcess
 from ingest.service.partition_watch import PartitionWatch
 from ingest.service.status_line import status_line
 from ingest.service.systemd import Notifier
@@ -68,23 +68,23 @@ class Supervisor:
         self.config = config
         self.notifier = notifier or Notifier({})
         self.registry = Registry()
-        self.slots: list[Slot] = []
+        self.slots: list[SupervisedProcess] = []
         self.roles = roles
         """Those of the command; a configuration that is read again may have a connection string for some of them only."""
         self._clock = clock
         self._watch = PartitionWatch(clock)
         self._context = context or forkserver.context(config, roles)
-        self._discovery: Slot | None = None
-        self._question: Slot | None = None
+        self._discovery: SupervisedProcess | None = None
+        self._question: SupervisedProcess | None = None
         """Whether the hub was given more partitions. However it fares, the service does not depend on it."""
         self._budget: shared_rate.Shared | None = None
-        self._turns: Turns[Slot] = Turns(cores(), clock=clock)
+        self._turns: CatchUpScheduler[SupervisedProcess] = CatchUpScheduler(cores(), clock=clock)
         self._closing = False
         self._lasting = False
         """Whether a refused first start is tried again, and ends nothing."""
         self.note: str | None = None
         self.reloading = False
-        self.trials: list[Slot] = []
+        self.trials: list[SupervisedProcess] = []
         self._outlive = Outlive()
         self._polled_at = clock()
         self.exposition = Exposition(
@@ -223,7 +223,9 @@ class Supervisor:
             for slot in added:
                 slot.start()
 
-    def _partitions(self, partitions: Iterable[str], facts: Mapping[str, Any], *, joins: bool = False) -> list[Slot]:
+    def _partitions(
+        self, partitions: Iterable[str], facts: Mapping[str, Any], *, joins: bool = False
+    ) -> list[SupervisedProcess]:
         oldest = replace(self.config, source=replace(self.config.source, start=EARLIEST))
         return [
             self._slot(
@@ -312,14 +314,14 @@ class Supervisor:
         """What the children could not save when they were asked to end."""
         return [f"{slot}: {sentence}" for slot in self.slots for sentence in slot.unsaved]
 
-    def _all(self) -> list[Slot]:
+    def _all(self) -> list[SupervisedProcess]:
         """What the service consists of."""
         return [*([self._discovery] if self._discovery else []), *self.slots]
 
-    def _children(self) -> list[Slot]:
+    def _children(self) -> list[SupervisedProcess]:
         return [*self._all(), *([self._question] if self._question else []), *self.trials]
 
-    def _forget_others(self, role: str, slots: Iterable[Slot]) -> None:
+    def _forget_others(self, role: str, slots: Iterable[SupervisedProcess]) -> None:
         self.registry.keep_only(role, [slot.task.slot for slot in slots if slot.task.role == role])
 
     def _slot(
@@ -332,11 +334,11 @@ class Supervisor:
         *,
         config: Config | None = None,
         joins: bool = False,
-    ) -> Slot:
+    ) -> SupervisedProcess:
         owner = (role, index)
         self.registry.apply(zeros(*owner), owner)
-        return Slot(
-            Task(role, index, entry, config or self.config, facts or {}, shared or {}),
+        return SupervisedProcess(
+            ProcessSpec(role, index, entry, config or self.config, facts or {}, shared or {}),
             self._context,
             on_snapshot=lambda snapshot: self.registry.apply(snapshot, owner),
             on_restart=lambda: self.registry.add(PROCESS_RESTARTS, 1, *owner, owner=owner),
@@ -347,7 +349,7 @@ class Supervisor:
         )
 
 
-def _owner(slot: Slot) -> Owner:
+def _owner(slot: SupervisedProcess) -> Owner:
     return slot.task.role, slot.task.slot
 
 

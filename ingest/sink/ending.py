@@ -6,7 +6,7 @@ from typing import Protocol
 from ingest.kafka.dead_letters.topic import DeadLetterTopic
 from ingest.process.child import Child
 from ingest.process.within import within
-from ingest.sink.intake.consumer import Commands
+from ingest.sink.intake.consumer import CommandConsumer
 from ingest.sink.sending.sender import Sender
 from ingest.timing import Deadline
 
@@ -24,7 +24,7 @@ def end(
     sender: Sender,
     settle: Callable[[float], None],
     dead_letters: DeadLetterTopic,
-    commands: Commands,
+    commands: CommandConsumer,
     others: Sequence[Closing],
 ) -> None:
     """Waits for answers and acknowledgements, commits, leaves the group, and tells the supervisor what is left.

@@ -5,10 +5,10 @@ from typing import Protocol
 
 from ingest.kafka.dead_letters.topic import DeadLetterTopic
 from ingest.metrics import catalogue as m
-from ingest.metrics.bottleneck import Shares
+from ingest.metrics.bottleneck import TimeShares
 from ingest.metrics.meter import Histogram, Meter
-from ingest.sink.intake.consumer import Commands
-from ingest.sink.pacing.shared_rate import Budget
+from ingest.sink.intake.consumer import CommandConsumer
+from ingest.sink.pacing.shared_rate import SharedRate
 from ingest.sink.sending.sender import Sender
 
 
@@ -18,11 +18,11 @@ class Measured(Protocol):
     worker: str
     throttled: int
     seconds: Histogram
-    shares: Shares
+    shares: TimeShares
     dead_letters: DeadLetterTopic
     sender: Sender
-    budget: Budget
-    commands: Commands
+    budget: SharedRate
+    commands: CommandConsumer
 
     @property
     def counts(self) -> Mapping[str, int]: ...

@@ -7,7 +7,7 @@ from ingest.kafka.producer import settings
 ANSWER_SECONDS = 5.0
 
 
-def look_at_topics(config: Config) -> None:
+def check_topics(config: Config) -> None:
     """All topics of the sink exist, or the broker makes them now. Raises ConfigError, Refused or Unreachable."""
     topics = [*config.sink.topics, config.sink.dead_letter_topic]
     if config.sink.ack != "none":

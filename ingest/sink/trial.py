@@ -3,8 +3,8 @@
 from ingest.config import Config
 from ingest.errors import ConfigError, Problem, Unreachable
 from ingest.process.child import Child
-from ingest.process.waiting import insist
-from ingest.sink.preflight import look_at_topics
+from ingest.process.waiting import wait_until_available
+from ingest.sink.preflight import check_topics
 from ingest.timing import Deadline
 
 LINK_SECONDS = 10.0
@@ -16,8 +16,10 @@ def run(child: Child) -> None:
     """Hands up True. Raises ConfigError, or Refused for a wrong key, an unknown hub or a missing topic; goes on trying
     while a service does not answer."""
     config = child.task.config
-    insist(child, f"connecting to Kafka at {config.kafka.bootstrap_servers}", lambda: look_at_topics(config))
-    insist(child, "asking the hub for a link for commands", lambda: _open_link(child, config))
+    wait_until_available(
+        child, f"connecting to Kafka at {config.kafka.bootstrap_servers}", lambda: check_topics(config)
+    )
+    wait_until_available(child, "asking the hub for a link for commands", lambda: _open_link(child, config))
     if not child.stopping:
         child.result(True)
 

@@ -16,24 +16,24 @@ from ingest.errors import ConfigError, Problem, Refused, Undeliverable
 from ingest.kafka.dead_letters.record import DeadLetter
 from ingest.kafka.dead_letters.topic import DeadLetterTopic
 from ingest.logs import Repeated, and_more
-from ingest.metrics.bottleneck import Part, Shares
+from ingest.metrics.bottleneck import Part, TimeShares
 from ingest.metrics.catalogue import SEND_BUCKETS
 from ingest.metrics.meter import Histogram
 from ingest.process.child import Child
-from ingest.process.waiting import insist
+from ingest.process.waiting import wait_until_available
 from ingest.sink.commands.command import Command, Origin
 from ingest.sink.commands.expiry import check_expiry
 from ingest.sink.commands.records import command_of, letter_of, letter_of_place, origin_of, size_of, unexpected
 from ingest.sink.commands.unread_fields import Unread
 from ingest.sink.ending import Closing, end
-from ingest.sink.feedback.topic_reader import Answers
+from ingest.sink.feedback.topic_reader import FeedbackReader
 from ingest.sink.instrumentation import SinkMeasures
-from ingest.sink.intake.consumer import Commands, Place
+from ingest.sink.intake.consumer import CommandConsumer, Place
 from ingest.sink.intake.reread import Again, Found
-from ingest.sink.pacing.device_queues import Lanes
-from ingest.sink.pacing.outstanding import Credit
-from ingest.sink.pacing.shared_rate import CONTENDED_SECONDS, Budget
-from ingest.sink.preflight import look_at_topics
+from ingest.sink.pacing.device_queues import DeviceQueues
+from ingest.sink.pacing.outstanding import OutstandingLimit
+from ingest.sink.pacing.shared_rate import CONTENDED_SECONDS, SharedRate
+from ingest.sink.preflight import check_topics
 from ingest.sink.sending.results import LINK_LOST, UNANSWERED, Outcome
 from ingest.sink.sending.sender import Sender
 from ingest.sink.sending.stall_guard import StallGuard
@@ -63,9 +63,11 @@ logger = logging.getLogger(__name__)
 
 
 def run(child: Child) -> None:
-    """The entry of the role `sink`. Returns when asked to stop; raises Refused, Recycle or another IngestError."""
+    """The entry of the role `sink`. Returns when asked to stop; raises Refused, RestartRequired or another IngestError."""
     config = child.task.config
-    insist(child, f"connecting to Kafka at {config.kafka.bootstrap_servers}", lambda: look_at_topics(config))
+    wait_until_available(
+        child, f"connecting to Kafka at {config.kafka.bootstrap_servers}", lambda: check_topics(config)
+    )
     if child.stopping:
         return
     worker = Worker(child)
@@ -89,23 +91,23 @@ class Worker:
         self.counts: Counter[str] = Counter()
         self.throttled = 0
         self.seconds = Histogram(SEND_BUCKETS)
-        self.shares = Shares()
+        self.shares = TimeShares()
         self.sender = Sender(hub, config.hub.ca_file)
-        self.budget = Budget(Path(child.task.shared["budget"]))
-        self.lanes = Lanes(
+        self.budget = SharedRate(Path(child.task.shared["budget"]))
+        self.lanes = DeviceQueues(
             max_wait_seconds=config.sink.max_wait_seconds,
             # Only full feedback tells the end of every command.
-            credit=Credit(seconds=CREDIT_SECONDS) if config.sink.ack == "full" else None,
+            credit=OutstandingLimit(seconds=CREDIT_SECONDS) if config.sink.ack == "full" else None,
         )
         self._answers = (
-            Answers(config.kafka, config.sink.feedback_topic, client_id=f"ingest-sink-{self.worker}-answers")
+            FeedbackReader(config.kafka, config.sink.feedback_topic, client_id=f"ingest-sink-{self.worker}-answers")
             if config.sink.ack == "full"
             else None
         )
         self.dead_letters = DeadLetterTopic(
             config.kafka, config.sink.dead_letter_topic, client_id=f"ingest-sink-{self.worker}-dead"
         )
-        self.commands = Commands(
+        self.commands = CommandConsumer(
             config.kafka,
             config.sink.topics,
             config.sink.group_id,

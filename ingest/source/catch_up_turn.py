@@ -28,7 +28,7 @@ class Supervisor(Protocol):
     def wait_for_turn(self, seconds: float) -> bool: ...
 
 
-class CatchUp:
+class CatchUpTurn:
     """`go` in front of every receive, `received` behind it."""
 
     def __init__(self, supervisor: Supervisor, *, clock: Callable[[], float] = time.monotonic) -> None:

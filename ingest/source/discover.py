@@ -12,11 +12,11 @@ from ingest.errors import IngestError, Refused, Unreachable
 from ingest.hub import event_hubs
 from ingest.hub.partition_look import SAMPLE, try_to_read
 from ingest.process.child import Child
-from ingest.process.waiting import insist
+from ingest.process.waiting import wait_until_available
 from ingest.source import hot_path
 from ingest.source.checkpoints import open_store
 from ingest.source.checkpoints.scope import scope
-from ingest.source.preflight import look_at_topics
+from ingest.source.preflight import check_topics
 from ingest.timing import Deadline
 
 ANSWER_SECONDS = 25.0
@@ -36,11 +36,13 @@ def run(child: Child) -> None:
     config = child.task.config
     # Here, as this child is the only one of its kind in the life of a service.
     logger.info(hot_path.sentence())
-    told = insist(child, "asking the hub for its partitions", lambda: _partitions(config))
+    told = wait_until_available(child, "asking the hub for its partitions", lambda: _partitions(config))
     if told is not None and child.task.facts.get("trial"):
-        insist(child, "asking the hub to be let read", lambda: _look(config, told.partition_ids))
-    insist(child, "connecting to the checkpoint store", lambda: _check_store(config))
-    topics = insist(child, f"connecting to Kafka at {config.kafka.bootstrap_servers}", lambda: look_at_topics(config))
+        wait_until_available(child, "asking the hub to be let read", lambda: _look(config, told.partition_ids))
+    wait_until_available(child, "connecting to the checkpoint store", lambda: _check_store(config))
+    topics = wait_until_available(
+        child, f"connecting to Kafka at {config.kafka.bootstrap_servers}", lambda: check_topics(config)
+    )
     if not child.stopping and told is not None:
         child.result({"partitions": told.partition_ids, "created_ms": told.created_ms, "topics": topics})
 
@@ -75,7 +77,7 @@ def _answer(config: Config, known: Iterable[str]) -> dict[str, Any]:
     if not set(partitions) <= set(known):
         # If they cannot be looked at, each new partition says so for itself.
         with contextlib.suppress(IngestError):
-            topics = look_at_topics(config)
+            topics = check_topics(config)
     return {"partitions": partitions, "topics": topics}
 
 

@@ -44,7 +44,7 @@ class Encoder(Protocol):
         ...
 
 
-class PythonDecoder(template_decoder.Decoder):
+class PythonDecoder(template_decoder.TemplateDecoder):
     def decode_all(self, slices: Sequence[Slice]) -> list[Received]:
         decode = self.decode
         return [decode(*slice_) for slice_ in slices]

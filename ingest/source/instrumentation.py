@@ -6,12 +6,12 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from ingest.metrics import catalogue as m
-from ingest.metrics.bottleneck import Shares
+from ingest.metrics.bottleneck import TimeShares
 from ingest.metrics.meter import Meter
 from ingest.source.checkpoints.writer import CheckpointWriter
 from ingest.source.delivery.delivery import Delivery
 from ingest.source.receiving.receiver import Receiver
-from ingest.source.receiving.retention import DataLossClock
+from ingest.source.receiving.retention import RetentionForecast
 from ingest.source.receiving.watchdog import HubQuestion
 from ingest.source.transport.contract import Transport
 
@@ -31,7 +31,7 @@ class Measured(Protocol):
     delivery: Delivery
     writer: CheckpointWriter
     question: HubQuestion
-    shares: Shares
+    shares: TimeShares
 
     @property
     def transport(self) -> Transport: ...
@@ -44,7 +44,7 @@ class SourceMeasures:
         """Made before the process starts. `retention_days` as `hub.retention_days`; `clock` gives Unix seconds."""
         self._process = process
         self._clock = clock
-        self._data_loss = DataLossClock(retention_days * DAY_SECONDS)
+        self._data_loss = RetentionForecast(retention_days * DAY_SECONDS)
         self._position_known = False
         self._start = process.receiver.last
 

@@ -9,14 +9,14 @@ import logging
 import time
 from datetime import UTC, datetime
 
-from ingest.errors import Recycle
+from ingest.errors import RestartRequired
 from ingest.hub import event_hubs
 from ingest.hub.position import BEFORE_FIRST, EARLIEST, Position
 from ingest.hub.standing import Standing, judge, skipped
-from ingest.metrics.bottleneck import Shares
+from ingest.metrics.bottleneck import TimeShares
 from ingest.process.child import Child
-from ingest.process.waiting import insist
-from ingest.source.catch_up_turn import CONTENT_SECONDS, WAIT_SECONDS, CatchUp
+from ingest.process.waiting import wait_until_available
+from ingest.source.catch_up_turn import CONTENT_SECONDS, WAIT_SECONDS, CatchUpTurn
 from ingest.source.checkpoints import Checkpoint, CheckpointStore, open_store
 from ingest.source.checkpoints.scope import scope
 from ingest.source.checkpoints.store import Changed, Damaged
@@ -25,7 +25,7 @@ from ingest.source.delivery.delivery import Delivery
 from ingest.source.hot_path import decoder_in_use
 from ingest.source.instrumentation import SourceMeasures
 from ingest.source.ownership import Ownership
-from ingest.source.preflight import Topics, look_at_topics
+from ingest.source.preflight import Topics, check_topics
 from ingest.source.receiving.identity import Identity
 from ingest.source.receiving.receiver import Receiver
 from ingest.source.receiving.start import resolve, start_at
@@ -62,17 +62,17 @@ logger = logging.getLogger(__name__)
 
 
 def run(child: Child) -> None:
-    """The entry of the role `source`. Returns when asked to stop; raises Refused, Recycle or another IngestError."""
+    """The entry of the role `source`. Returns when asked to stop; raises Refused, RestartRequired or another IngestError."""
     config, partition = child.task.config, child.task.slot
     store = open_store(config.checkpoints, scope(config))
-    topics: Topics | None = child.task.facts.get("topics") or insist(
-        child, f"connecting to Kafka at {config.kafka.bootstrap_servers}", lambda: look_at_topics(config)
+    topics: Topics | None = child.task.facts.get("topics") or wait_until_available(
+        child, f"connecting to Kafka at {config.kafka.bootstrap_servers}", lambda: check_topics(config)
     )
     if child.stopping or topics is None:
         return
     # Last, so that it is fresh. Without knowing the position nothing may start: too early would repeat days, too late would
     # lose them.
-    checkpoint = insist(child, "reading the checkpoint", lambda: store.load(partition), mendable=Damaged)
+    checkpoint = wait_until_available(child, "reading the checkpoint", lambda: store.load(partition), mendable=Damaged)
     if checkpoint is None or checkpoint.lease:
         checkpoint = _first_checkpoint(child, store, checkpoint)
     if child.stopping:
@@ -102,12 +102,14 @@ def _first_checkpoint(child: Child, store: CheckpointStore, lease: Checkpoint | 
     if first is None and child.task.facts.get("added"):
         # Read from its oldest event whatever `source.start` says; the next start of the service must do so, too.
         first = Checkpoint(partition, EARLIEST, -1)
-    first = first or insist(child, "asking the hub where the partition stands", resolved)
+    first = first or wait_until_available(child, "asking the hub where the partition stands", resolved)
     if first is None or child.stopping:
         return None
     if first.lease:
         logger.info("Partition %s has no checkpoint, and begins behind the lease %s.", partition, first.place)
-    return insist(child, "keeping the position to begin with", lambda: _keep(store, first), mendable=Damaged)
+    return wait_until_available(
+        child, "keeping the position to begin with", lambda: _keep(store, first), mendable=Damaged
+    )
 
 
 def _keep(store: CheckpointStore, first: Checkpoint) -> Checkpoint | None:
@@ -161,8 +163,8 @@ class PartitionProcess:
         """The newest sequence number when the hub was first asked, where the position cannot be compared with it."""
         self._watch = StallWatch(config.source.stall_seconds, time.monotonic())
         self._child = child
-        self.shares = Shares()
-        self.catch_up = CatchUp(child)
+        self.shares = TimeShares()
+        self.catch_up = CatchUpTurn(child)
         child.measure(SourceMeasures(self, config.hub.retention_days))
         if self._identity.contradiction is not None:
             made = self._identity.created_ms
@@ -300,7 +302,7 @@ class PartitionProcess:
             self._watch.moved(now)
         elif verdict == "stalled":
             self.stalls += 1
-            raise Recycle(f"stalled: the hub holds newer events of partition {self.partition} and sends none")
+            raise RestartRequired(f"stalled: the hub holds newer events of partition {self.partition} and sends none")
 
     def _hear(self, standing: Standing, asked: Asked, now: float) -> None:
         """An answer of the hub, to a question that was asked a while ago."""

@@ -20,7 +20,7 @@ class Topics:
     """Of the telemetry topic."""
 
 
-def look_at_topics(config: Config) -> Topics:
+def check_topics(config: Config) -> Topics:
     """Both topics exist, or the broker makes them now. Raises ConfigError, Refused or Unreachable; takes up to some 15 s."""
     chosen = settings(config.kafka)
     cluster = TopicMaker(chosen)

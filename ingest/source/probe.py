@@ -8,7 +8,7 @@ from ingest.errors import IngestError
 from ingest.hub import event_hubs
 from ingest.source.checkpoints import open_store
 from ingest.source.checkpoints.scope import scope
-from ingest.source.preflight import look_at_topics
+from ingest.source.preflight import check_topics
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,6 @@ def _checkpoints(config: Config) -> str:
 
 
 def _topics(config: Config) -> str:
-    topics = look_at_topics(config)
+    topics = check_topics(config)
     limit = "unknown" if topics.max_record_bytes is None else f"{topics.max_record_bytes} bytes"
     return f"{config.source.topic} and {config.source.dead_letter_topic} exist; largest record: {limit}"

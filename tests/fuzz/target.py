@@ -11,9 +11,9 @@ from ingest.amqp.message import Properties
 from ingest.errors import Undeliverable
 from ingest.source.events.decoder import ANNOTATIONS, event_of, newest_of
 from ingest.source.events.event import Event
-from ingest.source.events.template_decoder import Decoder
+from ingest.source.events.template_decoder import TemplateDecoder
 from ingest.source.formats import FORMATS
-from ingest.source.transport.frames import Transfers
+from ingest.source.transport.frames import TransferSplitter
 from tests.source.core import compare
 from tests.source.messages import usual
 
@@ -37,7 +37,7 @@ def hot_path(data: bytes) -> None:
 
 
 def message(payload: bytes) -> None:
-    decoder = Decoder()
+    decoder = TemplateDecoder()
     for known in KNOWN:
         decoder.decode(known, 0, len(known))
     wanted = _event(payload)
@@ -87,7 +87,7 @@ def stream(data: bytes, *, size: int) -> None:
     # An error costs the messages of its read alone: the link ends, and they come again.
     assert cut[0][: len(whole[0])] == whole[0] or whole[2], data
     assert whole[2] or cut == whole, data
-    decoder = Decoder()
+    decoder = TemplateDecoder()
     for payload in cut[0]:
         try:
             decoder.decode(payload, 0, len(payload))
@@ -97,7 +97,7 @@ def stream(data: bytes, *, size: int) -> None:
 
 def _read(pieces: list[bytes]) -> tuple[list[bytes], list[bytes], bool]:
     """Messages, other frames, and whether it ended in an error."""
-    transfers = Transfers(HANDLE, FRAME_BYTES)
+    transfers = TransferSplitter(HANDLE, FRAME_BYTES)
     messages: list[bytes] = []
     for piece in pieces:
         try:

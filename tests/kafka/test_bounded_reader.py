@@ -7,7 +7,7 @@ import pytest
 from confluent_kafka import Consumer, Producer
 
 from ingest.errors import Unreachable
-from ingest.kafka.bounded_reader import CONSUMER, Ends, Stretch, ends_of
+from ingest.kafka.bounded_reader import CONSUMER, BoundedReader, Ends, ends_of
 from ingest.kafka.mock_cluster import MockCluster
 from ingest.timing import Deadline
 from tests.kafka.raw_batch import append_batch
@@ -36,7 +36,7 @@ def write(cluster: MockCluster, partition: int, *values: bytes) -> None:
     assert producer.flush(PATIENCE) == 0
 
 
-def read(stretch: Stretch) -> list[tuple[int, bytes]]:
+def read(stretch: BoundedReader) -> list[tuple[int, bytes]]:
     found: list[tuple[int, bytes]] = []
     deadline = Deadline(PATIENCE)
     while not stretch.done and not deadline.expired:
@@ -56,7 +56,7 @@ def test_from_the_given_offsets_to_the_ends(cluster: MockCluster, consumer: Cons
     assert ends == {0: Ends(0, 3), 1: Ends(0, 0), 2: Ends(0, 2)}
     write(cluster, 0, b"later")
     write(cluster, 1, b"later")
-    stretch = Stretch(consumer, "t", {0: (1, 3), 1: (0, 0), 2: (0, 2)})
+    stretch = BoundedReader(consumer, "t", {0: (1, 3), 1: (0, 0), 2: (0, 2)})
     assert read(stretch) == [(0, b"b"), (0, b"c"), (2, b"d"), (2, b"e")]
     assert stretch.next == {0: 3, 1: 0, 2: 2}
 
@@ -65,13 +65,13 @@ def test_the_end_of_the_partition_ends_a_stretch_whose_last_offsets_hold_no_reco
     cluster: MockCluster, consumer: Consumer
 ) -> None:
     write(cluster, 0, b"a", b"b")
-    stretch = Stretch(consumer, "t", {0: (0, 5)})
+    stretch = BoundedReader(consumer, "t", {0: (0, 5)})
     assert read(stretch) == [(0, b"a"), (0, b"b")]
     assert stretch.next == {0: 5}
 
 
 def test_nothing_to_read(consumer: Consumer) -> None:
-    assert Stretch(consumer, "t", {0: (4, 4)}).done
+    assert BoundedReader(consumer, "t", {0: (4, 4)}).done
 
 
 def test_no_answer(cluster: MockCluster, consumer: Consumer) -> None:
@@ -105,7 +105,7 @@ class Compacted:
 
 
 def test_a_record_after_the_end_is_not_given_out_when_those_before_it_are_gone() -> None:
-    stretch = Stretch(cast(Consumer, Compacted()), "t", {0: (0, 3)})
+    stretch = BoundedReader(cast(Consumer, Compacted()), "t", {0: (0, 3)})
     assert [message.offset() for message in stretch.poll(10, 0.1)] == [0]
     assert stretch.next == {0: 3}
     assert stretch.done
@@ -116,6 +116,6 @@ def test_what_cannot_be_read_is_passed_over(cluster: MockCluster, consumer: Cons
     append_batch(cluster.bootstrap, "t", b"no snappy", records=2, attributes=2)
     write(cluster, 0, b"b")
     append_batch(cluster.bootstrap, "t", b"no snappy", records=1, attributes=2)
-    stretch = Stretch(consumer, "t", {0: (0, 5)})
+    stretch = BoundedReader(consumer, "t", {0: (0, 5)})
     assert read(stretch) == [(0, b"a"), (0, b"b")]
     assert stretch.next == {0: 5}

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.metrics.bottleneck import PARTS, Part, Shares
+from ingest.metrics.bottleneck import PARTS, Part, TimeShares
 
 
 class Clock:
@@ -17,7 +17,7 @@ class Clock:
 
 def test_each_part_gets_the_seconds_that_were_spent_on_it() -> None:
     clock = Clock()
-    shares = Shares(clock=clock)
+    shares = TimeShares(clock=clock)
     spent: list[tuple[Part, float]] = [("hub", 2.0), ("decode", 1.0), ("hub", 1.0), ("kafka_queue", 4.0)]
     for part, seconds in spent:
         shares.enter(part)
@@ -34,7 +34,7 @@ def test_each_part_gets_the_seconds_that_were_spent_on_it() -> None:
 
 def test_a_part_that_lasts_counts_while_it_lasts() -> None:
     clock = Clock()
-    shares = Shares(clock=clock)
+    shares = TimeShares(clock=clock)
     shares.enter("blob")
     assert shares.take()["blob"] == 1.0, "before any time has passed, it is the part entered last"
     clock.now += 3
@@ -43,7 +43,7 @@ def test_a_part_that_lasts_counts_while_it_lasts() -> None:
 
 def test_what_is_older_than_the_window_is_forgotten() -> None:
     clock = Clock()
-    shares = Shares(clock=clock, window=10.0)
+    shares = TimeShares(clock=clock, window=10.0)
     shares.enter("kafka_queue")
     for _ in range(30):
         clock.now += 1
@@ -64,7 +64,7 @@ def test_what_is_older_than_the_window_is_forgotten() -> None:
 )
 def test_the_shares_always_add_up_to_one(turns: list[tuple[Part, float, bool]]) -> None:
     clock = Clock()
-    shares = Shares(clock=clock)
+    shares = TimeShares(clock=clock)
     for part, seconds, taken in turns:
         shares.enter(part)
         clock.now += seconds
@@ -78,7 +78,7 @@ def test_the_shares_always_add_up_to_one(turns: list[tuple[Part, float, bool]]) 
 @pytest.mark.parametrize("looks_per_second", [1, 1000])
 def test_looking_often_keeps_no_more_past_than_looking_once_a_second(looks_per_second: int) -> None:
     clock = Clock()
-    shares = Shares(clock=clock, window=10.0)
+    shares = TimeShares(clock=clock, window=10.0)
     for _ in range(30 * looks_per_second):
         clock.now += 1 / looks_per_second
         shares.take()

@@ -6,7 +6,7 @@ import signal
 import threading
 from pathlib import Path
 
-from ingest.errors import Recycle, Refused
+from ingest.errors import Refused, RestartRequired
 from ingest.metrics import catalogue as m
 from ingest.metrics.meter import Histogram, Meter
 from ingest.process.child import Child
@@ -53,7 +53,7 @@ def lacks_descriptors(child: Child) -> None:
 
 def recycles_once_ready(child: Child) -> None:
     child.beat(True, "working")
-    raise Recycle("stalled: nothing came")
+    raise RestartRequired("stalled: nothing came")
 
 
 def refused_once_ready(child: Child) -> None:

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.process.catch_up_turns import LOST_SECONDS, Turns
+from ingest.process.catch_up_turns import LOST_SECONDS, CatchUpScheduler
 
 
 class Clock:
@@ -14,7 +14,7 @@ class Clock:
 
 
 def test_first_come_first_served() -> None:
-    turns: Turns[str] = Turns(2, clock=Clock())
+    turns: CatchUpScheduler[str] = CatchUpScheduler(2, clock=Clock())
     for who in "abcd":
         turns.want(who)
     turns.want("c")  # asked twice
@@ -29,7 +29,7 @@ def test_first_come_first_served() -> None:
 
 
 def test_who_has_ended_is_waited_for_no_longer() -> None:
-    turns: Turns[str] = Turns(1, clock=Clock())
+    turns: CatchUpScheduler[str] = CatchUpScheduler(1, clock=Clock())
     for who in "ab":
         turns.want(who)
     turns.done("a")
@@ -38,7 +38,7 @@ def test_who_has_ended_is_waited_for_no_longer() -> None:
 
 def test_who_does_not_end_its_turn_holds_up_the_others_for_a_while_only() -> None:
     clock = Clock()
-    turns: Turns[str] = Turns(1, clock=clock)
+    turns: CatchUpScheduler[str] = CatchUpScheduler(1, clock=clock)
     turns.want("frozen")
     turns.want("b")
     assert turns.begin() == ["frozen"]
@@ -57,7 +57,7 @@ def test_who_does_not_end_its_turn_holds_up_the_others_for_a_while_only() -> Non
 )
 def test_never_more_than_so_many_and_nobody_waits_for_ever(most: int, steps: list[tuple[str, int]]) -> None:
     clock = Clock()
-    turns: Turns[int] = Turns(most, clock=clock)
+    turns: CatchUpScheduler[int] = CatchUpScheduler(most, clock=clock)
     holders: dict[int, float] = {}
     waiting: set[int] = set()
 

@@ -20,9 +20,15 @@ import pytest
 from ingest.config import Config
 from ingest.errors import EXIT_UNAVAILABLE
 from ingest.metrics.meter import Snapshot
-from ingest.process.catch_up_turns import Turns
-from ingest.process.child import Task
-from ingest.process.supervised import ABORT_SECONDS, FIRST_BEAT_SECONDS, FROZEN_SECONDS, STALE_SECONDS, Slot
+from ingest.process.catch_up_turns import CatchUpScheduler
+from ingest.process.child import ProcessSpec
+from ingest.process.supervised import (
+    ABORT_SECONDS,
+    FIRST_BEAT_SECONDS,
+    FROZEN_SECONDS,
+    STALE_SECONDS,
+    SupervisedProcess,
+)
 from ingest.timing import Deadline
 from tests.process.scarce import no_more_descriptors_than
 
@@ -35,35 +41,35 @@ class Harness:
         self.ahead = 0.0
         self.snapshots: list[Snapshot] = []
         self.restarts = 0
-        self.slots: list[Slot] = []
+        self.slots: list[SupervisedProcess] = []
 
     def clock(self) -> float:
         return time.monotonic() + self.ahead
 
-    def slot(self, entry: str, **facts: object) -> Slot:
+    def slot(self, entry: str, **facts: object) -> SupervisedProcess:
         def restarted() -> None:
             self.restarts += 1
 
-        made = Slot(
-            Task("source", "0", f"tests.process.children:{entry}", Config(), facts),
+        made = SupervisedProcess(
+            ProcessSpec("source", "0", f"tests.process.children:{entry}", Config(), facts),
             CONTEXT,
             on_snapshot=self.snapshots.append,
             on_restart=restarted,
-            turns=Turns(1, clock=self.clock),
+            turns=CatchUpScheduler(1, clock=self.clock),
             clock=self.clock,
         )
         self.slots.append(made)
         made.start()
         return made
 
-    def passes(self, slot: Slot, seconds: float) -> None:
+    def passes(self, slot: SupervisedProcess, seconds: float) -> None:
         """So much time, with a look at the slot every now and then."""
         end = self.ahead + seconds
         while self.ahead < end:
             self.ahead += FROZEN_SECONDS / 2
             slot.poll()
 
-    def until(self, slot: Slot, reached: Callable[[], bool]) -> None:
+    def until(self, slot: SupervisedProcess, reached: Callable[[], bool]) -> None:
         deadline = Deadline(PATIENCE)
         while not reached():
             assert not deadline.expired, f"{slot}: {slot.detail}"

@@ -5,7 +5,7 @@ import random
 from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
-from ingest.sink.pacing.rate import Answer, Pace
+from ingest.sink.pacing.rate import AdaptiveRate, Answer
 
 ONE_WAY_SECONDS = 0.025
 
@@ -59,7 +59,7 @@ class Seen(NamedTuple):
 
 
 def simulate(
-    pace: Pace,
+    pace: AdaptiveRate,
     hub: Limit,
     seconds: float,
     *,

@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from ingest.config import Config, Hub, Kafka, Secret
 from ingest.kafka.header_names import escape
 from ingest.kafka.mock_cluster import MockCluster
-from ingest.process.child import Child, Task
+from ingest.process.child import Child, ProcessSpec
 from ingest.sink import worker
 from ingest.sink.pacing import device_queues, shared_rate
-from ingest.sink.pacing.shared_rate import Budget
+from ingest.sink.pacing.shared_rate import SharedRate
 from ingest.sink.sending.sender import Sender
 from ingest.sink.worker import Worker
 from ingest.timing import Deadline
@@ -120,12 +120,12 @@ class Bench:
         )
         self._budget = shared_rate.create(10_000, time.monotonic())
         self._ends = Pipe()
-        task = Task("sink", "0", "ingest.sink.worker:run", config, shared={"budget": str(self._budget.path)})
+        task = ProcessSpec("sink", "0", "ingest.sink.worker:run", config, shared={"budget": str(self._budget.path)})
         self.worker = Worker(Child(task, self._ends[1]))
         self.hub = SimulatedSender(DEVICES)
         self.worker.sender = cast(Sender, self.hub)
         self.worker.budget.close()
-        self.worker.budget = cast(Budget, _Unpaced())
+        self.worker.budget = cast(SharedRate, _Unpaced())
         self.worker.start()
         self.written = 0
         self.letters = 0

@@ -13,7 +13,7 @@ from ingest.errors import ConfigError, Refused, Unreachable
 from ingest.kafka.admin import TopicMaker
 from ingest.kafka.mock_cluster import MockCluster
 from ingest.sink import preflight
-from ingest.sink.preflight import look_at_topics
+from ingest.sink.preflight import check_topics
 from ingest.source import preflight as source_readiness
 
 
@@ -34,7 +34,7 @@ def config_of(cluster: MockCluster, ack: Literal["none", "full"] = "none") -> Co
 def test_every_topic_of_the_sink_is_asked_for(
     cluster: MockCluster, ack: Literal["none", "full"], topics: set[str]
 ) -> None:
-    look_at_topics(config_of(cluster, ack))
+    check_topics(config_of(cluster, ack))
     made = AdminClient({"bootstrap.servers": cluster.bootstrap}).list_topics(timeout=30).topics
     assert set(made) == topics, "the mock cluster makes a topic that a producer asks for"
 
@@ -44,7 +44,7 @@ def test_a_cluster_that_does_not_answer_is_unreachable(cluster: MockCluster, mon
     config = config_of(cluster)
     cluster.set_down(1)
     with pytest.raises(Unreachable, match="iotout"):
-        look_at_topics(config)
+        check_topics(config)
 
 
 def test_a_setting_that_librdkafka_does_not_know_is_a_mistake_in_the_configuration(cluster: MockCluster) -> None:
@@ -52,7 +52,7 @@ def test_a_setting_that_librdkafka_does_not_know_is_a_mistake_in_the_configurati
         config_of(cluster), kafka=Kafka(bootstrap_servers=cluster.bootstrap, librdkafka={"no.such.key": "1"})
     )
     with pytest.raises(ConfigError, match=r"kafka\.librdkafka"):
-        look_at_topics(config)
+        check_topics(config)
 
 
 def test_a_topic_that_may_not_be_used_is_refused(cluster: MockCluster, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,7 +61,7 @@ def test_a_topic_that_may_not_be_used_is_refused(cluster: MockCluster, monkeypat
 
     monkeypatch.setattr(TopicMaker, "describe", refuses)
     with pytest.raises(Refused, match="'iotout'"):
-        look_at_topics(config_of(cluster))
+        check_topics(config_of(cluster))
 
 
 LOGIN: dict[str, str | Secret] = {
@@ -80,5 +80,5 @@ def test_a_rejected_login_is_a_refusal_that_names_what_to_correct(
     monkeypatch.setattr(look, "ANSWER_SECONDS", 1.0)
     config = replace(config_of(cluster), kafka=Kafka(bootstrap_servers=cluster.bootstrap, librdkafka=LOGIN))
     with pytest.raises(Refused, match=r"SASL.*correct sasl\.mechanism, sasl\.username") as refused:
-        look.look_at_topics(config)
+        look.check_topics(config)
     assert "Hush-7" not in str(refused.value)

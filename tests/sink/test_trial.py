@@ -11,7 +11,7 @@ from ingest.config import Config, Hub, Kafka, Secret
 from ingest.emulator import Emulator
 from ingest.errors import Refused
 from ingest.kafka.mock_cluster import MockCluster
-from ingest.process.child import Child, Task
+from ingest.process.child import Child, ProcessSpec
 from ingest.sink import trial
 from tests.sink.hub import hub_of
 
@@ -21,7 +21,7 @@ class Trying(Child):
 
     def __init__(self, config: Config) -> None:
         self._supervisor, pipe = Pipe()
-        super().__init__(Task("trial", "sink", "", config), pipe)
+        super().__init__(ProcessSpec("trial", "sink", "", config), pipe)
         self.results: list[Any] = []
 
     def result(self, value: Any) -> None:

@@ -18,16 +18,16 @@ from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 
 from ingest.config import Config, Kafka, Secret
 from ingest.emulator import Emulator
-from ingest.errors import Recycle, Refused
+from ingest.errors import Refused, RestartRequired
 from ingest.kafka.mock_cluster import MockCluster
 from ingest.metrics import catalogue as m
 from ingest.metrics.bottleneck import Part
 from ingest.metrics.registry import Registry
-from ingest.process.child import Child, Task
+from ingest.process.child import Child, ProcessSpec
 from ingest.sink import worker
 from ingest.sink.commands.command import Command, parse
 from ingest.sink.pacing import device_queues, shared_rate
-from ingest.sink.pacing.device_queues import Lanes
+from ingest.sink.pacing.device_queues import DeviceQueues
 from ingest.sink.sending.sender import Sender
 from ingest.sink.sending.stall_guard import StallGuard
 from ingest.sink.worker import Worker
@@ -92,7 +92,7 @@ class Bench:
     def start(self) -> Worker:
         here, there = Pipe()
         self._ends += [here, there]
-        task = Task("sink", "0", "ingest.sink.worker:run", self.config, shared={"budget": str(self.budget.path)})
+        task = ProcessSpec("sink", "0", "ingest.sink.worker:run", self.config, shared={"budget": str(self.budget.path)})
         self.child = Child(task, there)
         made = Worker(self.child)
         made.start()
@@ -307,7 +307,7 @@ def test_what_was_not_kept_is_read_again_when_its_device_takes_commands(
     for number in range(0, 150 * DEVICES, DEVICES):
         bench.write(good(number), good(number + 1), good(number + 2))
     made = bench.start()
-    made.lanes = Lanes(max_wait_seconds=60.0, capacity=60, per_device=8)
+    made.lanes = DeviceQueues(max_wait_seconds=60.0, capacity=60, per_device=8)
     bench.turn(made, lambda: made.counts["sent"] == 50 + 50 + 150)
     assert made.lanes.deferred > 180
     bench.hub.c2d.auto_complete()
@@ -330,12 +330,12 @@ def test_a_partition_whose_commands_were_not_kept_moves_to_another_process(
     for number in range(0, 90 * DEVICES, DEVICES):
         bench.write(*(good(number + device) for device in range(4)))
     first = bench.start()
-    first.lanes = Lanes(max_wait_seconds=60.0, per_device=8)
+    first.lanes = DeviceQueues(max_wait_seconds=60.0, per_device=8)
     bench.turn(first, lambda: first.counts["sent"] == 2 * 50 + 2 * 90 and first.lanes.deferred > 60)
     # The mock cluster refuses commits in the middle of a rebalance, and what was not committed before is sent again.
     first.commands.commit(wait=True)
     second = bench.start()
-    second.lanes = Lanes(max_wait_seconds=60.0, per_device=8)
+    second.lanes = DeviceQueues(max_wait_seconds=60.0, per_device=8)
 
     def both() -> bool:
         first.poll()
@@ -485,7 +485,7 @@ def test_memory_is_bounded_and_the_cpu_idle_while_the_hub_is_away(bench: Bench, 
     bench.config = replace(bench.config, hub=replace(bench.config.hub, ca_file=authority))
     bench.hub.close()
     made = bench.start()
-    made.lanes = Lanes(max_wait_seconds=60.0, capacity=300)
+    made.lanes = DeviceQueues(max_wait_seconds=60.0, capacity=300)
     bench.write(*(good(number, message="x" * 1000) for number in range(3000)))
     bench.turn(made, lambda: not made.lanes.has_room)
     mine = psutil.Process()
@@ -584,7 +584,7 @@ def test_a_hub_that_takes_commands_and_answers_none_costs_a_link_and_then_the_pr
     bench.hub.faults.sends.lose_disposition(count=None)
     bench.write(*(good(number) for number in range(5)))
     made = bench.start()
-    with pytest.raises(Recycle, match=r"stalled: the hub has answered no command for .* in flight on link 2"):
+    with pytest.raises(RestartRequired, match=r"stalled: the hub has answered no command for .* in flight on link 2"):
         bench.turn(made, lambda: False)
     assert any(not ready and "answered no command" in detail for ready, detail in bench.told)
     assert "Another link is opened" in caplog.text

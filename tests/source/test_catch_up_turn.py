@@ -1,7 +1,7 @@
 """When a partition process asks for a turn, and when it gives it back."""
 
 from ingest.process.catch_up_turns import TURN_SECONDS
-from ingest.source.catch_up_turn import CONTENT_SECONDS, PATIENCE_SECONDS, WAIT_SECONDS, CatchUp
+from ingest.source.catch_up_turn import CONTENT_SECONDS, PATIENCE_SECONDS, WAIT_SECONDS, CatchUpTurn
 
 
 class Node:
@@ -28,12 +28,12 @@ class Node:
         return self.turn
 
 
-def made() -> tuple[CatchUp, Node]:
+def made() -> tuple[CatchUpTurn, Node]:
     node = Node()
-    return CatchUp(node, clock=node.clock), node
+    return CatchUpTurn(node, clock=node.clock), node
 
 
-def at_its_turn() -> tuple[CatchUp, Node]:
+def at_its_turn() -> tuple[CatchUpTurn, Node]:
     catch_up, node = made()
     catch_up.received(1_000, more=True)
     node.turn = True

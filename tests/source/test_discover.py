@@ -13,7 +13,7 @@ from ingest.config import Checkpoints, Config, Hub, Secret
 from ingest.emulator import Emulator
 from ingest.errors import ConfigError, Refused, Unreachable
 from ingest.hub import event_hubs
-from ingest.process.child import Child, Task
+from ingest.process.child import Child, ProcessSpec
 from ingest.source import discover
 from ingest.source.preflight import Topics
 from tests.config.samples import EVENT_HUB
@@ -25,7 +25,7 @@ class Asking(Child):
 
     def __init__(self, config: Config, **facts: object) -> None:
         self._supervisor, pipe = Pipe()
-        super().__init__(Task("discover", "0", "", config, facts), pipe)
+        super().__init__(ProcessSpec("discover", "0", "", config, facts), pipe)
         self.results: list[Any] = []
 
     def result(self, value: Any) -> None:
@@ -47,7 +47,7 @@ def asked(config: Config, **facts: object) -> dict[str, Any]:
 def test_what_the_hub_has_been_given_since(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
     """With what new partitions must know of Kafka, which is asked for nothing while there are none."""
     topics: list[Topics] = []
-    monkeypatch.setattr(discover, "look_at_topics", lambda _: topics[0])
+    monkeypatch.setattr(discover, "check_topics", lambda _: topics[0])
     config = configured(emulator, "fast")
     assert asked(config, known=["0"]) == {"partitions": ["0"], "topics": None}
     emulator.add_partitions(2)
@@ -60,7 +60,7 @@ def test_a_kafka_that_is_away_holds_no_new_partition_up(config: Config, monkeypa
         raise Unreachable("Kafka at kafka:9092 is away")
 
     monkeypatch.setattr(event_hubs, "partition_ids", lambda _: ["0"])
-    monkeypatch.setattr(discover, "look_at_topics", away)
+    monkeypatch.setattr(discover, "check_topics", away)
     assert asked(config, known=[]) == {"partitions": ["0"], "topics": None}
 
 
@@ -104,7 +104,7 @@ def test_a_stop_ends_the_question(config: Config) -> None:
 
 def test_ids_that_a_hub_names_twice_are_one_partition(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(event_hubs, "describe", lambda _: event_hubs.Description(["0", "1", "0"], 0))
-    monkeypatch.setattr(discover, "look_at_topics", lambda _: Topics(None, 1))
+    monkeypatch.setattr(discover, "check_topics", lambda _: Topics(None, 1))
     child = Asking(config)
     discover.run(child)
     assert [result["partitions"] for result in child.results] == [["0", "1"]]
@@ -121,7 +121,7 @@ def test_a_trial_asks_to_be_let_read_and_disturbs_nobody(
     emulator: Emulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, trial: bool
 ) -> None:
     """At a start, the partitions' own processes ask for the consumer group."""
-    monkeypatch.setattr(discover, "look_at_topics", lambda _: Topics(None, 1))
+    monkeypatch.setattr(discover, "check_topics", lambda _: Topics(None, 1))
     config = replace(configured(emulator, "fast"), checkpoints=Checkpoints(store="file", path=tmp_path))
     reader = Reader(config)
     try:

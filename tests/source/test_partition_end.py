@@ -10,7 +10,7 @@ import pytest
 from ingest.config import Checkpoints, Config, Kafka
 from ingest.emulator import Emulator
 from ingest.kafka.mock_cluster import MockCluster
-from ingest.process.child import Child, Task
+from ingest.process.child import Child, ProcessSpec
 from ingest.source.checkpoints import open_store
 from ingest.source.checkpoints.scope import scope
 from ingest.source.partition import PartitionProcess
@@ -27,7 +27,7 @@ class Ending(Child):
 
     def __init__(self, config: Config) -> None:
         self._supervisor, pipe = Pipe()
-        super().__init__(Task("source", PARTITION, "", config), pipe)
+        super().__init__(ProcessSpec("source", PARTITION, "", config), pipe)
         self.lost: list[str] = []
 
     def want_turn(self) -> None: ...

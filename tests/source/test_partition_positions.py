@@ -19,7 +19,7 @@ from ingest.emulator import Emulator
 from ingest.errors import Unreachable
 from ingest.hub import event_hubs
 from ingest.kafka.mock_cluster import MockCluster
-from ingest.process.child import Child, Task
+from ingest.process.child import Child, ProcessSpec
 from ingest.source import partition
 from ingest.source.checkpoints import Checkpoint, CheckpointStore, open_store
 from ingest.source.checkpoints.scope import scope
@@ -41,7 +41,7 @@ class Life(Child):
     def __init__(self, config: Config, **facts: object) -> None:
         self._supervisor, pipe = Pipe()
         # To ask a mock cluster for the topic's limits takes 5 s.
-        super().__init__(Task("source", PARTITION, "", config, {"topics": Topics(None, 1), **facts}), pipe)
+        super().__init__(ProcessSpec("source", PARTITION, "", config, {"topics": Topics(None, 1), **facts}), pipe)
         self.error: BaseException | None = None
         self.thread = threading.Thread(target=self._live, daemon=True)
 

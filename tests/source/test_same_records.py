@@ -10,7 +10,7 @@ from ingest.errors import Undeliverable
 from ingest.source.events.decoder import event_of
 from ingest.source.events.event import Event
 from ingest.source.events.received import Received
-from ingest.source.events.template_decoder import Decoder
+from ingest.source.events.template_decoder import TemplateDecoder
 from ingest.source.formats import FORMATS
 from ingest.source.formats.contract import Record
 from ingest.source.hot_path import decoder_of, encoder_of
@@ -36,7 +36,7 @@ def over_the_client(payload: bytes) -> Event:
     return event_from_sdk(EventData._from_message(decode_for_sdk(memoryview(payload))))
 
 
-def check_same(decoder: Decoder, payload: bytes) -> Outcome:
+def check_same(decoder: TemplateDecoder, payload: bytes) -> Outcome:
     wanted = over_the_client(payload)
     # The third time by its layout, the fifth with the same objects as the fourth.
     for event in (event_of(payload), *(decoder.decode(payload, 0, len(payload)) for _ in range(5))):
@@ -50,7 +50,7 @@ def check_same(decoder: Decoder, payload: bytes) -> Outcome:
 
 @given(sent=st.lists(messages.any_message(), min_size=1, max_size=3))
 def test_any_message(sent: list[messages.Sent]) -> None:
-    decoder = Decoder()
+    decoder = TemplateDecoder()
     for each in sent:
         check_same(decoder, each.encoded)
 
@@ -59,11 +59,11 @@ def test_any_message(sent: list[messages.Sent]) -> None:
 @pytest.mark.parametrize("newest", [None, 9], ids=["", "with runtime metrics"])
 def test_odd_messages(name: str, newest: int | None) -> None:
     before = b"" if newest is None else messages.runtime_metrics(newest)
-    check_same(Decoder(), before + messages.odd(name))
+    check_same(TemplateDecoder(), before + messages.odd(name))
 
 
 def test_the_usual_message() -> None:
-    decoder = Decoder()
+    decoder = TemplateDecoder()
     for sequence in range(20):
         found = check_same(decoder, messages.usual(sequence, properties={"level": "high"}, body=b"%d" % sequence))
         assert all(isinstance(record, Record) and record.key == b"dev-1" for record in found)

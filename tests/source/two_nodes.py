@@ -22,7 +22,7 @@ from ingest.config import Checkpoints, Config, Hub, Secret, Source
 from ingest.emulator.telemetry.admission import admit
 from ingest.hub.link_errors import LinkEnded
 from ingest.hub.position import StartAt
-from ingest.process.child import Task
+from ingest.process.child import ProcessSpec
 from ingest.source import partition
 from ingest.source.checkpoints.store import WHATEVER, Before, Checkpoint, CheckpointStore
 from ingest.source.checkpoints.writer import CheckpointWriter
@@ -211,7 +211,7 @@ class Supervisor:
     """As much of `Child` as a partition process uses."""
 
     def __init__(self, config: Config) -> None:
-        self.task = Task("source", "0", "", config)
+        self.task = ProcessSpec("source", "0", "", config)
         self.stopping = False
         self.deadline = None
 

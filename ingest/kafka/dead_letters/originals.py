@@ -6,7 +6,7 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from ingest.errors import Undeliverable, Unreachable
-from ingest.kafka.bounded_reader import CONSUMER, Stretch
+from ingest.kafka.bounded_reader import CONSUMER, BoundedReader
 from ingest.kafka.dead_letters.restore import Letter, Place
 from ingest.kafka.headers import headers_of
 from ingest.timing import Deadline
@@ -40,7 +40,7 @@ class Originals:
         return found
 
     def _at(self, consumer: Consumer, place: Place) -> Letter | None:
-        stretch = Stretch(consumer, place.topic, {place.partition: (place.offset, place.offset + 1)})
+        stretch = BoundedReader(consumer, place.topic, {place.partition: (place.offset, place.offset + 1)})
         deadline = Deadline(ANSWER_SECONDS)
         while not stretch.done:
             if deadline.expired:

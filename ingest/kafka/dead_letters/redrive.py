@@ -16,7 +16,7 @@ from confluent_kafka.admin import AdminClient
 from ingest.config import Kafka
 from ingest.errors import IngestError, Refused, Undeliverable, Unreachable
 from ingest.kafka.admin import describe
-from ingest.kafka.bounded_reader import CONSUMER, Ends, Stretch, ends_of
+from ingest.kafka.bounded_reader import CONSUMER, BoundedReader, Ends, ends_of
 from ingest.kafka.complaints import Complaints
 from ingest.kafka.dead_letters.originals import Originals, letter_of
 from ingest.kafka.dead_letters.restore import NOW, Again, Letter, is_omitted, place_of, reason_of, redriven
@@ -117,7 +117,7 @@ class Redrive:
             starts = self._starts(ends, own)
             self.tally.total = sum(ends[partition].high - start for partition, start in starts.items())
             spans = {partition: (start, ends[partition].high) for partition, start in starts.items()}
-            self._read(consumer, Stretch(consumer, self._topic, spans), own, progress)
+            self._read(consumer, BoundedReader(consumer, self._topic, spans), own, progress)
         finally:
             self._pool.terminate()
             self._originals.close()
@@ -134,7 +134,7 @@ class Redrive:
         }
 
     def _read(
-        self, consumer: Consumer, stretch: Stretch, own: dict[int, int], progress: Callable[[Tally], None]
+        self, consumer: Consumer, stretch: BoundedReader, own: dict[int, int], progress: Callable[[Tally], None]
     ) -> None:
         # About a second's worth, so that little is repeated after a kill however slow the rate.
         chunk = CHUNK_RECORDS if self._rate is None else max(1, min(CHUNK_RECORDS, int(self._rate)))
@@ -154,7 +154,7 @@ class Redrive:
             progress(self.tally)
 
     def _take_all(
-        self, messages: Sequence[Message], stretch: Stretch, progress: Callable[[Tally], None]
+        self, messages: Sequence[Message], stretch: BoundedReader, progress: Callable[[Tally], None]
     ) -> tuple[IngestError | None, Mapping[int, int]]:
         """What forbids to go on, and partition → the offset before which all is sent."""
         for index, message in enumerate(messages):
@@ -165,7 +165,7 @@ class Redrive:
                 return error, {**stretch.next, **left}
         return None, stretch.next
 
-    def _take(self, message: Message, stretch: Stretch, progress: Callable[[Tally], None]) -> None:
+    def _take(self, message: Message, stretch: BoundedReader, progress: Callable[[Tally], None]) -> None:
         tally = self.tally
         letter = letter_of(message)
         reason = reason_of(letter.headers)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from confluent_kafka import KafkaError, Message
 
 from ingest.config import Kafka
-from ingest.errors import IngestError, Recycle, Undeliverable
+from ingest.errors import IngestError, RestartRequired, Undeliverable
 from ingest.kafka.dead_letters.record import DeadLetter, position_alone, with_key, without_body
 from ingest.kafka.errors import outcome
 from ingest.kafka.producer import TOO_LARGE, ProducerPool, settings
@@ -111,7 +111,7 @@ class DeadLetterTopic:
                 self._backoff.reset()
                 letter.done()
             elif outcome(error) == "recycle":
-                self.broken = Recycle(f"dead-letter topic {self.topic}: {error.name()}: {error.str()}")
+                self.broken = RestartRequired(f"dead-letter topic {self.topic}: {error.name()}: {error.str()}")
             else:
                 self._again(letter, alone, f"{error.name()}: {error.str()}")
 

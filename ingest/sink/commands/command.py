@@ -11,7 +11,7 @@ from ingest.errors import Undeliverable
 from ingest.hub import device_id as device_ids
 from ingest.sink.commands.expiry import check_expiry, parse_expiry
 from ingest.sink.commands.quoting import clip
-from ingest.sink.commands.record_layout import Fields, Headers, read
+from ingest.sink.commands.record_layout import Headers, RawCommand, read
 
 Ack = Literal["none", "positive", "negative", "full"]
 """Which delivery feedback the hub is asked for."""
@@ -187,7 +187,7 @@ def _ack(value: object) -> Ack:
     return ack
 
 
-def _properties(fields: Fields) -> dict[str, str]:
+def _properties(fields: RawCommand) -> dict[str, str]:
     properties = fields.properties
     if properties is None:
         return {}

@@ -23,7 +23,7 @@ MOST_PASSED_OVER: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Fields:
+class RawCommand:
     """Unchecked parts by name; None: not there. Numbers of JSON are `Number`s."""
 
     body: bytes
@@ -40,7 +40,7 @@ class Fields:
     """What stands in the record and is no part of the command, each as `the key 'x'` or `the header 'x'`."""
 
 
-def read(value: bytes, headers: Headers) -> Fields:
+def read(value: bytes, headers: Headers) -> RawCommand:
     """The parts of one record. Raises Undeliverable (malformed, unknown_field, invalid_…).
 
     With a header `deviceId` the value is the body and the other fields are headers; else the value is a JSON object, in
@@ -62,7 +62,7 @@ def read(value: bytes, headers: Headers) -> Fields:
     return fields
 
 
-def _from_json(value: bytes, headers: dict[str, str | bytes]) -> Fields:
+def _from_json(value: bytes, headers: dict[str, str | bytes]) -> RawCommand:
     record = _object(value)
     passed_over = []
     for name, member in record.items():
@@ -87,7 +87,7 @@ def _from_json(value: bytes, headers: dict[str, str | bytes]) -> Fields:
     if expiry is not None and expiry_time is not None:
         raise Undeliverable("invalid_expiry", "The record has both expiry and expiryTime: write only one of them.")
     module_id = get("moduleId")
-    return Fields(
+    return RawCommand(
         device_id=get("deviceId"),
         module_id=_header(headers, "moduleId") if module_id is None else module_id,
         body=_body(record),
@@ -102,7 +102,7 @@ def _from_json(value: bytes, headers: dict[str, str | bytes]) -> Fields:
     )
 
 
-def _from_headers(value: bytes, found: dict[str, str | bytes]) -> Fields:
+def _from_headers(value: bytes, found: dict[str, str | bytes]) -> RawCommand:
     """`found`: headers that are not null; of repeated ones the last counts, as everywhere in Kafka."""
     properties: dict[str, object] = {}
     passed_over = []
@@ -124,7 +124,7 @@ def _from_headers(value: bytes, found: dict[str, str | bytes]) -> Fields:
                 passed_over.append(f"the header {clip(name)}")
     if "expiry" in found and "expiryTime" in found:
         raise Undeliverable("invalid_expiry", "The record has headers expiry and expiryTime: write only one of them.")
-    return Fields(
+    return RawCommand(
         device_id=_text(found, "deviceId", "invalid_device_id"),
         module_id=_header(found, "moduleId"),
         body=value,

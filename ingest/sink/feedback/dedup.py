@@ -21,7 +21,7 @@ SUCCESS: Final = "Success"
 _LARGEST: Final = (1 << 64) - 1
 
 
-class Seen:
+class FeedbackDedup:
     """The commands whose end was told last.
 
     4 MiB, from the beginning on and for good, however many commands there are and however long their names: a command is

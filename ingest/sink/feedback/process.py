@@ -13,7 +13,7 @@ from functools import partial
 from confluent_kafka import KafkaError, Message
 
 from ingest.config import Config
-from ingest.errors import ConfigError, IngestError, Problem, Recycle
+from ingest.errors import ConfigError, IngestError, Problem, RestartRequired
 from ingest.kafka.dead_letters.record import dead_letter
 from ingest.kafka.dead_letters.topic import DeadLetterTopic
 from ingest.kafka.errors import outcome
@@ -22,12 +22,12 @@ from ingest.logs import Repeated, and_more
 from ingest.metrics import catalogue as m
 from ingest.metrics.meter import MALFORMED_FEEDBACK, Meter
 from ingest.process.child import Child
-from ingest.process.waiting import insist
-from ingest.sink.feedback.dedup import Seen
+from ingest.process.waiting import wait_until_available
+from ingest.sink.feedback.dedup import FeedbackDedup
 from ingest.sink.feedback.link import FeedbackLink, Received
 from ingest.sink.feedback.message import Feedback, parse_feedback
 from ingest.sink.feedback.tail import read_tail
-from ingest.sink.preflight import look_at_topics
+from ingest.sink.preflight import check_topics
 from ingest.timing import Deadline
 
 STATUSES = frozenset({"Success", "Expired", "DeliveryCountExceeded", "Rejected", "Purged"})
@@ -43,9 +43,11 @@ logger = logging.getLogger(__name__)
 
 
 def run(child: Child) -> None:
-    """The entry of the role `feedback`. Returns when asked to stop; raises Refused, Recycle or another IngestError."""
-    config, seen = child.task.config, Seen()
-    insist(child, f"connecting to Kafka at {config.kafka.bootstrap_servers}", lambda: look_at_topics(config))
+    """The entry of the role `feedback`. Returns when asked to stop; raises Refused, RestartRequired or another IngestError."""
+    config, seen = child.task.config, FeedbackDedup()
+    wait_until_available(
+        child, f"connecting to Kafka at {config.kafka.bootstrap_servers}", lambda: check_topics(config)
+    )
     topic = config.sink.feedback_topic
     reading = f"reading the end of topic {topic}"
 
@@ -53,7 +55,7 @@ def run(child: Child) -> None:
         child.beat(False, reading)
         return not child.stopping
 
-    insist(child, reading, lambda: read_tail(config.kafka, topic, seen, go_on=go_on))
+    wait_until_available(child, reading, lambda: read_tail(config.kafka, topic, seen, go_on=go_on))
     if child.stopping:
         return
     process = FeedbackProcess(child, seen)
@@ -78,7 +80,7 @@ class _Held:
 class FeedbackProcess:
     """`start, poll, close`. Counters are plain ints."""
 
-    def __init__(self, child: Child, seen: Seen) -> None:
+    def __init__(self, child: Child, seen: FeedbackDedup) -> None:
         config: Config = child.task.config
         hub = config.hub.iot_hub
         if hub is None:
@@ -179,7 +181,7 @@ class FeedbackProcess:
             held.pending -= 1
             self.told[record.status if record.status in STATUSES else "other"] += 1
         elif outcome(error) == "recycle":
-            self._broken = Recycle(f"Kafka topic {self._topic}: {error.name()}: {error.str()}")
+            self._broken = RestartRequired(f"Kafka topic {self._topic}: {error.name()}: {error.str()}")
         elif alone:
             held.pending -= 1
             reason, sentence = error.name().lower(), f"Kafka topic {self._topic}: {error.str()}"

@@ -12,10 +12,10 @@ from confluent_kafka.admin import AdminClient
 from ingest.config import Kafka
 from ingest.errors import Unreachable
 from ingest.kafka.admin import describe
-from ingest.kafka.bounded_reader import CONSUMER, Stretch, ends_of
+from ingest.kafka.bounded_reader import CONSUMER, BoundedReader, ends_of
 from ingest.kafka.complaints import Complaints
 from ingest.kafka.producer import settings
-from ingest.sink.feedback.dedup import Seen
+from ingest.sink.feedback.dedup import FeedbackDedup
 from ingest.sink.feedback.message import read_back
 from ingest.timing import Deadline
 
@@ -30,7 +30,7 @@ SECONDS = 60.0
 _FETCH = 5_000
 
 
-def read_tail(kafka: Kafka, topic: str, seen: Seen, *, go_on: Callable[[], bool] = lambda: True) -> int:
+def read_tail(kafka: Kafka, topic: str, seen: FeedbackDedup, *, go_on: Callable[[], bool] = lambda: True) -> int:
     """Adds the last records of the topic to `seen`; gives how many. Commits nothing.
 
     `go_on` is called several times a second while it reads, and ends that early with False. Raises Refused when there
@@ -46,7 +46,7 @@ def read_tail(kafka: Kafka, topic: str, seen: Seen, *, go_on: Callable[[], bool]
         partitions = describe(admin, topic, answer.remaining(), complaints)
         ends = ends_of(consumer, topic, partitions, answer)
         share = max(LEAST_RECORDS, RECORDS // max(1, len(ends)))
-        stretch = Stretch(
+        stretch = BoundedReader(
             consumer, topic, {partition: (max(low, high - share), high) for partition, (low, high) in ends.items()}
         )
         count = 0
@@ -59,7 +59,7 @@ def read_tail(kafka: Kafka, topic: str, seen: Seen, *, go_on: Callable[[], bool]
         consumer.close()
 
 
-def _add(seen: Seen, message: Message) -> int:
+def _add(seen: FeedbackDedup, message: Message) -> int:
     value = message.value()
     told = read_back(value) if isinstance(value, bytes) else None
     if told is None:

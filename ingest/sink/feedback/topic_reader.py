@@ -25,7 +25,7 @@ MOST = 500
 logger = logging.getLogger(__name__)
 
 
-class Answers:
+class FeedbackReader:
     """`start, poll, close`, on one thread."""
 
     def __init__(

@@ -13,7 +13,7 @@ import orjson
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from ingest.config import Kafka
-from ingest.errors import Recycle
+from ingest.errors import RestartRequired
 from ingest.kafka.complaints import Complaints
 from ingest.kafka.producer import settings
 from ingest.kafka.statistics import KafkaStatistics
@@ -21,7 +21,7 @@ from ingest.kafka.unreadable import Unreadable
 from ingest.logs import Repeated, and_more
 from ingest.sink.commands.command import Origin
 from ingest.sink.intake.finished import MAX_BYTES, NOTHING, decode, encode
-from ingest.sink.intake.offsets import Prefix
+from ingest.sink.intake.offsets import OffsetTracker
 
 Place: TypeAlias = tuple[str, int]
 """(topic, partition)"""
@@ -47,7 +47,7 @@ COMMITTED_SECONDS: Final = 5.0
 logger = logging.getLogger(__name__)
 
 
-class Commands:
+class CommandConsumer:
     """`start, poll, finish, commit, close`, on one thread. Commits only the contiguous prefix of finished records, and
     beside it what is finished behind."""
 
@@ -71,7 +71,7 @@ class Commands:
         self._topics = topics
         self._config = {**DEFAULTS, "client.id": client_id, "group.id": group, **settings(kafka)}
         self._on_revoked = on_revoked
-        self._prefixes: dict[Place, Prefix] = {}
+        self._prefixes: dict[Place, OffsetTracker] = {}
         self._committed: dict[Place, tuple[int, int]] = {}
         """Offset and number of finishes as of the last commit."""
         self._metadata_bytes = MAX_BYTES
@@ -196,7 +196,7 @@ class Commands:
 
     def _assigned(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         for new in partitions:
-            self._prefixes[new.topic, new.partition] = Prefix()
+            self._prefixes[new.topic, new.partition] = OffsetTracker()
         for found in self._found(partitions):
             self._go_on(found)
         self._paused = None
@@ -226,10 +226,10 @@ class Commands:
                 "%s[%d]: the metadata of the committed offset is not ingest's, so what was finished behind it is not known.",
                 *place,
             )
-        prefix = self._prefixes[place] = Prefix(found.offset, finished or NOTHING)
+        prefix = self._prefixes[place] = OffsetTracker(found.offset, finished or NOTHING)
         self._committed[place] = (found.offset, prefix.finishes)
 
-    def _prefix(self, place: Place, offset: int) -> Prefix:
+    def _prefix(self, place: Place, offset: int) -> OffsetTracker:
         """The partition's, begun anew when Kafka has begun the partition anew at an offset that was read already."""
         prefix = self._prefixes[place]
         if prefix.end is not None and offset < prefix.end:
@@ -237,7 +237,7 @@ class Commands:
                 "%s[%d] goes on at %d, and was read to %d: it was cut off or made anew.", *place, offset, prefix.end
             )
             self._on_revoked([place])
-            prefix = self._prefixes[place] = Prefix()
+            prefix = self._prefixes[place] = OffsetTracker()
             self._committed.pop(place, None)
         return prefix
 
@@ -280,7 +280,7 @@ class Commands:
                 self._prefix(place, offset).reach(offset)
             return
         if error.fatal():
-            raise Recycle(f"Kafka consumer: {error.str()}")
+            raise RestartRequired(f"Kafka consumer: {error.str()}")
         self._on_error(error)
         if place in self._prefixes and self._unreadable.setdefault(place, Unreadable()).is_certain(error, offset):
             self._pass_over(place, offset, error)

@@ -14,7 +14,7 @@ _BITS: Final = 1024
 """Offsets in one chunk."""
 
 
-class Prefix:
+class OffsetTracker:
     """The contiguous finished prefix of one partition, and what is finished behind it."""
 
     def __init__(self, start: int | None = None, finished: Finished = NOTHING) -> None:

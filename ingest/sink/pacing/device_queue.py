@@ -33,7 +33,7 @@ class Waiting:
         """Its partition went to another process while it was in flight: it is not tried again."""
 
 
-class Lane:
+class DeviceQueue:
     """Oldest first: `queue`, then `backlog`."""
 
     __slots__ = ("backlog", "backoff", "device_id", "hold", "probing", "queue", "since", "slow_backoff", "waits_for")

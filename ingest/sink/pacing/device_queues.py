@@ -13,8 +13,8 @@ from collections import deque
 from typing import Final
 
 from ingest.sink.commands.command import Command, Origin
-from ingest.sink.pacing.device_queue import WORDS, Lane, Waiting
-from ingest.sink.pacing.outstanding import Credit
+from ingest.sink.pacing.device_queue import WORDS, DeviceQueue, Waiting
+from ingest.sink.pacing.outstanding import OutstandingLimit
 from ingest.timing import Backoff
 
 RETRY_SECONDS: Final = (0.1, 10.0)
@@ -29,7 +29,7 @@ LANE_BYTES: Final = 1536
 """What a device takes of which a command waits, about."""
 
 
-class Lanes:
+class DeviceQueues:
     """The commands that one sink process has read and not finished.
 
     A lane is in exactly one state: ready, in flight, held until a time, or without a command of its own, of which it
@@ -44,7 +44,7 @@ class Lanes:
         capacity_bytes: int = 64 << 20,
         per_device: int = 200,
         places: int = 1_000_000,
-        credit: Credit | None = None,
+        credit: OutstandingLimit | None = None,
         rng: random.Random | None = None,
     ) -> None:
         """`max_wait_seconds` as `sink.max_wait_seconds`. `capacity`, `capacity_bytes`: of waiting commands, `per_device`
@@ -56,12 +56,12 @@ class Lanes:
         self._places = places
         self._credit = credit
         self._rng = rng or random.Random()  # noqa: S311 - spreads retries, guards nothing
-        self._lanes: dict[str, Lane] = {}
-        self._ready: deque[Lane] = deque()
-        self._held: list[tuple[float, int, Lane]] = []
+        self._lanes: dict[str, DeviceQueue] = {}
+        self._ready: deque[DeviceQueue] = deque()
+        self._held: list[tuple[float, int, DeviceQueue]] = []
         """With the number of the hold: another one in the lane means that this one is over."""
         self._holds = 0
-        self._hungry: dict[str, Lane] = {}
+        self._hungry: dict[str, DeviceQueue] = {}
         self._count = 0
         self._bytes = 0
         self.deferred = 0
@@ -100,7 +100,7 @@ class Lanes:
         """
         lane = self._lanes.get(command.device_id)
         if lane is None:
-            lane = self._lanes[command.device_id] = Lane(command.device_id)
+            lane = self._lanes[command.device_id] = DeviceQueue(command.device_id)
             self._ready.append(lane)
             self._bytes += LANE_BYTES
         if lane.backlog or len(lane.queue) >= self._per_device:
@@ -290,7 +290,7 @@ class Lanes:
         self._ready = deque(lane for lane in self._ready if lane.queue)
         return dropped
 
-    def _may_go(self, lane: Lane, now: float) -> bool:
+    def _may_go(self, lane: DeviceQueue, now: float) -> bool:
         """Whether the lane's first command may be sent; else it is held until feedback comes or the hub is asked."""
         if self._credit is None or lane.probing or self._credit.has(lane.device_id):
             return True
@@ -317,29 +317,29 @@ class Lanes:
                     moved.probing = False
                     self._ready.append(moved)
 
-    def _flying(self, command: Command) -> Lane:
+    def _flying(self, command: Command) -> DeviceQueue:
         lane = self._lanes.get(command.device_id)
         if lane is None or not lane.queue or lane.queue[0].command is not command or lane.queue[0].taken_at is None:
             raise ValueError(f"the command {command.message_id} is not in flight")
         return lane
 
-    def _landed(self, command: Command) -> Lane:
+    def _landed(self, command: Command) -> DeviceQueue:
         lane = self._flying(command)
         lane.queue[0].taken_at = None
         lane.probing = False
         self.in_flight -= 1
         return lane
 
-    def _hold(self, lane: Lane, until: float) -> None:
+    def _hold(self, lane: DeviceQueue, until: float) -> None:
         self._holds += 1
         lane.hold = self._holds
         heapq.heappush(self._held, (until, self._holds, lane))
 
-    def _stands(self, lane: Lane) -> bool:
+    def _stands(self, lane: DeviceQueue) -> bool:
         """Whether the device takes nothing, so that more of its commands are of no use."""
         return lane.hold > 0 and lane.since is not None
 
-    def _look(self, lane: Lane) -> None:
+    def _look(self, lane: DeviceQueue) -> None:
         """Notes whether the lane wants commands of its backlog."""
         few = not lane.queue or (2 * len(lane.queue) <= self._per_device and not self._stands(lane))
         if lane.backlog and few:
@@ -347,14 +347,14 @@ class Lanes:
         else:
             self._hungry.pop(lane.device_id, None)
 
-    def _tidy(self, lane: Lane) -> None:
+    def _tidy(self, lane: DeviceQueue) -> None:
         """Ends a lane without commands."""
         self._look(lane)
         if not lane.queue and not lane.backlog:
             del self._lanes[lane.device_id]
             self._bytes -= LANE_BYTES
 
-    def _add(self, lane: Lane, waiting: Waiting) -> None:
+    def _add(self, lane: DeviceQueue, waiting: Waiting) -> None:
         lane.queue.append(waiting)
         self._count += 1
         self._bytes += waiting.bytes

@@ -11,7 +11,7 @@ PER_DEVICE: Final = 50
 """Source: "Reference - IoT Hub quotas and throttling", cloud-to-device queue depth, Microsoft Learn."""
 
 
-class Credit:
+class OutstandingLimit:
     """Messages that were sent and whose feedback has not come."""
 
     def __init__(self, *, seconds: float, per_device: int = PER_DEVICE, capacity: int = 100_000) -> None:

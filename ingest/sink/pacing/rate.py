@@ -38,7 +38,7 @@ class Answer(NamedTuple):
 
 
 @dataclass(slots=True)
-class Pace:
+class AdaptiveRate:
     """The state of the bucket; plain numbers, so that it fits into shared memory. Times are monotonic seconds."""
 
     allowance: float
@@ -56,7 +56,7 @@ class Pace:
     paused_until: float = 0.0
 
     @classmethod
-    def of(cls, sends_per_second: float, now: float) -> "Pace":
+    def of(cls, sends_per_second: float, now: float) -> "AdaptiveRate":
         """A pace for `sends_per_second`, the most that the hub takes. One send is free at once."""
         allowance = sends_per_second * HEADROOM
         return cls(allowance, allowance, 1.0, now, now)
@@ -117,15 +117,15 @@ class Pace:
         self.filled_at = now
 
 
-_FORMAT: Final = struct.Struct(f"={len(fields(Pace))}d")
-_numbers: Final = attrgetter(*(field.name for field in fields(Pace)))
+_FORMAT: Final = struct.Struct(f"={len(fields(AdaptiveRate))}d")
+_numbers: Final = attrgetter(*(field.name for field in fields(AdaptiveRate)))
 PACKED_BYTES: Final = _FORMAT.size
 
 
-def pack(pace: Pace) -> bytes:
+def pack(pace: AdaptiveRate) -> bytes:
     """`PACKED_BYTES` bytes."""
     return _FORMAT.pack(*_numbers(pace))
 
 
-def unpack(packed: bytes | memoryview) -> Pace:
-    return Pace(*_FORMAT.unpack(packed))
+def unpack(packed: bytes | memoryview) -> AdaptiveRate:
+    return AdaptiveRate(*_FORMAT.unpack(packed))

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from ingest.sink.pacing.rate import PACKED_BYTES, Answer, Pace, pack, unpack
+from ingest.sink.pacing.rate import PACKED_BYTES, AdaptiveRate, Answer, pack, unpack
 
 CONTENDED_SECONDS: Final = 0.0005
 """Another process holds the lock, for some 20 µs as a rule: when to ask again."""
@@ -37,7 +37,7 @@ class Shared:
     def set(self, sends_per_second: float, now: float) -> None:
         """Begins anew, with no process that uses it. `now` is time.monotonic(), the same clock for all processes of a
         machine."""
-        os.pwrite(self._number, bytes(1) + pack(Pace.of(sends_per_second, now)) + bytes(PACKED_BYTES), 0)
+        os.pwrite(self._number, bytes(1) + pack(AdaptiveRate.of(sends_per_second, now)) + bytes(PACKED_BYTES), 0)
 
 
 def create(sends_per_second: float, now: float) -> Shared:
@@ -47,7 +47,7 @@ def create(sends_per_second: float, now: float) -> Shared:
     return made
 
 
-class Budget:
+class SharedRate:
     """One process's view of the budget. One thread calls it; no call blocks."""
 
     def __init__(self, path: Path, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -107,11 +107,11 @@ class Budget:
         finally:
             fcntl.flock(self._number, fcntl.LOCK_UN)
 
-    def _read(self) -> Pace:
+    def _read(self) -> AdaptiveRate:
         start = 1 + self._map[0] * PACKED_BYTES
         return unpack(self._map[start : start + PACKED_BYTES])
 
-    def _write(self, pace: Pace) -> None:
+    def _write(self, pace: AdaptiveRate) -> None:
         other = 1 - self._map[0]
         start = 1 + other * PACKED_BYTES
         self._map[start : start + PACKED_BYTES] = pack(pace)

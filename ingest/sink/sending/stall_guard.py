@@ -3,9 +3,9 @@
 import logging
 import time
 
-from ingest.errors import Recycle
-from ingest.sink.pacing.device_queues import Lanes
-from ingest.sink.pacing.shared_rate import Budget
+from ingest.errors import RestartRequired
+from ingest.sink.pacing.device_queues import DeviceQueues
+from ingest.sink.pacing.shared_rate import SharedRate
 from ingest.sink.sending.sender import Sender
 from ingest.sink.sending.stall import SECONDS, StallWatch
 
@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 class StallGuard:
     """Called in every turn of a sink process's loop."""
 
-    def __init__(self, sender: Sender, lanes: Lanes, budget: Budget, *, seconds: float = SECONDS) -> None:
+    def __init__(self, sender: Sender, lanes: DeviceQueues, budget: SharedRate, *, seconds: float = SECONDS) -> None:
         self.answers = 0
         """Of the hub, in all."""
         self.may_go = False
@@ -30,13 +30,13 @@ class StallGuard:
         return self._watch.trouble
 
     def look(self, now: float) -> None:
-        """`now`: monotonic seconds. Raises Recycle."""
+        """`now`: monotonic seconds. Raises RestartRequired."""
         waiting = len(self._lanes)
         verdict = self._watch.look(now, answers=self.answers, waiting=waiting > 0, may_go=self.may_go)
         if verdict == "fine":
             return
         seen = f"{self.trouble}: {self._sender.evidence}, {waiting} wait, pace {self._budget.rate:.3g}/s"
         if verdict == "stalled":
-            raise Recycle(f"stalled: {seen}")
+            raise RestartRequired(f"stalled: {seen}")
         logger.error("Sending is stalled: %s. Another link is opened.", seen)
         self._sender.reopen("the hub answers nothing")

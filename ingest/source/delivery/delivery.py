@@ -249,7 +249,7 @@ class Delivery:
 
     def poll(self, timeout: float) -> None:
         """Sends what is ready and serves acknowledgements, waiting up to `timeout` seconds for all of them. Raises
-        Recycle when Kafka will not go on."""
+        RestartRequired when Kafka will not go on."""
         before = self.pool.in_flight
         at_rest = self._all_answered and self.slow_way.empty
         self.pool.flush(timeout if before or at_rest else min(timeout, SLOW_SECONDS))

@@ -8,7 +8,7 @@ from functools import partial
 
 from confluent_kafka import KafkaError, Message
 
-from ingest.errors import IngestError, Recycle, Undeliverable
+from ingest.errors import IngestError, RestartRequired, Undeliverable
 from ingest.kafka.errors import outcome, reason_of, too_large
 from ingest.kafka.producer import TOO_LARGE, ProducerPool
 from ingest.kafka.shipment import Shipment
@@ -186,7 +186,7 @@ class SlowWay:
                 continue
             self.errors[error.name()] += 1
             if outcome(error) == "recycle":
-                self.broken = Recycle(f"Kafka topic {self._topic}: {error.name()}: {error.str()}")
+                self.broken = RestartRequired(f"Kafka topic {self._topic}: {error.name()}: {error.str()}")
         for entry in self._suspects.settled(answers, self._clock()):
             error = entry.error
             if error is None or entry.repeat:

@@ -59,7 +59,7 @@ class _Sender:
         """The sections between annotations and body as they came, latest first."""
 
 
-class Decoder:
+class TemplateDecoder:
     """Remembers the layouts, senders and labels of one partition's messages, within the bounds above."""
 
     def __init__(self) -> None:

@@ -10,7 +10,7 @@ KNOWN_SECONDS: Final = 5.0
 _STEP_SECONDS: Final = 1.0
 
 
-class DataLossClock:
+class RetentionForecast:
     """Watches how far the position of one partition gets through the hub's enqueued times. All times in Unix seconds."""
 
     def __init__(self, retention_seconds: float) -> None:

@@ -27,7 +27,7 @@ from ingest.source.events.decoder import newest_of
 from ingest.source.events.received import Received, Slice
 from ingest.source.hot_path import Decoder, decoder_of
 from ingest.source.transport import fast_compatibility
-from ingest.source.transport.frames import Transfers
+from ingest.source.transport.frames import TransferSplitter
 from ingest.source.transport.prefetch import Prefetch
 
 CLOSE_SECONDS = 5.0
@@ -118,7 +118,7 @@ class _Link:
         self._tls = isinstance(self._socket, ssl.SSLSocket)
         self._readable = select.poll()
         self._readable.register(self._socket, select.POLLIN)
-        self._transfers = Transfers(self._link.remote_handle, self._connection._max_frame_size)
+        self._transfers = TransferSplitter(self._link.remote_handle, self._connection._max_frame_size)
         self._counted = 0
         self._error: BaseException | None = None
         self._tended_at = 0.0

@@ -23,7 +23,7 @@ _PERFORMATIVE_AT = 8
 _UINT32 = struct.Struct(">I").unpack_from
 
 
-class Transfers:
+class TransferSplitter:
     """Cuts a byte stream, fed in any pieces, into messages of one link and frames that are something else."""
 
     def __init__(self, handle: int, max_frame_size: int) -> None:

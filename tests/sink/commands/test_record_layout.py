@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 from ingest.errors import Undeliverable
 from ingest.sink.commands.field_names import HEADERS, KEYS
-from ingest.sink.commands.record_layout import MOST_PASSED_OVER, Fields, Headers, read
+from ingest.sink.commands.record_layout import MOST_PASSED_OVER, Headers, RawCommand, read
 from tests.sink.commands.test_json_text import values
 
 DEVICE: tuple[str, bytes] = ("deviceId", b"d1")
 
 
-def of(text: str, headers: Headers = ()) -> Fields:
+def of(text: str, headers: Headers = ()) -> RawCommand:
     return read(text.encode(), headers)
 
 
@@ -164,5 +164,5 @@ def test_both_shapes_have_the_same_fields(name: str, text: str) -> None:
     assert read(b"on", [("deviceId", b"d1"), (name, text.encode())]) == _without_null_properties(in_json)
 
 
-def _without_null_properties(fields: Fields) -> Fields:
-    return Fields(**{**{key: getattr(fields, key) for key in Fields.__slots__}, "properties": {}})
+def _without_null_properties(fields: RawCommand) -> RawCommand:
+    return RawCommand(**{**{key: getattr(fields, key) for key in RawCommand.__slots__}, "properties": {}})

@@ -13,12 +13,12 @@ from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 from ingest.config import Config, Hub, Kafka, Secret
 from ingest.emulator import Emulator
-from ingest.errors import Recycle
+from ingest.errors import RestartRequired
 from ingest.kafka.mock_cluster import MockCluster
 from ingest.metrics.meter import Meter
-from ingest.process.child import Child, Task
+from ingest.process.child import Child, ProcessSpec
 from ingest.sink.feedback import process as feedback
-from ingest.sink.feedback.dedup import Seen
+from ingest.sink.feedback.dedup import FeedbackDedup
 from ingest.sink.feedback.link import FeedbackLink, Received
 from ingest.sink.feedback.process import FeedbackProcess
 from ingest.sink.feedback.tail import read_tail
@@ -83,7 +83,7 @@ def config(cluster: MockCluster) -> Config:
 def child(config: Config) -> Iterator[Child]:
     here, there = Pipe()
     with here, there:
-        yield Child(Task("feedback", "0", "ingest.sink.feedback.process:run", config), there)
+        yield Child(ProcessSpec("feedback", "0", "ingest.sink.feedback.process:run", config), there)
 
 
 @pytest.fixture
@@ -98,8 +98,8 @@ def process(child: Child, link: Link) -> Iterator[FeedbackProcess]:
     made.pool.terminate()
 
 
-def started(child: Child, link: Link, seen: Seen | None = None) -> FeedbackProcess:
-    made = FeedbackProcess(child, Seen() if seen is None else seen)
+def started(child: Child, link: Link, seen: FeedbackDedup | None = None) -> FeedbackProcess:
+    made = FeedbackProcess(child, FeedbackDedup() if seen is None else seen)
     made.link = cast(FeedbackLink, link)
     made.start()
     return made
@@ -228,7 +228,7 @@ def test_an_error_that_no_record_is_to_blame_for_ends_the_process(
 ) -> None:
     cluster.push_errors(PRODUCE, [KafkaError.TOPIC_AUTHORIZATION_FAILED])
     link.incoming = [batch("m1")]
-    with pytest.raises(Recycle, match="topic iotfeedback: TOPIC_AUTHORIZATION_FAILED"):
+    with pytest.raises(RestartRequired, match="topic iotfeedback: TOPIC_AUTHORIZATION_FAILED"):
         settle(process, link, 1)
     assert link.accepted == []
 
@@ -249,7 +249,7 @@ def test_the_next_life_knows_what_the_topic_has(
 ) -> None:
     link.incoming = [batch(*(f"m{number}" for number in range(50)))]
     settle(process, link, 1)
-    seen, second = Seen(), Link()
+    seen, second = FeedbackDedup(), Link()
     assert read_tail(config.kafka, TOPIC, seen) == 50
     later = started(child, second, seen)
     second.incoming = [batch("m0", "m49", "new")]
@@ -298,7 +298,7 @@ def test_the_whole_role_with_a_hub_and_a_killed_link(cluster: MockCluster, confi
         )
         here, there = Pipe()
         with here, there:
-            child = Child(Task("feedback", "0", "", replace(config, hub=hub)), there)
+            child = Child(ProcessSpec("feedback", "0", "", replace(config, hub=hub)), there)
             ended: list[Any] = []
 
             def role() -> None:

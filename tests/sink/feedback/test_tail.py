@@ -9,7 +9,7 @@ from ingest.config import Kafka
 from ingest.errors import Unreachable
 from ingest.kafka.mock_cluster import MockCluster
 from ingest.sink.feedback import tail
-from ingest.sink.feedback.dedup import Seen
+from ingest.sink.feedback.dedup import FeedbackDedup
 from ingest.sink.feedback.message import Feedback
 from ingest.sink.feedback.tail import read_tail
 
@@ -39,7 +39,7 @@ def write(cluster: MockCluster, partition: int, *values: bytes) -> None:
 
 
 def test_an_empty_topic(cluster: MockCluster) -> None:
-    assert read_tail(kafka(cluster), TOPIC, Seen()) == 0
+    assert read_tail(kafka(cluster), TOPIC, FeedbackDedup()) == 0
 
 
 def test_the_last_records_of_each_partition_are_known(cluster: MockCluster, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -47,25 +47,25 @@ def test_the_last_records_of_each_partition_are_known(cluster: MockCluster, monk
     monkeypatch.setattr(tail, "LEAST_RECORDS", 4)
     write(cluster, 0, *(ended(number).value for number in range(10)))
     write(cluster, 1, ended(20).value, b"foreign", b"{}")
-    seen = Seen()
+    seen = FeedbackDedup()
     assert read_tail(kafka(cluster), TOPIC, seen) == 5
     assert [number for number in (*range(10), 20) if not seen.admit(ended(number))] == [6, 7, 8, 9, 20]
 
 
 def test_a_stop_ends_the_reading(cluster: MockCluster) -> None:
     write(cluster, 0, ended(0).value)
-    assert read_tail(kafka(cluster), TOPIC, Seen(), go_on=lambda: False) == 0
+    assert read_tail(kafka(cluster), TOPIC, FeedbackDedup(), go_on=lambda: False) == 0
 
 
 def test_kafka_is_away(cluster: MockCluster, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tail, "ANSWER_SECONDS", 0.3)
     cluster.set_down(1)
     with pytest.raises(Unreachable, match="topic 'iotfeedback'"):
-        read_tail(kafka(cluster), TOPIC, Seen())
+        read_tail(kafka(cluster), TOPIC, FeedbackDedup())
 
 
 def test_the_end_is_not_reached_in_time(cluster: MockCluster, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tail, "SECONDS", 0.0)
     write(cluster, 0, ended(0).value)
     with pytest.raises(Unreachable, match="the end of topic iotfeedback was not reached"):
-        read_tail(kafka(cluster), TOPIC, Seen())
+        read_tail(kafka(cluster), TOPIC, FeedbackDedup())

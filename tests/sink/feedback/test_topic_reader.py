@@ -9,7 +9,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 from ingest.config import Kafka
 from ingest.kafka.mock_cluster import MockCluster
 from ingest.sink.feedback.message import Feedback
-from ingest.sink.feedback.topic_reader import Answers
+from ingest.sink.feedback.topic_reader import FeedbackReader
 from ingest.timing import Deadline
 from tests.kafka.raw_batch import append_batch
 
@@ -48,7 +48,7 @@ def test_what_is_told_from_now_on_is_read_whatever_is_between(cluster: MockClust
         return found
 
     tell()
-    answers = Answers(Kafka(bootstrap_servers=cluster.bootstrap), "feedback", client_id="answers")
+    answers = FeedbackReader(Kafka(bootstrap_servers=cluster.bootstrap), "feedback", client_id="answers")
     answers.start()
     try:
         assert ("pump", "m1") not in until_told_of_one_after(1), "it is from before the start"
@@ -104,7 +104,7 @@ def test_a_question_that_fails_at_the_start_is_asked_again(first: object, monkey
     topic = _Topic([first, first, SimpleNamespace(error=None, partitions={0: None, 1: None})])
     monkeypatch.setattr("ingest.sink.feedback.topic_reader.Consumer", lambda *_, **__: topic)
     now = 0.0
-    answers = Answers(Kafka(), "feedback", client_id="answers", clock=lambda: now)
+    answers = FeedbackReader(Kafka(), "feedback", client_id="answers", clock=lambda: now)
     answers.start()
     assert not answers.ready
     assert "topic feedback cannot be looked up" in str(answers.trouble)
@@ -130,7 +130,7 @@ def test_nothing_is_ready_before_every_partition_has_told_its_end(
     topic.ends = [4, first]
     monkeypatch.setattr("ingest.sink.feedback.topic_reader.Consumer", lambda *_, **__: topic)
     now = 0.0
-    answers = Answers(Kafka(), "feedback", client_id="answers", clock=lambda: now)
+    answers = FeedbackReader(Kafka(), "feedback", client_id="answers", clock=lambda: now)
     answers.start()
     assert not answers.ready
     assert not topic.assigned

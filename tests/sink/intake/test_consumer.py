@@ -14,7 +14,7 @@ from ingest.kafka.mock_cluster import MockCluster
 from ingest.kafka.producer import EVERY_CLIENT
 from ingest.sink.commands.command import Origin
 from ingest.sink.intake import consumer
-from ingest.sink.intake.consumer import Commands, Place
+from ingest.sink.intake.consumer import CommandConsumer, Place
 from ingest.timing import Deadline
 from tests.kafka.raw_batch import append_batch
 from tests.services.kafka import KafkaCluster
@@ -71,7 +71,7 @@ class Member:
         self.revoked: list[Place] = []
         self.finishes_on_revoke = True
         self._group = group
-        self.commands = Commands(
+        self.commands = CommandConsumer(
             Kafka(bootstrap_servers=group.bootstrap, librdkafka={"heartbeat.interval.ms": "200"}),
             (group.topic,),
             group.name,

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from ingest.sink.intake.finished import Finished, Run, decode, encode
-from ingest.sink.intake.offsets import Prefix
+from ingest.sink.intake.offsets import OffsetTracker
 
 
 class AgainstAModel(RuleBasedStateMachine):
@@ -13,7 +13,7 @@ class AgainstAModel(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.prefix = Prefix()
+        self.prefix = OffsetTracker()
         self.log: dict[int, int] = {}
         """Offset → leader epoch."""
         self.next = 10
@@ -75,7 +75,7 @@ class AgainstAModel(RuleBasedStateMachine):
         text = encode(commit, self.prefix.runs(), self.prefix.epoch, limit)
         found = decode(commit, text)
         assert found is not None
-        self.prefix = Prefix(commit, found)
+        self.prefix = OffsetTracker(commit, found)
         self.at = commit
         self.open.clear()
 
@@ -99,7 +99,7 @@ TestAgainstAModel = AgainstAModel.TestCase
 
 
 def test_what_overtook_a_held_command_costs_nothing() -> None:
-    prefix = Prefix()
+    prefix = OffsetTracker()
     for offset in range(10_000):
         prefix.add(offset)
         if offset:
@@ -111,7 +111,7 @@ def test_what_overtook_a_held_command_costs_nothing() -> None:
 
 
 def test_what_was_finished_behind_a_held_command_is_not_read_again() -> None:
-    prefix = Prefix(5, Finished([Run(6, 9), Run(20, 30)], None))
+    prefix = OffsetTracker(5, Finished([Run(6, 9), Run(20, 30)], None))
     assert [offset for offset in range(5, 25) if prefix.add(offset)] == [5, *range(9, 20)]
     assert [*prefix.runs()] == [Run(6, 9), Run(20, 30)], "what is not read yet stays finished"
     for offset in (5, *range(9, 20)):
@@ -121,7 +121,7 @@ def test_what_was_finished_behind_a_held_command_is_not_read_again() -> None:
 
 
 def test_a_run_that_is_passed_to_its_end_is_none_any_more() -> None:
-    prefix = Prefix(5, Finished([Run(6, 9)], None))
+    prefix = OffsetTracker(5, Finished([Run(6, 9)], None))
     assert [offset for offset in range(5, 9) if prefix.add(offset)] == [5]
     assert [*prefix.runs()] == [Run(6, 9)]
     prefix.finish(5)
@@ -131,34 +131,34 @@ def test_a_run_that_is_passed_to_its_end_is_none_any_more() -> None:
 def test_a_record_of_a_later_leader_was_never_finished() -> None:
     """An unclean election cut the log off; what stands at these offsets now is new."""
     finished = Finished([Run(6, 9)], epoch=3)
-    assert not Prefix(5, finished).add(6, 3)
-    assert Prefix(5, finished).add(6, 4)
-    prefix = Prefix(5, finished)
+    assert not OffsetTracker(5, finished).add(6, 3)
+    assert OffsetTracker(5, finished).add(6, 4)
+    prefix = OffsetTracker(5, finished)
     assert prefix.add(5, 4)
     assert prefix.add(6, 4)
 
 
 def test_nothing_behind_the_end_of_the_log_is_called_finished() -> None:
-    prefix = Prefix(5, Finished([Run(6, 9)], None))
+    prefix = OffsetTracker(5, Finished([Run(6, 9)], None))
     prefix.add(5)
     prefix.reach(6)
     assert prefix.add(6)
 
 
 def test_the_end_is_reached_behind_records_that_are_not_there() -> None:
-    prefix = Prefix()
+    prefix = OffsetTracker()
     prefix.add(0)
     prefix.reach(10)
     assert prefix.commit == 0
     prefix.finish(0)
     assert prefix.commit == 10
-    empty = Prefix()
+    empty = OffsetTracker()
     empty.reach(7)
     assert empty.commit == 7
 
 
 def test_nothing_is_finished_twice() -> None:
-    prefix = Prefix()
+    prefix = OffsetTracker()
     prefix.add(5)
     prefix.finish(5)
     with pytest.raises(KeyError):

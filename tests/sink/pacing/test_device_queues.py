@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from ingest.sink.commands.command import Ack, Command, Origin
-from ingest.sink.pacing.device_queues import PROBE_SECONDS, QUEUE_FULL_SECONDS, RETRY_SECONDS, Lanes
-from ingest.sink.pacing.outstanding import PER_DEVICE, Credit
+from ingest.sink.pacing.device_queues import PROBE_SECONDS, QUEUE_FULL_SECONDS, RETRY_SECONDS, DeviceQueues
+from ingest.sink.pacing.outstanding import PER_DEVICE, OutstandingLimit
 
 
 def command(device_id: str, offset: int, partition: int = 0, body: bytes = b"on", ack: Ack = "full") -> Command:
@@ -24,9 +24,9 @@ def lanes(
     capacity_bytes: int = 1 << 20,
     per_device: int = 200,
     places: int = 10_000,
-    credit: Credit | None = None,
-) -> Lanes:
-    return Lanes(
+    credit: OutstandingLimit | None = None,
+) -> DeviceQueues:
+    return DeviceQueues(
         max_wait_seconds=max_wait_seconds,
         capacity=capacity,
         capacity_bytes=capacity_bytes,
@@ -37,7 +37,7 @@ def lanes(
     )
 
 
-def took(lanes: Lanes, now: float) -> Command:
+def took(lanes: DeviceQueues, now: float) -> Command:
     one = lanes.take(now)
     assert one is not None
     return one
@@ -194,7 +194,7 @@ def test_memory_is_what_is_said_however_many_devices_share_it() -> None:
 
 
 def test_credit_lets_fifty_wait_for_feedback() -> None:
-    some = lanes(credit=Credit(seconds=3600.0))
+    some = lanes(credit=OutstandingLimit(seconds=3600.0))
     for offset in range(60):
         some.offer(command("a", offset), 0.0)
     some.offer(command("b", 60), 0.0)
@@ -213,7 +213,7 @@ def test_credit_lets_fifty_wait_for_feedback() -> None:
 
 
 def test_feedback_that_is_lost_costs_its_credit_for_a_while_only() -> None:
-    some = lanes(credit=Credit(seconds=30.0, per_device=2))
+    some = lanes(credit=OutstandingLimit(seconds=30.0, per_device=2))
     for offset in range(4):
         some.offer(command("a", offset), float(offset))
         if (one := some.take(float(offset))) is not None:
@@ -226,7 +226,7 @@ def test_feedback_that_is_lost_costs_its_credit_for_a_while_only() -> None:
 
 def test_a_device_without_credit_is_tried_now_and_then_and_given_up_after_the_wait() -> None:
     """The hub knows whether the queue is full: its feedback may be lost, or late."""
-    some = lanes(credit=Credit(seconds=3600.0, per_device=1), max_wait_seconds=150.0)
+    some = lanes(credit=OutstandingLimit(seconds=3600.0, per_device=1), max_wait_seconds=150.0)
     for offset in range(4):
         some.offer(command("a", offset), 0.0)
     some.sent(took(some, 0.0), 0.0)
@@ -254,7 +254,7 @@ def test_a_device_without_credit_is_tried_now_and_then_and_given_up_after_the_wa
 
 def test_a_device_that_takes_one_without_credit_has_all_of_it_again() -> None:
     """Feedback was lost: else the device would go on with one command for each try."""
-    some = lanes(credit=Credit(seconds=3600.0))
+    some = lanes(credit=OutstandingLimit(seconds=3600.0))
     for offset in range(PER_DEVICE + 40):
         some.offer(command("a", offset), 0.0)
     for _ in range(PER_DEVICE):
@@ -273,7 +273,7 @@ def test_a_device_that_takes_one_without_credit_has_all_of_it_again() -> None:
 
 
 def test_feedback_wakes_a_device_whose_queue_was_full() -> None:
-    some = lanes(credit=Credit(seconds=3600.0, per_device=1))
+    some = lanes(credit=OutstandingLimit(seconds=3600.0, per_device=1))
     for offset in range(2):
         some.offer(command("a", offset), 0.0)
     some.sent(took(some, 0.0), 0.0)
@@ -370,7 +370,7 @@ def test_commands_that_are_gone_when_they_are_read_again_let_the_next_go() -> No
 
 
 def test_a_command_without_full_feedback_costs_no_credit() -> None:
-    some = lanes(credit=Credit(seconds=3600.0, per_device=1))
+    some = lanes(credit=OutstandingLimit(seconds=3600.0, per_device=1))
     for offset in range(3):
         some.offer(command("a", offset, ack="positive"), 0.0)
         some.sent(took(some, 0.0), 0.0)
@@ -378,7 +378,7 @@ def test_a_command_without_full_feedback_costs_no_credit() -> None:
 
 
 def test_credit_remembers_no_more_than_its_capacity() -> None:
-    credit = Credit(seconds=3600.0, per_device=2, capacity=3)
+    credit = OutstandingLimit(seconds=3600.0, per_device=2, capacity=3)
     for number, device_id in enumerate("aabb"):
         credit.spend(device_id, str(number), 0.0)
     assert (credit.has("a"), credit.has("b")) == (True, False)
@@ -386,7 +386,7 @@ def test_credit_remembers_no_more_than_its_capacity() -> None:
 
 
 def test_a_message_that_is_sent_again_counts_once() -> None:
-    credit = Credit(seconds=3600.0, per_device=2)
+    credit = OutstandingLimit(seconds=3600.0, per_device=2)
     for now in (0.0, 1.0):
         credit.spend("a", "m", now)
     assert credit.has("a")
@@ -435,7 +435,7 @@ class AgainstAHub(RuleBasedStateMachine):
         self.now = 0.0
         self.lanes = lanes(
             max_wait_seconds=self.MAX_WAIT,
-            credit=Credit(seconds=1000.0, per_device=self.CREDIT),
+            credit=OutstandingLimit(seconds=1000.0, per_device=self.CREDIT),
             capacity=20,
             per_device=4,
         )

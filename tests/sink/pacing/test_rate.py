@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.sink.pacing.rate import BURST_SECONDS, FLOOR, HEADROOM, LOOK_SECONDS, Answer, Pace, pack, unpack
+from ingest.sink.pacing.rate import BURST_SECONDS, FLOOR, HEADROOM, LOOK_SECONDS, AdaptiveRate, Answer, pack, unpack
 from tests.sink.simulated_hub import FixedWindow, Limit, TokenBucket, rate_between, simulate
 
 S3_TIMES_10 = 5_000 * 10 / 60
@@ -25,7 +25,7 @@ def test_no_window_is_ever_above_the_budget(
     sends_per_second: float, calls: list[tuple[float, int, list[bool]]]
 ) -> None:
     """Whoever asks, whenever, and with clocks read a little too early: a call is a step, a count wanted, and answers."""
-    now, pace = 0.0, Pace.of(sends_per_second, 0.0)
+    now, pace = 0.0, AdaptiveRate.of(sends_per_second, 0.0)
     granted: list[tuple[float, int]] = []
     for step, wanted, answers in calls:
         now += step
@@ -44,22 +44,22 @@ def test_no_window_is_ever_above_the_budget(
 
 @given(st.floats(0.01, 100_000), st.floats(0.0, 1000.0), st.integers(0, 50))
 def test_wait_says_when_one_is_granted(sends_per_second: float, start: float, before: int) -> None:
-    pace = Pace.of(sends_per_second, start)
+    pace = AdaptiveRate.of(sends_per_second, start)
     pace.take(before, start)
     wait = pace.wait(start)
     assert pace.take(1, start + wait * (1 + 1e-9) + 1e-9) == 1
     if wait > 1e-6:
-        pace = Pace.of(sends_per_second, start)
+        pace = AdaptiveRate.of(sends_per_second, start)
         pace.take(before, start)
         assert pace.take(1, start + wait * 0.99) == 0
 
 
 def test_the_first_command_of_a_quiet_node_goes_at_once() -> None:
-    assert Pace.of(100 / 60, 7.0).take(5, 7.0) == 1
+    assert AdaptiveRate.of(100 / 60, 7.0).take(5, 7.0) == 1
 
 
 def test_nobody_sends_while_paused() -> None:
-    pace = Pace.of(100.0, 0.0)
+    pace = AdaptiveRate.of(100.0, 0.0)
     pace.pause(10.0)
     pace.pause(5.0)
     assert (pace.take(1, 9.9), pace.wait(4.0)) == (0, 6.0)
@@ -67,13 +67,13 @@ def test_nobody_sends_while_paused() -> None:
 
 
 def test_a_clock_that_was_read_before_another_process_asked_fills_nothing_twice() -> None:
-    pace = Pace.of(1000.0, 0.0)
+    pace = AdaptiveRate.of(1000.0, 0.0)
     granted = sum(pace.take(100, now) for _ in range(10) for now in (1.0, 0.96))
     assert granted == int(1000.0 * HEADROOM * BURST_SECONDS)
 
 
 def test_a_rate_that_only_falls_stops_at_the_floor() -> None:
-    pace = Pace.of(1000.0, 0.0)
+    pace = AdaptiveRate.of(1000.0, 0.0)
     for second in range(1, 20):
         pace.learn([Answer(float(second), throttled=True)], float(second))
         pace.learn([], second + LOOK_SECONDS)
@@ -81,7 +81,7 @@ def test_a_rate_that_only_falls_stops_at_the_floor() -> None:
 
 
 def test_answers_to_sends_before_the_last_decrease_change_nothing() -> None:
-    pace = Pace.of(1000.0, 0.0)
+    pace = AdaptiveRate.of(1000.0, 0.0)
     pace.learn([Answer(1.0, throttled=True), Answer(1.0, throttled=False)], 1.0)
     pace.learn([], 1.0 + LOOK_SECONDS)
     lowered = pace.rate
@@ -93,7 +93,7 @@ def test_answers_to_sends_before_the_last_decrease_change_nothing() -> None:
 
 @given(st.floats(0.001, 1e6), st.floats(0.0, 1e9), st.integers(0, 10))
 def test_a_packed_pace_is_the_same(sends_per_second: float, now: float, wanted: int) -> None:
-    pace = Pace.of(sends_per_second, now)
+    pace = AdaptiveRate.of(sends_per_second, now)
     pace.learn([Answer(now, throttled=True)], now)
     pace.take(wanted, now + 0.5)
     pace.pause(now + 3.0)
@@ -102,7 +102,7 @@ def test_a_packed_pace_is_the_same(sends_per_second: float, now: float, wanted: 
 
 @every_hub
 def test_with_the_right_rate_the_allowance_is_used_and_nothing_throttled(hub: Callable[[float], Limit]) -> None:
-    seen = simulate(Pace.of(S3_TIMES_10, 0.0), hub(S3_TIMES_10), 24.0)
+    seen = simulate(AdaptiveRate.of(S3_TIMES_10, 0.0), hub(S3_TIMES_10), 24.0)
     assert rate_between(seen, 10.0, 24.0) >= 0.98 * S3_TIMES_10
     assert sum(not one.taken for one in seen) <= 5
 
@@ -110,7 +110,7 @@ def test_with_the_right_rate_the_allowance_is_used_and_nothing_throttled(hub: Ca
 @every_hub
 def test_a_halved_limit_is_found_within_ten_seconds_and_left_when_it_is_lifted(hub: Callable[[float], Limit]) -> None:
     half = S3_TIMES_10 / 2
-    seen = simulate(Pace.of(S3_TIMES_10, 0.0), hub(S3_TIMES_10), 100.0, changes={15.0: half, 55.0: S3_TIMES_10})
+    seen = simulate(AdaptiveRate.of(S3_TIMES_10, 0.0), hub(S3_TIMES_10), 100.0, changes={15.0: half, 55.0: S3_TIMES_10})
     assert rate_between(seen, 25.0, 55.0) >= 0.95 * half
     assert rate_between(seen, 25.0, 55.0, taken=False) <= 0.03 * half
     assert rate_between(seen, 95.0, 100.0) >= 0.98 * S3_TIMES_10
@@ -118,24 +118,28 @@ def test_a_halved_limit_is_found_within_ten_seconds_and_left_when_it_is_lifted(h
 
 @pytest.mark.parametrize("processes", [1, 2, 8])
 def test_any_number_of_processes_shares_the_rate(processes: int) -> None:
-    seen = simulate(Pace.of(S3_TIMES_10, 0.0), TokenBucket(S3_TIMES_10), 20.0, processes=processes, seed=processes)
+    seen = simulate(
+        AdaptiveRate.of(S3_TIMES_10, 0.0), TokenBucket(S3_TIMES_10), 20.0, processes=processes, seed=processes
+    )
     assert rate_between(seen, 5.0, 20.0) >= 0.98 * S3_TIMES_10
     assert all(one.taken for one in seen)
 
 
 def test_the_smallest_tier_is_used_too() -> None:
     rate = 100 / 60
-    seen = simulate(Pace.of(rate, 0.0), TokenBucket(rate, seconds=60.0), 600.0)
+    seen = simulate(AdaptiveRate.of(rate, 0.0), TokenBucket(rate, seconds=60.0), 600.0)
     assert rate_between(seen, 10.0, 600.0) >= 0.98 * rate
     assert all(one.taken for one in seen)
 
 
 def test_a_hub_that_takes_nothing_is_hardly_asked_and_then_used_again() -> None:
-    seen = simulate(Pace.of(S3_TIMES_10, 0.0), TokenBucket(S3_TIMES_10), 150.0, changes={10.0: 0.0, 70.0: S3_TIMES_10})
+    seen = simulate(
+        AdaptiveRate.of(S3_TIMES_10, 0.0), TokenBucket(S3_TIMES_10), 150.0, changes={10.0: 0.0, 70.0: S3_TIMES_10}
+    )
     assert rate_between(seen, 20.0, 70.0, taken=False) <= 0.1 * S3_TIMES_10
     assert rate_between(seen, 130.0, 150.0) >= 0.98 * S3_TIMES_10
 
 
 def test_the_headroom_is_all_that_is_given_away() -> None:
     assert HEADROOM >= 0.99
-    assert Pace.of(1000.0, 0.0).rate == 1000.0 * HEADROOM
+    assert AdaptiveRate.of(1000.0, 0.0).rate == 1000.0 * HEADROOM

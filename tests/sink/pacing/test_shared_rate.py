@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from ingest.sink.pacing import shared_rate
 from ingest.sink.pacing.rate import BURST_SECONDS, HEADROOM, PACKED_BYTES
-from ingest.sink.pacing.shared_rate import CONTENDED_SECONDS, Budget
+from ingest.sink.pacing.shared_rate import CONTENDED_SECONDS, SharedRate
 
 RATE = 1000.0
 EACH = 5_000
@@ -26,7 +26,7 @@ def path() -> Iterator[Path]:
 
 
 def take_all(path: Path, now: float) -> int:
-    process = Budget(path, clock=lambda: now)
+    process = SharedRate(path, clock=lambda: now)
     granted, _ = process.take(10_000)
     process.close()
     return granted
@@ -34,7 +34,7 @@ def take_all(path: Path, now: float) -> int:
 
 def test_processes_share_one_budget(path: Path) -> None:
     now = 0.0
-    first, second = (Budget(path, clock=lambda: now) for _ in range(2))
+    first, second = (SharedRate(path, clock=lambda: now) for _ in range(2))
     assert first.take(5)[0] == 1
     assert second.take(5)[0] == 0
     now = 10.0
@@ -48,7 +48,7 @@ def test_processes_share_one_budget(path: Path) -> None:
 
 def test_what_one_process_learns_all_know(path: Path) -> None:
     now = 1.0
-    first, second = (Budget(path, clock=lambda: now) for _ in range(2))
+    first, second = (SharedRate(path, clock=lambda: now) for _ in range(2))
     for _ in range(10):
         first.answered(1.0, throttled=True)
         second.answered(1.0, throttled=False)
@@ -65,7 +65,7 @@ def test_what_one_process_learns_all_know(path: Path) -> None:
 
 def test_a_pause_stops_all(path: Path) -> None:
     now = 1.0
-    first, second = (Budget(path, clock=lambda: now) for _ in range(2))
+    first, second = (SharedRate(path, clock=lambda: now) for _ in range(2))
     first.pause(60.0)
     assert first.take(1) == (0, 60.0)
     assert second.take(1) == (0, 60.0)
@@ -76,7 +76,7 @@ def test_a_pause_stops_all(path: Path) -> None:
 
 
 def hold_the_lock(path: Path, pipe: Connection) -> None:
-    process = Budget(path)
+    process = SharedRate(path)
     with process._locked() as locked:
         # Half a state, in the place that is not in force.
         start = 1 + (1 - process._map[0]) * PACKED_BYTES
@@ -92,7 +92,7 @@ def test_a_process_killed_while_it_holds_the_lock_blocks_nobody(path: Path) -> N
     try:
         assert ours.poll(30)
         assert ours.recv() is True
-        process = Budget(path, clock=lambda: 10.0)
+        process = SharedRate(path, clock=lambda: 10.0)
         assert process.take(1) == (0, CONTENDED_SECONDS)
         process.answered(9.0, throttled=False)
         assert child.pid is not None
@@ -109,7 +109,7 @@ def test_a_process_killed_while_it_holds_the_lock_blocks_nobody(path: Path) -> N
 
 
 def race(path: Path, pipe: Connection) -> None:
-    process = Budget(path)
+    process = SharedRate(path)
     pipe.send("ready")
     pipe.recv()
     taken = 0
@@ -161,8 +161,8 @@ class AnyInterleaving(RuleBasedStateMachine):
         self.processes = [self.started() for _ in range(3)]
         self.granted: list[tuple[float, int]] = []
 
-    def started(self) -> Budget:
-        return Budget(self.shared.path, clock=lambda: self.now)
+    def started(self) -> SharedRate:
+        return SharedRate(self.shared.path, clock=lambda: self.now)
 
     @rule(which=st.integers(0, 2), wanted=st.integers(0, 200))
     def ask(self, which: int, wanted: int) -> None:

@@ -4,7 +4,7 @@ import pytest
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 from ingest.config import Config, Kafka
-from ingest.errors import Recycle
+from ingest.errors import RestartRequired
 from ingest.hub.position import Position
 from ingest.kafka.mock_cluster import MockCluster
 from ingest.source.delivery.delivery import READY_BYTES, READY_EVENTS, Delivery
@@ -184,7 +184,7 @@ def test_an_error_that_no_record_is_to_blame_for_ends_the_process_before_the_pos
     delivery = started(cluster)
     cluster.push_errors(PRODUCE, [KafkaError.TOPIC_AUTHORIZATION_FAILED] * 3)
     delivery.send([event(0)])
-    with pytest.raises(Recycle, match="TOPIC_AUTHORIZATION_FAILED"):
+    with pytest.raises(RestartRequired, match="TOPIC_AUTHORIZATION_FAILED"):
         settle(delivery)
     assert delivery.position is None
     assert delivery.errors == {"TOPIC_AUTHORIZATION_FAILED": 1}

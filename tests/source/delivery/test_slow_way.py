@@ -3,7 +3,7 @@
 import pytest
 from confluent_kafka import KafkaError
 
-from ingest.errors import Recycle, Undeliverable
+from ingest.errors import RestartRequired, Undeliverable
 from ingest.source.delivery.dead_letter_limit import DeadLetterLimit
 from ingest.source.events.event import Event
 from ingest.source.formats import FORMATS
@@ -121,7 +121,7 @@ def test_what_no_record_is_to_blame_for_ends_the_process_and_is_no_dead_letter(c
     rig = Rig(kafka_of())
     rig.kafka.failing, rig.kafka.failure = {0}, code
     rig.delivery.send(stream_of([(1, b"")] * 10))
-    with pytest.raises(Recycle, match=KafkaError(code).name()):
+    with pytest.raises(RestartRequired, match=KafkaError(code).name()):
         rig.settle()
     assert not rig.shelf.letters
     assert rig.delivery.position is None

@@ -15,7 +15,7 @@ from ingest.amqp.types import Symbol
 from ingest.source.events import layout, template_decoder
 from ingest.source.events.decoder import event_of
 from ingest.source.events.event import DATA, Event
-from ingest.source.events.template_decoder import Decoder
+from ingest.source.events.template_decoder import TemplateDecoder
 from ingest.source.formats import FORMATS
 from tests.source import messages
 from tests.source.messages import odd, runtime_metrics, usual
@@ -86,7 +86,7 @@ def outcome(decode: Any, *arguments: object) -> object:
         return str(error)
 
 
-def decoded(decoder: Decoder, payload: bytes, before: bytes = b"", behind: bytes = b"") -> object:
+def decoded(decoder: TemplateDecoder, payload: bytes, before: bytes = b"", behind: bytes = b"") -> object:
     return outcome(decoder.decode, before + payload + behind, len(before), len(before) + len(payload))
 
 
@@ -123,7 +123,7 @@ anything = st.one_of(
 
 @given(sequence=st.lists(st.one_of(telemetry, anything), min_size=1, max_size=12))
 def test_any_sequence_of_messages_in_one_buffer(sequence: list[bytes]) -> None:
-    decoder = Decoder()
+    decoder = TemplateDecoder()
     buf = b"".join(sequence)
     for _ in range(4):  # until all are remembered that can be
         at = 0
@@ -136,7 +136,7 @@ def test_any_sequence_of_messages_in_one_buffer(sequence: list[bytes]) -> None:
 @pytest.mark.parametrize("name", VARIED)
 def test_positions_in_a_larger_buffer(name: str) -> None:
     payload = VARIED[name]
-    decoder = Decoder()
+    decoder = TemplateDecoder()
     for _ in range(2):
         for before in (b"", b"\x00", payload, usual(1)):
             for behind in (b"", b"\x00", payload, usual(1)):
@@ -146,7 +146,7 @@ def test_positions_in_a_larger_buffer(name: str) -> None:
 @pytest.mark.parametrize("name", VARIED)
 def test_a_message_that_is_cut_short(name: str) -> None:
     payload = VARIED[name]
-    decoder = Decoder()
+    decoder = TemplateDecoder()
     for _ in range(4):
         decoder.decode(payload, 0, len(payload))
     for length in range(len(payload)):
@@ -161,7 +161,7 @@ def test_a_learned_message_that_differs_in_one_byte(name: str) -> None:
     payload = VARIED[name]
     known = fields(event_of(payload))
     skipped = METRICS if payload.startswith(runtime_metrics(9)) else 0
-    decoder = Decoder()
+    decoder = TemplateDecoder()
     for _ in range(4):
         decoder.decode(payload, 0, len(payload))
     for index in range(len(payload)):
@@ -176,7 +176,7 @@ def test_a_learned_message_that_differs_in_one_byte(name: str) -> None:
 
 
 def test_objects_are_shared_between_messages_of_a_device() -> None:
-    decoder = Decoder()
+    decoder = TemplateDecoder()
     system = Properties(content_type="application/json")
     events = [
         decoder.decode(payload, 0, len(payload))
@@ -187,7 +187,7 @@ def test_objects_are_shared_between_messages_of_a_device() -> None:
 
 
 def test_texts_of_jms_clients_come_the_hot_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    decoder = Decoder()
+    decoder = TemplateDecoder()
     learned: list[bytes] = []
 
     def learn(payload: bytes) -> Event:
@@ -204,7 +204,7 @@ def test_texts_of_jms_clients_come_the_hot_way(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_message_ids_do_not_fill_the_memory() -> None:
-    decoder = Decoder()
+    decoder = TemplateDecoder()
     events: list[Event] = []
     for n in range(100, 200):
         payload = usual(n, system=Properties(message_id=f"m-{n}", content_type="application/json"))
@@ -216,7 +216,7 @@ def test_message_ids_do_not_fill_the_memory() -> None:
 def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"BUDGET": 40_000, "BUDGET_OF_SENDERS": 30_000, "MISSES": 100}.items():
         monkeypatch.setattr(template_decoder, name, value)
-    decoder = Decoder()
+    decoder = TemplateDecoder()
     for n in range(500):
         for _ in range(3):
             device, level = f"{'d' * (n % 90)}-{n}", "x" * (n % 300)
@@ -227,7 +227,7 @@ def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         assert decoder._bytes >= sum(shape.cost for shape in decoder._shapes.values())
         senders = [sender for shape in decoder._shapes.values() for sender in shape.senders.values()]
         assert all(len(sender.labels) <= template_decoder.LABELS_OF_A_SENDER for sender in senders)
-    decoder = Decoder()
+    decoder = TemplateDecoder()
     for long in ({"properties": {"level": "x" * 5_000}}, {"module": "m" * 5_000}, {}):
         for _ in range(4):
             payload = usual(1, **long)
@@ -260,7 +260,7 @@ def test_memory_is_bounded_in_bytes(kind: str, record_format: str, monkeypatch: 
     monkeypatch.setattr(template_decoder, "BUDGET", 1 << 20)
     monkeypatch.setattr(template_decoder, "BUDGET_OF_SENDERS", 7 << 17)
     payloads = [TRAFFIC[kind](n) for n in range(700)]
-    decoder, encode = Decoder(), FORMATS[record_format]("0").encode
+    decoder, encode = TemplateDecoder(), FORMATS[record_format]("0").encode
     gc.collect()
     tracemalloc.start()
     try:
@@ -279,7 +279,7 @@ def test_memory_is_bounded_in_bytes(kind: str, record_format: str, monkeypatch: 
 def test_two_sets_of_annotations_are_not_mixed_up() -> None:
     first, second = usual(11, device="dev-1", newest=None), usual(12, device="dev-2", newest=None)
     both = first[: first.index(b"\x00\x53\x75")] + second
-    decoder = Decoder()
+    decoder = TemplateDecoder()
     for payload in (both, first, both, second, first):
         assert decoded(decoder, payload) == fields(event_of(payload))
 
@@ -287,7 +287,7 @@ def test_two_sets_of_annotations_are_not_mixed_up() -> None:
 def test_the_message_id_of_two_sets_of_properties_is_the_last() -> None:
     bare = usual(newest=None)
     body_at = bare.index(b"\x00\x53\x75")
-    decoder = Decoder()
+    decoder = TemplateDecoder()
     for ids in (("m-1", "m-2"), ("m-1", "m-2"), ("m-3", "m-2"), ("m-1", "m-4")):
         both = b"".join(Properties(message_id=message_id).encode() for message_id in ids)
         payload = bare[:body_at] + both + bare[body_at:]
@@ -298,7 +298,7 @@ def test_the_message_id_of_two_sets_of_properties_is_the_last() -> None:
 def test_new_devices_take_the_place_of_others_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(template_decoder, "BUDGET_OF_SENDERS", 15_000)
     monkeypatch.setattr(template_decoder, "MISSES", 10)
-    decoder = Decoder()
+    decoder = TemplateDecoder()
     for n in range(100, 120):
         payload = usual(n, device=f"old-{n % 10}")
         decoder.decode(payload, 0, len(payload))
@@ -314,13 +314,13 @@ def test_new_devices_take_the_place_of_others_in_the_end(monkeypatch: pytest.Mon
 def test_a_fleet_larger_than_what_is_remembered_is_decoded_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without learning a layout again for each of its messages, and without reading again what all devices say."""
     monkeypatch.setattr(template_decoder, "BUDGET_OF_SENDERS", 15_000)
-    decoder = Decoder()
+    decoder = TemplateDecoder()
     learned: list[bytes] = []
     labels: set[int] = set()
 
     def learn(payload: bytes) -> None:
         learned.append(payload)
-        Decoder._learn(decoder, payload)
+        TemplateDecoder._learn(decoder, payload)
 
     monkeypatch.setattr(decoder, "_learn", learn)
     for n in range(1_000, 3_000):
@@ -334,7 +334,7 @@ def test_a_fleet_larger_than_what_is_remembered_is_decoded_all_the_same(monkeypa
 
 
 def test_what_is_unusual_behind_the_annotations_does_not_forget_senders() -> None:
-    decoder = Decoder()
+    decoder = TemplateDecoder()
     plain = usual(11)
     several = plain + section(0x75, b"\xa0\x01x")
     for payload in (plain, plain, plain):
@@ -347,7 +347,7 @@ def test_what_is_unusual_behind_the_annotations_does_not_forget_senders() -> Non
 def test_two_layouts_that_look_alike_do_not_replace_each_other_with_every_message(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    decoder = Decoder()
+    decoder = TemplateDecoder()
     learned: list[bytes] = []
 
     def learn(payload: bytes, at: int) -> object:
@@ -362,14 +362,14 @@ def test_two_layouts_that_look_alike_do_not_replace_each_other_with_every_messag
 
 
 def test_labels_that_change_with_every_event_are_not_remembered() -> None:
-    decoder = Decoder()
+    decoder = TemplateDecoder()
     for n in range(1_000):
         payload = usual(n, properties={"sequence": str(n)})
         assert decoder.decode(payload, 0, len(payload)).labels.properties == {"sequence": str(n)}
     assert not decoder._known
 
 
-def shape_texts(payload: bytes, decoder: Decoder) -> object:
+def shape_texts(payload: bytes, decoder: TemplateDecoder) -> object:
     """By what the sender of this message is remembered."""
     (shape,) = decoder._shapes.values()
     at = payload.index(b"\x00\x53\x72")
@@ -393,7 +393,7 @@ def shape_texts(payload: bytes, decoder: Decoder) -> object:
 def test_sections_that_do_not_belong(extra: bytes, front: bool) -> None:
     bare = usual(newest=None)
     payload = extra + bare if front else bare[: -len(section(0x75, b"\xa0\x07")) - 7] + extra + bare[-12:]
-    decoder = Decoder()
+    decoder = TemplateDecoder()
     decoder.decode(bare, 0, len(bare))
     for _ in range(3):
         assert decoded(decoder, payload) == outcome(event_of, payload)

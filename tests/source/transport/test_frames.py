@@ -15,7 +15,7 @@ from ingest.amqp.frames import EMPTY_FRAME, encode_frame
 from ingest.amqp.performatives import Attach, Detach, Disposition, Flow, Transfer
 from ingest.amqp.types import UInt
 from ingest.emulator.amqp.transfers import TransferEncoder
-from ingest.source.transport.frames import Transfers
+from ingest.source.transport.frames import TransferSplitter
 
 CHANNEL = 1
 HANDLE = 3
@@ -124,7 +124,7 @@ def streams(draw: st.DrawFn) -> Stream:
 @given(stream=streams(), cuts=st.lists(st.integers(0, 1 << 30)))
 def test_any_stream_cut_anywhere(stream: Stream, cuts: list[int]) -> None:
     places = sorted({cut % (len(stream.data) + 1) for cut in cuts} | {0, len(stream.data)})
-    transfers = Transfers(HANDLE, FRAME_BYTES)
+    transfers = TransferSplitter(HANDLE, FRAME_BYTES)
     found: list[bytes] = []
     for start, end in pairwise(places):
         found += [buf[at:after] for buf, at, after in transfers.feed(stream.data[start:end])]
@@ -139,7 +139,7 @@ def test_a_stream_in_pieces_of_one_size(size: int) -> None:
     out: list[bytes] = []
     TransferEncoder(CHANNEL, HANDLE, FRAME_BYTES).encode(out, 250, messages)
     data = b"".join(out)
-    transfers = Transfers(HANDLE, FRAME_BYTES)
+    transfers = TransferSplitter(HANDLE, FRAME_BYTES)
     found = [
         buf[at:after]
         for start in range(0, len(data), size)
@@ -153,12 +153,12 @@ def test_a_frame_that_only_begins_like_the_one_before_is_looked_at() -> None:
     for index in range(3, len(usual)):
         for flipped in (usual[index] ^ 1, usual[index] ^ 0xFF, 0x40, 0x43, 20, len(usual) - 6):
             changed = usual[:index] + bytes((flipped,)) + usual[index + 1 :] + usual
-            fresh, warm = Transfers(HANDLE, FRAME_BYTES), Transfers(HANDLE, FRAME_BYTES)
+            fresh, warm = TransferSplitter(HANDLE, FRAME_BYTES), TransferSplitter(HANDLE, FRAME_BYTES)
             warm.feed(usual)
             assert _outcome(warm, changed) == _outcome(fresh, changed), (index, flipped)
 
 
-def _outcome(transfers: Transfers, data: bytes) -> object:
+def _outcome(transfers: TransferSplitter, data: bytes) -> object:
     try:
         return [buf[at:after] for buf, at, after in transfers.feed(data)], transfers.others
     except AmqpError as error:
@@ -186,8 +186,8 @@ def _outcome(transfers: Transfers, data: bytes) -> object:
 )
 def test_bytes_that_are_no_frames_are_an_error(data: bytes, words: str) -> None:
     with pytest.raises(AmqpError, match=words):
-        Transfers(HANDLE, FRAME_BYTES).feed(data)
-    behind = Transfers(HANDLE, FRAME_BYTES)
+        TransferSplitter(HANDLE, FRAME_BYTES).feed(data)
+    behind = TransferSplitter(HANDLE, FRAME_BYTES)
     behind.feed(frame(b"x") + data[:5])
     with pytest.raises(AmqpError, match=words):
         behind.feed(data[5:])
@@ -200,14 +200,14 @@ def test_transfers_without_a_tag(fields: str, payload: bytes) -> None:
     count = 1 if len(encoded) < 6 else 2
     body = b"\x00\x53\x14\xc0" + bytes((1 + len(encoded), count)) + encoded + payload
     data = (8 + len(body)).to_bytes(4, "big") + b"\x02\x00\x00\x01" + body
-    transfers = Transfers(0 if fields.startswith("43") else HANDLE, FRAME_BYTES)
+    transfers = TransferSplitter(0 if fields.startswith("43") else HANDLE, FRAME_BYTES)
     for _ in range(3):
         assert [buf[at:after] for buf, at, after in transfers.feed(data)] == [payload]
 
 
 @given(data=st.binary(max_size=200))
 def test_any_bytes_give_messages_or_one_error(data: bytes) -> None:
-    transfers = Transfers(HANDLE, FRAME_BYTES)
+    transfers = TransferSplitter(HANDLE, FRAME_BYTES)
     try:
         messages = transfers.feed(data)
     except AmqpError:
@@ -218,7 +218,7 @@ def test_any_bytes_give_messages_or_one_error(data: bytes) -> None:
 @pytest.mark.parametrize("part", [b"x" * 1_000, b"x", b""], ids=["large", "small", "empty"])
 def test_a_message_that_never_ends_takes_bounded_memory(part: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ingest.source.transport.frames.MAX_MESSAGE_BYTES", 20_000)
-    transfers = Transfers(HANDLE, FRAME_BYTES)
+    transfers = TransferSplitter(HANDLE, FRAME_BYTES)
     frames = frame(part, more=True) * 100
     tracemalloc.start()
     try:
@@ -230,7 +230,7 @@ def test_a_message_that_never_ends_takes_bounded_memory(part: bytes, monkeypatch
     assert bool(part) == ("larger than 20000 bytes" in said)
 
 
-def _error(transfers: Transfers, data: bytes) -> str:
+def _error(transfers: TransferSplitter, data: bytes) -> str:
     try:
         assert transfers.feed(data) == []
     except AmqpError as error:
@@ -242,7 +242,7 @@ def test_the_largest_message_comes_whole() -> None:
     body = bytes(range(256)) * 4_096
     parts = TransferEncoder(CHANNEL, HANDLE, FRAME_BYTES).split(7, body)
     assert len(parts) > 16
-    transfers = Transfers(HANDLE, FRAME_BYTES)
+    transfers = TransferSplitter(HANDLE, FRAME_BYTES)
     ((buf, start, end),) = transfers.feed(b"".join(parts))
     assert buf[start:end] == body
     assert transfers.frames == len(parts)
