@@ -27,6 +27,7 @@ from ingest import logs, scarcity
 from ingest.config import Config
 from ingest.deadline import Deadline
 from ingest.errors import EXIT_CRASH, EXIT_OK, IngestError
+from ingest.memory import Leftovers
 from ingest.metrics import PROCESS_CPU, PROCESS_RESIDENT, Meter
 
 BEAT_SECONDS = 1.0
@@ -74,6 +75,7 @@ class Child:
         self._due = 0.0
         self._said: tuple[bool, str] | None = None
         self._measures: list[Callable[[Meter], None]] = [self._measure_process]
+        self._leftovers = Leftovers()
 
     @property
     def stopping(self) -> bool:
@@ -101,6 +103,7 @@ class Child:
             return
         self._due = now + BEAT_SECONDS
         self._said = (ready, detail)
+        self._leftovers.poll()
         for measure in self._measures:
             measure(self.meter)
         self._send(("beat", ready, detail, self.meter.changes()))

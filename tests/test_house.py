@@ -22,7 +22,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("amqp", "deadletter"),
     ("insist",),
     ("child", "failing_fork", "outlive", "within"),
-    ("metrics", "logs", "backoff", "deadline", "sd_notify", "signals", "waits", "turns", "http_port"),
+    ("metrics", "logs", "memory", "backoff", "deadline", "sd_notify", "signals", "waits", "turns", "http_port"),
     ("config",),
     ("config_values",),
     ("extras",),

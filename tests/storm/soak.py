@@ -1,12 +1,13 @@
 """`python -m tests.storm.soak`: `ingest run` under load while all links are cut every few seconds; nothing may grow."""
 
 import argparse
+import contextlib
 import itertools
 import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -30,15 +31,27 @@ def main() -> int:
     parser.add_argument("--kib-per-minute", type=float, default=50.0, help="growth of a process's memory (USS)")
     parser.add_argument("--transport", choices=["fast", "sdk"], default="fast")
     parser.add_argument("--rate", type=int, default=200, help="events/s")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="where configuration and log of the service stay")
     options = parser.parse_args()
     growth = Growth(options.warm_up)
-    with tempfile.TemporaryDirectory(prefix="soak-") as folder:
-        result = soak(Path(folder), options, growth)
+    with _folder(options.keep) as folder:
+        result = soak(folder, options, growth)
     print(growth.table())
     for name, value in result.items():
         print(f"{name}: {value}")
     print(json.dumps(result))
     return 1 if result["problems"] else 0
+
+
+@contextlib.contextmanager
+def _folder(kept: Path | None) -> Iterator[Path]:
+    """`kept`, made if it is not there; else a folder that goes when it is left."""
+    if kept is not None:
+        kept.mkdir(parents=True, exist_ok=True)
+        yield kept
+    else:
+        with tempfile.TemporaryDirectory(prefix="soak-") as made:
+            yield Path(made)
 
 
 def soak(folder: Path, options: argparse.Namespace, growth: Growth) -> dict[str, object]:
