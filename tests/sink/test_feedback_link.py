@@ -1,5 +1,7 @@
 """The feedback link against the emulator."""
 
+import logging
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from ingest.config import connection_strings
 from ingest.deadline import Deadline
 from ingest.emulator import Emulator
 from ingest.errors import Refused
+from ingest.memory import give_back
 from ingest.sink.feedback_batch import parse_feedback
 from ingest.sink.feedback_link import FeedbackLink, Received
 from tests.sink.feedback_hub import SECONDS, connection_string, end_commands
@@ -89,6 +92,20 @@ def test_a_broken_link_is_opened_again(emulator: Emulator, link: FeedbackLink) -
     assert link.links >= 2
     again.accept()
     work(link, lambda _: emulator.c2d.stats().feedback_batches_completed == 1)
+
+
+def test_nothing_is_left_of_links_that_have_ended(
+    emulator: Emulator, link: FeedbackLink, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.CRITICAL, "uamqp")  # as `ingest.logs` does: pytest keeps what is logged, errors and all
+    ended = []
+    for strike in (emulator.faults.abort, emulator.faults.close, emulator.faults.abort):
+        work(link, lambda _: link.ready)
+        ended.append(weakref.ref(link._client))
+        strike()
+        work(link, lambda _: not link.ready)
+    give_back()
+    assert [client() for client in ended] == [None] * 3
 
 
 def test_a_wrong_key_is_told_at_once(emulator: Emulator) -> None:

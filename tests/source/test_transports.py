@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import weakref
 from collections.abc import Callable
 from datetime import UTC, datetime
 from unittest.mock import Mock
@@ -10,6 +11,7 @@ import pytest
 
 from ingest.emulator import Emulator
 from ingest.errors import Refused
+from ingest.memory import give_back
 from ingest.source.progress import Position
 from ingest.source.receive import EARLIEST, LATEST, StartAt
 from tests.source.readers import PATIENCE, Reading, configured, fill
@@ -104,6 +106,28 @@ def test_a_link_that_ends_costs_no_event_and_repeats_none(
     assert reader.receiver.gaps == 0
     # Also before the receiver had a chance to leave them out.
     assert reader.receiver.duplicates == 0
+
+
+@pytest.mark.faults
+def test_nothing_is_left_of_links_that_have_ended(
+    emulator: Emulator, reading: Reading, transport: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.CRITICAL, "azure")  # as `ingest.logs` does: pytest keeps what is logged, errors and all
+    reader = reading(configured(emulator, transport))
+    ended = []
+    for strike, _ in FAULTS.values():
+        reader.until(lambda: emulator.stats().receivers == 1 and reader.receiver.attached)
+        ended.append(weakref.ref(reader.transport._link))  # type: ignore[attr-defined]  # both transports have it
+        done = sum(reader.receiver.reconnects.values())
+        strike(emulator)
+        reader.until(lambda done=done: sum(reader.receiver.reconnects.values()) > done)  # type: ignore[misc]
+        emulator.faults.clear()
+
+    def let_go() -> bool:
+        give_back()
+        return all(link() is None for link in ended)
+
+    reader.until(let_go)  # the stock client's threads end a second later
 
 
 @pytest.mark.faults
