@@ -2,8 +2,9 @@
 
 The first minutes are not judged. A child shares the fork server's memory until it writes to a page of it, which the first
 run of each piece of code does, if only to count references; and OpenSSL, for one, makes tables at its first use that it keeps.
-That is some 3 MiB per process, once: 1.5 of them with the first link that never comes up, when the sinks and the feedback
-process look into TLS themselves. It happens sooner when links end more often, so they do in those minutes.
+That is some 3 MiB per process, once: 1.0 to 1.5 of them with the first link that ends before it is up, when the sinks and the
+feedback process look into TLS themselves. So that all of it happens in those minutes, links are cut more often then, and while
+the hub answers slowly, at first.
 """
 
 import argparse
@@ -25,6 +26,10 @@ from tests.storm import load
 from tests.storm.growth import Growth
 
 _DRAIN_SECONDS = 120.0
+_SLOW_SHARE = 0.3
+"""Of the warm-up."""
+_SLOW_ROUND_TRIP_SECONDS = 1.0
+"""A link is up after several; cuts meet it before."""
 _DEVICES = [f"dev-{number}" for number in range(10)]
 
 
@@ -79,7 +84,8 @@ def soak(folder: Path, options: argparse.Namespace, growth: Growth) -> dict[str,
         for each in loads:
             each.start()
         times = cut_times(options.minutes, options.warm_up, options.warm_up_cut_seconds, options.cut_seconds)
-        cuts = _cut_and_look(rig, times, options.cut_seconds, growth)
+        slow_seconds = options.warm_up * 60 * _SLOW_SHARE
+        cuts = _cut_and_look(rig, times, slow_seconds, options.cut_seconds, growth)
         for each in loads:
             each.finish()
         problems = load.drained(rig, topic, feeder, _DRAIN_SECONDS)
@@ -109,13 +115,19 @@ def cut_times(minutes: float, warm_up: float, warm_up_cut_seconds: float, cut_se
         yield at
 
 
-def _cut_and_look(rig: SinkRig, times: Iterable[float], look_seconds: float, growth: Growth) -> int:
-    """Cuts all links at these `times`, and every `look_seconds` looks at the processes just before. Returns the cuts."""
+def _cut_and_look(
+    rig: SinkRig, times: Iterable[float], slow_seconds: float, look_seconds: float, growth: Growth
+) -> int:
+    """Cuts all links at these `times`, and every `look_seconds` looks at the processes just before; in the first
+    `slow_seconds` the hub answers slowly. Returns the cuts."""
     faults = rig.hub.faults
+    faults.delay(_SLOW_ROUND_TRIP_SECONDS)
     forms: list[Callable[[], object]] = [faults.abort, faults.close]
     began, look_at, cuts = time.monotonic(), 0.0, 0
     for at, cut in zip(times, itertools.cycle(forms), strict=False):
         time.sleep(max(0.0, began + at - time.monotonic()))
+        if at >= slow_seconds:
+            faults.delay(0)
         if at >= look_at:
             look_at = at + look_seconds
             names = {entry["pid"]: str(entry["process"]) for entry in rig.sink.log() if "pid" in entry}
