@@ -28,6 +28,7 @@ from ingest.config import Config
 from ingest.errors import EXIT_CRASH, EXIT_OK, IngestError
 from ingest.metrics.catalogue import PROCESS_CPU, PROCESS_RESIDENT
 from ingest.metrics.meter import Meter
+from ingest.process.memory import Leftovers
 from ingest.timing import Deadline
 
 BEAT_SECONDS = 1.0
@@ -75,6 +76,7 @@ class Child:
         self._due = 0.0
         self._said: tuple[bool, str] | None = None
         self._measures: list[Callable[[Meter], None]] = [self._measure_process]
+        self._leftovers = Leftovers()
 
     @property
     def stopping(self) -> bool:
@@ -102,6 +104,7 @@ class Child:
             return
         self._due = now + BEAT_SECONDS
         self._said = (ready, detail)
+        self._leftovers.poll()
         for measure in self._measures:
             measure(self.meter)
         self._send(("beat", ready, detail, self.meter.changes()))
