@@ -4,14 +4,14 @@
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal, Protocol
 
 from ingest.source import shapes
 from ingest.source.event import Event
 from ingest.source.received import Received
 from ingest.source.record import FORMATS, Headers, Record
-from ingest.source.transfer import Slice
+from ingest.source.transfer import PythonSlices, Slice, Slices
 
 Name = Literal["compiled", "python"]
 PlainRecord = tuple[bytes | None, bytes, Headers | None, int]
@@ -27,8 +27,12 @@ class Decoder(Protocol):
         """The event of the message in `buf[start:end]`. Raises AmqpError when not even its position can be read."""
         ...
 
-    def decode_all(self, slices: Sequence[Slice]) -> list[Received]:
+    def decode_all(self, slices: Iterable[Slice]) -> list[Received]:
         """The events of all of them. Raises AmqpError when one is none."""
+        ...
+
+    def slices(self) -> Slices:
+        """An empty collection, of the kind that `decode_all` is quickest with."""
         ...
 
 
@@ -45,9 +49,12 @@ class Encoder(Protocol):
 
 
 class PythonDecoder(shapes.Decoder):
-    def decode_all(self, slices: Sequence[Slice]) -> list[Received]:
+    def decode_all(self, slices: Iterable[Slice]) -> list[Received]:
         decode = self.decode
         return [decode(*slice_) for slice_ in slices]
+
+    def slices(self) -> Slices:
+        return PythonSlices()
 
 
 class PythonEncoder:

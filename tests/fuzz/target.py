@@ -5,15 +5,17 @@ The first byte chooses: even, the rest is one message; odd, it is a stream of fr
 """
 
 import contextlib
+from collections.abc import Callable
 
 from ingest.amqp.errors import AmqpError
 from ingest.amqp.message import Properties
 from ingest.errors import Undeliverable
+from ingest.source.core import slices
 from ingest.source.event import Event
 from ingest.source.message import ANNOTATIONS, event_of, newest_of
 from ingest.source.record import FORMATS
 from ingest.source.shapes import Decoder
-from ingest.source.transfer import Transfers
+from ingest.source.transfer import PythonSlices, Slices, Transfers
 from tests.source.core import compare
 from tests.source.messages import usual
 
@@ -84,6 +86,8 @@ def stream(data: bytes, *, size: int) -> None:
     """The same messages, other frames and end, cut into reads of `size` bytes and not cut at all."""
     pieces = [data[start : start + size] for start in range(0, len(data), size)]
     cut, whole = _read(pieces), _read([data])
+    assert _read(pieces, slices.Slices) == cut, data
+    assert _read([data], slices.Slices) == whole, data
     # An error costs the messages of its read alone: the link ends, and they come again.
     assert cut[0][: len(whole[0])] == whole[0] or whole[2], data
     assert whole[2] or cut == whole, data
@@ -95,13 +99,13 @@ def stream(data: bytes, *, size: int) -> None:
             break
 
 
-def _read(pieces: list[bytes]) -> tuple[list[bytes], list[bytes], bool]:
-    """Messages, other frames, and whether it ended in an error."""
-    transfers = Transfers(HANDLE, FRAME_BYTES)
+def _read(pieces: list[bytes], kind: Callable[[], Slices] = PythonSlices) -> tuple[list[bytes], list[bytes], str, int]:
+    """Messages, other frames, the error that it ended in, and the frames that were counted."""
+    transfers = Transfers(HANDLE, FRAME_BYTES, kind)
     messages: list[bytes] = []
     for piece in pieces:
         try:
             messages += [buf[start:end] for buf, start, end in transfers.feed(piece)]
-        except AmqpError:
-            return messages, transfers.others, True
-    return messages, transfers.others, False
+        except AmqpError as error:
+            return messages, transfers.others, str(error), transfers.frames
+    return messages, transfers.others, "", transfers.frames

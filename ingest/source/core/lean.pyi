@@ -1,9 +1,9 @@
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from ingest.source.event import Event
 from ingest.source.progress import Position
 from ingest.source.received import Received
-from ingest.source.transfer import Slice
+from ingest.source.transfer import Slice, Slices
 
 class LeanEvent:
     @property
@@ -20,4 +20,5 @@ class LeanEvent:
 
 class LeanDecoder:
     def decode(self, buf: bytes, start: int, end: int) -> Received: ...
-    def decode_all(self, slices: Sequence[Slice]) -> list[Received]: ...
+    def decode_all(self, slices: Iterable[Slice]) -> list[Received]: ...
+    def slices(self) -> Slices: ...
