@@ -7,15 +7,14 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal, Protocol
 
+from ingest.kafka.records import Records
 from ingest.source import shapes
 from ingest.source.event import Event
 from ingest.source.received import Received
-from ingest.source.record import FORMATS, Headers, Record
+from ingest.source.record import FORMATS, Record
 from ingest.source.transfer import PythonSlices, Slice, Slices
 
 Name = Literal["compiled", "python"]
-PlainRecord = tuple[bytes | None, bytes, Headers | None, int]
-"""A `Record`, or a tuple of the same."""
 
 ENVIRONMENT = "INGEST_DECODER"
 
@@ -43,7 +42,7 @@ class Encoder(Protocol):
         """Raises Undeliverable when the format cannot carry the event."""
         ...
 
-    def encode_all(self, events: Sequence[Received]) -> Sequence[PlainRecord]:
+    def encode_all(self, events: Sequence[Received]) -> Records:
         """In order. Raises Undeliverable when the format cannot carry one of them."""
         ...
 
@@ -64,8 +63,8 @@ class PythonEncoder:
     def encode(self, event: Received) -> Record:
         return self._encode(event.whole())
 
-    def encode_all(self, events: Sequence[Received]) -> Sequence[PlainRecord]:
-        return list(map(self._encode, events))  # whole ones: no other decoder stands in front of this encoder
+    def encode_all(self, events: Sequence[Received]) -> Records:
+        return Records.of(map(self._encode, events))  # whole ones: no other decoder stands in front of this encoder
 
 
 def _compiled() -> tuple[Callable[[], Decoder], dict[str, Callable[[str], Encoder]], str]:

@@ -11,11 +11,12 @@ from ingest.config import Config
 from ingest.deadline import Deadline
 from ingest.kafka.limits import max_record_bytes as ask_max_record_bytes
 from ingest.kafka.producer import settings
+from ingest.kafka.records import Headers, Records
 from ingest.kafka.shipment import Shipment
 from ingest.kafka.shipping import ShippingPool
 from ingest.metrics import DELIVERY_BUCKETS, Histogram
 from ingest.source.dead_letters import DeadLetters
-from ingest.source.decoder import PlainRecord, encoder_of
+from ingest.source.decoder import encoder_of
 from ingest.source.progress import Batch, Position, Progress
 from ingest.source.received import Received
 from ingest.source.slow_way import SlowWay
@@ -170,16 +171,21 @@ class Delivery:
             return
         sent: list[Taken] = []
         slow: list[Taken] = []
-        records: list[PlainRecord] = []
+        records = Records([], [], [], [])
         # All are encoded before the first is sent, so that the producer gets them in less time than `linger.ms`.
         for batch, events in self._shipment():
-            made = self._records(events) if not slow else ()
-            records += made
-            (sent if made else slow).append((batch, events))
+            made = self._records(events) if not slow else None
+            if made is None:
+                slow.append((batch, events))
+            else:
+                records.extend(made)
+                sent.append((batch, events))
         if records:
             queued = self.pool.send_all(self._topic, records, partial(self._arrived, sent, self._abandoned))
             if queued:
-                self._record_bytes = self.pool.in_flight_bytes / queued + _bytes_around(records[0])
+                self._record_bytes = self.pool.in_flight_bytes / queued + _bytes_around(
+                    records.keys[0], records.headers[0]
+                )
             if queued < len(records):
                 # The queue is full, or the client takes no such record.
                 slow = [*_behind(sent, queued), *slow]
@@ -213,14 +219,14 @@ class Delivery:
             room -= len(events)
             yield batch, events
 
-    def _records(self, events: Sequence[Received]) -> Sequence[PlainRecord]:
-        """The way of nearly all events; none if one of them cannot be a record."""
+    def _records(self, events: Sequence[Received]) -> Records | None:
+        """The way of nearly all events; None if one of them cannot be a record."""
         try:
             return self._encoder.encode_all(events)
         except MemoryError:
             raise
         except Exception:  # `SlowWay` says which one it is, and why
-            return ()
+            return None
 
     def _arrived(self, sent: Sequence[Taken], abandoned: int, shipment: Shipment) -> None:
         """Every one of `shipment`'s records, which are those of the first events of `sent`, was acknowledged or refused."""
@@ -296,7 +302,6 @@ def _topic_limit(config: Config) -> int | None:
     return found if found is None or own is None else min(found, int(str(own)))
 
 
-def _bytes_around(record: PlainRecord) -> int:
+def _bytes_around(key: bytes | None, headers: Headers | None) -> int:
     """Of what a record has besides its value, which is much the same for all records of a partition."""
-    key, _, headers, _ = record
     return len(key or b"") + sum(len(name) + len(value or b"") for name, value in headers or ())

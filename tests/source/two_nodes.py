@@ -23,6 +23,7 @@ from ingest.child import Task
 from ingest.config import Checkpoints, Config, Hub, Secret, Source
 from ingest.deadline import Deadline
 from ingest.emulator.readers import admit
+from ingest.kafka.records import Records
 from ingest.source import partition
 from ingest.source.checkpoint_writer import CheckpointWriter
 from ingest.source.checkpoints.store import WHATEVER, Before, Checkpoint, CheckpointStore
@@ -228,7 +229,7 @@ class WatchedPool(Pool):
 
     node: "Node"
 
-    def send_all(self, topic: str, records: Sequence[Any], done: Any) -> int:
+    def send_all(self, topic: str, records: Records, done: Any) -> int:
         link, world = self.node.link, self.node.world
         if link.lost_at is not None and world.now - link.lost_at > PAUSE_SECONDS:
             world.stale += len(records)

@@ -1,6 +1,6 @@
 from collections.abc import Sequence
 
-from ingest.source.decoder import PlainRecord
+from ingest.kafka.records import Records
 from ingest.source.received import Received
 from ingest.source.record import Record
 
@@ -9,4 +9,4 @@ class CoreEncoder:
     def held_bytes(self) -> int:
         """Of the buffer between two batches."""
     def encode(self, event: Received) -> Record: ...
-    def encode_all(self, events: Sequence[Received]) -> Sequence[PlainRecord]: ...
+    def encode_all(self, events: Sequence[Received]) -> Records: ...

@@ -14,8 +14,9 @@ from typing import Any
 
 from ingest.amqp.errors import AmqpError
 from ingest.errors import Undeliverable
+from ingest.kafka.records import Record
 from ingest.source.core import json, lean, raw
-from ingest.source.decoder import Encoder, PlainRecord
+from ingest.source.decoder import Encoder
 from ingest.source.event import Event
 from ingest.source.message import event_of
 from ingest.source.received import Received
@@ -46,7 +47,7 @@ def check(payload: bytes) -> Received | None:
     return found
 
 
-def _one_of_all(encoder: Encoder, event: Received) -> PlainRecord:
+def _one_of_all(encoder: Encoder, event: Received) -> Record:
     (record,) = encoder.encode_all([event])
     return record
 
@@ -62,7 +63,7 @@ def _seen(event: Received) -> object:
     return event.sequence_number, event.offset, event.enqueued_ms, event.size, event.position
 
 
-def _record(encode: Callable[[Any], PlainRecord], event: Received) -> object:
+def _record(encode: Callable[[Any], Record], event: Received) -> object:
     try:
         return tuple(encode(event))
     except Undeliverable as why:
