@@ -51,10 +51,11 @@ def storm(folder: Path, options: argparse.Namespace) -> dict[str, object]:
         hub = stack.enter_context(Emulator(partitions=1))
         topic = stack.enter_context(Topic(kafka.bootstrap))
         store: dict[str, object] = {}
-        azurite = StockStore(hub, stack.enter_context(Azurite()).connection_string) if options.store == "blob" else None
-        if azurite is not None:
-            stack.enter_context(azurite)
-            store = {"store": "blob", "blob_connection_string": azurite.signed_url(), "container": azurite.container}
+        blobs: StockStore | None = None
+        if options.store == "blob":
+            account = stack.enter_context(Azurite()).connection_string
+            blobs = stack.enter_context(StockStore(hub, account))
+            store = {"store": "blob", "blob_connection_string": account, "container": blobs.container}
         nodes = []
         for name in ("a", "b"):
             (folder / name).mkdir()
@@ -67,7 +68,7 @@ def storm(folder: Path, options: argparse.Namespace) -> dict[str, object]:
             write_config(node.config, config, own)
             nodes.append(node)
         feeder = Feeder(hub)
-        checkpoints = _Checkpoints(folder / "checkpoints", azurite)
+        checkpoints = _Checkpoints(folder / "checkpoints", blobs)
         loads = [load.telemetry(feeder, ("0",), options.rate), load.Repeated("checkpoints", checkpoints.look)]
         for each in loads:
             each.start()

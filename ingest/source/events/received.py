@@ -29,7 +29,3 @@ class Received(Protocol):
     def whole(self) -> Event:
         """All of it. May cost as much as ten records."""
         ...
-
-
-Slice = tuple[bytes, int, int]
-"""A buffer, and first byte and end of one message in it."""
