@@ -19,7 +19,7 @@ from ingest.metrics.meter import Histogram
 from ingest.source.delivery.dead_letters import DeadLetters
 from ingest.source.delivery.progress import Batch, Progress
 from ingest.source.delivery.slow_way import SlowWay
-from ingest.source.events.received import Received
+from ingest.source.events.received import Received, content_bytes
 from ingest.source.hot_path import encoder_of
 from ingest.timing import Deadline
 
@@ -153,7 +153,7 @@ class Delivery:
         """Takes one batch; its events come after all that were given before."""
         if self.idle:
             self._acked_at = self._clock()
-        body_bytes = sum(event.size for event in events)
+        body_bytes = content_bytes(events)
         self._ready.append((self._progress.add(events[-1].position, len(events)), events, body_bytes))
         self._ready_events += len(events)
         self._ready_bytes += body_bytes
@@ -213,7 +213,7 @@ class Delivery:
             batch, events, body_bytes = self._ready.popleft()
             if len(events) > room:
                 events, rest = events[: int(room)], events[int(room) :]
-                rest_bytes = sum(event.size for event in rest)
+                rest_bytes = content_bytes(rest)
                 self._ready.appendleft((batch, rest, rest_bytes))
                 body_bytes -= rest_bytes
             self._ready_events -= len(events)

@@ -1,5 +1,7 @@
 """An event between the hub and Kafka: what the way of most events asks of it."""
 
+from collections.abc import Iterable
+from operator import attrgetter
 from typing import Protocol
 
 from ingest.hub.position import Position
@@ -29,3 +31,11 @@ class Received(Protocol):
     def whole(self) -> Event:
         """All of it. May cost as much as ten records."""
         ...
+
+
+_SIZE = attrgetter("size")
+
+
+def content_bytes(events: Iterable[Received]) -> int:
+    """Of all their contents together."""
+    return sum(map(_SIZE, events))  # half the time of a generator
