@@ -69,6 +69,7 @@ ROOMS: Mapping[str, tuple[str, ...]] = {
         "amqp",
         "keys",
         "conditions",
+        "errors",
         "certificate",
         "changes",
         "loop_thread",

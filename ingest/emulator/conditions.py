@@ -10,7 +10,7 @@ from ingest.amqp.performatives import (
     Error,
 )
 from ingest.amqp.types import Symbol
-from ingest.errors import Refused
+from ingest.emulator.errors import Rejected
 
 
 class Condition(NamedTuple):
@@ -155,7 +155,7 @@ if TYPE_CHECKING:
     pass
 
 
-class LinkRefused(Refused):
+class LinkRefused(Rejected):
     """The attach is answered with an error."""
 
     def __init__(self, condition: Condition, info: Mapping[str, object] | None = None) -> None:
