@@ -35,9 +35,6 @@ BEAT_SECONDS = 1.0
 EXIT_ORPHAN = 3
 """The supervisor is gone; nobody reads this code, but a core dump or strace shows it."""
 
-_SLOTS = {"source": "partition", "sink": "worker"}
-"""What the slots of a role are, where it has several."""
-
 logger = logging.getLogger(__name__)
 
 
@@ -55,12 +52,13 @@ class ProcessSpec:
     """What another child found out before this one's first start; empty when it is started again."""
     shared: Mapping[str, str] = field(default_factory=dict)
     """What the supervisor keeps for all lives of all children, such as the file of the send budget."""
+    noun: str = ""
+    """What the slot is, for people; empty where the role has one at most."""
 
     @property
     def title(self) -> str:
         """What ps(1) and `systemctl status` show in place of multiprocessing's command line."""
-        what = _SLOTS.get(self.role)
-        return " ".join(("ingest:", self.role, *((what, self.slot) if what else ())))
+        return " ".join(("ingest:", self.role, *((self.noun, self.slot) if self.noun else ())))
 
 
 class Child:
