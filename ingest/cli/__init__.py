@@ -1,1 +1,1 @@
-"""What the smaller commands do: one file each, called by `ingest.cli.main` with typed values and a configuration."""
+"""The command line: one file for each command, its parser and what it runs together."""

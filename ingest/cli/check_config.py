@@ -1,8 +1,22 @@
 """`ingest check-config`: what a configuration means in a few lines, and whether everything it names answers."""
 
+from ingest.cli.parsers import Commands, add_command, add_config, load_config
 from ingest.config import At, Config, Latest, Offsets, directions
 from ingest.errors import EXIT_OK, EXIT_UNAVAILABLE, ConfigError, Problem
 from ingest.hub.limits import sends_per_second
+
+
+def add(commands: Commands) -> None:
+    parser = add_command(
+        commands,
+        "check-config",
+        "Check the configuration and say what it means.",
+        "Prints every problem with its key, value and fix, and exits with 78; or ok and a summary.",
+        "ingest check-config -c ingest.toml",
+        lambda args: run(load_config(args, "check-config"), connect=args.connect),
+    )
+    add_config(parser)
+    parser.add_argument("--connect", action="store_true", help="also try what the source needs; a failure exits 69")
 
 
 def run(config: Config, *, connect: bool) -> int:

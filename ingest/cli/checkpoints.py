@@ -6,11 +6,46 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from ingest.cli.parsers import Commands, add_command, add_config, add_json, load_config
 from ingest.config import Config
 from ingest.errors import EXIT_OK, EXIT_UNAVAILABLE, EXIT_USAGE, Refused
 from ingest.printable import printable
 from ingest.source.checkpoints import Checkpoint, CheckpointStore, Scope, open_store
 from ingest.source.checkpoints.store import Damaged
+
+
+def add(commands: Commands) -> None:
+    group = add_command(
+        commands,
+        "checkpoints",
+        "Show or reset where each partition would resume.",
+        "A checkpoint is the last event of a partition that is safe in Kafka.",
+        "ingest checkpoints show -c ingest.toml",
+        None,
+    )
+    actions = group.add_subparsers(title="actions", metavar="ACTION")
+    shows = add_command(
+        actions,
+        "show",
+        "List the checkpoints.",
+        "Reads the store that [checkpoints] names.",
+        "ingest checkpoints show -c ingest.toml --json",
+        lambda args: run(load_config(args, "checkpoints"), args, "show"),
+    )
+    resets = add_command(
+        actions,
+        "reset",
+        "Delete checkpoints, so that reading begins again at source.start.",
+        "Stop ingest first: a running process writes its checkpoint again. Those of Go and Rust processors go, too.\n"
+        "Without --yes it only says what it would do, and exits with 2 when there is something to delete.",
+        "ingest checkpoints reset -c ingest.toml --partition 3 --yes",
+        lambda args: run(load_config(args, "checkpoints"), args, "reset"),
+    )
+    resets.add_argument("--yes", action="store_true", help="do it")
+    for parser in (shows, resets):
+        add_config(parser)
+        parser.add_argument("--partition", metavar="P", help="this partition alone (default: all)")
+        add_json(parser)
 
 
 def run(config: Config, args: argparse.Namespace, action: str) -> int:

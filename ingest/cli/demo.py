@@ -1,12 +1,22 @@
-"""The options of `ingest demo`."""
+"""`ingest demo`: everything at work on this machine."""
 
 import argparse
 
 from ingest.cli.options import positive, positive_number, up_to
+from ingest.cli.parsers import Commands, add_command, add_json
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options besides those that every command has."""
+def add(commands: Commands) -> None:
+    parser = add_command(
+        commands,
+        "demo",
+        "Show everything at work on this machine: hub, devices, Kafka, ingest.",
+        "Nothing to install or configure: the hub is `ingest emulator`, Kafka is librdkafka's built-in mock\n"
+        "cluster. Telemetry goes one way, an operator's commands the other. Ends with a summary counted at the topic\n"
+        "and at the devices; exits with 1 when an event or a command is missing.",
+        "ingest demo --events 20000 --commands 500 --json",
+        run,
+    )
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--seconds", type=positive_number, metavar="S", help="how long the devices send (default: 20)")
     length.add_argument("--events", type=positive, metavar="N", help="how many events the devices send in total")
@@ -33,6 +43,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--devices", type=up_to(100_000), default=20, metavar="D", help="simulated devices (default: 20)"
     )
+    add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Raises IngestError when something could not be started or died."""
+    from ingest.demo import run as run_demo
+
+    return run_demo(args)
 
 
 def _whole(text: str) -> int:

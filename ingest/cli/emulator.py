@@ -8,13 +8,14 @@ import signal
 import sys
 from collections.abc import Callable
 from ipaddress import IPv4Address
+from typing import TYPE_CHECKING
 
-from ingest.emulator.c2d.throttle import TIERS
-from ingest.emulator.devices.fleet import Fleet, device_id
-from ingest.emulator.devices.https import LARGEST_MESSAGE
-from ingest.emulator.emulator import Emulator
-from ingest.emulator.keys import Endpoints
+from ingest.cli.parsers import Commands, add_command
 from ingest.errors import EXIT_OK, EXIT_USAGE, IngestError
+from ingest.extras import require_emulator
+
+if TYPE_CHECKING:
+    from ingest.emulator.keys import Endpoints
 
 MEMORY_BYTES = 256 * 1024 * 1024
 """About what an endless simulation may fill before the oldest events are forgotten."""
@@ -25,8 +26,26 @@ MOST_SHOWN = 100
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
+def add(commands: Commands) -> None:
+    parser = add_command(
+        commands,
+        "emulator",
+        "Run a local IoT Hub to try things on.",
+        "Serves the Event Hub-compatible endpoint, service links for commands (port 5671), and devices over HTTPS and\n"
+        "MQTT (port 8883), until SIGTERM or Ctrl-C. Prints how to connect when it is ready. Simulated devices send only\n"
+        "if --rate or --events is given.",
+        "ingest emulator --partitions 4 --devices 10 --rate 100",
+        run,
+    )
+    parser.fill = add_arguments
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `ingest emulator`."""
+    """The options; some are those of the emulator's parts. Raises IngestError where its packages are not installed."""
+    require_emulator("ingest emulator")
+    from ingest.emulator.c2d.throttle import TIERS
+    from ingest.emulator.devices.https import LARGEST_MESSAGE
+
     whole, number = _whole_number, _number
     parser.add_argument("--partitions", type=whole(1, 32), default=4, metavar="N", help="1 to 32 (default: 4)")
     parser.add_argument(
@@ -82,6 +101,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Serve until a signal; the main thread's. Returns the exit code."""
+    from ingest.emulator.devices.fleet import Fleet, device_id
+    from ingest.emulator.emulator import Emulator
+
     try:
         loopback = IPv4Address(args.host).is_loopback
     except ValueError:
@@ -145,7 +167,7 @@ def _retention(args: argparse.Namespace) -> int | None:
     return max(1, MEMORY_BYTES // event_bytes // partitions // 2)
 
 
-def _in_words(endpoints: Endpoints, args: argparse.Namespace, connection_strings: list[str]) -> str:
+def _in_words(endpoints: "Endpoints", args: argparse.Namespace, connection_strings: list[str]) -> str:
     device = f"{endpoints.https}/devices/dev1/messages/events?api-version=2021-04-12"
     if args.events or args.rate:
         pace = f"{args.rate:g} events/s in all" if args.rate else "as fast as they can"

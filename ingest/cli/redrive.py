@@ -8,6 +8,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from ingest.cli.options import positive_number
+from ingest.cli.parsers import Commands, add_command, add_config, add_json, load_config
 from ingest.config import Config
 from ingest.errors import EXIT_CRASH, EXIT_OK, Undeliverable
 from ingest.printable import printable
@@ -19,8 +20,21 @@ if TYPE_CHECKING:
 PROGRESS_SECONDS = 1.0
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options besides those that every command has."""
+def add(commands: Commands) -> None:
+    parser = add_command(
+        commands,
+        "redrive",
+        "Send dead letters again to the topics that they came from or were meant for.",
+        "Reads the dead-letter topic from where the last run ended to its present end. Every record is redriven once:\n"
+        "a run with --reason leaves the others where they are and keeps a position of its own (consumer group\n"
+        "ingest-redrive-TOPIC-REASON); a run without it takes all that is left (ingest-redrive-TOPIC). After a kill up to\n"
+        "500 are sent again. Commands get back key, value and headers; events go to source.topic in source.format; the\n"
+        "header ingest-redriven counts. What the dead-letter topic was too small for is read again where it came from.\n"
+        "The exit code is 1 when a record was refused.",
+        "ingest redrive -c ingest.toml --from iotout.dead --reason device_not_found --dry-run",
+        lambda args: run(load_config(args, "topics"), args),
+    )
+    add_config(parser)
     add = parser.add_argument
     add("--from", required=True, dest="topic", metavar="TOPIC", help="dead-letter topic, such as iotout.dead")
     add("--reason", metavar="R", help="only records with this ingest-reason (default: all)")
@@ -30,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--consumer-group", metavar="G", help="through which events are read again from the hub (default: the source's)"
     )
     add("--rate", type=positive_number, metavar="N", help="records per second, at the most (default: no limit)")
+    add_json(parser)
 
 
 def run(config: Config, args: argparse.Namespace) -> int:

@@ -1,10 +1,49 @@
 """`ingest topics create`: the Kafka topics that the configuration names."""
 
+import argparse
 import json
 
+from ingest.cli.options import positive
+from ingest.cli.parsers import Commands, add_command, add_config, add_json, load_config
 from ingest.config import Config, Secret
 from ingest.errors import EXIT_OK
 from ingest.kafka.admin import TopicSpec, create_topics
+
+
+def add(commands: Commands) -> None:
+    group = add_command(
+        commands,
+        "topics",
+        "Create the Kafka topics that the configuration names.",
+        "Topics that exist are left as they are.",
+        "ingest topics create -c ingest.toml",
+        None,
+    )
+    parser = add_command(
+        group.add_subparsers(title="actions", metavar="ACTION"),
+        "create",
+        "Create the missing topics.",
+        "Those of the source, and those of the sink when hub.iot_hub_connection_string is given. Topics for dead\n"
+        "letters get one partition. Topics that exist are left as they are.",
+        "ingest topics create -c ingest.toml --partitions 12 --replication-factor 3",
+        _create,
+    )
+    add_config(parser)
+    parser.add_argument("--partitions", type=positive, default=4, metavar="N", help="partitions per topic (default: 4)")
+    parser.add_argument(
+        "--replication-factor",
+        type=positive,
+        default=-1,
+        metavar="R",
+        help="copies of each partition (default: the broker's own default)",
+    )
+    add_json(parser)
+
+
+def _create(args: argparse.Namespace) -> int:
+    config = load_config(args, "topics")
+    return create(config, partitions=args.partitions, replication_factor=args.replication_factor, as_json=args.as_json)
+
 
 _TIMEOUT_SECONDS = 30.0
 

@@ -1,0 +1,31 @@
+"""`ingest status`: what a running ingest does, read from its metrics port."""
+
+import argparse
+
+from ingest.cli.parsers import Commands, add_command
+
+
+def add(commands: Commands) -> None:
+    parser = add_command(
+        commands,
+        "status",
+        "Show what a running ingest does, and what limits it now.",
+        "A table that follows, from the metrics port; plain text and only once when stdout is no terminal. Exits with\n"
+        "69 when nothing answers.",
+        "ingest status --once --json",
+        run,
+    )
+    parser.fill = _fill
+
+
+def _fill(parser: argparse.ArgumentParser) -> None:
+    from ingest.cli.status.command import add_arguments
+
+    add_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Raises Unreachable when the port is silent."""
+    from ingest.cli.status import command
+
+    return command.run(args.url, interval=args.interval, once=args.once, as_json=args.as_json)
