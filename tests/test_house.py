@@ -26,7 +26,6 @@ FLOORS: tuple[tuple[str, ...], ...] = (
 ROOMS: Mapping[str, tuple[str, ...]] = {
     "source": (
         "preload",
-        "probe",
         "partition",
         "discover",
         "instrumentation",

@@ -5,14 +5,14 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
 
 from ingest.cli.parsers import Commands, add_command, add_config, add_json, load_config
 from ingest.config import Config
-from ingest.doctor.check import Finding, Result
+from ingest.doctor.check import Check, Finding, Result
 from ingest.errors import EXIT_CONFIG, EXIT_CRASH, EXIT_OK, ConfigError
 from ingest.printable import printable
 
@@ -45,9 +45,6 @@ def run(
 
     Takes about as long as the slowest check; the few that need others come after them.
     """
-    from ingest.doctor.plan import checks_of
-    from ingest.doctor.runner import run_checks
-
     with _quiet():
         try:
             config = load()
@@ -58,8 +55,26 @@ def run(
             ]
             _show(iter(problems), as_json=as_json, width=len("configuration"))
             return EXIT_CONFIG
-        checks = checks_of(config, environ, now)
-        return _show(run_checks(checks), as_json=as_json, width=max(len(check.name) for check in checks))
+        checks = _checks(config, environ, now)
+        return _show(_run(checks), as_json=as_json, width=max(len(check.name) for check in checks))
+
+
+def findings(config: Config) -> Iterator[Finding]:
+    """Each as soon as it and those before it are known."""
+    with _quiet():
+        yield from _run(_checks(config, os.environ, time.time))
+
+
+def _checks(config: Config, environ: Mapping[str, str], now: Callable[[], float]) -> list[Check]:
+    from ingest.doctor.plan import checks_of
+
+    return checks_of(config, environ, now)
+
+
+def _run(checks: Sequence[Check]) -> Iterator[Finding]:
+    from ingest.doctor.runner import run_checks
+
+    return run_checks(checks)
 
 
 def _show(findings: Iterator[Finding], *, as_json: bool, width: int) -> int:
