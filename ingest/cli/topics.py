@@ -5,9 +5,10 @@ import json
 
 from ingest.cli.options import positive
 from ingest.cli.parsers import Commands, add_command, add_config, add_json, load_config
-from ingest.config import Config, Secret
+from ingest.config import Config, Secret, directions
 from ingest.errors import EXIT_OK
 from ingest.kafka.admin import TopicSpec, create_topics
+from ingest.kafka.topics_in_use import topics_in_use
 
 
 def add(commands: Commands) -> None:
@@ -23,8 +24,9 @@ def add(commands: Commands) -> None:
         group.add_subparsers(title="actions", metavar="ACTION"),
         "create",
         "Create the missing topics.",
-        "Those of the source, and those of the sink when hub.iot_hub_connection_string is given. Topics for dead\n"
-        "letters get one partition. Topics that exist are left as they are.",
+        "Those of the source when hub.event_hub_connection_string is given or nothing is, and those of the sink when\n"
+        "hub.iot_hub_connection_string is given. Topics for dead letters get one partition. Topics that exist are left\n"
+        "as they are.",
         "ingest topics create -c ingest.toml --partitions 12 --replication-factor 3",
         _create,
     )
@@ -65,12 +67,8 @@ def create(config: Config, *, partitions: int, replication_factor: int, as_json:
 
 
 def wanted_topics(config: Config, partitions: int, replication_factor: int) -> list[TopicSpec]:
-    """The topics of the source, and those of the sink when the hub's service connection string is given. Dead letters
-    are rare and get one partition."""
-    source, sink = config.source, config.sink
-    wanted = {source.topic: partitions, source.dead_letter_topic: 1}
-    if config.hub.iot_hub_connection_string:
-        wanted |= dict.fromkeys(sink.topics, partitions) | {sink.dead_letter_topic: 1}
-        if sink.ack != "none":
-            wanted[sink.feedback_topic] = partitions
-    return [TopicSpec(name, count, replication_factor) for name, count in wanted.items()]
+    """The topics of the directions that are configured, of the source when none is. Dead letters are rare and get one
+    partition."""
+    rare = {config.source.dead_letter_topic, config.sink.dead_letter_topic}
+    wanted = topics_in_use(config, directions(config) or ("source",))
+    return [TopicSpec(name, 1 if name in rare else partitions, replication_factor) for name in wanted]

@@ -14,8 +14,8 @@ def directions(config: Config, command: Command = "run") -> tuple[str, ...]:
     """What a command runs: `source` and `sink` what they are named after, the others what has a connection string."""
     if command in ("source", "sink"):
         return (command,)
-    configured = {"source": config.hub.event_hub_connection_string, "sink": config.hub.iot_hub_connection_string}
-    return tuple(direction for direction, secret in configured.items() if secret)
+    configured = {"source": config.reads_telemetry, "sink": config.sends_commands}
+    return tuple(direction for direction, is_configured in configured.items() if is_configured)
 
 
 def broken_rules(config: Config, command: Command, bad: Set[str]) -> list[Problem]:
@@ -33,19 +33,15 @@ Broken = Iterator[tuple[tuple[str, ...], Problem]]
 
 def _required(config: Config, command: Command) -> Broken:
     # `run` runs what is configured: only commands when there is nothing to read telemetry with.
-    only_commands = (
-        command in ("run", "check-config")
-        and config.hub.iot_hub_connection_string
-        and not config.hub.event_hub_connection_string
-    )
+    only_commands = command in ("run", "check-config") and config.sends_commands and not config.reads_telemetry
     reads_hub = command in ("run", "source", "checkpoints", "check-config") and not only_commands
-    if reads_hub and not config.hub.event_hub_connection_string:
+    if reads_hub and not config.reads_telemetry:
         either = ", or hub.iot_hub_connection_string for commands alone" if command in ("run", "check-config") else ""
         yield _missing("hub", "event_hub_connection_string", either)
     if reads_hub and config.checkpoints.store == "blob" and not config.checkpoints.blob_connection_string:
         keys, problem = _missing("checkpoints", "blob_connection_string", ', or write checkpoints.store = "file"')
         yield (*keys, "checkpoints.store"), problem
-    if command == "sink" and not config.hub.iot_hub_connection_string:
+    if command == "sink" and not config.sends_commands:
         yield _missing("hub", "iot_hub_connection_string")
 
 

@@ -287,6 +287,16 @@ class Config:
     path: Path | None = None
     """The TOML file that was read; None when there was none."""
 
+    @property
+    def reads_telemetry(self) -> bool:
+        """Whether there is an event hub to read."""
+        return bool(self.hub.event_hub_connection_string)
+
+    @property
+    def sends_commands(self) -> bool:
+        """Whether there is an IoT hub to send to."""
+        return bool(self.hub.iot_hub_connection_string)
+
 
 SECTIONS: Final[Mapping[str, type[Any]]] = {
     "hub": Hub,

@@ -7,30 +7,16 @@ from ingest.doctor import kafka_judges as judges
 from ingest.doctor import listener
 from ingest.doctor.check import Check, Verdict, fail, ok
 from ingest.doctor.kafka_brokers import BROKERS, SIDE_BY_SIDE, ask_brokers
-from ingest.doctor.kafka_judges import Use
 from ingest.doctor.listener import Address, Doubt, addresses
 from ingest.doctor.listener_judges import Security
 from ingest.kafka.producer import settings
 from ingest.kafka.record_limit import max_record_bytes
+from ingest.kafka.topics_in_use import Use, topics_in_use
 
 NAME = "Kafka"
 _ASK_SECONDS = 4.0
 _RIGHTS_SECONDS = 2.0
 """Clusters that do not know such a question leave it unanswered."""
-
-
-def topics_in_use(config: Config) -> dict[str, Use]:
-    """Topic → what ingest does with it."""
-    source, sink = config.source, config.sink
-    uses: dict[str, Use] = {}
-    if config.hub.event_hub_connection_string:
-        uses |= {source.topic: "write", source.dead_letter_topic: "write"}
-    if config.hub.iot_hub_connection_string:
-        uses |= dict.fromkeys(sink.topics, "read")
-        uses |= {sink.dead_letter_topic: "write"}
-        if sink.ack != "none":
-            uses[sink.feedback_topic] = "write"
-    return uses
 
 
 class KafkaChecks:
@@ -56,7 +42,7 @@ class KafkaChecks:
             Check(f"topic {topic}", lambda topic=topic, use=use: self._ask_topic(topic, use), needs=(NAME,))  # type: ignore[misc]  # mypy cannot infer the defaults' types
             for topic, use in uses.items()
         ]
-        if config.hub.event_hub_connection_string:
+        if config.reads_telemetry:
             for topic in (config.source.topic, config.source.dead_letter_topic):
                 found.append(
                     Check(
@@ -65,7 +51,7 @@ class KafkaChecks:
                         needs=(f"topic {topic}",),
                     )
                 )
-        if config.hub.iot_hub_connection_string:
+        if config.sends_commands:
             found.append(Check("sink group", self._ask_group, needs=(NAME,)))
         return found
 

@@ -1,13 +1,11 @@
 """What the cluster's answers mean. Pure."""
 
 from collections.abc import Sequence
-from typing import Literal
 
 from ingest.doctor.check import Verdict, fail, ok, warn
 from ingest.doctor.listener import Look
 from ingest.doctor.listener_judges import PLAINTEXT, Security, mismatch, troubles
-
-Use = Literal["read", "write"]
+from ingest.kafka.topics_in_use import Use
 
 _EVENT_BYTES = 256 * 1024
 """The largest telemetry message of IoT Hub, properties counted ("IoT Hub quotas and throttling", Microsoft Learn)."""

@@ -16,7 +16,7 @@ from ingest.doctor.local import METRICS, ask_decoder, ask_metrics_port, ask_secr
 
 def checks_of(config: Config, environ: Mapping[str, str], now: Callable[[], float] = time.time) -> list[Check]:
     """`now`: this machine's clock, epoch seconds."""
-    event_hub = EventHubChecks(config, METRICS) if config.hub.event_hub is not None else None
+    event_hub = EventHubChecks(config, METRICS) if config.reads_telemetry else None
 
     def metrics_port() -> Verdict:
         verdict, running = ask_metrics_port(config.metrics)

@@ -18,10 +18,11 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # documented,
 
 from ingest.config import Config, Hub, Kafka, Secret, Sink, Source
 from ingest.doctor.check import Finding
-from ingest.doctor.kafka import KafkaChecks, topics_in_use
+from ingest.doctor.kafka import KafkaChecks
 from ingest.doctor.kafka_judges import judge_group, judge_group_error, judge_size, judge_topic_error, judge_unreached
 from ingest.doctor.runner import run_checks
 from ingest.kafka.mock_cluster import MockCluster
+from ingest.kafka.topics_in_use import topics_in_use
 from tests.config.samples import EVENT_HUB, IOT_HUB
 from tests.faults.waiting import wait_until
 from tests.services.kafka import KafkaCluster
