@@ -1,7 +1,7 @@
 """Format `raw`: the body untouched, everything else in headers. Pure."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from ingest.source.events.event import HUB_TIME, Event, Labels, Origin
 from ingest.source.formats.contract import Headers, Record, new_record
@@ -12,11 +12,15 @@ JSON_HEADER = "json"
 """Names the headers, property headers or system ones, whose value is JSON and no text."""
 
 
+_AROUND_BYTES = 1_024
+"""More than names of headers, position, partition and times take."""
 _HUB_TIME_HEADER = f"s-{HUB_TIME}"
 
 
 class RawFormat:
     """The body untouched as the value; everything else in headers, property headers prefixed `p-`, system ones `s-`."""
+
+    unique: ClassVar[bool] = True
 
     def __init__(self, partition: str) -> None:
         self._partition = ("partition", partition.encode())
@@ -31,8 +35,13 @@ class RawFormat:
                 return self._encode_undated(event)
             seconds, millis = divmod(enqueued_ms, 1000)
             self._second, self._second_ms = second(seconds), enqueued_ms - millis
-        key, device, before, after = origin.as_headers or _raw_origin(origin)
-        described, correlation, system = labels.as_headers or _raw_labels(labels)
+        of_origin, of_labels = origin.encoded, labels.encoded
+        if of_origin[0] is not RawFormat:
+            of_origin = _raw_origin(origin)
+        if of_labels[0] is not RawFormat:
+            of_labels = _raw_labels(labels)
+        _, key, device, before, after = of_origin
+        _, described, correlation, system = of_labels
         headers: Headers = [
             ("offset", offset.encode()),
             ("sequenceNumber", b"%d" % sequence),
@@ -43,13 +52,18 @@ class RawFormat:
         ]
         if message_id is not None:
             headers.append(("messageId", message_id.encode()))
-        headers += correlation
+        if correlation:
+            headers += correlation
         headers += before
         if hub_ms is not None:
             headers.append((_HUB_TIME_HEADER, b"%d" % hub_ms))
         headers += after
         headers += system
         return new_record(Record, (key, body, headers, enqueued_ms))
+
+    @staticmethod
+    def overhead_bytes(body_bytes: int) -> int:
+        return _AROUND_BYTES
 
     def _encode_undated(self, event: Event) -> Record:
         record = self.encode(event._replace(enqueued_ms=0))
@@ -60,23 +74,21 @@ class RawFormat:
         return record._replace(headers=[*headers, (JSON_HEADER, dumps(["enqueuedTime"]))], timestamp_ms=0)
 
 
-def _raw_origin(origin: Origin) -> tuple[bytes | None, Headers, Headers, Headers]:
+def _raw_origin(origin: Origin) -> tuple[Any, ...]:
     device = _present(("deviceId", origin.device_id), ("moduleId", origin.module_id))
     after = _named("s", origin.after) + _json_names("s", {**origin.before, **origin.after})
-    origin.as_headers = origin.key, device, _named("s", origin.before), after
-    encoded: tuple[bytes | None, Headers, Headers, Headers] = origin.as_headers
-    return encoded
+    origin.encoded = RawFormat, origin.key, device, _named("s", origin.before), after
+    return origin.encoded
 
 
-def _raw_labels(labels: Labels) -> tuple[Headers, Headers, Headers]:
+def _raw_labels(labels: Labels) -> tuple[Any, ...]:
     described = _present(("contentType", labels.content_type), ("contentEncoding", labels.content_encoding))
     described += _present(("bodyType", body_type(labels)))
     correlation = _present(("correlationId", labels.correlation_id))
     named = _named("s", labels.system) + _named("p", labels.properties)
     named += _json_names("s", labels.system) + _json_names("p", labels.properties)
-    labels.as_headers = described, correlation, named
-    encoded: tuple[Headers, Headers, Headers] = labels.as_headers
-    return encoded
+    labels.encoded = RawFormat, described, correlation, named
+    return labels.encoded
 
 
 def _present(*fields: tuple[str, str | None]) -> Headers:

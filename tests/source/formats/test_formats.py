@@ -7,8 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.config.kinds import Choice
-from ingest.config.schema import key_of
 from ingest.errors import Undeliverable
 from ingest.source.events.event import HUB_TIME, JSON_BODIES, MALFORMED, PARTITION_KEY, Event
 from ingest.source.formats import FORMATS
@@ -191,13 +189,6 @@ def test_raw_names_the_headers_that_are_json_and_no_text() -> None:
     assert [value for name, value in headers if name == JSON_HEADER] == [b'["s-x-opt-new"]', b'["p-b","p-c","p-d"]']
     assert dict(headers)["p-a"] == dict(headers)["p-b"] == b"5"
     assert dict(headers)["p-d"] == b'{"$double":"NaN"}'
-
-
-def test_the_configuration_offers_exactly_the_formats_there_are() -> None:
-    declared = key_of(("source", "format"))
-    assert declared is not None
-    assert isinstance(declared.kind, Choice)
-    assert set(declared.kind.words) == set(FORMATS)
 
 
 @given(st.integers(0, 253_402_300_799_999))
