@@ -1,13 +1,32 @@
-"""Format `raw`: the body untouched, everything else in headers. Pure."""
+"""Format `raw`: the body untouched, everything else in headers; and back, for `ingest redrive`. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from ingest.source.events.event import HUB_TIME, Event, Labels, Origin
+import orjson
+
+from ingest.kafka.header_names import Header
+from ingest.source.events.decoder import OF_PROPERTIES
+from ingest.source.events.event import DATA, HUB_TIME, Event, Labels, Origin
 from ingest.source.formats.contract import Headers, Record, new_record
 from ingest.source.formats.parts import NUMBERS, as_json, body_type, dumps, kept
-from ingest.source.formats.times import MILLIS, NEVER_MS, is_date, second, undated
+from ingest.source.formats.times import MILLIS, NEVER_MS, is_date, second, undated, unix_ms
 
+_FIELDS = frozenset(
+    (
+        "bodyType",
+        "contentEncoding",
+        "contentType",
+        "correlationId",
+        "deviceId",
+        "enqueuedTime",
+        "messageId",
+        "moduleId",
+        "offset",
+        "sequenceNumber",
+    )
+)
+"""The headers that are fields of an event, and no properties."""
 JSON_HEADER = "json"
 """Names the headers, property headers or system ones, whose value is JSON and no text."""
 
@@ -117,3 +136,50 @@ def _json_names(prefix: str, values: Mapping[str, Any]) -> Headers:
         if _is_json(prefix, name, value) and not (prefix == "s" and name in NUMBERS and type(value) is int)
     ]
     return [(JSON_HEADER, kept(as_json(names)))] if names else []
+
+
+def event_of_record(headers: Sequence[Header], value: bytes) -> Event:
+    """The event of a record of format `raw`. Headers that other programs have added count for nothing.
+
+    Raises KeyError, ValueError or TypeError when the headers are not those of such a record.
+    """
+    texts: dict[str, str] = {}
+    is_json: set[str] = set()
+    for name, raw in headers:
+        if name == JSON_HEADER:
+            is_json |= set(orjson.loads(raw or b""))
+        elif raw is not None and (name in _FIELDS or name[:2] in ("s-", "p-")):
+            texts.setdefault(name, str(raw, "utf-8") if isinstance(raw, bytes) else raw)
+
+    def typed(name: str) -> Any:
+        # Digits of a number that has its name as its type, or anything that is said to be JSON.
+        return orjson.loads(texts[name]) if name in is_json or name[2:] in NUMBERS else texts[name]
+
+    system = {name[2:]: typed(name) for name in texts if name.startswith("s-")}
+    time = (
+        orjson.loads(texts["enqueuedTime"])["$timestamp"]
+        if "enqueuedTime" in is_json
+        else unix_ms(texts["enqueuedTime"])
+    )
+    origin, hub_ms = _origin(texts, {name: item for name, item in system.items() if name not in OF_PROPERTIES})
+    labels = Labels(
+        texts.get("correlationId"),
+        texts.get("contentType"),
+        texts.get("contentEncoding"),
+        {name: item for name, item in system.items() if name in OF_PROPERTIES},
+        {name[2:]: orjson.loads(texts[name]) if name in is_json else texts[name] for name in texts if name[:2] == "p-"},
+        texts.get("bodyType", DATA),
+    )
+    return Event(
+        int(texts["sequenceNumber"]), texts["offset"], time, value, hub_ms, texts.get("messageId"), origin, labels
+    )
+
+
+def _origin(texts: Mapping[str, str], annotations: Mapping[str, Any]) -> tuple[Origin, int | None]:
+    hub_ms = annotations.get(HUB_TIME)
+    hub_ms = hub_ms if type(hub_ms) is int else None
+    names = list(annotations)
+    place = names.index(HUB_TIME) if hub_ms is not None else 0
+    before = {name: annotations[name] for name in names[:place]}
+    after = {name: annotations[name] for name in names[place + (hub_ms is not None) :]}
+    return Origin(texts.get("deviceId"), texts.get("moduleId"), before, after), hub_ms
