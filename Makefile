@@ -9,6 +9,10 @@ BIN := $(VENV)/bin
 FIGURES := build/bench
 SANITIZED := build/sanitized
 SANITIZERS := -fsanitize=address,undefined -fno-sanitize-recover=undefined
+# Whole files, those that last longest first (tests/longest_first.py). Four at a time: most tests wait for other processes.
+PYTEST := $(BIN)/python -m pytest --numprocesses=4 --dist=loadfile --no-loadscope-reorder -p no:benchmark
+# Where it is set, as in many containers, every process of a test would compile its modules anew.
+unexport PYTHONDONTWRITEBYTECODE
 # Twice quiet: errors only, without the build backend's advice on editable installs.
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 
@@ -25,11 +29,11 @@ demo: $(VENV)/.demo ## Simulated devices into an embedded Kafka, with a summary:
 .PHONY: test
 test: $(VENV)/.test ## All tests, against Apache Kafka and Azurite: make test ARGS="-k checkpoints"
 	@$(BIN)/python -m tests.services install
-	@$(BIN)/python -m pytest --numprocesses=3 --dist=loadfile -p no:benchmark $(ARGS)
+	@$(PYTEST) $(ARGS)
 
 .PHONY: unit
 unit: $(VENV)/.test ## The tests that start no service: no Java, no Node, no network
-	@$(BIN)/python -m pytest --numprocesses=3 --dist=loadfile -p no:benchmark -m 'not services and not faults' \
+	@$(PYTEST) -m 'not services and not faults' \
 		--ignore=tests/end_to_end --ignore=tests/interop --ignore=tests/systemd $(ARGS)
 
 .PHONY: check

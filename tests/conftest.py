@@ -7,6 +7,7 @@ from typing import get_args
 import pytest
 from hypothesis import settings
 
+from tests.longest_first import longest_first
 from tests.services.azurite import Azurite
 from tests.services.kafka import KafkaCluster
 
@@ -19,7 +20,9 @@ _SERVICES = (KafkaCluster, Azurite)
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks `services` whatever reaches a fixture that yields a service, by whatever way: `make unit` leaves it out."""
+    """Marks `services` whatever reaches a fixture that yields a service, by whatever way: `make unit` leaves it out. And
+    puts the files that last longest in front."""
+    items[:] = longest_first([(item.path, item) for item in items])
     for item in items:
         if isinstance(item, pytest.Function) and any(
             kind in get_args(inspect.signature(fixture.func).return_annotation)

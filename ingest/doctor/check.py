@@ -27,6 +27,9 @@ class Check:
     """Checks that must not fail first; this one is skipped when they do."""
     after: tuple[str, ...] = ()
     """Checks that must be over first, however they end, as this one makes use of what they found."""
+    imports: tuple[str, ...] = ()
+    """Modules that `ask` imports and that take long to load: that is not the service's silence, so the check's time
+    begins when they are there."""
     if_silent: str = "see whether a firewall or a proxy is between this machine and the service"
     """The fix for no answer in time."""
 
@@ -40,7 +43,7 @@ class Finding:
     seen: str
     fix: str
     seconds: float
-    """How long the check took; 0 for one that was skipped."""
+    """How long the check took, without its imports; 0 for one that was skipped."""
 
 
 def ok(seen: str) -> Verdict:

@@ -25,7 +25,7 @@ def checkpoint_checks(config: Config) -> list[Check]:
     if settings.store == "file":
         return [Check(NAME, lambda: _ask_folder(config))]
     return [
-        Check(NAME, lambda: _ask_container(config)),
+        Check(NAME, lambda: _ask_container(config), imports=("ingest.source.checkpoints.blob",)),
         Check("checkpoint history", lambda: _ask_history(settings), needs=(NAME,)),
     ]
 

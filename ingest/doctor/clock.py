@@ -15,6 +15,7 @@ _ASK_SECONDS = 1.2
 _WARN_SECONDS = 30.0
 _REFUSED_SECONDS = 300.0
 _HTTPS_PORT = 443
+_BLOB = "azure.eventhub.extensions.checkpointstoreblob._vendor.storage.blob"
 _FIX = "set it right: timedatectl set-ntp true"
 
 
@@ -43,7 +44,8 @@ def clock_check(
         newest = newest_event()
         return judge_by_event(None if newest is None else newest.timestamp() - clock())
 
-    return Check(NAME, ask, after=after)
+    imports = (_BLOB,) if config.checkpoints.store == "blob" else ()
+    return Check(NAME, ask, after=after, imports=imports)
 
 
 def services(config: Config) -> Sequence[Service]:

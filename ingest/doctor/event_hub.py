@@ -16,6 +16,7 @@ NAME = "event hub"
 KEY_CHECK = f"{NAME} key"
 _KEY = "hub.event_hub_connection_string"
 _AMQP, _AMQPS = 5672, 5671
+_IMPORTS = ("azure.eventhub", "ingest.hub.management")
 
 
 class EventHubChecks:
@@ -41,7 +42,7 @@ class EventHubChecks:
         reached = endpoint_checks(NAME, self._address.host, port, _KEY, context)
         return [
             *reached,
-            Check(KEY_CHECK, self._ask_key, needs=(reached[-1].name,)),
+            Check(KEY_CHECK, self._ask_key, needs=(reached[-1].name,), imports=_IMPORTS),
             Check("partitions", self._judge_partitions, needs=(KEY_CHECK,), after=(self._metrics_check,)),
             Check("consumer group", self._ask_readers, needs=("partitions",), after=(self._metrics_check,)),
         ]

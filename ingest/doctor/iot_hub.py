@@ -12,6 +12,7 @@ from ingest.timing import Deadline
 NAME = "IoT hub"
 _KEY = "hub.iot_hub_connection_string"
 _AMQPS = 5671
+_IMPORTS = ("ingest.sink.sending.sender", "ingest.hub.service_client")
 _LINK_SECONDS = 4.5
 _MOST_UNITS = {"F1": 1, "S1": 200, "S2": 200, "S3": 10}
 _MESSAGES_PER_DAY = {"F1": 8_000, "S1": 400_000, "S2": 6_000_000, "S3": 300_000_000}
@@ -23,7 +24,7 @@ def iot_hub_checks(config: Config, hub: IotHubAddress) -> list[Check]:
     reached = endpoint_checks(NAME, hub.host, hub.port or _AMQPS, _KEY, lambda: iot_hub_context(ca_file))
     return [
         *reached,
-        Check(f"{NAME} key", lambda: _ask_key(config, hub), needs=(reached[-1].name,)),
+        Check(f"{NAME} key", lambda: _ask_key(config, hub), needs=(reached[-1].name,), imports=_IMPORTS),
         Check("rate", lambda: judge_rate(config.sink)),
     ]
 

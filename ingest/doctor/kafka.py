@@ -49,7 +49,8 @@ class KafkaChecks:
 
     def checks(self) -> list[Check]:
         config, uses = self._config, topics_in_use(self._config)
-        found = [Check(NAME, self._ask_cluster, if_silent="see whether kafka.bootstrap_servers is right and up")]
+        up = "see whether kafka.bootstrap_servers is right and up"
+        found = [Check(NAME, self._ask_cluster, imports=("confluent_kafka.admin",), if_silent=up)]
         found.append(Check(BROKERS, self._ask_brokers, needs=(NAME,)))
         found += [
             Check(f"topic {topic}", lambda topic=topic, use=use: self._ask_topic(topic, use), needs=(NAME,))  # type: ignore[misc]  # mypy cannot infer the defaults' types

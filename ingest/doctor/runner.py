@@ -1,5 +1,6 @@
 """Runs checks side by side, each within its time, and gives their findings in order."""
 
+import importlib
 import threading
 import time
 import traceback
@@ -15,8 +16,8 @@ CHECK_SECONDS = 5.0
 def run_checks(checks: Sequence[Check], *, seconds: float = CHECK_SECONDS) -> Iterator[Finding]:
     """The findings in the order of `checks`, each as soon as it and those before it are known.
 
-    Every check has a daemon thread of its own; one that takes longer than `seconds` is failed and left behind. A check
-    may need only checks that stand before it.
+    Every check has a daemon thread of its own; one that takes longer than `seconds`, its imports aside, is failed and
+    left behind. A check may need only checks that stand before it.
     """
     run = _Run(checks, seconds)
     for check in checks:
@@ -54,8 +55,7 @@ class _Run:
                 self._settle(check, Verdict("skipped", f"needs {failed[0]}"), 0.0)
             elif all(self._ended(each) for each in (*check.needs, *check.after)):
                 self._waiting.remove(check)
-                self._started[check.name] = (check, now)
-                threading.Thread(target=self._ask, args=(check, now), name=f"check {check.name}", daemon=True).start()
+                threading.Thread(target=self._ask, args=(check,), name=f"check {check.name}", daemon=True).start()
 
     def _ended(self, name: str) -> bool:
         return name in self._found
@@ -64,8 +64,12 @@ class _Run:
         running = [since for name, (_, since) in self._started.items() if name not in self._found]
         return max(0.0, min(running, default=time.monotonic()) + self._seconds - time.monotonic())
 
-    def _ask(self, check: Check, since: float) -> None:
+    def _ask(self, check: Check) -> None:
+        since = time.monotonic()
         try:
+            for module in check.imports:
+                importlib.import_module(module)
+            since = self._begin(check)
             verdict = check.ask()
         except IngestError as error:
             # Their sentences end in the fix.
@@ -76,6 +80,14 @@ class _Run:
         with self._changed:
             if check.name not in self._found:
                 self._settle(check, verdict, time.monotonic() - since)
+
+    def _begin(self, check: Check) -> float:
+        """The check's time runs from now."""
+        with self._changed:
+            since = time.monotonic()
+            self._started[check.name] = (check, since)
+            self._changed.notify_all()
+            return since
 
     def _settle(self, check: Check, verdict: Verdict, seconds: float) -> None:
         self._found[check.name] = Finding(check.name, verdict.result, verdict.seen, verdict.fix, round(seconds, 3))

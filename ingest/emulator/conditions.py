@@ -3,13 +3,14 @@
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 from ingest.amqp.performatives import (
     Error,
 )
 from ingest.amqp.types import Symbol
-from ingest.errors import Refused
+from ingest.emulator.errors import Rejected
 
 
 class Condition(NamedTuple):
@@ -154,7 +155,7 @@ if TYPE_CHECKING:
     pass
 
 
-class LinkRefused(Refused):
+class LinkRefused(Rejected):
     """The attach is answered with an error."""
 
     def __init__(self, condition: Condition, info: Mapping[str, object] | None = None) -> None:
@@ -167,3 +168,13 @@ class LinkRefused(Refused):
 def error_of(condition: Condition, info: Mapping[str, object] | None = None) -> Error:
     keyed = None if info is None else {Symbol(key): value for key, value in info.items()}
     return Error(condition=condition.condition, description=condition.text, info=keyed)
+
+
+class End(StrEnum):
+    """How a message left the queue, in the words of IoT Hub's delivery feedback."""
+
+    COMPLETED = "Success"
+    EXPIRED = "Expired"
+    DELIVERY_COUNT = "DeliveryCountExceeded"
+    REJECTED = "Rejected"
+    PURGED = "Purged"

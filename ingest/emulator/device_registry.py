@@ -7,13 +7,13 @@ from collections.abc import Callable, Collection
 from urllib.parse import quote
 
 from ingest.emulator.amqp.sas import BadToken, Claims, sign, verify
-from ingest.errors import Refused
+from ingest.emulator.errors import Rejected
 from ingest.hub import device_id as device_ids
 
 TOKEN_SECONDS = 24 * 3600
 
 
-class UnknownDevice(Refused):
+class UnknownDevice(Rejected):
     """The registry holds no such device, or no device can have this id. `str()` is one sentence for the user."""
 
 

@@ -2,23 +2,19 @@
 
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from ingest.amqp.performatives import RECEIVER, SENDER, Attach, Source
 from ingest.amqp.types import UInt
 from ingest.emulator import conditions
-from ingest.emulator.amqp.authorization import IOT_HUB
+from ingest.emulator.amqp.authorization import DEVICES, IOT_HUB
 from ingest.emulator.amqp.link import Link
+from ingest.emulator.amqp.ports import LinkOwner
 from ingest.emulator.conditions import Condition, LinkRefused
 
 if TYPE_CHECKING:
-    from ingest.emulator.amqp.session import Session
     from ingest.emulator.server import AmqpServer
 
-DEVICES: Final = (
-    "ErrorCode:NotImplemented;Devices are served over MQTT (port 8883) and HTTPS here, not over AMQP: "
-    "choose one of these transports in the device's client."
-)
 _DEVICE = re.compile(r"devices/.+")
 _EVENTS = re.compile(r"messages/events(?P<rest>/.*)?")
 _PORT = 5671
@@ -40,18 +36,18 @@ def refuse(server: "AmqpServer", event_hub: str, control: Callable[[], str]) -> 
     def is_reader(path: str) -> bool:
         return _EVENTS.fullmatch(path) is not None
 
-    def producer(session: "Session", attach: Attach) -> Link:
+    def producer(session: LinkOwner, attach: Attach) -> Link:
         raise LinkRefused(conditions.unauthorized(no_producers(event_hub, control())))
 
-    def device(session: "Session", attach: Attach) -> Link:
+    def device(session: LinkOwner, attach: Attach) -> Link:
         raise LinkRefused(Condition(conditions.NOT_IMPLEMENTED, DEVICES))
 
-    def reader(session: "Session", attach: Attach) -> Link:
-        refusal = session.connection.authorization.refusal(f"{IOT_HUB}/messages/events")
+    def reader(session: LinkOwner, attach: Attach) -> Link:
+        refusal = session.peer.authorization.refusal(f"{IOT_HUB}/messages/events")
         if refusal is not None:
             raise LinkRefused(conditions.unauthorized(refusal))
         address = str(attach.source.address) if isinstance(attach.source, Source) else ""
-        raise _redirect(event_hub, session.connection.host_name, address)
+        raise _redirect(event_hub, session.peer.host_name, address)
 
     server.route(is_event_hub, SENDER, producer)
     server.route(is_device, SENDER, device)

@@ -15,6 +15,7 @@ from ingest.emulator.amqp import cbs
 from ingest.emulator.amqp.authorization import Authorization, address_path
 from ingest.emulator.amqp.connection import Connection
 from ingest.emulator.amqp.link import Link
+from ingest.emulator.amqp.ports import LinkOwner
 from ingest.emulator.amqp.request_links import RequestLink, ResponseLink
 from ingest.emulator.conditions import LinkRefused
 from ingest.emulator.keys import Keys
@@ -27,21 +28,12 @@ from ingest.emulator.telemetry.log import PartitionLog
 from ingest.timing import Clock
 
 if TYPE_CHECKING:
-    from ingest.emulator.amqp.session import Session
     from ingest.emulator.control.faults import Faults, LiveReceiver
 
 _TICK_SECONDS = 0.05
 _BACKLOG = 1024
 
-LinkFactory: TypeAlias = "Callable[[Session, Attach], Link]"
-
-
-def _cbs_requests(session: "Session", attach: Attach) -> Link:
-    return RequestLink(session, attach, cbs.answer)
-
-
-def _management_requests(session: "Session", attach: Attach) -> Link:
-    return RequestLink(session, attach, management.answer)
+LinkFactory: TypeAlias = Callable[[LinkOwner, Attach], Link]
 
 
 class AmqpServer:
@@ -80,9 +72,9 @@ class AmqpServer:
         self._ticker: asyncio.TimerHandle | None = None
         self._tick_acts: list[Callable[[], None]] = []
         hub.subscribe(self._on_published)
-        self.route(lambda path: path == cbs.NODE, SENDER, _cbs_requests)
+        self.route(lambda path: path == cbs.NODE, SENDER, self._token_requests)
         self.route(lambda path: path == cbs.NODE, RECEIVER, ResponseLink)
-        self.route(lambda path: path == management.NODE, SENDER, _management_requests)
+        self.route(lambda path: path == management.NODE, SENDER, self._questions)
         self.route(lambda path: path == management.NODE, RECEIVER, ResponseLink)
         self.route(lambda path: ADDRESS.fullmatch(path) is not None, RECEIVER, self._event_receiver)
 
@@ -147,7 +139,7 @@ class AmqpServer:
         self._connections.pop(connection, None)
         self._changed()
 
-    def new_link(self, session: "Session", attach: Attach) -> Link:
+    def new_link(self, session: LinkOwner, attach: Attach) -> Link:
         """The link that an attach asks for, not yet accepted. Raises LinkRefused."""
         terminus = attach.source if attach.role is RECEIVER else attach.target
         address = terminus.address if isinstance(terminus, Source | Target) else None
@@ -178,9 +170,19 @@ class AmqpServer:
         """Milliseconds since 1970 by the emulator's clock."""
         return int(self._clock() * 1000)
 
+    @property
+    def round_trip(self) -> float:
+        return self.faults.round_trip
+
     # Links.
 
-    def _event_receiver(self, session: "Session", attach: Attach) -> Link:
+    def _token_requests(self, session: LinkOwner, attach: Attach) -> Link:
+        return RequestLink(session, attach, lambda peer, request: cbs.answer(peer, request, self.faults.refuses_token))
+
+    def _questions(self, session: LinkOwner, attach: Attach) -> Link:
+        return RequestLink(session, attach, lambda peer, request: management.answer(peer, request, self.hub))
+
+    def _event_receiver(self, session: LinkOwner, attach: Attach) -> Link:
         source = attach.source
         match = ADDRESS.fullmatch(address_path(str(source.address))) if isinstance(source, Source) else None
         partition = match["partition"] if match else ""
@@ -190,7 +192,7 @@ class AmqpServer:
             refusal = self.faults.attach_refusal(partition)
             if refusal is not None:
                 raise LinkRefused(refusal)
-            receiver = EventReceiver(session, attach)
+            receiver = EventReceiver(session, attach, self.hub, self.faults, self)
             self._authorized(receiver)
             present = [each.epoch for each in self._receivers[partition] if each.group == receiver.group]
             refusal = admit(present, receiver.epoch)
@@ -202,7 +204,7 @@ class AmqpServer:
         return receiver
 
     def _authorized(self, link: Link) -> Link:
-        refusal = link.session.connection.authorization.refusal(link.auth_path or "")
+        refusal = link.session.peer.authorization.refusal(link.auth_path or "")
         if refusal is not None:
             raise LinkRefused(conditions.unauthorized(refusal))
         return link

@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from ingest.emulator.c2d.lock_queue import End
-from ingest.emulator.conditions import THROTTLED
+from ingest.emulator.conditions import THROTTLED, End
 
 
 @dataclass(frozen=True)

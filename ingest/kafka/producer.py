@@ -10,13 +10,11 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from ingest.config import Kafka, Secret
 from ingest.errors import IngestError, RestartRequired, Undeliverable
 from ingest.kafka.complaints import Complaints
+from ingest.kafka.records import Headers
 from ingest.kafka.shipment import OnDelivery
 from ingest.kafka.statistics import KafkaStatistics
 from ingest.logs import Repeated
 from ingest.timing import Deadline
-
-Headers = list[tuple[str, str | bytes | None]]
-"""As confluent-kafka wants them; ours are always bytes."""
 
 SILENT_MS = 20_000
 EVERY_CLIENT: Mapping[str, str | int | bool] = {
@@ -47,9 +45,6 @@ DEFAULTS: Mapping[str, str | int | bool] = {
     # What librdkafka logs of lost connections, the error callback tells, too, and less often.
     "log_level": 2,
 }
-
-Record = tuple[bytes | None, bytes, Headers | None, int]
-"""Key, value, headers, timestamp in Unix milliseconds (0: now)."""
 
 TOO_LARGE = "too_large"
 NOT_SENDABLE = "not_sendable"

@@ -1,14 +1,15 @@
 """Producers that take many records at once, and report only what was refused of them."""
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from itertools import repeat
 from operator import call, length_hint
 
 from confluent_kafka import Producer
 
 from ingest.config import Kafka
-from ingest.kafka.producer import Headers, ProducerPool, Record, shard
+from ingest.kafka.producer import ProducerPool, shard
+from ingest.kafka.records import Headers, Records
 from ingest.kafka.shipment import OnDelivery, Reports, Shipment
 from ingest.timing import Deadline
 
@@ -50,7 +51,7 @@ class ShippingPool(ProducerPool):
             self.clients = [*self._shippers, *self._producers]
         return super().send(topic, key, value, headers, timestamp_ms, on_delivery)
 
-    def send_all(self, topic: str, records: Sequence[Record], done: Callable[[Shipment], None]) -> int:
+    def send_all(self, topic: str, records: Records, done: Callable[[Shipment], None]) -> int:
         """Queues records in order, up to the first that cannot be; `send` says why that is. Returns how many it queued.
 
         `done` is called once for all of these, before which there must be no other call. Costs a third of what `send`
@@ -58,10 +59,11 @@ class ShippingPool(ProducerPool):
         """
         if self._out is not None:
             raise RuntimeError("the shipment before this one is still on its way")
-        keys, values, headers, times = zip(*records, strict=True)
+        keys, values = records.keys, records.values
         callbacks = self._reports.expect(len(records))
         bodies = iter(values)
-        arguments = repeat(topic), bodies, keys, repeat(_ANY_PARTITION), callbacks, repeat(None), times, headers
+        columns = keys, repeat(_ANY_PARTITION), callbacks, repeat(None), records.times, records.headers
+        arguments = repeat(topic), bodies, *columns
         shippers = self._shippers
         queueing = (
             map(shippers[0].produce, *arguments)
@@ -76,7 +78,7 @@ class ShippingPool(ProducerPool):
         except Exception:  # tried again by `send`, which says what it is
             queued -= length_hint(bodies) + 1
         if queued:
-            size = sum(map(len, values[:queued]))
+            size = sum(map(len, values if queued == len(values) else values[:queued]))
             self._out = queued, size, done
             self.in_flight += queued
             self.in_flight_bytes += size

@@ -62,6 +62,12 @@ class Registry:
         with self._lock:
             self._drop(owner, lambda metric: metric.kind in ("gauge", "summary") and metric is not PROCESS_UP)
 
+    def forget(self, owner: Owner) -> None:
+        """There is no such slot any more: every series of it vanishes."""
+        with self._lock:
+            self._drop(owner, lambda _: True)
+            self._owned.pop(owner, None)
+
     def keep_only(self, role: str, slots: Collection[str]) -> None:
         """The role has these slots and no others: every series of others vanishes."""
         with self._lock:

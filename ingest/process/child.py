@@ -28,14 +28,12 @@ from ingest.config import Config
 from ingest.errors import EXIT_CRASH, EXIT_OK, IngestError
 from ingest.metrics.catalogue import PROCESS_CPU, PROCESS_RESIDENT
 from ingest.metrics.meter import Meter
+from ingest.process.memory import Leftovers
 from ingest.timing import Deadline
 
 BEAT_SECONDS = 1.0
 EXIT_ORPHAN = 3
 """The supervisor is gone; nobody reads this code, but a core dump or strace shows it."""
-
-_SLOTS = {"source": "partition", "sink": "worker"}
-"""What the slots of a role are, where it has several."""
 
 logger = logging.getLogger(__name__)
 
@@ -54,12 +52,13 @@ class ProcessSpec:
     """What another child found out before this one's first start; empty when it is started again."""
     shared: Mapping[str, str] = field(default_factory=dict)
     """What the supervisor keeps for all lives of all children, such as the file of the send budget."""
+    noun: str = ""
+    """What the slot is, for people; empty where the role has one at most."""
 
     @property
     def title(self) -> str:
         """What ps(1) and `systemctl status` show in place of multiprocessing's command line."""
-        what = _SLOTS.get(self.role)
-        return " ".join(("ingest:", self.role, *((what, self.slot) if what else ())))
+        return " ".join(("ingest:", self.role, *((self.noun, self.slot) if self.noun else ())))
 
 
 class Child:
@@ -75,6 +74,7 @@ class Child:
         self._due = 0.0
         self._said: tuple[bool, str] | None = None
         self._measures: list[Callable[[Meter], None]] = [self._measure_process]
+        self._leftovers = Leftovers()
 
     @property
     def stopping(self) -> bool:
@@ -102,6 +102,7 @@ class Child:
             return
         self._due = now + BEAT_SECONDS
         self._said = (ready, detail)
+        self._leftovers.poll()
         for measure in self._measures:
             measure(self.meter)
         self._send(("beat", ready, detail, self.meter.changes()))

@@ -5,14 +5,13 @@ import multiprocessing
 import os
 import signal
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from multiprocessing import forkserver, process
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from typing import Any, Final
 
 from ingest import scarcity
-from ingest.config import Config
 
 PRELOAD = "ingest.process.preload"
 LONGEST_TEMPORARY_FOLDER = 70
@@ -30,12 +29,12 @@ class NotStarted(Exception):
     """A child could not be made. `str()` says why, one clause; another try may do."""
 
 
-def context(config: Config, roles: tuple[str, ...]) -> ForkServerContext:
-    """Where the children of these roles are made. The server itself starts with the first child."""
+def context(preloads: Sequence[str]) -> ForkServerContext:
+    """Where children are made that import `preloads`. The server itself starts with the first child."""
     _shorten_temporary_folder()
     made = multiprocessing.get_context("forkserver")
     # The last one freezes what all have loaded.
-    made.set_forkserver_preload([*_preloads(config, roles), PRELOAD])
+    made.set_forkserver_preload([*preloads, PRELOAD])
     return made
 
 
@@ -104,18 +103,6 @@ def kill() -> None:
     if server._forkserver_pid is not None:
         with contextlib.suppress(OSError):
             os.kill(server._forkserver_pid, signal.SIGKILL)
-
-
-def _preloads(config: Config, roles: tuple[str, ...]) -> list[str]:
-    """What the children of these roles import and `PRELOAD` may not."""
-    modules = []
-    if "source" in roles:
-        modules.append("ingest.source.preload")
-        if config.checkpoints.store == "blob":
-            modules.append("ingest.source.checkpoints.blob")
-    if "sink" in roles:
-        modules.append("ingest.sink.preload")
-    return modules
 
 
 def _shorten_temporary_folder() -> None:

@@ -1,18 +1,20 @@
 """The one line for people that systemd shows of a running service."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from ingest.process.supervised import SupervisedProcess
 
-_WORDS = (("source", "receiving {} of {} partitions"), ("sink", "sending with {} of {} workers"))
 
+def status_line(
+    counted: Mapping[str, str], slots: Iterable[SupervisedProcess], unready: Sequence[str], note: str | None
+) -> str:
+    """`counted`: role → how it is counted, as `ingest.service.roles.Role.status`.
 
-def status_line(slots: Iterable[SupervisedProcess], unready: Sequence[str], note: str | None) -> str:
-    """What works, the first reason why the service is not ready, and the note on the last reload."""
+    What works, the first reason why the service is not ready, and the note on the last reload."""
     parts = []
-    for role, words in _WORDS:
+    for role, words in counted.items():
         ready = [slot.ready for slot in slots if slot.task.role == role]
-        if ready:
+        if ready and words:
             parts.append(words.format(sum(ready), len(ready)))
     line = ", ".join(parts) or "starting"
     match unready:

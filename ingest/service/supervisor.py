@@ -14,7 +14,6 @@ from typing import Any
 from ingest import __version__
 from ingest.config import Config
 from ingest.config.values import EARLIEST
-from ingest.hub.limits import sends_per_second
 from ingest.metrics.catalogue import BUILD_INFO, PROCESS_RESTARTS, PROCESS_UP
 from ingest.metrics.http import Exposition
 from ingest.metrics.meter import zeros
@@ -25,17 +24,11 @@ from ingest.process.child import ProcessSpec
 from ingest.process.outlive import Outlive
 from ingest.process.supervised import JOINING, STARTING, SupervisedProcess
 from ingest.service.partition_watch import PartitionWatch
+from ingest.service.roles import Direction, Found, Role, all_directions
 from ingest.service.status_line import status_line
 from ingest.service.systemd import Notifier
-from ingest.sink.pacing import shared_rate
 from ingest.timing import Deadline
 
-DISCOVER = "ingest.source.discover:run"
-LOOK_AGAIN = "ingest.source.discover:look_again"
-PARTITION = "ingest.source.partition:run"
-SINK = "ingest.sink.worker:run"
-TRY_SINK = "ingest.sink.trial:run"
-FEEDBACK = "ingest.sink.feedback.process:run"
 LOOP_STUCK_SECONDS = 10.0
 UNENDING_SECONDS = 10.0
 """A child whose heartbeat is so much overdue was killed long ago and has not ended: we cannot replace it."""
@@ -60,24 +53,28 @@ class Supervisor:
         config: Config,
         *,
         roles: tuple[str, ...],
+        directions: dict[str, Direction] | None = None,
         notifier: Notifier | None = None,
         context: ForkServerContext | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`notifier` hears of every turn of `poll`; without it nobody does."""
+        """`roles` are the directions of the command, of all that there are, `directions`. `notifier` hears of every turn of
+        `poll`; without it nobody does."""
         self.config = config
         self.notifier = notifier or Notifier({})
         self.registry = Registry()
         self.slots: list[SupervisedProcess] = []
+        self.directions = all_directions() if directions is None else directions
         self.roles = roles
         """Those of the command; a configuration that is read again may have a connection string for some of them only."""
         self._clock = clock
         self._watch = PartitionWatch(clock)
-        self._context = context or forkserver.context(config, roles)
+        preloads = [module for role in roles for module in self.directions[role].preloads(config)]
+        self._context = context or forkserver.context(preloads)
         self._discovery: SupervisedProcess | None = None
         self._question: SupervisedProcess | None = None
         """Whether the hub was given more partitions. However it fares, the service does not depend on it."""
-        self._budget: shared_rate.Shared | None = None
+        self._retiring: list[SupervisedProcess] = []
         self._turns: CatchUpScheduler[SupervisedProcess] = CatchUpScheduler(cores(), clock=clock)
         self._closing = False
         self._lasting = False
@@ -108,19 +105,20 @@ class Supervisor:
         self.slots = []
         self._closing = False
         self._watch.pause()
-        if "source" in running:
-            if self.config.source.partitions:
-                self.registry.keep_only("source", self.config.source.partitions)
-            self._discovery = self._slot("discover", "0", DISCOVER)
-            self._discovery.start()
-        else:
-            self._forget_others("discover", [])
-            self._forget_others("source", [])
-        if "sink" in running:
-            self._start_sink()
-        else:
-            self._forget_others("sink", [])
-            self._forget_others("feedback", [])
+        for direction in self.directions.values():
+            if direction.name not in running:
+                for role in direction.roles:
+                    self._forget_others(role.name, [])
+                if direction.discovery:
+                    self._forget_others("discover", [])
+            elif direction.discovery:
+                expected = direction.expects(self.config)
+                for role in direction.roles if expected else ():
+                    self.registry.keep_only(role.name, expected)
+                self._discovery = self._slot("discover", "0", direction.discovery)
+                self._discovery.start()
+            else:
+                self._start(direction, {})
 
     def start_anew(self, config: Config, running: tuple[str, ...], *, lasting: bool = False) -> None:
         """After a drain: starts the children that another configuration asks for. What is counted goes on. `lasting`: a
@@ -131,8 +129,9 @@ class Supervisor:
 
     def try_out(self, config: Config, roles: tuple[str, ...]) -> None:
         """Starts the `trials`: for each role a child that asks the services whether they take the configuration."""
-        entries = {"source": DISCOVER, "sink": TRY_SINK}
-        self.trials = [self._slot("trial", role, entries[role], {"trial": True}, config=config) for role in roles]
+        self.trials = [
+            self._slot("trial", role, self.directions[role].trial, {"trial": True}, config=config) for role in roles
+        ]
         for slot in self.trials:
             slot.start()
 
@@ -143,22 +142,40 @@ class Supervisor:
         self.trials = []
         self._forget_others("trial", [])
 
-    def _start_sink(self) -> None:
-        sink = self.config.sink
-        rate = sends_per_second(sink.tier, sink.units, sink.sends_per_second)
-        # Once for all: what a reload needs is there.
-        self._budget = self._budget or shared_rate.Shared()
-        self._budget.set(rate, time.monotonic())
-        shared = {"budget": str(self._budget.path)}
-        workers = [self._slot("sink", str(index), SINK, shared=shared) for index in range(sink.processes)]
-        if sink.ack != "none":
-            workers.append(self._slot("feedback", "0", FEEDBACK))
-        self._forget_others("sink", workers)
-        self._forget_others("feedback", workers)
-        for slot in workers:
+    def _start(self, direction: Direction, found: Found) -> None:
+        """Starts all processes of a direction; those that it has had besides are forgotten."""
+        shared = direction.shared(self.config)
+        made: list[SupervisedProcess] = []
+        for role in direction.roles:
+            made += self._made(role, role.slots(self.config, found), found, shared)
+        # Before they are started, which takes a while: /readyz, on another thread, must never see neither.
+        self.slots += made
+        self._discovery = None if direction.discovery else self._discovery
+        for role in direction.roles:
+            self._forget_others(role.name, made)
+        for slot in made:
             slot.start()
-        self.slots += workers
-        logger.info("Sending at most %.4g commands/s with %d processes.", rate, sink.processes)
+        logger.info("%s", direction.news(self.config, found))
+
+    def add(self, role: Role, names: Iterable[str], found: Found, shared: Mapping[str, str]) -> None:
+        """Starts more processes of a role while the others go on; what refuses them ends nothing."""
+        added = self._made(role, names, found, shared, joins=True)
+        self.slots += added
+        for slot in added:
+            slot.start()
+
+    def retire(self, role: str, name: str, seconds: float) -> None:
+        """Ends one process within `seconds` while the others go on; then its series are forgotten."""
+        for slot in [slot for slot in self.slots if _owner(slot) == (role, name)]:
+            self.slots.remove(slot)
+            self._retiring.append(slot)
+            slot.close(Deadline(seconds))
+
+    def _bury(self) -> None:
+        for slot in [slot for slot in self._retiring if not slot.alive]:
+            self._retiring.remove(slot)
+            if not any(_owner(other) == _owner(slot) for other in self.slots):
+                self.registry.forget(_owner(slot))
 
     def poll(self, timeout: float, also: Iterable[socket.socket] = ()) -> None:
         """Waits up to `timeout` seconds for news of a child (or for `also` to become readable) and deals with it.
@@ -176,39 +193,36 @@ class Supervisor:
                 slot.poll()
             if not slot.up:
                 self.registry.lapse(_owner(slot))
+        self._bury()
         for slot in self._turns.begin():
             slot.begin_turn()
         for slot in self.slots:
             self.registry.set(PROCESS_UP, float(slot.up), *_owner(slot), owner=_owner(slot))
         if not self._closing:
-            self._start_source()
+            self._start_discovered()
             self._look_for_added()
         ready = not self._closing and not self.reloading and not self.unready()
         self.notifier.poll(ready=ready, coping=self.coping, status=self.status)
 
-    def _start_source(self) -> None:
+    def _start_discovered(self) -> None:
         """Once the discovery has answered."""
         if self._discovery is None or self._discovery.alive or self._discovery.result is None:
             return
-        facts: dict[str, Any] = self._discovery.result
-        partitions: list[str] = facts["partitions"]
-        self._watch.begin(self.config, partitions)
-        sources = self._partitions(partitions, facts)
-        # Before they are started, which takes a while: /readyz, on another thread, must never see neither.
-        self.slots += sources
-        self._discovery = None
-        self._forget_others("source", sources)
-        for slot in sources:
-            slot.start()
-        logger.info("Receiving from %d partitions: %s.", len(partitions), ", ".join(partitions))
+        found: dict[str, Any] = self._discovery.result
+        self._watch.begin(self.config, found["partitions"])
+        for direction in self.directions.values():
+            if direction.discovery:
+                self._start(direction, found)
 
     def _look_for_added(self) -> None:
         """Asks the hub when it is time to, and starts what it has been given since."""
         if self._question is None:
             if self._watch.due:
                 self._watch.asked()
-                known = [slot.task.slot for slot in self.slots if slot.task.role == "source"]
-                self._question = self._slot("discover", "0", LOOK_AGAIN, {"known": known}, joins=True)
+                [direction] = [each for each in self.directions.values() if each.look_again]
+                roles = {role.name for role in direction.roles}
+                known = [slot.task.slot for slot in self.slots if slot.task.role in roles]
+                self._question = self._slot("discover", "0", direction.look_again, {"known": known}, joins=True)
                 self._question.start()
             return
         if self._question.alive or self._question.result is None:
@@ -218,26 +232,27 @@ class Supervisor:
         new = self._watch.answer(facts)
         if new:
             logger.info("The hub was given more partitions, read from their oldest event: %s.", ", ".join(new))
-            added = self._partitions(new, facts, joins=True)
-            self.slots += added
-            for slot in added:
-                slot.start()
+            for direction in self.directions.values():
+                for role in direction.roles if direction.look_again else ():
+                    self.add(role, new, facts, direction.shared(self.config))
 
-    def _partitions(
-        self, partitions: Iterable[str], facts: Mapping[str, Any], *, joins: bool = False
+    def _made(
+        self, role: Role, names: Iterable[str], found: Found, shared: Mapping[str, str], *, joins: bool = False
     ) -> list[SupervisedProcess]:
         oldest = replace(self.config, source=replace(self.config.source, start=EARLIEST))
         return [
             self._slot(
-                "source",
-                partition,
-                PARTITION,
-                {**facts, "added": partition in self._watch.added},
+                role.name,
+                name,
+                role.entry,
+                {**found, "added": name in self._watch.added} if found else {},
+                shared,
                 # In the configuration, not in the facts: it holds for every life until there is a checkpoint.
-                config=oldest if partition in self._watch.added else None,
+                config=oldest if found and name in self._watch.added else None,
                 joins=joins,
+                noun=role.noun,
             )
-            for partition in partitions
+            for name in names
         ]
 
     @property
@@ -252,7 +267,8 @@ class Supervisor:
             return f"cannot start: {self.fatal[1]}"
         if self._closing:
             return f"draining, {sum(slot.alive for slot in self._children())} processes are left"
-        return status_line(self.slots, self.unready(), self.note)
+        words = {role.name: role.status for direction in self.directions.values() for role in direction.roles}
+        return status_line(words, self.slots, self.unready(), self.note)
 
     @property
     def fatal(self) -> tuple[int, str] | None:
@@ -319,7 +335,7 @@ class Supervisor:
         return [*([self._discovery] if self._discovery else []), *self.slots]
 
     def _children(self) -> list[SupervisedProcess]:
-        return [*self._all(), *([self._question] if self._question else []), *self.trials]
+        return [*self._all(), *([self._question] if self._question else []), *self.trials, *self._retiring]
 
     def _forget_others(self, role: str, slots: Iterable[SupervisedProcess]) -> None:
         self.registry.keep_only(role, [slot.task.slot for slot in slots if slot.task.role == role])
@@ -334,11 +350,12 @@ class Supervisor:
         *,
         config: Config | None = None,
         joins: bool = False,
+        noun: str = "",
     ) -> SupervisedProcess:
         owner = (role, index)
         self.registry.apply(zeros(*owner), owner)
         return SupervisedProcess(
-            ProcessSpec(role, index, entry, config or self.config, facts or {}, shared or {}),
+            ProcessSpec(role, index, entry, config or self.config, facts or {}, shared or {}, noun),
             self._context,
             on_snapshot=lambda snapshot: self.registry.apply(snapshot, owner),
             on_restart=lambda: self.registry.add(PROCESS_RESTARTS, 1, *owner, owner=owner),

@@ -4,18 +4,18 @@
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal, Protocol
 
+from ingest.kafka.records import Records
 from ingest.source.events import template_decoder
 from ingest.source.events.event import Event
-from ingest.source.events.received import Received, Slice
+from ingest.source.events.received import Received
+from ingest.source.events.slices import PythonSlices, Slice, Slices
 from ingest.source.formats import FORMATS
-from ingest.source.formats.contract import Headers, Record
+from ingest.source.formats.contract import Record
 
 Name = Literal["compiled", "python"]
-PlainRecord = tuple[bytes | None, bytes, Headers | None, int]
-"""A `Record`, or a tuple of the same."""
 
 ENVIRONMENT = "INGEST_DECODER"
 
@@ -27,8 +27,12 @@ class Decoder(Protocol):
         """The event of the message in `buf[start:end]`. Raises AmqpError when not even its position can be read."""
         ...
 
-    def decode_all(self, slices: Sequence[Slice]) -> list[Received]:
+    def decode_all(self, slices: Iterable[Slice]) -> list[Received]:
         """The events of all of them. Raises AmqpError when one is none."""
+        ...
+
+    def slices(self) -> Slices:
+        """An empty collection, of the kind that `decode_all` is quickest with."""
         ...
 
 
@@ -39,15 +43,18 @@ class Encoder(Protocol):
         """Raises Undeliverable when the format cannot carry the event."""
         ...
 
-    def encode_all(self, events: Sequence[Received]) -> Sequence[PlainRecord]:
+    def encode_all(self, events: Sequence[Received]) -> Records:
         """In order. Raises Undeliverable when the format cannot carry one of them."""
         ...
 
 
 class PythonDecoder(template_decoder.TemplateDecoder):
-    def decode_all(self, slices: Sequence[Slice]) -> list[Received]:
+    def decode_all(self, slices: Iterable[Slice]) -> list[Received]:
         decode = self.decode
         return [decode(*slice_) for slice_ in slices]
+
+    def slices(self) -> Slices:
+        return PythonSlices()
 
 
 class PythonEncoder:
@@ -57,8 +64,8 @@ class PythonEncoder:
     def encode(self, event: Received) -> Record:
         return self._encode(event.whole())
 
-    def encode_all(self, events: Sequence[Received]) -> Sequence[PlainRecord]:
-        return list(map(self._encode, events))  # whole ones: no other decoder stands in front of this encoder
+    def encode_all(self, events: Sequence[Received]) -> Records:
+        return Records.of(map(self._encode, events))  # whole ones: no other decoder stands in front of this encoder
 
 
 def _compiled() -> tuple[Callable[[], Decoder], dict[str, Callable[[str], Encoder]], str]:

@@ -1,7 +1,7 @@
 """Simulated devices as receivers, at a hub without a network."""
 
 from ingest.demo.receiving import Receiving
-from ingest.emulator.c2d.lock_queue import End
+from ingest.emulator.conditions import End
 from tests.emulator.c2d.test_hub import make
 from tests.emulator.c2d_clock import message
 

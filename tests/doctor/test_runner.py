@@ -1,10 +1,17 @@
 """Checks side by side: order, what is skipped, and what takes too long or breaks."""
 
+import subprocess
+import sys
 import threading
+from pathlib import Path
+
+import pytest
 
 from ingest.doctor.check import Check, Finding, Verdict, fail, ok, warn
 from ingest.doctor.runner import run_checks
 from ingest.errors import Refused
+from tests.faults.ingest_process import write_config
+from tests.services import ROOT
 
 PATIENCE = 60.0
 
@@ -89,6 +96,58 @@ def test_a_check_that_hangs_is_left_behind() -> None:
     assert findings["hung"].seconds >= 0.2
     assert findings["next"].result == "skipped"
     assert findings["other"].result == "ok"
+
+
+def test_what_a_check_imports_does_not_take_of_its_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "heavy_module.py").write_text("import threading\nthreading.Event().wait(0.6)\n")
+
+    def ask() -> Verdict:
+        return ok("loaded" if "heavy_module" in sys.modules else "not loaded")
+
+    finding = found(Check("heavy", ask, imports=("heavy_module",)), Check("other", lambda: ok("")), seconds=0.2)[
+        "heavy"
+    ]
+    assert (finding.result, finding.seen) == ("ok", "loaded")
+    assert finding.seconds < 0.6
+
+
+def test_a_check_whose_import_fails_is_broken() -> None:
+    finding = found(Check("a", lambda: ok(""), imports=("no_such_module",)))["a"]
+    assert (finding.result, finding.seen.split(" in ")[0]) == ("fail", "the check broke: ModuleNotFoundError")
+
+
+PLAN = """
+import sys
+from pathlib import Path
+from ingest.config import load
+from ingest.doctor.plan import checks_of
+
+for check in checks_of(load(Path(sys.argv[1]), environ={}), {}):
+    for module in check.imports:
+        __import__(module)
+blob = "azure.eventhub.extensions.checkpointstoreblob"
+print(*(name for name in ("azure.eventhub", blob, "uamqp", "confluent_kafka.admin") if name not in sys.modules))
+"""
+
+
+def test_all_heavy_libraries_are_loaded_before_the_time_of_a_check_begins(tmp_path: Path) -> None:
+    key = "SharedAccessKeyName=service;SharedAccessKey=a2V5"
+    event_hub = f"Endpoint=sb://127.0.0.1:1;{key};EntityPath=hub;UseDevelopmentEmulator=true"
+    write_config(
+        file := tmp_path / "ingest.toml",
+        {
+            "hub": {
+                "event_hub_connection_string": event_hub,
+                "iot_hub_connection_string": f"HostName=localhost;{key}",
+            },
+            "checkpoints": {
+                "blob_connection_string": "BlobEndpoint=http://127.0.0.1:1/a;AccountName=a;AccountKey=a2V5"
+            },
+        },
+    )
+    done = subprocess.run([sys.executable, "-c", PLAN, file], capture_output=True, text=True, cwd=ROOT, timeout=60)
+    assert (done.returncode, done.stdout) == (0, "\n"), done.stderr
 
 
 def test_an_error_of_ours_is_the_finding() -> None:

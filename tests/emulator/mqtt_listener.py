@@ -10,10 +10,10 @@ from typing import Any, Self, TypeVar
 from ingest.amqp.message import Data, Message, Properties
 from ingest.emulator.c2d.feedback import Feedback
 from ingest.emulator.c2d.hub import C2dHub
-from ingest.emulator.c2d.lock_queue import End
 from ingest.emulator.c2d.message import Delivery
 from ingest.emulator.c2d.throttle import limits_of
 from ingest.emulator.certificate import Certificate
+from ingest.emulator.conditions import End
 from ingest.emulator.device_registry import Devices
 from ingest.emulator.loop_thread import LoopThread
 from ingest.emulator.mqtt.server import PORT, MqttServer

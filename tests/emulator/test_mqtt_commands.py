@@ -1,7 +1,7 @@
 import pytest
 
 from ingest.emulator.c2d.hub import LOCK_SECONDS
-from ingest.emulator.c2d.lock_queue import End
+from ingest.emulator.conditions import End
 from ingest.emulator.mqtt.connection import MOST_UNACKNOWLEDGED, MqttConnection, Session
 from tests.emulator import mqtt_client as client
 from tests.emulator.mqtt_client import ACCEPTED, MqttClient

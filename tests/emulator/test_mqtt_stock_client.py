@@ -13,8 +13,8 @@ from typing import Any, Self
 import pytest
 
 from ingest.amqp.types import Timestamp
-from ingest.emulator.c2d.lock_queue import End
 from ingest.emulator.certificate import make_certificate
+from ingest.emulator.conditions import End
 from tests.emulator.mqtt_listener import FixedPortListener
 
 SECONDS = 30.0

@@ -4,7 +4,7 @@ import json
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Self
 
@@ -81,18 +81,21 @@ class Topic:
                 raise AssertionError(
                     f"after {seconds:g} s {self.missing(sent)} of {sum(sent.values())} events are missing"
                 )
-            self.poll(0.5)
+            self._count(self._next(0.5))
 
     def read_some(self, events: int, seconds: float = PATIENCE_SECONDS) -> None:
         """Read until so many different events are there. Raises AssertionError."""
         deadline = time.monotonic() + seconds
         while self.distinct < events:
             assert time.monotonic() < deadline, f"after {seconds:g} s {self.distinct} of {events} events are there"
-            self.poll(0.1)
+            self._count(self._next(0.1))
 
     def poll(self, seconds: float) -> None:
-        """Read what comes within `seconds`; returns early when something came."""
-        for message in self._consumer.consume(500, seconds):
+        """Read what comes within `seconds`; returns early when 500 records came."""
+        self._count(self._consumer.consume(500, seconds))
+
+    def _count(self, messages: Iterable[Message]) -> None:
+        for message in messages:
             value = message.value()
             if message.error() is None and value is not None:
                 record = json.loads(value)
@@ -103,12 +106,20 @@ class Topic:
         deadline = time.monotonic() + seconds
         while len(self.letters) < count:
             assert time.monotonic() < deadline, f"after {seconds:g} s {len(self.letters)} of {count} records are there"
-            self.read_more(0.5)
+            self._keep(self._next(0.5))
         return self.letters
 
     def read_more(self, seconds: float) -> None:
-        """Add to `letters` what comes within `seconds`; returns early when much came."""
-        self.letters += [each for each in self._consumer.consume(500, seconds) if each.error() is None]
+        """Add to `letters` what comes within `seconds`; returns early when 500 records came."""
+        self._keep(self._consumer.consume(500, seconds))
+
+    def _keep(self, messages: Iterable[Message]) -> None:
+        self.letters += [message for message in messages if message.error() is None]
+
+    def _next(self, seconds: float) -> list[Message]:
+        """What is there as soon as something is; nothing after `seconds`. `consume` alone would wait for 500."""
+        first = self._consumer.poll(seconds)
+        return [] if first is None else [first, *self._consumer.consume(499, 0)]
 
     def read_to_end(self, seconds: float = PATIENCE_SECONDS) -> None:
         """Add to `letters` all that is in the topic now."""
@@ -121,7 +132,7 @@ class Topic:
             max(each.offset, 0) < ends[each.partition] for each in self._consumer.position(self._consumer.assignment())
         ):
             assert time.monotonic() < deadline, f"after {seconds:g} s the topic is not read to its end, {ends}"
-            self.read_more(0.1)
+            self._keep(self._next(0.1))
 
     def missing(self, sent: Mapping[str, int]) -> int:
         """Events of `sent` that are not there (yet)."""

@@ -5,12 +5,15 @@ The first byte chooses: even, the rest is one message; odd, it is a stream of fr
 """
 
 import contextlib
+from collections.abc import Callable
 
 from ingest.amqp.errors import AmqpError
 from ingest.amqp.message import Properties
 from ingest.errors import Undeliverable
+from ingest.source.core import slices
 from ingest.source.events.decoder import ANNOTATIONS, event_of, newest_of
 from ingest.source.events.event import Event
+from ingest.source.events.slices import PythonSlices, Slices
 from ingest.source.events.template_decoder import TemplateDecoder
 from ingest.source.formats import FORMATS
 from ingest.source.transport.frames import TransferSplitter
@@ -84,6 +87,8 @@ def stream(data: bytes, *, size: int) -> None:
     """The same messages, other frames and end, cut into reads of `size` bytes and not cut at all."""
     pieces = [data[start : start + size] for start in range(0, len(data), size)]
     cut, whole = _read(pieces), _read([data])
+    assert _read(pieces, slices.Slices) == cut, data
+    assert _read([data], slices.Slices) == whole, data
     # An error costs the messages of its read alone: the link ends, and they come again.
     assert cut[0][: len(whole[0])] == whole[0] or whole[2], data
     assert whole[2] or cut == whole, data
@@ -95,13 +100,13 @@ def stream(data: bytes, *, size: int) -> None:
             break
 
 
-def _read(pieces: list[bytes]) -> tuple[list[bytes], list[bytes], bool]:
-    """Messages, other frames, and whether it ended in an error."""
-    transfers = TransferSplitter(HANDLE, FRAME_BYTES)
+def _read(pieces: list[bytes], kind: Callable[[], Slices] = PythonSlices) -> tuple[list[bytes], list[bytes], str, int]:
+    """Messages, other frames, the error that it ended in, and the frames that were counted."""
+    transfers = TransferSplitter(HANDLE, FRAME_BYTES, kind)
     messages: list[bytes] = []
     for piece in pieces:
         try:
             messages += [buf[start:end] for buf, start, end in transfers.feed(piece)]
-        except AmqpError:
-            return messages, transfers.others, True
-    return messages, transfers.others, False
+        except AmqpError as error:
+            return messages, transfers.others, str(error), transfers.frames
+    return messages, transfers.others, "", transfers.frames

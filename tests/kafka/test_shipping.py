@@ -8,7 +8,7 @@ from confluent_kafka import KafkaError
 from ingest.config import Kafka
 from ingest.errors import Undeliverable
 from ingest.kafka.mock_cluster import MockCluster
-from ingest.kafka.producer import Record
+from ingest.kafka.records import Record, Records
 from ingest.kafka.shipment import Shipment
 from ingest.kafka.shipping import ShippingPool
 from ingest.timing import Deadline
@@ -27,7 +27,7 @@ def started(cluster: MockCluster, *, producers: int = 1, **settings: str) -> Shi
 
 def shipped(pool: ShippingPool, records: list[Record]) -> tuple[int, list[Shipment]]:
     done: list[Shipment] = []
-    queued = pool.send_all("t", records, done.append)
+    queued = pool.send_all("t", Records.of(records), done.append)
     assert pool.join(Deadline(PATIENCE))
     return queued, done
 
@@ -85,9 +85,9 @@ def test_a_shipment_ends_before_what_the_client_takes_not_and_send_says_why(
 
 def test_one_shipment_at_a_time(cluster: MockCluster) -> None:
     pool = started(cluster)
-    pool.send_all("t", [(b"k", b"x", None, 1)], lambda _: None)
+    pool.send_all("t", Records.of([(b"k", b"x", None, 1)]), lambda _: None)
     with pytest.raises(RuntimeError, match="still on its way"):
-        pool.send_all("t", [(b"k", b"x", None, 1)], lambda _: None)
+        pool.send_all("t", Records.of([(b"k", b"x", None, 1)]), lambda _: None)
     assert pool.join(Deadline(PATIENCE))
 
 
@@ -95,7 +95,7 @@ def test_a_shipment_is_not_done_before_the_cluster_has_it(cluster: MockCluster) 
     pool = started(cluster)
     done: list[Shipment] = []
     cluster.set_down(1)
-    assert pool.send_all("t", [(b"k", b"x", None, 1)] * 3, done.append) == 3
+    assert pool.send_all("t", Records.of([(b"k", b"x", None, 1)] * 3), done.append) == 3
     for _ in range(5):
         pool.flush(0.1)
     assert (done, pool.in_flight, pool.in_flight_bytes) == ([], 3, 3)
@@ -109,7 +109,7 @@ def test_what_is_thrown_away_is_told_as_refused(cluster: MockCluster) -> None:
     pool = started(cluster)
     done: list[Shipment] = []
     cluster.set_down(1)
-    pool.send_all("t", [(b"k", b"x", None, 1)] * 3, done.append)
+    pool.send_all("t", Records.of([(b"k", b"x", None, 1)] * 3), done.append)
     pool.terminate()
     assert pool.join(Deadline(PATIENCE))
     [shipment] = done

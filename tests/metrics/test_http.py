@@ -129,7 +129,9 @@ def test_a_client_that_goes_away_in_the_middle_leaves_no_traceback(
             if sent.endswith(b"\r\n\r\n"):
                 assert client.recv(1)
     assert service.get("/healthz")[0] == 200
-    assert capfd.readouterr().err == ""
+    err = capfd.readouterr().err
+    # A client of Kafka that an earlier test has left behind may still speak.
+    assert [line for line in err.splitlines() if "|rdkafka#" not in line] == []
     assert caplog.text == ""
 
 

@@ -8,12 +8,12 @@ import pytest
 from ingest.config import Config, Hub, Metrics, Secret, Source
 from ingest.errors import ConfigError, Problem
 from ingest.service import reload as reloading
-from ingest.service import supervisor as module
 from ingest.service.reload import Reload
 from ingest.service.supervisor import Supervisor
 from ingest.service.systemd import Notifier
 from ingest.timing import Deadline
 from tests.config.samples import EVENT_HUB
+from tests.service.toys import toy_directions, use
 from tests.systemd.notify_socket import NotifySocket
 
 PATIENCE = 60.0
@@ -29,7 +29,10 @@ class Node:
     def __init__(self, systemd: NotifySocket) -> None:
         self.systemd = systemd
         self.supervisor = Supervisor(
-            config_of("first"), roles=("source",), notifier=Notifier({"NOTIFY_SOCKET": systemd.address})
+            config_of("first"),
+            roles=("source",),
+            directions=toy_directions(discovery="asks_by_topic", source="reads_by_topic"),
+            notifier=Notifier({"NOTIFY_SOCKET": systemd.address}),
         )
         self.answers: list[Config | Exception] = []
         self.reload = Reload(self.supervisor, self._load)
@@ -78,9 +81,7 @@ class Node:
 
 
 @pytest.fixture
-def node(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Node]:
-    monkeypatch.setattr(module, "DISCOVER", "tests.process.children:asks_by_topic")
-    monkeypatch.setattr(module, "PARTITION", "tests.process.children:reads_by_topic")
+def node(tmp_path: Path) -> Iterator[Node]:
     with NotifySocket(tmp_path) as systemd:
         made = Node(systemd)
         yield made
@@ -146,9 +147,9 @@ def test_one_that_is_asked_for_while_the_old_one_drains_comes_after(node: Node) 
     assert node.supervisor.unready() == []
 
 
-def test_going_back_never_ends_the_service(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_going_back_never_ends_the_service(node: Node) -> None:
     """Even when the services refuse the old one by now."""
-    monkeypatch.setattr(module, "PARTITION", "tests.process.children:refused")
+    use(node.supervisor.directions, "source", "refused")
     node.ask_for(config_of("second"))
     node.until(lambda: node.supervisor.note is not None)
     node.until(lambda: node.supervisor.config == config_of("first"))

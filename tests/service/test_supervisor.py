@@ -25,6 +25,7 @@ from ingest.service.supervisor import UNENDING_SECONDS, Supervisor
 from ingest.service.systemd import Notifier
 from ingest.timing import Deadline
 from tests.faults.waiting import wait_until
+from tests.service.toys import toy_directions
 from tests.systemd.notify_socket import NotifySocket
 
 PATIENCE = 60.0
@@ -38,13 +39,12 @@ def until(supervisor: Supervisor, reached: Callable[[], bool]) -> None:
 
 
 @pytest.fixture
-def supervise(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, str], Supervisor]]:
+def supervise() -> Iterator[Callable[[str, str], Supervisor]]:
     made: list[Supervisor] = []
 
     def start(discover: str, partition: str) -> Supervisor:
-        monkeypatch.setattr(module, "DISCOVER", f"tests.process.children:{discover}")
-        monkeypatch.setattr(module, "PARTITION", f"tests.process.children:{partition}")
-        supervisor = Supervisor(Config(metrics=Metrics(port=0)), roles=("source",))
+        directions = toy_directions(discovery=discover, source=partition)
+        supervisor = Supervisor(Config(metrics=Metrics(port=0)), roles=("source",), directions=directions)
         made.append(supervisor)
         supervisor.start()
         return supervisor
@@ -117,7 +117,6 @@ def test_the_watchdog_is_withheld_when_a_hung_child_cannot_be_replaced(
     """A child that hangs is replaced while systemd is kept content; one that not even a kill ends is reason enough to
     start everything again."""
     ahead = 0.0
-    monkeypatch.setattr(module, "SINK", "tests.process.children:works")
     with NotifySocket(tmp_path) as systemd:
 
         def clock() -> float:
@@ -127,6 +126,7 @@ def test_the_watchdog_is_withheld_when_a_hung_child_cannot_be_replaced(
         supervisor = Supervisor(
             Config(metrics=Metrics(port=0), sink=Sink(processes=1)),
             roles=("sink",),
+            directions=toy_directions(sink="works"),
             notifier=Notifier(environ, clock=clock),
             clock=clock,
         )
@@ -161,14 +161,13 @@ def test_the_watchdog_is_withheld_when_a_hung_child_cannot_be_replaced(
 
 
 @pytest.fixture
-def supervise_sink(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Supervisor]]:
+def supervise_sink() -> Iterator[Callable[..., Supervisor]]:
     made: list[Supervisor] = []
 
     def start(worker: str, feedback: str = "works", **sink: Any) -> Supervisor:
-        monkeypatch.setattr(module, "SINK", f"tests.process.children:{worker}")
-        monkeypatch.setattr(module, "FEEDBACK", f"tests.process.children:{feedback}")
         config = Config(metrics=Metrics(port=0), sink=Sink(**sink))
-        supervisor = Supervisor(config, roles=("sink",))
+        directions = toy_directions(sink=worker, feedback=feedback)
+        supervisor = Supervisor(config, roles=("sink",), directions=directions)
         made.append(supervisor)
         supervisor.start()
         return supervisor
@@ -262,17 +261,18 @@ from ingest.service import run as service
 from ingest.service import supervisor
 from ingest.config import Config, Metrics, Service, Source
 from ingest.errors import ConfigError, Problem
+from tests.service.toys import toy_directions, use
 
 service.KILLED_SECONDS = service.SPARE_SECONDS = 0.5  # of the last resort
-supervisor.DISCOVER = "tests.process.children:answers"
-supervisor.PARTITION = "tests.process.children:" + os.environ.get("INGEST_TEST_PARTITION", "works")
+toys = toy_directions(discovery="answers", source=os.environ.get("INGEST_TEST_PARTITION", "works"))
+supervisor.all_directions = lambda: toys
 seconds = Service(shutdown_seconds=int(os.environ.get("INGEST_TEST_SECONDS", "30")))
 config = Config(metrics=Metrics(port=0), service=seconds)
 answers = [config, Config(metrics=Metrics(port=0), source=Source(topic="other"), service=seconds)]
 
 def reload():
     if "INGEST_TEST_TRIAL" in os.environ and len(answers) == 1:
-        supervisor.DISCOVER = "tests.process.children:" + os.environ["INGEST_TEST_TRIAL"]
+        use(toys, "discovery", os.environ["INGEST_TEST_TRIAL"])
     if not answers:
         raise ConfigError([Problem("source.topic", "?", "not legal")])
     return answers.pop(0)

@@ -13,11 +13,11 @@ from ingest.cli.status.table import as_lines
 from ingest.config import Config, Hub, Metrics, Secret, Sink, Source
 from ingest.metrics.catalogue import METRICS, PROCESS_UP, SOURCE_EVENTS
 from ingest.process.supervised import STALE_SECONDS
-from ingest.service import supervisor as module
 from ingest.service.supervisor import Supervisor
 from ingest.timing import Deadline
 from tests.config.samples import EVENT_HUB, IOT_HUB
 from tests.service.reloading import reload
+from tests.service.toys import toy_directions
 
 PATIENCE = 60.0
 BOTH = Config(
@@ -34,7 +34,14 @@ class Node:
 
     def __init__(self, config: Config = BOTH) -> None:
         self.ahead = 0.0
-        self.supervisor = Supervisor(config, roles=("source", "sink"), clock=lambda: time.monotonic() + self.ahead)
+        asks = dict.fromkeys(("discovery", "look_again", "trial"), "finds")
+        lasts = dict.fromkeys(("source", "sink", "feedback"), "measures_everything")
+        self.supervisor = Supervisor(
+            config,
+            roles=("source", "sink"),
+            directions=toy_directions(**asks, **lasts),
+            clock=lambda: time.monotonic() + self.ahead,
+        )
         self.supervisor.start()
         self.ready()
 
@@ -68,11 +75,7 @@ class Node:
 
 
 @pytest.fixture
-def node(monkeypatch: pytest.MonkeyPatch) -> Iterator[Node]:
-    for name, role in (("DISCOVER", "finds"), ("LOOK_AGAIN", "finds"), ("TRY_SINK", "finds")):
-        monkeypatch.setattr(module, name, f"tests.process.children:{role}")
-    for name in ("PARTITION", "SINK", "FEEDBACK"):
-        monkeypatch.setattr(module, name, "tests.process.children:measures_everything")
+def node() -> Iterator[Node]:
     made = Node()
     yield made
     made.supervisor.drain(0.1)

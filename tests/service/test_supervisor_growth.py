@@ -14,6 +14,7 @@ from ingest.service.supervisor import Supervisor
 from ingest.timing import Deadline
 from tests.config.samples import EVENT_HUB, IOT_HUB
 from tests.service.reloading import take_over
+from tests.service.toys import toy_directions, use
 
 PATIENCE = 60.0
 CONFIG = Config(
@@ -26,12 +27,14 @@ CONFIG = Config(
 class Node:
     """Two partitions at first; `source.topic` names those that the hub has later."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, look_again: str, partition: str, config: Config) -> None:
-        monkeypatch.setattr(module, "DISCOVER", "tests.process.children:answers")
-        monkeypatch.setattr(module, "LOOK_AGAIN", f"tests.process.children:{look_again}")
-        monkeypatch.setattr(module, "PARTITION", f"tests.process.children:{partition}")
+    def __init__(self, look_again: str, partition: str, config: Config) -> None:
         self.ahead = 0.0
-        self.supervisor = Supervisor(config, roles=("source",), clock=lambda: time.monotonic() + self.ahead)
+        self.supervisor = Supervisor(
+            config,
+            roles=("source",),
+            directions=toy_directions(discovery="answers", look_again=look_again, source=partition, sink="works"),
+            clock=lambda: time.monotonic() + self.ahead,
+        )
         self.supervisor.start()
 
     def until(self, reached: Callable[[], bool]) -> None:
@@ -59,11 +62,11 @@ class Node:
 
 
 @pytest.fixture
-def grow(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Node]]:
+def grow() -> Iterator[Callable[..., Node]]:
     made: list[Node] = []
 
     def start(look_again: str, partition: str, config: Config = CONFIG) -> Node:
-        made.append(Node(monkeypatch, look_again, partition, config))
+        made.append(Node(look_again, partition, config))
         made[0].ready()
         return made[0]
 
@@ -168,13 +171,10 @@ def test_a_drain_ends_the_question_and_starts_nothing(grow: Callable[..., Node])
 
 
 @pytest.mark.parametrize("way", ["the source is gone", "the discovery takes long"])
-def test_the_hub_is_not_asked_while_no_partition_is_read(
-    grow: Callable[..., Node], monkeypatch: pytest.MonkeyPatch, way: str
-) -> None:
+def test_the_hub_is_not_asked_while_no_partition_is_read(grow: Callable[..., Node], way: str) -> None:
     """What it told then would be started beside the discovery, or without being asked for."""
-    monkeypatch.setattr(module, "SINK", "tests.process.children:works")
     node = grow("finds", "works")
-    monkeypatch.setattr(module, "DISCOVER", "tests.process.children:hangs")
+    use(node.supervisor.directions, "discovery", "hangs")
     source, sink = replace(CONFIG, source=replace(CONFIG.source, topic="0.1.2")), Hub(Secret(), Secret(IOT_HUB))
     if way == "the source is gone":
         node.supervisor.roles = ("source", "sink")
@@ -193,13 +193,13 @@ def test_the_hub_is_not_asked_while_no_partition_is_read(
 
 
 def test_after_a_reload_new_partitions_still_begin_at_the_oldest_event(
-    grow: Callable[..., Node], monkeypatch: pytest.MonkeyPatch
+    grow: Callable[..., Node],
 ) -> None:
     """Also one that the discovery of the reload is the first to see."""
     node = grow("finds", "shows_start")
     node.asked()
     node.ready()
-    monkeypatch.setattr(module, "DISCOVER", "tests.process.children:finds")
+    use(node.supervisor.directions, "discovery", "finds")
     more = replace(CONFIG, source=replace(CONFIG.source, topic="0.1.2.3.4"))
     take_over(node.supervisor, more)
     node.ready()

@@ -78,6 +78,6 @@ def test_a_killed_broker_comes_back_with_port_and_data() -> None:
 def test_a_setting_that_kafka_refuses_is_quoted_from_its_log() -> None:
     with (
         pytest.raises(ServiceError, match=r"(?s)Kafka broker 1 ended with status 1.*num\.io\.threads"),
-        KafkaCluster(settings={"num.io.threads": "none"}),
+        KafkaCluster(settings={"num.io.threads": "none"}, short_lived=True),
     ):
         pass

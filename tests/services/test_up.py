@@ -19,12 +19,14 @@ from tests.services.ports import answers
 
 pytestmark = pytest.mark.services
 COMMAND = (sys.executable, "-m", "tests.services", "up", "--json")
+# Brokers that start sooner, and live no longer than a test.
+ENVIRONMENT = {**os.environ, "JAVA_TOOL_OPTIONS": "-XX:TieredStopAtLevel=1"}
 
 
 @contextmanager
 def _up(*arguments: str) -> Iterator[tuple["subprocess.Popen[str]", dict[str, str]]]:
     process = subprocess.Popen(
-        [*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
+        [*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=ENVIRONMENT
     )
     assert process.stdout is not None
     assert process.stderr is not None
@@ -37,29 +39,25 @@ def _up(*arguments: str) -> Iterator[tuple["subprocess.Popen[str]", dict[str, st
         process.communicate(timeout=60)
 
 
-def test_up_prints_where_both_answer_and_stops_them_on_sigterm() -> None:
+@pytest.mark.faults
+def test_up_prints_where_both_answer_starts_a_killed_broker_again_and_stops_them_on_sigterm() -> None:
     with _up() as (process, where):
         assert where.keys() == {"kafka", "blob"}
         assert len(AdminClient({"bootstrap.servers": where["kafka"]}).list_topics(timeout=10).brokers) == 1
         with BlobServiceClient.from_connection_string(where["blob"]) as store:
             assert list(store.list_containers()) == []
+        (broker,) = _children_that_run("java", process.pid)
+        handle = os.pidfd_open(broker)
+        os.kill(broker, signal.SIGKILL)
+        with os.fdopen(handle) as file:
+            assert select.select([file], [], [], 30)[0]
+        admin = AdminClient({"bootstrap.servers": where["kafka"], "log_level": 0})
+        assert len(admin.list_topics(timeout=60).brokers) == 1
         process.send_signal(signal.SIGTERM)
         rest, errors = process.communicate(timeout=60)
         assert (process.returncode, rest, errors) == (0, "", "")
         assert not answers(where["kafka"])
         assert not answers(where["blob"].partition("BlobEndpoint=http://")[2].partition("/")[0])
-
-
-@pytest.mark.faults
-def test_up_starts_a_killed_broker_again() -> None:
-    with _up() as (process, where):
-        (broker,) = _children_that_run("java", process.pid)
-        os.kill(broker, signal.SIGKILL)
-        handle = os.pidfd_open(broker)
-        with os.fdopen(handle) as file:
-            assert select.select([file], [], [], 30)[0]
-        admin = AdminClient({"bootstrap.servers": where["kafka"], "log_level": 0})
-        assert len(admin.list_topics(timeout=60).brokers) == 1
 
 
 def _children_that_run(program: str, parent: int) -> list[int]:
@@ -70,7 +68,11 @@ def _children_that_run(program: str, parent: int) -> list[int]:
 @pytest.mark.faults
 def test_up_ends_with_its_parent_if_told_so() -> None:
     shell = subprocess.Popen(
-        ["sh", "-c", '"$@" & wait', "sh", *COMMAND, "--with-parent"], stdout=subprocess.PIPE, text=True, cwd=ROOT
+        ["sh", "-c", '"$@" & wait', "sh", *COMMAND, "--with-parent"],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env=ENVIRONMENT,
     )
     assert shell.stdout is not None
     where = json.loads(shell.stdout.readline())

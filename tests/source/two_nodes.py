@@ -22,6 +22,7 @@ from ingest.config import Checkpoints, Config, Hub, Secret, Source
 from ingest.emulator.telemetry.admission import admit
 from ingest.hub.link_errors import LinkEnded
 from ingest.hub.position import StartAt
+from ingest.kafka.records import Records
 from ingest.process.child import ProcessSpec
 from ingest.source import partition
 from ingest.source.checkpoints.store import WHATEVER, Before, Checkpoint, CheckpointStore
@@ -228,7 +229,7 @@ class WatchedPool(Pool):
 
     node: "Node"
 
-    def send_all(self, topic: str, records: Sequence[Any], done: Any) -> int:
+    def send_all(self, topic: str, records: Records, done: Any) -> int:
         link, world = self.node.link, self.node.world
         if link.lost_at is not None and world.now - link.lost_at > PAUSE_SECONDS:
             world.stale += len(records)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import psutil
 
 KIB = 1 << 10
+_ONE_SHOT = ("discover", "trial")
+"""Roles that answer one question and end; nobody takes their place."""
 _HEADER = f"{'process':28} {'minutes':>9} {'USS MiB':>9} {'RSS MiB':>9} {'descriptors':>12} {'threads':>8}"
 
 
@@ -105,7 +107,11 @@ class Growth:
 
     def _comings_and_goings(self) -> list[str]:
         """A process that was replaced may hide its growth."""
-        spans = {process: (found[0].minute, found[-1].minute) for process, found in self._samples.items()}
+        spans = {
+            process: (found[0].minute, found[-1].minute)
+            for process, found in self._samples.items()
+            if process[0] not in _ONE_SHOT
+        }
         last = max((end for _, end in spans.values()), default=0.0)
         problems = []
         for process, (begin, end) in spans.items():

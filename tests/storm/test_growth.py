@@ -41,5 +41,13 @@ def test_a_process_that_was_replaced_is_told() -> None:
     assert growth.problems(50) == ["sink 0 (7) was gone after minute 9.5", "sink 0 (8) came at minute 11.0"]
 
 
+def test_processes_that_answer_one_question_replace_none() -> None:
+    growth = _growth()
+    for minute, process in ((1, ("trial", 11)), (3, ("discover", 12)), (8, ("discover", 13))):
+        growth.add(process, Sample(minute, 20_000, 30_000, 12, 2))
+    growth.add(("sink 0", 7), Sample(10, 30_000, 39_000, 20, 5))
+    assert growth.problems(50) == []
+
+
 def test_the_table_has_a_row_for_each_window() -> None:
     assert [line.split()[3] for line in _growth().table().splitlines()[1:]] == ["0-5", "5-10"]

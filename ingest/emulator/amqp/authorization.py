@@ -1,6 +1,7 @@
 """What one connection may do: the tokens it has put, by the path that each opens."""
 
 import math
+from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from ingest.emulator.amqp.sas import BadToken, verify
@@ -16,6 +17,11 @@ def address_path(address: str) -> str:
 
 IOT_HUB = "iot-hub"
 """The path that a token of IoT Hub opens, as opposed to one of Event Hubs, which opens the path in its own address."""
+DEVICES: Final = (
+    "ErrorCode:NotImplemented;Devices are served over MQTT (port 8883) and HTTPS here, not over AMQP: "
+    "choose one of these transports in the device's client."
+)
+"""What is told to devices that come over AMQP."""
 
 
 class Authorization:

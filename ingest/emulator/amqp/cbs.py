@@ -1,23 +1,20 @@
 """$cbs: clients put tokens here before they attach (AMQP claims-based security 1.0, put-token)."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 from ingest.amqp.message import Message, Value
-from ingest.emulator.amqp.authorization import is_of_a_device, is_of_iot_hub
+from ingest.emulator.amqp.authorization import DEVICES, is_of_a_device, is_of_iot_hub
+from ingest.emulator.amqp.ports import Peer
 from ingest.emulator.amqp.request_links import response
 from ingest.emulator.amqp.sas import BadToken
-from ingest.emulator.refused_links import DEVICES
-
-if TYPE_CHECKING:
-    from ingest.emulator.amqp.connection import Connection
 
 NODE = "$cbs"
 
 
-def answer(connection: "Connection", request: Message) -> Message:
+def answer(peer: Peer, request: Message, refuses_token: Callable[[], bool]) -> Message:
     """202, or 200 from IoT Hub, when the token is good, 401 with the reason when it is not.
 
-    400 for anything but put-token, 501 for what a device claims.
+    400 for anything but put-token, 501 for what a device claims. `refuses_token()`: whether a fault refuses this one.
     """
     asked = request.application_properties or {}
     audience = asked.get("name")
@@ -29,10 +26,10 @@ def answer(connection: "Connection", request: Message) -> Message:
         return response(401, f"InvalidTokenType: only shared access signatures are accepted, not {kind!r}.")
     if is_of_a_device(audience):
         return response(501, DEVICES)
-    if connection.server.faults.refuses_token():
+    if refuses_token():
         return response(401, "InvalidSignature: The token was refused by a fault of the emulator.")
     try:
-        connection.authorization.put_token(audience, token)
+        peer.authorization.put_token(audience, token)
     except BadToken as error:
         return response(401, str(error))
     # Event Hubs answers 202; the JavaScript client of IoT Hub takes nothing but 200 for a yes.

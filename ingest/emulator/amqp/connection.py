@@ -4,7 +4,7 @@ import asyncio
 import socket
 import struct
 from enum import Enum, auto
-from typing import TYPE_CHECKING, cast
+from typing import Protocol, cast
 
 from ingest.amqp.composites import Composite
 from ingest.amqp.errors import AmqpError
@@ -20,16 +20,16 @@ from ingest.amqp.frames import (
     decode_body,
     encode_frame,
 )
-from ingest.amqp.performatives import Begin, Close, Open, SaslInit, SaslMechanisms, SaslOutcome
+from ingest.amqp.performatives import Attach, Begin, Close, Open, SaslInit, SaslMechanisms, SaslOutcome
 from ingest.emulator import conditions
 from ingest.emulator.amqp.authorization import Authorization
 from ingest.emulator.amqp.delay_line import DelayLine
+from ingest.emulator.amqp.link import Link
+from ingest.emulator.amqp.ports import LinkOwner
 from ingest.emulator.amqp.sasl_plain import log_in
 from ingest.emulator.amqp.session import Session
 from ingest.emulator.conditions import Condition, error_of
-
-if TYPE_CHECKING:
-    from ingest.emulator.server import AmqpServer
+from ingest.emulator.keys import Keys
 
 MAX_FRAME_SIZE = 65_536
 _CHANNEL_MAX = 4999
@@ -51,17 +51,48 @@ class _State(Enum):
     CLOSED = auto()
 
 
+class ConnectionOwner(Protocol):
+    """The server, as a connection sees it."""
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop: ...
+
+    @property
+    def keys(self) -> Keys: ...
+
+    @property
+    def container_id(self) -> str: ...
+
+    @property
+    def idle_seconds(self) -> float:
+        """A client that is silent for so long is disconnected."""
+        ...
+
+    @property
+    def round_trip(self) -> float:
+        """Seconds that the wire takes there and back."""
+        ...
+
+    def joined(self, connection: "Connection") -> None: ...
+
+    def left(self, connection: "Connection") -> None: ...
+
+    def new_link(self, session: LinkOwner, attach: Attach) -> Link:
+        """The link that an attach asks for, not yet accepted. Raises LinkRefused."""
+        ...
+
+
 class Connection(asyncio.Protocol):
     """Bytes in, frames out. Lives in the loop's thread."""
 
-    def __init__(self, server: "AmqpServer", authorization: Authorization) -> None:
-        self.server = server
+    def __init__(self, owner: ConnectionOwner, authorization: Authorization) -> None:
+        self._owner = owner
         self.authorization = authorization
         self.max_frame_size = MIN_MAX_FRAME_SIZE
         self.host_name = "localhost"
         """The name by which the client knows this hub."""
         self.sessions: dict[int, Session] = {}
-        self._loop = server.loop
+        self._loop = owner.loop
         self._state = _State.SASL_HEADER
         self._splitter = FrameSplitter(MAX_FRAME_SIZE)
         self._incoming = DelayLine(self._loop)
@@ -76,11 +107,11 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(high=_HIGH_WATER)
-        self.server.joined(self)
+        self._owner.joined(self)
 
     def data_received(self, data: bytes) -> None:
         self._last_received = self._loop.time()
-        self._incoming.push(self.server.faults.round_trip / 2, len(data), lambda: self._take(data))
+        self._incoming.push(self._owner.round_trip / 2, len(data), lambda: self._take(data))
 
     def pause_writing(self) -> None:
         self._paused = True
@@ -99,7 +130,7 @@ class Connection(asyncio.Protocol):
         for session in list(self.sessions.values()):
             session.close()
         self.sessions.clear()
-        self.server.left(self)
+        self._owner.left(self)
 
     # What the server's other parts call.
 
@@ -117,7 +148,7 @@ class Connection(asyncio.Protocol):
         self._last_sent = self._loop.time()
         transport = self._transport
         if transport is not None:
-            self._outgoing.push(self.server.faults.round_trip / 2, len(data), lambda: self._emit(transport, data))
+            self._outgoing.push(self._owner.round_trip / 2, len(data), lambda: self._emit(transport, data))
 
     def _emit(self, transport: asyncio.Transport, data: bytes) -> None:
         was_full = self._outgoing.held_bytes + len(data) >= _MOST_DELAYED
@@ -145,8 +176,11 @@ class Connection(asyncio.Protocol):
             self._state = _State.CLOSED
             self._transport.abort()
 
-    def forget(self, session: Session) -> None:
-        self.sessions.pop(session.channel, None)
+    def forget(self, channel: int) -> None:
+        self.sessions.pop(channel, None)
+
+    def new_link(self, session: LinkOwner, attach: Attach) -> Link:
+        return self._owner.new_link(session, attach)
 
     def tick(self) -> None:
         """Heartbeats, idle time-out and expired tokens; called a few times a second."""
@@ -155,8 +189,8 @@ class Connection(asyncio.Protocol):
             return
         if self._peer_idle_seconds is not None and now - self._last_sent >= self._peer_idle_seconds / 2:
             self.write(EMPTY_FRAME)
-        if now - self._last_received > self.server.idle_seconds:
-            self.close(conditions.connection_inactive(int(self.server.idle_seconds * 1000)))
+        if now - self._last_received > self._owner.idle_seconds:
+            self.close(conditions.connection_inactive(int(self._owner.idle_seconds * 1000)))
             return
         for session in list(self.sessions.values()):
             for link in list(session.links.values()):
@@ -216,7 +250,7 @@ class Connection(asyncio.Protocol):
 
     def _on_sasl(self, init: SaslInit) -> None:
         accepted = init.mechanism in _WITHOUT_USER or (
-            init.mechanism == "PLAIN" and log_in(self.authorization, self.server.keys, init.initial_response)
+            init.mechanism == "PLAIN" and log_in(self.authorization, self._owner.keys, init.initial_response)
         )
         self.write(encode_frame(0, SaslOutcome(code=0 if accepted else 1), kind=SASL_FRAME))
         self._state = _State.HEADER
@@ -234,10 +268,10 @@ class Connection(asyncio.Protocol):
             encode_frame(
                 0,
                 Open(
-                    container_id=self.server.container_id,
+                    container_id=self._owner.container_id,
                     max_frame_size=MAX_FRAME_SIZE,
                     channel_max=_CHANNEL_MAX,
-                    idle_time_out=int(self.server.idle_seconds * 1000),
+                    idle_time_out=int(self._owner.idle_seconds * 1000),
                 ),
             )
         )
@@ -248,7 +282,7 @@ class Connection(asyncio.Protocol):
         if transport is None or self._state is _State.CLOSED:
             return
         self._state = _State.CLOSED
-        self._outgoing.push(self.server.faults.round_trip / 2, 0, transport.close)
+        self._outgoing.push(self._owner.round_trip / 2, 0, transport.close)
 
 
 def _name(performative: Composite) -> str:

@@ -1,7 +1,5 @@
 """One link of a session, seen from the server: attach, credit, detach (AMQP 1.0 part 2.6)."""
 
-from typing import TYPE_CHECKING
-
 from ingest.amqp.performatives import (
     RECEIVER,
     SENDER,
@@ -16,10 +14,8 @@ from ingest.amqp.performatives import (
     Transfer,
 )
 from ingest.amqp.serial import room
+from ingest.emulator.amqp.ports import LinkOwner
 from ingest.emulator.conditions import Condition, error_of
-
-if TYPE_CHECKING:
-    from ingest.emulator.amqp.session import Session
 
 MAX_MESSAGE_BYTES = 1_048_576
 
@@ -32,7 +28,7 @@ class Link:
     sends_settled = True
     """Of a link that sends: whether the peer need not tell what became of a delivery."""
 
-    def __init__(self, session: "Session", attach: Attach) -> None:
+    def __init__(self, session: LinkOwner, attach: Attach) -> None:
         """May raise LinkRefused."""
         self.session = session
         self.name = attach.name
@@ -68,7 +64,7 @@ class Link:
         if not self.attached:
             return
         self.session.write(Detach(handle=self.handle, closed=True, error=error_of(condition)))
-        self.session.forget(self)
+        self.session.forget(self.handle)
 
     def on_flow(self, flow: Flow) -> None:
         """The peer's view of the link arrived; for a sending link this is where credit comes from."""

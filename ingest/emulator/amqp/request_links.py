@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from ingest.amqp.errors import AmqpError
 from ingest.amqp.message import Message, Properties, Value, decode_message
@@ -10,16 +10,13 @@ from ingest.amqp.performatives import RECEIVER, Accepted, Attach, Disposition, S
 from ingest.amqp.serial import advanced
 from ingest.amqp.types import Int
 from ingest.emulator.amqp.link import MAX_MESSAGE_BYTES, Link
+from ingest.emulator.amqp.ports import LinkOwner, Peer
 from ingest.emulator.amqp.sending_link import SendingLink
 from ingest.emulator.conditions import Condition
 
-if TYPE_CHECKING:
-    from ingest.emulator.amqp.connection import Connection
-    from ingest.emulator.amqp.session import Session
-
 _CREDIT = 100
 
-Answer: TypeAlias = Callable[["Connection", Message], Message]
+Answer: TypeAlias = Callable[[Peer, Message], Message]
 """Makes the response; the links put the correlation id in."""
 
 
@@ -35,7 +32,7 @@ def response(status: int, description: str, value: object = None) -> Message:
 class ResponseLink(SendingLink):
     """Carries responses to the client. Sends settled."""
 
-    def __init__(self, session: "Session", attach: Attach) -> None:
+    def __init__(self, session: LinkOwner, attach: Attach) -> None:
         super().__init__(session, attach)
         source, target = attach.source, attach.target
         self.node = source.address if isinstance(source, Source) else None
@@ -53,7 +50,7 @@ class ResponseLink(SendingLink):
 class RequestLink(Link):
     """Takes requests from the client, and sends each answer over the client's response link."""
 
-    def __init__(self, session: "Session", attach: Attach, answer: Answer) -> None:
+    def __init__(self, session: LinkOwner, attach: Attach, answer: Answer) -> None:
         super().__init__(session, attach)
         target = attach.target
         self._node = target.address if isinstance(target, Target) else None
@@ -108,11 +105,11 @@ class RequestLink(Link):
             text = "A request came, but there is no link that its response could go to."
             self.detach(Condition("amqp:precondition-failed", text))
             return
-        answer = self._answer(self.session.connection, request)
+        answer = self._answer(self.session.peer, request)
         answer.properties = Properties(correlation_id=asked.message_id)
         link.send(answer)
 
     def _response_link(self, reply_to: str | None) -> ResponseLink | None:
-        links = [link for link in self.session.links.values() if isinstance(link, ResponseLink)]
+        links = [link for link in self.session.siblings() if isinstance(link, ResponseLink)]
         named = [link for link in links if reply_to is not None and link.reply_to == reply_to]
         return next(iter(named + [link for link in links if link.node == self._node]), None)

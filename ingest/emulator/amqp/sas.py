@@ -12,12 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import quote_plus, unquote, unquote_plus
 
-from ingest.errors import Refused
+from ingest.emulator.errors import Rejected
 
 SCHEME = "SharedAccessSignature "
 
 
-class BadToken(Refused):
+class BadToken(Rejected):
     """The token does not let its bearer in. `str()` says why; it never holds the token or a key."""
 
     def __init__(self, sentence: str, *, expired: bool = False) -> None:

@@ -1,23 +1,19 @@
 """Links that send to the client: deliveries over credit, session window and frames, and the drain of credit."""
 
-from typing import TYPE_CHECKING
-
 from ingest.amqp.performatives import Attach, Flow
 from ingest.amqp.serial import advanced
 from ingest.emulator.amqp.link import Link
+from ingest.emulator.amqp.ports import LinkOwner
 from ingest.emulator.amqp.transfers import TransferEncoder
-
-if TYPE_CHECKING:
-    from ingest.emulator.amqp.session import Session
 
 
 class SendingLink(Link):
     """Sends whatever `take` gives, one message at a time, as far as the client lets it."""
 
-    def __init__(self, session: "Session", attach: Attach) -> None:
+    def __init__(self, session: LinkOwner, attach: Attach) -> None:
         super().__init__(session, attach)
         self._encoder = TransferEncoder(
-            session.channel, self.handle, session.connection.max_frame_size, settled=self.sends_settled
+            session.channel, self.handle, session.max_frame_size, settled=self.sends_settled
         )
         self._unsent: list[bytes] = []
         """Frames of a delivery that is split, still to be sent, the next one last."""
@@ -47,7 +43,7 @@ class SendingLink(Link):
 
     def can_write(self) -> bool:
         """Whether a transfer frame may go out now."""
-        return self.attached and self.session.window > 0 and self.session.connection.writable
+        return self.attached and self.session.window > 0 and self.session.writable
 
     def send_rest(self) -> None:
         """Send what the window allows of the delivery that is split."""
@@ -55,8 +51,7 @@ class SendingLink(Link):
         count = min(session.window, len(self._unsent))
         frames = self._unsent[: -count - 1 : -1]
         del self._unsent[-count:]
-        session.count_sent(count)
-        session.connection.write(b"".join(frames))
+        session.write_transfers(b"".join(frames), count)
 
     def count_deliveries(self, count: int) -> None:
         """Book deliveries of which at least the first frame goes out now."""

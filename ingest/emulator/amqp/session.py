@@ -1,27 +1,48 @@
 """One session of a connection: links by handle, windows (AMQP 1.0 part 2.5)."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from typing import Protocol
 
 from ingest.amqp.composites import Composite
 from ingest.amqp.frames import encode_frame
 from ingest.amqp.performatives import RECEIVER, Attach, Begin, Detach, Disposition, End, Flow, Transfer
 from ingest.amqp.serial import advanced, room
 from ingest.emulator.amqp.link import Link
+from ingest.emulator.amqp.ports import LinkOwner, Peer
 from ingest.emulator.conditions import Condition, LinkRefused, error_of
-
-if TYPE_CHECKING:
-    from ingest.emulator.amqp.connection import Connection
 
 _WINDOW = 5000
 _HANDLE_MAX = 255
 _FIRST_ID = 1
 
 
+class SessionOwner(Peer, Protocol):
+    """The connection of a session, as the session sees it."""
+
+    @property
+    def max_frame_size(self) -> int: ...
+
+    @property
+    def writable(self) -> bool:
+        """Whether bulk data can be written now; control frames always can."""
+        ...
+
+    def write(self, data: bytes) -> None: ...
+
+    def new_link(self, session: LinkOwner, attach: Attach) -> Link:
+        """The link that an attach asks for, not yet accepted. Raises LinkRefused."""
+        ...
+
+    def forget(self, channel: int) -> None:
+        """The session has ended."""
+        ...
+
+
 class Session:
     """The server's end of a session. Uses the peer's channel number and handle numbers for its own direction too."""
 
-    def __init__(self, connection: "Connection", channel: int, begin: Begin) -> None:
-        self.connection = connection
+    def __init__(self, owner: SessionOwner, channel: int, begin: Begin) -> None:
+        self._owner = owner
         self.channel = channel
         self.links: dict[int, Link] = {}
         self.next_delivery_id = 0
@@ -42,7 +63,7 @@ class Session:
         )
 
     def write(self, performative: Composite) -> None:
-        self.connection.write(encode_frame(self.channel, performative))
+        self._owner.write(encode_frame(self.channel, performative))
 
     def write_flow(
         self, *, handle: int | None = None, delivery_count: int | None = None, link_credit: int | None = None
@@ -62,10 +83,26 @@ class Session:
             )
         )
 
-    def count_sent(self, frames: int) -> None:
-        """Book transfer frames that were written."""
-        self._next_outgoing_id = advanced(self._next_outgoing_id, frames)
-        self.window -= frames
+    def write_transfers(self, frames: bytes, count: int) -> None:
+        """Write `count` whole transfer frames, and book them."""
+        self._next_outgoing_id = advanced(self._next_outgoing_id, count)
+        self.window -= count
+        self._owner.write(frames)
+
+    @property
+    def peer(self) -> Peer:
+        return self._owner
+
+    def siblings(self) -> Iterable[Link]:
+        return self.links.values()
+
+    @property
+    def max_frame_size(self) -> int:
+        return self._owner.max_frame_size
+
+    @property
+    def writable(self) -> bool:
+        return self._owner.writable
 
     def handle(self, performative: Composite, payload: bytes) -> None:
         match performative:
@@ -80,21 +117,21 @@ class Session:
             case End():
                 self.close()
                 self.write(End())
-                self.connection.forget(self)
+                self._owner.forget(self.channel)
             case Disposition():
                 if performative.role is RECEIVER:
                     for link in list(self.links.values()):
                         link.on_disposition(performative)
             case _:
-                self.connection.close(_framing(f"A session has no use for {type(performative).__name__.lower()}."))
+                self._owner.close(_framing(f"A session has no use for {type(performative).__name__.lower()}."))
 
     def _on_attach(self, attach: Attach) -> None:
         if attach.handle in self.links or attach.handle > _HANDLE_MAX:
-            self.connection.close(_framing(f"Handle {attach.handle} is in use or above {_HANDLE_MAX}."))
+            self._owner.close(_framing(f"Handle {attach.handle} is in use or above {_HANDLE_MAX}."))
             return
         self._known_handles.add(attach.handle)
         try:
-            link = self.connection.server.new_link(self, attach)
+            link = self._owner.new_link(self, attach)
         except LinkRefused as refused:
             self.write(Attach(name=attach.name, handle=attach.handle, role=not attach.role))
             self.write(Detach(handle=attach.handle, closed=True, error=error_of(refused.condition, refused.info)))
@@ -107,7 +144,7 @@ class Session:
         if link is None:
             return  # the answer to a detach of ours
         self.write(Detach(handle=detach.handle, closed=detach.closed))
-        self.forget(link)
+        self.forget(link.handle)
 
     def _on_flow(self, flow: Flow) -> None:
         start = _FIRST_ID if flow.next_incoming_id is None else flow.next_incoming_id
@@ -135,18 +172,19 @@ class Session:
             text = f"Handle {transfer.handle} is not currently associated with a link that receives."
             self.write(End(error=error_of(Condition("amqp:session:unattached-handle", text))))
             self.close()
-            self.connection.forget(self)
+            self._owner.forget(self.channel)
 
-    def forget(self, link: Link) -> None:
+    def forget(self, handle: int) -> None:
         """The link has ended."""
-        if self.links.pop(link.handle, None) is not None:
+        link = self.links.pop(handle, None)
+        if link is not None:
             link.attached = False
             link.on_closed()
 
     def close(self) -> None:
         """End all links without a word."""
-        for link in list(self.links.values()):
-            self.forget(link)
+        for handle in list(self.links):
+            self.forget(handle)
 
 
 def _framing(text: str) -> Condition:

@@ -4,10 +4,10 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from ingest.amqp.performatives import RECEIVER, SENDER, Attach
 from ingest.emulator.amqp.link import Link
+from ingest.emulator.amqp.ports import LinkOwner
 from ingest.emulator.c2d import feedback_link, service_link
 from ingest.emulator.c2d.feedback_link import FeedbackLink
 from ingest.emulator.c2d.hub import C2dHub
@@ -20,9 +20,6 @@ from ingest.emulator.loop_thread import Call
 from ingest.emulator.server import AmqpServer
 from ingest.emulator.stats import C2dStats
 from ingest.timing import Clock
-
-if TYPE_CHECKING:
-    from ingest.emulator.amqp.session import Session
 
 
 class C2d:
@@ -45,10 +42,10 @@ class C2d:
     def serve(self, server: AmqpServer) -> None:
         """Let services attach to `server`; before it listens."""
 
-        def sender(session: "Session", attach: Attach) -> Link:
+        def sender(session: LinkOwner, attach: Attach) -> Link:
             return ServiceLink(session, attach, self.hub, self._faults)
 
-        def receiver(session: "Session", attach: Attach) -> Link:
+        def receiver(session: LinkOwner, attach: Attach) -> Link:
             return FeedbackLink(session, attach, self.hub.feedback, self._clock, self._feedback_links)
 
         server.route_authorized(service_link.PATH, SENDER, sender)

@@ -12,8 +12,9 @@ import orjson
 
 from ingest.amqp.message import Data, Message, Properties
 from ingest.amqp.types import Timestamp
-from ingest.emulator.c2d.lock_queue import End, Entry, LockQueue, QueueFull
+from ingest.emulator.c2d.lock_queue import Entry, LockQueue, QueueFull
 from ingest.emulator.c2d.message import Command
+from ingest.emulator.conditions import End
 from ingest.emulator.telemetry.layout import generation_id
 
 BATCH_RECORDS: Final = 64

@@ -1,18 +1,16 @@
 """The link by which services learn what became of their messages: source `/messages/serviceBound/feedback`."""
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from ingest.amqp.composites import Composite
 from ingest.amqp.performatives import SENDER, Accepted, Attach, Disposition, Modified, Received, Rejected
 from ingest.amqp.serial import covers
 from ingest.emulator.amqp.authorization import IOT_HUB
+from ingest.emulator.amqp.ports import LinkOwner
 from ingest.emulator.amqp.sending_link import SendingLink
 from ingest.emulator.c2d.feedback import Feedback
 from ingest.emulator.c2d.lock_queue import LockLost
 from ingest.timing import Clock
-
-if TYPE_CHECKING:
-    from ingest.emulator.amqp.session import Session
 
 PATH: Final = "messages/servicebound/feedback"
 
@@ -25,7 +23,7 @@ class FeedbackLink(SendingLink):
 
     def __init__(
         self,
-        session: "Session",
+        session: LinkOwner,
         attach: Attach,
         feedback: Feedback,
         clock: Clock,

@@ -11,10 +11,10 @@ from typing import Final
 from ingest.amqp.message import Message
 from ingest.emulator import conditions
 from ingest.emulator.c2d.feedback import Feedback
-from ingest.emulator.c2d.lock_queue import End, Entry, LockLost, LockQueue, QueueFull
+from ingest.emulator.c2d.lock_queue import Entry, LockLost, LockQueue, QueueFull
 from ingest.emulator.c2d.message import BadMessage, Command, Delivery, device_of, parse
 from ingest.emulator.c2d.throttle import DailyQuota, TokenBucket
-from ingest.emulator.conditions import Condition
+from ingest.emulator.conditions import Condition, End
 from ingest.emulator.device_registry import Devices, UnknownDevice
 from ingest.emulator.stats import C2dStats
 from ingest.timing import Clock

@@ -9,22 +9,12 @@ import math
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Generic, TypeVar
 
+from ingest.emulator.conditions import End
 from ingest.errors import IngestError
 
 T = TypeVar("T")
-
-
-class End(StrEnum):
-    """How a message left the queue, in the words of IoT Hub's delivery feedback."""
-
-    COMPLETED = "Success"
-    EXPIRED = "Expired"
-    DELIVERY_COUNT = "DeliveryCountExceeded"
-    REJECTED = "Rejected"
-    PURGED = "Purged"
 
 
 class QueueFull(IngestError):

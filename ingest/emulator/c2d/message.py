@@ -11,7 +11,7 @@ from urllib.parse import unquote
 from ingest.amqp.message import Data, Message, Properties, Value
 from ingest.emulator import conditions
 from ingest.emulator.conditions import Condition
-from ingest.errors import Refused
+from ingest.emulator.errors import Rejected
 
 MAX_BYTES = 64 * 1024
 """Body, values of system properties, and names and values of the sender's properties, together."""
@@ -73,7 +73,7 @@ class Delivery:
         return self.command.properties
 
 
-class BadMessage(Refused):
+class BadMessage(Rejected):
     """The hub rejects the message."""
 
     def __init__(self, condition: Condition) -> None:

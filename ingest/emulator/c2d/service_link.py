@@ -1,6 +1,6 @@
 """The link by which services send to devices: target `/messages/devicebound`."""
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from ingest.amqp.composites import Composite
 from ingest.amqp.errors import AmqpError
@@ -10,14 +10,11 @@ from ingest.amqp.serial import advanced
 from ingest.emulator import conditions
 from ingest.emulator.amqp.authorization import IOT_HUB
 from ingest.emulator.amqp.link import MAX_MESSAGE_BYTES, Link
+from ingest.emulator.amqp.ports import LinkOwner, Peer
 from ingest.emulator.c2d.hub import C2dHub
 from ingest.emulator.c2d.message import device_of
 from ingest.emulator.conditions import Condition, LinkRefused, error_of
 from ingest.emulator.control.send_faults import Fate, SendFaults
-
-if TYPE_CHECKING:
-    from ingest.emulator.amqp.connection import Connection
-    from ingest.emulator.amqp.session import Session
 
 PATH: Final = "messages/devicebound"
 CREDIT: Final = 100
@@ -29,7 +26,7 @@ class ServiceLink(Link):
 
     auth_path = f"{IOT_HUB}/{PATH}"
 
-    def __init__(self, session: "Session", attach: Attach, hub: C2dHub, faults: SendFaults) -> None:
+    def __init__(self, session: LinkOwner, attach: Attach, hub: C2dHub, faults: SendFaults) -> None:
         super().__init__(session, attach)
         refusal = faults.attach_refusal()
         if refusal is not None:
@@ -42,8 +39,8 @@ class ServiceLink(Link):
         self._settled = False
 
     @property
-    def peer(self) -> "Connection":
-        return self.session.connection
+    def peer(self) -> Peer:
+        return self.session.peer
 
     def accept(self) -> None:
         super().accept()

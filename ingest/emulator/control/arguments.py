@@ -5,7 +5,7 @@ import types
 from collections.abc import Callable, Mapping
 from typing import Any, Union, get_args, get_origin
 
-from ingest.errors import Refused
+from ingest.emulator.errors import Rejected
 
 _NAMES: Mapping[object, str] = {
     str: "text",
@@ -17,7 +17,7 @@ _NAMES: Mapping[object, str] = {
 }
 
 
-class BadArguments(Refused):
+class BadArguments(Rejected):
     """What was given does not fit. `str()` is one sentence with the argument, the value and the fix."""
 
 

@@ -9,12 +9,12 @@ from aiohttp import web
 
 from ingest.emulator.amqp.sas import BadToken
 from ingest.emulator.device_registry import Devices, UnknownDevice
-from ingest.errors import Refused
+from ingest.emulator.errors import Rejected
 
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.Response]]
 
 
-class Refusal(Refused):
+class Refusal(Rejected):
     """An answer in the form that IoT Hub gives its errors."""
 
     def __init__(self, status: int, code: str, sentence: str) -> None:

@@ -9,14 +9,16 @@ import contextlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, cast
+from typing import Final, Protocol, cast
 
 from ingest.emulator.amqp.sas import BadToken
+from ingest.emulator.c2d.hub import C2dHub
 from ingest.emulator.c2d.lock_queue import LockLost
 from ingest.emulator.c2d.message import Delivery
-from ingest.emulator.device_registry import UnknownDevice
+from ingest.emulator.device_registry import Devices, UnknownDevice
 from ingest.emulator.devices.https import LARGEST_MESSAGE
-from ingest.emulator.devices.twins import Answer
+from ingest.emulator.devices.https import Publish as PublishEvent
+from ingest.emulator.devices.twins import Answer, Twins
 from ingest.emulator.mqtt.packets import (
     MOST_TEXT_BYTES,
     REFUSED_FILTER,
@@ -48,9 +50,7 @@ from ingest.emulator.mqtt.topics import (
     matches,
     telemetry,
 )
-
-if TYPE_CHECKING:
-    from ingest.emulator.mqtt.server import MqttServer
+from ingest.timing import Clock
 
 MOST_UNACKNOWLEDGED: Final = 50
 """Commands on their way to one device: as many as its queue holds."""
@@ -89,13 +89,35 @@ class _Violation(Exception):
     """The client did what ends its connection. `str()` says what."""
 
 
+class MqttOwner(Protocol):
+    """The listener, as a connection sees it."""
+
+    devices: Devices
+    publish: PublishEvent
+    commands: C2dHub
+    twins: Twins
+    clock: Clock
+    """Seconds since 1970, for tokens."""
+    monotonic: Clock
+
+    def joined(self, connection: "MqttConnection") -> None: ...
+
+    def let_in(self, connection: "MqttConnection", device_id: str, *, clean: bool) -> tuple[Session, bool]:
+        """The device's session, and whether it is an old one. Another connection of the device is ended."""
+        ...
+
+    def left(self, connection: "MqttConnection") -> None:
+        """The transport is gone."""
+        ...
+
+
 class MqttConnection(asyncio.Protocol):
     """Bytes in, bytes out. Lives in the loop's thread."""
 
-    def __init__(self, server: "MqttServer") -> None:
+    def __init__(self, owner: MqttOwner) -> None:
         self.device_id: str | None = None
         """None until the client is let in."""
-        self._server = server
+        self._owner = owner
         self._splitter = PacketSplitter(_LARGEST_PACKET)
         self._transport: asyncio.Transport | None = None
         self._ended = False
@@ -105,18 +127,18 @@ class MqttConnection(asyncio.Protocol):
         self._unsubscribe: Callable[[], None] | None = None
         self._will: Telemetry | None = None
         self._silence_seconds = CONNECT_SECONDS
-        self._last_received = server.monotonic()
+        self._last_received = owner.monotonic()
         self._token_expiry: int | None = None
 
     # What asyncio calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
-        self._server.joined(self)
+        self._owner.joined(self)
 
     def data_received(self, data: bytes) -> None:
         if self.device_id is not None:
-            self._last_received = self._server.monotonic()
+            self._last_received = self._owner.monotonic()
         packets = self._splitter.feed(data)
         try:
             # Once the connection has ended, what else the client sends is nobody's.
@@ -141,21 +163,21 @@ class MqttConnection(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         self._transport = None
         self.end("The connection was lost.")
-        self._server.left(self)
+        self._owner.left(self)
 
     # What the server calls.
 
     def tick(self) -> None:
         """End the connection when the client was silent for too long, or its token has expired."""
-        silent = self._server.monotonic() - self._last_received
+        silent = self._owner.monotonic() - self._last_received
         if self._silence_seconds and silent > self._silence_seconds:
             self.end(f"Nothing was heard for {silent:.1f} s.")
-        elif self._token_expiry is not None and self._token_expiry <= self._server.clock():
+        elif self._token_expiry is not None and self._token_expiry <= self._owner.clock():
             self.end("Its token has expired.")
 
     def pump(self) -> None:
         """Send the commands that wait, as far as the client wants them now."""
-        device_id, commands = self.device_id, self._server.commands
+        device_id, commands = self.device_id, self._owner.commands
         qos = None if device_id is None else self._session.granted.get(commands_filter(device_id))
         while (
             device_id is not None
@@ -178,7 +200,7 @@ class MqttConnection(asyncio.Protocol):
         if self._unsubscribe is not None:
             self._unsubscribe()
         for delivery in self._unacknowledged.values():
-            _settle(self._server.commands.release, delivery)
+            _settle(self._owner.commands.release, delivery)
         self._session.packet_ids = {
             delivery.sequence_number: packet_id for packet_id, delivery in self._unacknowledged.items()
         }
@@ -243,7 +265,7 @@ class MqttConnection(asyncio.Protocol):
             )
             return
         try:
-            claims = self._server.devices.authenticate(device_id, connect.password or "")
+            claims = self._owner.devices.authenticate(device_id, connect.password or "")
             will = None if connect.will is None else telemetry(device_id, connect.will)
         except (BadToken, UnknownDevice, NotTelemetry) as error:
             self._refuse(ConnectCode.NOT_AUTHORISED, str(error))
@@ -253,10 +275,10 @@ class MqttConnection(asyncio.Protocol):
         self._token_expiry = claims.expiry
         self._silence_seconds = 1.5 * connect.keep_alive_seconds
         self._will = will
-        self._session, present = self._server.let_in(self, device_id, clean=connect.clean_session)
+        self._session, present = self._owner.let_in(self, device_id, clean=connect.clean_session)
         self.device_id = device_id
         self._write(connack(ConnectCode.ACCEPTED, session_present=present))
-        self._unsubscribe = self._server.commands.subscribe(device_id, self.pump)
+        self._unsubscribe = self._owner.commands.subscribe(device_id, self.pump)
         self.pump()
 
     def _refuse(self, code: ConnectCode, why: str) -> None:
@@ -277,7 +299,7 @@ class MqttConnection(asyncio.Protocol):
     def _published(self, device_id: str, packet: Publish) -> Answer | None:
         """Take over what the device published; there is an answer to a request for its twin."""
         if packet.qos <= HIGHEST_QOS:
-            answer = self._server.twins.answer(device_id, packet.topic, packet.payload)
+            answer = self._owner.twins.answer(device_id, packet.topic, packet.payload)
             if answer is not None or is_method_answer(packet.topic):
                 return answer
         self._publish(telemetry(device_id, packet))
@@ -285,7 +307,7 @@ class MqttConnection(asyncio.Protocol):
 
     def _publish(self, message: Telemetry) -> None:
         device_id = cast("str", self.device_id)
-        self._server.publish(device_id, message.body, properties=message.properties, **message.system)
+        self._owner.publish(device_id, message.body, properties=message.properties, **message.system)
 
     def _deliver(self, delivery: Delivery, qos: int) -> None:
         topic = command_topic(delivery.command)
@@ -293,10 +315,10 @@ class MqttConnection(asyncio.Protocol):
             _log.warning(
                 "A command for %r is rejected: its properties do not fit into an MQTT topic.", delivery.device_id
             )
-            _settle(self._server.commands.reject, delivery)
+            _settle(self._owner.commands.reject, delivery)
         elif not qos:
             self._write(Publish(topic, delivery.body).encode())
-            _settle(self._server.commands.complete, delivery)
+            _settle(self._owner.commands.complete, delivery)
         else:
             packet_id, again = self._session.packet_id(delivery.sequence_number)
             self._unacknowledged[packet_id] = delivery
@@ -306,7 +328,7 @@ class MqttConnection(asyncio.Protocol):
         delivery = self._unacknowledged.pop(packet_id, None)
         if delivery is not None:
             del self._session.packet_ids[delivery.sequence_number]
-            _settle(self._server.commands.complete, delivery)
+            _settle(self._owner.commands.complete, delivery)
             self.pump()
 
     def _write(self, data: bytes) -> None:

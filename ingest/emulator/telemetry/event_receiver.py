@@ -1,7 +1,8 @@
 """A receiver of one partition: the link that serves events. The hot path of the emulator."""
 
+import asyncio
 import re
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from ingest.amqp.encoding import encode
 from ingest.amqp.message import DELIVERY_ANNOTATIONS, section
@@ -9,14 +10,12 @@ from ingest.amqp.performatives import Attach, Source
 from ingest.amqp.types import Symbol, Timestamp
 from ingest.emulator import conditions
 from ingest.emulator.amqp.authorization import address_path
+from ingest.emulator.amqp.ports import LinkOwner, Peer
 from ingest.emulator.amqp.sending_link import SendingLink
 from ingest.emulator.conditions import LinkRefused
 from ingest.emulator.stats import ReceiverStats
+from ingest.emulator.telemetry.hub import Hub
 from ingest.emulator.telemetry.start_position import first_sequence, start_position
-
-if TYPE_CHECKING:
-    from ingest.emulator.amqp.connection import Connection
-    from ingest.emulator.amqp.session import Session
 
 ADDRESS = re.compile(r"(?P<hub>[^/]+)/consumergroups/(?P<group>[^/]+)/partitions/(?P<partition>[^/]+)")
 
@@ -26,17 +25,53 @@ _CHUNK = 256
 """Deliveries that go out in one write, before others get their turn."""
 
 
+class ReceiverFaults(Protocol):
+    """What befalls receivers."""
+
+    def starves_new(self, partition: str) -> bool: ...
+
+    def starves(self, partition: str) -> bool: ...
+
+    def allowance(self, partition: str) -> int | None:
+        """How many events can go out before the next fault; None: any number."""
+        ...
+
+    def delivered(self, receiver: "EventReceiver", count: int) -> bool:
+        """Whether that many more events have brought a fault upon the receiver."""
+        ...
+
+
+class ReceiverOwner(Protocol):
+    """The server, as a receiver sees it."""
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop: ...
+
+    def receiver_joined(self, receiver: "EventReceiver") -> None: ...
+
+    def receiver_left(self, receiver: "EventReceiver") -> None: ...
+
+    def delivered(self, partition: str, count: int) -> None: ...
+
+    def now_ms(self) -> int:
+        """Milliseconds since 1970 by the emulator's clock."""
+        ...
+
+
 class EventReceiver(SendingLink):
     """Source `…/<hub>/ConsumerGroups/<group>/Partitions/<id>`, with a selector filter, with or without an epoch."""
 
-    def __init__(self, session: "Session", attach: Attach) -> None:
+    def __init__(
+        self, session: LinkOwner, attach: Attach, hub: Hub, faults: ReceiverFaults, owner: ReceiverOwner
+    ) -> None:
+        """Raises LinkRefused when the hub has no such partition or consumer group, or the position is none."""
         super().__init__(session, attach)
         source = attach.source
         if not isinstance(source, Source):
             raise LinkRefused(conditions.not_found("a source that is no terminus"))
-        self._server = session.connection.server
-        self._hub = self._server.hub
-        self._faults = self._server.faults
+        self._hub = hub
+        self._faults = faults
+        self._owner = owner
         self.auth_path = address_path(str(source.address))
         match = ADDRESS.fullmatch(self.auth_path)
         if match is None or match["hub"] != self._hub.name.lower() or match["group"] not in self._hub.consumer_groups:
@@ -54,16 +89,16 @@ class EventReceiver(SendingLink):
         self._scheduled = False
 
     @property
-    def peer(self) -> "Connection":
-        return self.session.connection
+    def peer(self) -> Peer:
+        return self.session.peer
 
     def accept(self) -> None:
         self._starved = self._faults.starves_new(self.partition)
         super().accept()
-        self._server.receiver_joined(self)
+        self._owner.receiver_joined(self)
 
     def on_closed(self) -> None:
-        self._server.receiver_left(self)
+        self._owner.receiver_left(self)
 
     def stats(self) -> ReceiverStats:
         return ReceiverStats(self.group, self.epoch, self.credit, self.next, self.delivered)
@@ -75,7 +110,7 @@ class EventReceiver(SendingLink):
         """Send what credit, window and transport allow, one chunk at a time so that others get their turn."""
         if self._send_chunk() and not self._scheduled:
             self._scheduled = True
-            self._server.loop.call_soon(self._pump_again)
+            self._owner.loop.call_soon(self._pump_again)
 
     def _pump_again(self) -> None:
         self._scheduled = False
@@ -106,16 +141,15 @@ class EventReceiver(SendingLink):
         out: list[bytes] = []
         whole, split = self._encoder.encode(out, session.next_delivery_id, payloads)
         self._count(first, whole)
-        session.count_sent(whole)
         if out:
-            session.connection.write(b"".join(out))
+            session.write_transfers(b"".join(out), whole)
         if split:
             self._unsent = split[::-1]
             self._count(first + whole, 1)
             if session.window > 0:
                 self.send_rest()
         done = whole + (1 if split else 0)
-        self._server.delivered(self.partition, done)
+        self._owner.delivered(self.partition, done)
         return not self._faults.delivered(self, done)
 
     def _count(self, first: int, deliveries: int) -> None:
@@ -129,6 +163,6 @@ class EventReceiver(SendingLink):
             Symbol("last_enqueued_sequence_number"): last.sequence_number,
             Symbol("last_enqueued_offset"): str(last.offset),
             Symbol("last_enqueued_time_utc"): Timestamp(last.time_ms),
-            Symbol("runtime_info_retrieval_time_utc"): Timestamp(self._server.now_ms()),
+            Symbol("runtime_info_retrieval_time_utc"): Timestamp(self._owner.now_ms()),
         }
         return section(DELIVERY_ANNOTATIONS, encode(annotations))

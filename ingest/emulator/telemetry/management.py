@@ -1,15 +1,11 @@
 """$management: READ of the event hub and of its partitions (the operation behind `get_partition_properties`)."""
 
-from typing import TYPE_CHECKING
-
 from ingest.amqp.message import Message
 from ingest.amqp.types import Array, Int, Timestamp
+from ingest.emulator.amqp.ports import Peer
 from ingest.emulator.amqp.request_links import response
 from ingest.emulator.amqp.sas import BadToken
-
-if TYPE_CHECKING:
-    from ingest.emulator.amqp.connection import Connection
-    from ingest.emulator.telemetry.hub import Hub
+from ingest.emulator.telemetry.hub import Hub
 
 NODE = "$management"
 _HUB = "com.microsoft:eventhub"
@@ -18,16 +14,15 @@ _NO_EPOCH = -1
 """Of a hub that is not replicated between regions; the Rust client insists on the field."""
 
 
-def answer(connection: "Connection", request: Message) -> Message:
+def answer(peer: Peer, request: Message, hub: Hub) -> Message:
     """200 with a map, or 400, 401, 404 with the reason."""
-    hub = connection.server.hub
     asked = request.application_properties or {}
     kind, name = asked.get("type"), asked.get("name")
     if asked.get("operation") != "READ" or kind not in (_HUB, _PARTITION):
         return response(400, f"BadRequest: only READ of {_HUB} and {_PARTITION} is understood here.")
     if not isinstance(name, str) or name.lower() != hub.name.lower():
         return response(404, f"The messaging entity '{name}' could not be found.")
-    refusal = _refusal(connection, f"{name}/{NODE}".lower(), asked.get("security_token"))
+    refusal = _refusal(peer, f"{name}/{NODE}".lower(), asked.get("security_token"))
     if refusal is not None:
         return response(401, refusal)
     if kind == _HUB:
@@ -38,18 +33,18 @@ def answer(connection: "Connection", request: Message) -> Message:
     return response(200, "OK", _partition(hub, partition))
 
 
-def _refusal(connection: "Connection", path: str, token: object) -> str | None:
+def _refusal(peer: Peer, path: str, token: object) -> str | None:
     """Why the request is not let in, or None. Its own token decides; without one, what the connection has put on $cbs."""
     if token is None:
-        return connection.authorization.refusal(path)
+        return peer.authorization.refusal(path)
     try:
-        connection.authorization.check_token(str(token), path)
+        peer.authorization.check_token(str(token), path)
     except BadToken as error:
         return str(error)
     return None
 
 
-def _hub(hub: "Hub") -> dict[str, object]:
+def _hub(hub: Hub) -> dict[str, object]:
     return {
         "name": hub.name,
         "type": _HUB,
@@ -60,7 +55,7 @@ def _hub(hub: "Hub") -> dict[str, object]:
     }
 
 
-def _partition(hub: "Hub", partition: str) -> dict[str, object]:
+def _partition(hub: Hub, partition: str) -> dict[str, object]:
     begin, last = hub.bounds(partition)
     return {
         "name": hub.name,

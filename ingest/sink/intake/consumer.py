@@ -180,9 +180,14 @@ class CommandConsumer:
         return self._consumer
 
     def _high(self, topic: str, partition: int) -> int | None:
+        consumer = self._consumer
+        if consumer is None:
+            return None
         try:
-            return self._started.get_watermark_offsets(TopicPartition(topic, partition), cached=True)[1]
+            return consumer.get_watermark_offsets(TopicPartition(topic, partition), cached=True)[1]
         except (KafkaException, TypeError):
+            return None
+        except RuntimeError:  # closed meanwhile: the end outlasts its deadline on a thread of its own
             return None
 
     def _pause(self, wanted: bool) -> None:

@@ -12,7 +12,7 @@ cdef class CoreEncoder:
     cdef Py_ssize_t _capacity
 
     cdef int _reserve(self, Py_ssize_t needed) except -1
-    cdef tuple _record(self, LeanEvent event)
+    cdef bint _add_record(self, LeanEvent event, list keys, list values, list headers, list times) except -1
 
 
 cdef enum:

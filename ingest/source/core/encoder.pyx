@@ -14,6 +14,7 @@ from ingest.source.core.values cimport (
 
 import orjson
 
+from ingest.kafka.records import Records
 from ingest.source.formats.contract import Record
 
 cdef enum:
@@ -41,19 +42,26 @@ cdef class CoreEncoder:
         return self._capacity
 
     def encode(self, event):
-        made = self._record(<LeanEvent> event) if type(event) is LeanEvent else None
-        return self._reference.encode(event.whole()) if made is None else Record._make(made)
+        cdef list keys = [], values = [], headers = [], times = []
+        if type(event) is LeanEvent and self._add_record(<LeanEvent> event, keys, values, headers, times):
+            return Record(keys[0], values[0], headers[0], times[0])
+        return self._reference.encode(event.whole())
 
     def encode_all(self, events):
-        cdef list records = []
+        cdef list keys = [], values = [], headers = [], times = []
         for event in events:
-            made = self._record(<LeanEvent> event) if type(event) is LeanEvent else None
-            records.append(self._reference.encode(event.whole()) if made is None else made)
+            if type(event) is LeanEvent and self._add_record(<LeanEvent> event, keys, values, headers, times):
+                continue
+            record = self._reference.encode(event.whole())
+            keys.append(record[0])
+            values.append(record[1])
+            headers.append(record[2])
+            times.append(record[3])
         if self._capacity > KEPT_BYTES:
             PyMem_Free(self._buffer)
             self._buffer = NULL
             self._capacity = 0
-        return records
+        return Records(keys, values, headers, times)
 
     cdef int _reserve(self, Py_ssize_t needed) except -1:
         """Makes room for so many bytes in the buffer; what it held is gone."""
@@ -66,9 +74,9 @@ cdef class CoreEncoder:
             self._capacity = 2 * needed
         return 0
 
-    cdef tuple _record(self, LeanEvent event):
-        """None for an event that is not treated."""
-        return None
+    cdef bint _add_record(self, LeanEvent event, list keys, list values, list headers, list times) except -1:
+        """Adds the record of one event to the columns. False for one that is not treated, and then adds nothing."""
+        return False
 
 
 cdef bint is_date(LeanEvent event) noexcept:

@@ -41,22 +41,21 @@ cdef class JsonEncoder(CoreEncoder):
         self._partition = orjson.dumps(partition)
         self._second = _NO_SECOND
 
-    cdef tuple _record(self, LeanEvent event):
+    cdef bint _add_record(self, LeanEvent event, list keys, list values, list headers, list times) except -1:
         cdef Bytes key
         cdef Py_ssize_t key_size = 0
         cdef Out end
         if not is_date(event):
-            return None
+            return False
         self._reserve(GROWTH * (event.end - event.begin) + PyBytes_GET_SIZE(self._partition) + AROUND_BYTES)
         end = self._put_event(self._buffer, event, &key, &key_size)
         if end == NULL:
-            return None
-        return (
-            None if key == NULL else key[:key_size],
-            PyBytes_FromStringAndSize(<char*> self._buffer, end - self._buffer),
-            None,
-            event.enqueued,
-        )
+            return False
+        keys.append(None if key == NULL else key[:key_size])
+        values.append(PyBytes_FromStringAndSize(<char*> self._buffer, end - self._buffer))
+        headers.append(None)
+        times.append(event.enqueued)
+        return True
 
     cdef Out _put_event(self, Out to, LeanEvent event, Bytes* key, Py_ssize_t* key_size) except? NULL:
         """The whole object, and the record's key."""

@@ -1,8 +1,9 @@
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from ingest.hub.position import Position
 from ingest.source.events.event import Event
-from ingest.source.events.received import Received, Slice
+from ingest.source.events.received import Received
+from ingest.source.events.slices import Slice, Slices
 
 class LeanEvent:
     @property
@@ -19,4 +20,5 @@ class LeanEvent:
 
 class LeanDecoder:
     def decode(self, buf: bytes, start: int, end: int) -> Received: ...
-    def decode_all(self, slices: Sequence[Slice]) -> list[Received]: ...
+    def decode_all(self, slices: Iterable[Slice]) -> list[Received]: ...
+    def slices(self) -> Slices: ...

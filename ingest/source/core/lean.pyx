@@ -9,6 +9,7 @@ cimport cython
 from libc.stdint cimport uint32_t
 from libc.string cimport memcmp
 
+from ingest.source.core.slices cimport Slices, Span
 from ingest.source.core.values cimport (
     BINARY, NULL_VALUE, SIGNED, TEXT, TIME, Bytes, Compound, Kind, Value, is_whole, open_compound, read_value
 )
@@ -66,7 +67,22 @@ cdef class LeanDecoder:
         return _decode(buf, start, end)
 
     def decode_all(self, slices):
+        if type(slices) is Slices:
+            return _decode_run(<Slices> slices)
         return [_decode(buf, start, end) for buf, start, end in slices]
+
+    def slices(self):
+        return Slices()
+
+
+cdef list _decode_run(Slices slices):
+    cdef list events = []
+    cdef Span* span
+    cdef Py_ssize_t place
+    for place in range(slices.count):
+        span = slices.spans + place
+        events.append(_decode(<bytes> span.buf, span.start, span.end))
+    return events
 
 
 cdef bint _scan(LeanEvent event) noexcept:

@@ -36,41 +36,45 @@ cdef class RawEncoder(CoreEncoder):
         super().__init__(RawFormat(partition))
         self._partition = ("partition", partition.encode())
 
-    cdef tuple _record(self, LeanEvent event):
+    cdef bint _add_record(self, LeanEvent event, list keys, list values, list headers, list times) except -1:
         cdef Value[FIELDS] fields
         cdef Bytes key = event.device
         cdef Py_ssize_t key_size = event.device_size
-        cdef list headers
+        cdef list made
         cdef Out end
         if not is_date(event) or not read_fields(&event.properties, fields):
-            return None
+            return False
         self._reserve(GROWTH * (event.end - event.begin) + AROUND_BYTES)
         end = put_signed(self._buffer, event.sequence)
-        headers = [
+        made = [
             ("offset", event.offset_at[: event.offset_size]),
             ("sequenceNumber", self._written(end)),
             self._partition,
         ]
         end = put_millis(put_second(self._buffer, <uint64_t> event.enqueued // 1000), <uint64_t> event.enqueued % 1000)
-        headers.append(("enqueuedTime", self._written(end)))
+        made.append(("enqueuedTime", self._written(end)))
         if event.device != NULL:
             if not is_utf8(event.device, event.device_size):
-                return None
-            headers.append(("deviceId", event.device[: event.device_size]))
+                return False
+            made.append(("deviceId", event.device[: event.device_size]))
         if event.module != NULL:
             if not is_utf8(event.module, event.module_size):
-                return None
-            headers.append(("moduleId", event.module[: event.module_size]))
+                return False
+            made.append(("moduleId", event.module[: event.module_size]))
         if not (
-            self._add_label(headers, "contentType", &fields[CONTENT_TYPE])
-            and self._add_label(headers, "contentEncoding", &fields[CONTENT_ENCODING])
-            and self._add_label(headers, "messageId", &fields[MESSAGE_ID])
-            and self._add_label(headers, "correlationId", &fields[CORRELATION_ID])
-            and self._add_annotations(headers, event, &key, &key_size)
-            and self._add_properties(headers, fields, &event.application)
+            self._add_label(made, "contentType", &fields[CONTENT_TYPE])
+            and self._add_label(made, "contentEncoding", &fields[CONTENT_ENCODING])
+            and self._add_label(made, "messageId", &fields[MESSAGE_ID])
+            and self._add_label(made, "correlationId", &fields[CORRELATION_ID])
+            and self._add_annotations(made, event, &key, &key_size)
+            and self._add_properties(made, fields, &event.application)
         ):
-            return None
-        return None if key == NULL else key[:key_size], event.body[: event.body_size], headers, event.enqueued
+            return False
+        keys.append(None if key == NULL else key[:key_size])
+        values.append(event.body[: event.body_size])
+        headers.append(made)
+        times.append(event.enqueued)
+        return True
 
     cdef bytes _written(self, Out end):
         return PyBytes_FromStringAndSize(<char*> self._buffer, end - self._buffer)

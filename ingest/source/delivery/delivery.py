@@ -11,6 +11,7 @@ from ingest.config import Config
 from ingest.hub.position import Position
 from ingest.kafka.producer import settings
 from ingest.kafka.record_limit import max_record_bytes as ask_max_record_bytes
+from ingest.kafka.records import Headers, Records
 from ingest.kafka.shipment import Shipment
 from ingest.kafka.shipping import ShippingPool
 from ingest.metrics.catalogue import DELIVERY_BUCKETS
@@ -18,8 +19,8 @@ from ingest.metrics.meter import Histogram
 from ingest.source.delivery.dead_letters import DeadLetters
 from ingest.source.delivery.progress import Batch, Progress
 from ingest.source.delivery.slow_way import SlowWay
-from ingest.source.events.received import Received
-from ingest.source.hot_path import PlainRecord, encoder_of
+from ingest.source.events.received import Received, content_bytes
+from ingest.source.hot_path import encoder_of
 from ingest.timing import Deadline
 
 _ENQUEUED_MS = attrgetter("enqueued_ms")
@@ -152,7 +153,7 @@ class Delivery:
         """Takes one batch; its events come after all that were given before."""
         if self.idle:
             self._acked_at = self._clock()
-        body_bytes = sum(event.size for event in events)
+        body_bytes = content_bytes(events)
         self._ready.append((self._progress.add(events[-1].position, len(events)), events, body_bytes))
         self._ready_events += len(events)
         self._ready_bytes += body_bytes
@@ -172,16 +173,21 @@ class Delivery:
             return
         sent: list[Taken] = []
         slow: list[Taken] = []
-        records: list[PlainRecord] = []
+        records = Records([], [], [], [])
         # All are encoded before the first is sent, so that the producer gets them in less time than `linger.ms`.
         for batch, events in self._shipment():
-            made = self._records(events) if not slow else ()
-            records += made
-            (sent if made else slow).append((batch, events))
+            made = self._records(events) if not slow else None
+            if made is None:
+                slow.append((batch, events))
+            else:
+                records.extend(made)
+                sent.append((batch, events))
         if records:
             queued = self.pool.send_all(self._topic, records, partial(self._arrived, sent, self._abandoned))
             if queued:
-                self._record_bytes = self.pool.in_flight_bytes / queued + _bytes_around(records[0])
+                self._record_bytes = self.pool.in_flight_bytes / queued + _bytes_around(
+                    records.keys[0], records.headers[0]
+                )
             if queued < len(records):
                 # The queue is full, or the client takes no such record.
                 slow = [*_behind(sent, queued), *slow]
@@ -207,7 +213,7 @@ class Delivery:
             batch, events, body_bytes = self._ready.popleft()
             if len(events) > room:
                 events, rest = events[: int(room)], events[int(room) :]
-                rest_bytes = sum(event.size for event in rest)
+                rest_bytes = content_bytes(rest)
                 self._ready.appendleft((batch, rest, rest_bytes))
                 body_bytes -= rest_bytes
             self._ready_events -= len(events)
@@ -215,14 +221,14 @@ class Delivery:
             room -= len(events)
             yield batch, events
 
-    def _records(self, events: Sequence[Received]) -> Sequence[PlainRecord]:
-        """The way of nearly all events; none if one of them cannot be a record."""
+    def _records(self, events: Sequence[Received]) -> Records | None:
+        """The way of nearly all events; None if one of them cannot be a record."""
         try:
             return self._encoder.encode_all(events)
         except MemoryError:
             raise
         except Exception:  # `SlowWay` says which one it is, and why
-            return ()
+            return None
 
     def _arrived(self, sent: Sequence[Taken], abandoned: int, shipment: Shipment) -> None:
         """Every one of `shipment`'s records, which are those of the first events of `sent`, was acknowledged or refused."""
@@ -249,7 +255,7 @@ class Delivery:
 
     def poll(self, timeout: float) -> None:
         """Sends what is ready and serves acknowledgements, waiting up to `timeout` seconds for all of them. Raises
-        RestartRequired when Kafka will not go on."""
+        Recycle when Kafka will not go on."""
         before = self.pool.in_flight
         at_rest = self._all_answered and self.slow_way.empty
         self.pool.flush(timeout if before or at_rest else min(timeout, SLOW_SECONDS))
@@ -298,7 +304,6 @@ def _topic_limit(config: Config) -> int | None:
     return found if found is None or own is None else min(found, int(str(own)))
 
 
-def _bytes_around(record: PlainRecord) -> int:
+def _bytes_around(key: bytes | None, headers: Headers | None) -> int:
     """Of what a record has besides its value, which is much the same for all records of a partition."""
-    key, _, headers, _ = record
     return len(key or b"") + sum(len(name) + len(value or b"") for name, value in headers or ())

@@ -1,5 +1,7 @@
 """An event between the hub and Kafka: what the way of most events asks of it."""
 
+from collections.abc import Iterable
+from operator import attrgetter
 from typing import Protocol
 
 from ingest.hub.position import Position
@@ -31,5 +33,9 @@ class Received(Protocol):
         ...
 
 
-Slice = tuple[bytes, int, int]
-"""A buffer, and first byte and end of one message in it."""
+_SIZE = attrgetter("size")
+
+
+def content_bytes(events: Iterable[Received]) -> int:
+    """Of all their contents together."""
+    return sum(map(_SIZE, events))  # half the time of a generator

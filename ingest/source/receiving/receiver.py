@@ -15,7 +15,7 @@ from ingest.errors import Refused
 from ingest.hub.link_errors import LinkEnded, last_offset
 from ingest.hub.position import EARLIEST, LATEST, Position, StartAt, offset_number
 from ingest.logs import Repeated
-from ingest.source.events.received import Received
+from ingest.source.events.received import Received, content_bytes
 from ingest.source.transport.contract import Transport
 from ingest.timing import Backoff
 
@@ -300,7 +300,7 @@ class Receiver:
                 newest.offset,
             )
         self.events += len(events)
-        self.bytes += sum(event.size for event in events)
+        self.bytes += content_bytes(events)
         self.last = newest.position
         self.last_enqueued_ms = newest.enqueued_ms
         self._start = StartAt(newest.offset)

@@ -24,7 +24,8 @@ from ingest.hub.link_errors import LinkEnded, link_ended
 from ingest.hub.position import StartAt
 from ingest.hub.token_link import ensure_token_link
 from ingest.source.events.decoder import newest_of
-from ingest.source.events.received import Received, Slice
+from ingest.source.events.received import Received
+from ingest.source.events.slices import Slices
 from ingest.source.hot_path import Decoder, decoder_of
 from ingest.source.transport import fast_compatibility
 from ingest.source.transport.frames import TransferSplitter
@@ -118,14 +119,18 @@ class _Link:
         self._tls = isinstance(self._socket, ssl.SSLSocket)
         self._readable = select.poll()
         self._readable.register(self._socket, select.POLLIN)
-        self._transfers = TransferSplitter(self._link.remote_handle, self._connection._max_frame_size)
+        self._transfers = TransferSplitter(self._link.remote_handle, self._connection._max_frame_size, decoder.slices)
         self._counted = 0
         self._error: BaseException | None = None
         self._tended_at = 0.0
         self._awaits_token = False
         # From here on the client reads frames through us: when it waits for an answer about a token, say.
         self._transport.receive_frame = self._frame_for_client
-        self._slices = self._transfers.feed(self._transport._read_buffer.read())
+        self._reads: list[Slices] = []
+        """The messages of each read."""
+        first = self._transfers.feed(self._transport._read_buffer.read())
+        if first:
+            self._reads.append(first)
         prefetch.link()
         self._grant()
 
@@ -139,8 +144,8 @@ class _Link:
             self._read(timeout)
         except Exception as error:
             self._error = error
-        slices, self._slices = self._slices, []
-        return self._events(slices)
+        reads, self._reads = self._reads, []
+        return self._events(reads)
 
     def _read(self, timeout: float) -> None:
         self.more = False
@@ -172,9 +177,9 @@ class _Link:
             raise ConnectionResetError("the hub closed the connection")
         messages = self._transfers.feed(data)
         if messages:
-            self._slices += messages
+            self._reads.append(messages)
             # Not the bytes read: a message may have come in many reads.
-            self._prefetch.received(len(messages), sum(end - start for _, start, end in messages))
+            self._prefetch.received(len(messages), messages.total_bytes)
         self._account(len(messages))
         return len(data)
 
@@ -212,25 +217,28 @@ class _Link:
             session.incoming_window = session.target_incoming_window
         self._link.flow(link_credit=self._prefetch.credit)
 
-    def _events(self, slices: Sequence[Slice]) -> list[Received]:
-        if not slices:
-            return []
+    def _events(self, reads: Sequence[Slices]) -> list[Received]:
         events: list[Received] = []
-        try:
-            events = self._decoder.decode_all(slices)
-        except AmqpError as error:
-            # Events in front of the bad message were made, and lost with the list: make them again, one by one.
-            self._error = error
-            for slice_ in slices:
-                try:
-                    events.append(self._decoder.decode(*slice_))
-                except AmqpError:
-                    break
+        for slices in reads:
+            try:
+                events += self._decoder.decode_all(slices)
+            except AmqpError as error:
+                self._error = error
+                self._until_bad(slices, events)
+                break
         if events:
-            buf, start, end = slices[-1]
+            buf, start, end = reads[-1][-1]
             newest = newest_of(buf[start:end])
             self.newest = self.newest if newest is None else newest
         return events
+
+    def _until_bad(self, slices: Slices, events: list[Received]) -> None:
+        """Adds the events in front of the bad message: they were made, and lost with their list, so one by one."""
+        for slice_ in slices:
+            try:
+                events.append(self._decoder.decode(*slice_))
+            except AmqpError:
+                return
 
     def tend(self) -> None:
         """Keeps the link alive while no events are wanted. Errors come with the next `poll`."""

@@ -4,30 +4,27 @@ The transfer frames of one link differ in delivery id and tag only. So the bytes
 before, and only a frame that differs is decoded (AMQP 1.0 part 2.7.5).
 """
 
-import struct
 from collections.abc import Callable
 
 from ingest.amqp.errors import AmqpError
 from ingest.amqp.frames import decode_body
 from ingest.amqp.performatives import Transfer
-from ingest.source.events.received import Slice
+from ingest.source.events.slices import FRAME_HEADER_BYTES, Layout, PythonSlices, Slice, Slices, uint32
 
 MAX_MESSAGE_BYTES = 8 << 20
 """A message that grows beyond this is an error of the hub, whose own limit is 1 MiB."""
 
 
-_HEADER = 8
 _ID_BYTES = 4
 _TRANSFER = b"\x00\x53\x14"
 _PERFORMATIVE_AT = 8
-_UINT32 = struct.Struct(">I").unpack_from
 
 
 class TransferSplitter:
     """Cuts a byte stream, fed in any pieces, into messages of one link and frames that are something else."""
 
-    def __init__(self, handle: int, max_frame_size: int) -> None:
-        """`handle` is the hub's number of the link."""
+    def __init__(self, handle: int, max_frame_size: int, slices: Callable[[], Slices] = PythonSlices) -> None:
+        """`handle` is the hub's number of the link; `slices` makes an empty collection."""
         self.frames = 0
         """Transfer frames of this link so far; the session's window counts them."""
         self.others: list[bytes] = []
@@ -36,65 +33,62 @@ class TransferSplitter:
         self._limit = max_frame_size
         self._held: list[bytes] = []
         self._held_bytes = 0
-        self._needed = _HEADER
+        self._needed = FRAME_HEADER_BYTES
         self._parts: list[bytes] = []
         self._parts_bytes = 0
-        # The frame before, in pieces: lead, 4 bytes of delivery id, middle, tag, trail, payload.
-        self._lead, self._middle, self._trail = b"", b"", b""
-        self._middle_at = self._trail_at = 0
-        self._payload_at = 1 << 32  # longer than any frame: none is like one that never was
+        self._slices = slices
+        self._layout: Layout | None = None
+        """Of the frame before."""
 
-    def feed(self, data: bytes) -> list[Slice]:
+    def feed(self, data: bytes) -> Slices:
         """The messages that `data` completes, in order. Raises AmqpError for bytes that are no frames of AMQP."""
+        messages = self._slices()
+        at = 0
         if self._held:
             self._held.append(data)
             self._held_bytes += len(data)
             if self._held_bytes < self._needed:
-                return []
-            data = b"".join(self._held)  # once per frame, however many reads it took
-            self._held = []
-        messages: list[Slice] = []
-        add, starts = messages.append, data.startswith
-        lead, middle, trail = self._lead, self._middle, self._trail
-        middle_at, trail_at, payload_at = self._middle_at, self._trail_at, self._payload_at
-        at, end, known = 0, len(data), 0
-        while end - at >= _HEADER:
-            size = _UINT32(data, at)[0]
-            after = at + size
-            if after > end:
-                break
-            if (
-                starts(lead, at + 4)
-                and starts(trail, at + trail_at)
-                and starts(middle, at + middle_at)
-                and payload_at <= size
-                and not self._parts
-            ):
-                add((data, at + payload_at, after))
-                known += 1
-            else:
-                self._unusual(data, at, after, add)
-                lead, middle, trail = self._lead, self._middle, self._trail
-                middle_at, trail_at, payload_at = self._middle_at, self._trail_at, self._payload_at
-            at = after
-        self.frames += known
-        self._hold(data, at)
+                return messages
+            held, self._held = self._held, []
+            if self._needed == FRAME_HEADER_BYTES:
+                data = b"".join(held)
+            else:  # Not what is behind that frame: most reads begin with the end of one, and all of them would be copied.
+                at = len(data) - (self._held_bytes - self._needed)
+                held[-1] = data[:at]
+                self._cut(b"".join(held), 0, messages)
+        self._hold(data, self._cut(data, at, messages))
         return messages
+
+    def _cut(self, data: bytes, at: int, messages: Slices) -> int:
+        """Takes the whole frames at `at`. Returns where they end."""
+        end = len(data)
+        while True:
+            if self._layout is not None and not self._parts:
+                before = len(messages)
+                at = messages.add_run(data, at, self._layout)
+                self.frames += len(messages) - before
+            if end - at < FRAME_HEADER_BYTES:
+                return at
+            after = at + uint32(data, at)[0]
+            if after > end:
+                return at
+            self._unusual(data, at, after, messages.append)
+            at = after
 
     def _hold(self, data: bytes, at: int) -> None:
         """Keeps the beginning of a frame until the rest of it comes."""
         if at == len(data):
             return
         rest = data[at:] if at else data
-        self._needed = _HEADER
-        if len(rest) >= _HEADER:
+        self._needed = FRAME_HEADER_BYTES
+        if len(rest) >= FRAME_HEADER_BYTES:
             self._needed = self._frame_size(rest, 0)
         self._held, self._held_bytes = [rest], len(rest)
 
     def _frame_size(self, data: bytes, at: int) -> int:
-        size, offset, kind = _UINT32(data, at)[0], data[at + 4], data[at + 5]
-        if not _HEADER <= 4 * offset <= size or kind != 0:
-            raise AmqpError(f"These bytes are no AMQP frame: {data[at : at + _HEADER].hex()}.")
+        size, offset, kind = uint32(data, at)[0], data[at + 4], data[at + 5]
+        if not FRAME_HEADER_BYTES <= 4 * offset <= size or kind != 0:
+            raise AmqpError(f"These bytes are no AMQP frame: {data[at : at + FRAME_HEADER_BYTES].hex()}.")
         if size > self._limit:
             raise AmqpError(f"A frame of {size} bytes is larger than the agreed {self._limit}.")
         return int(size)
@@ -140,7 +134,11 @@ class TransferSplitter:
         if id_at == handle_at or tag_at + 2 > payload_at or data[id_at] != 0x70 or data[tag_at] != 0xA0:
             return
         trail_at = tag_at + 2 + data[tag_at + 1]
-        self._lead = data[at + 4 : id_at + 1]
-        self._middle, self._middle_at = data[tag_at : tag_at + 2], tag_at - at
-        self._trail, self._trail_at = data[trail_at:payload_at], trail_at - at
-        self._payload_at = payload_at - at
+        self._layout = Layout(
+            lead=data[at + 4 : id_at + 1],
+            middle=data[tag_at : tag_at + 2],
+            middle_at=tag_at - at,
+            trail=data[trail_at:payload_at],
+            trail_at=trail_at - at,
+            payload_at=payload_at - at,
+        )

@@ -6,8 +6,9 @@ import pytest
 from ingest.amqp.message import Data, decode_message
 from ingest.emulator.c2d import feedback as module
 from ingest.emulator.c2d.feedback import Feedback, is_wanted
-from ingest.emulator.c2d.lock_queue import End, LockLost
+from ingest.emulator.c2d.lock_queue import LockLost
 from ingest.emulator.c2d.message import parse
+from ingest.emulator.conditions import End
 from tests.emulator.c2d_clock import NOW, message
 
 

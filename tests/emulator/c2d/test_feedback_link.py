@@ -17,8 +17,8 @@ from ingest.amqp.performatives import (
 from ingest.emulator.amqp.session import Session
 from ingest.emulator.c2d.feedback import Feedback
 from ingest.emulator.c2d.feedback_link import FeedbackLink
-from ingest.emulator.c2d.lock_queue import End
 from ingest.emulator.c2d.message import parse
+from ingest.emulator.conditions import End
 from tests.emulator.c2d_clock import NOW, message
 from tests.emulator.wire import Wire
 

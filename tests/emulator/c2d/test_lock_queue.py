@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.emulator.c2d.lock_queue import End, Entry, LockLost, LockQueue, QueueFull
+from ingest.emulator.c2d.lock_queue import Entry, LockLost, LockQueue, QueueFull
+from ingest.emulator.conditions import End
 
 NOW = 1000.0
 LATER = NOW + 3600

@@ -1,5 +1,7 @@
 """The feedback link against the emulator."""
 
+import logging
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -8,6 +10,7 @@ import pytest
 from ingest.config import connection_strings
 from ingest.emulator import Emulator
 from ingest.errors import Refused
+from ingest.process.memory import give_back
 from ingest.sink.feedback.link import FeedbackLink, Received
 from ingest.sink.feedback.message import parse_feedback
 from ingest.timing import Backoff, Deadline
@@ -88,6 +91,20 @@ def test_a_broken_link_is_opened_again(emulator: Emulator, link: FeedbackLink) -
     assert link.links >= 2
     again.accept()
     work(link, lambda _: emulator.c2d.stats().feedback_batches_completed == 1)
+
+
+def test_nothing_is_left_of_links_that_have_ended(
+    emulator: Emulator, link: FeedbackLink, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.CRITICAL, "uamqp")  # as `ingest.logs` does: pytest keeps what is logged, errors and all
+    ended = []
+    for strike in (emulator.faults.abort, emulator.faults.close, emulator.faults.abort):
+        work(link, lambda _: link.ready)
+        ended.append(weakref.ref(link._client))
+        strike()
+        work(link, lambda _: not link.ready)
+    give_back()
+    assert [client() for client in ended] == [None] * 3
 
 
 def test_a_wrong_key_is_told_at_once(emulator: Emulator) -> None:

@@ -315,6 +315,25 @@ def test_a_refused_commit_is_tried_again(mock: tuple[MockCluster, Group]) -> Non
         member.commands.commit()
 
 
+@pytest.mark.parametrize("end", ["under way", "over"])
+def test_the_lag_may_be_asked_for_while_another_thread_closes(mock: tuple[MockCluster, Group], end: str) -> None:
+    """An end that outlasts its deadline goes on by itself, and the last heartbeat tells the lag all the same."""
+    _, ours = mock
+    ours.write(0, 2)
+    member = ours.join()
+    ours.turn(lambda: len(member.read) == 2)
+    assert member.commands._consumer is not None
+    assigned = dict(member.commands._prefixes)
+    if end == "under way":
+        member.commands._consumer.close()
+    else:
+        member.commands.close()
+    # The partitions go last: the other thread may be anywhere.
+    member.commands._prefixes.update(assigned)
+    assert member.commands.lag == sum(prefix.unfinished for prefix in assigned.values())
+    member.commands._consumer = None
+
+
 def test_kafka_away_is_a_trouble_that_ends_by_itself(mock: tuple[MockCluster, Group]) -> None:
     cluster, ours = mock
     member = ours.join()

@@ -1,8 +1,10 @@
 """The sender on a real link to the emulator, and every way in which a link or a message can fail."""
 
 import dataclasses
+import logging
 import string
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from ingest.emulator.c2d import message
 from ingest.emulator.keys import random_key
 from ingest.errors import Refused
 from ingest.hub import auth
+from ingest.process.memory import give_back
 from ingest.sink.commands.command import Command, Origin
 from ingest.sink.sending.results import LINK_LOST, RELEASED, SENT, UNANSWERED, Outcome
 from ingest.sink.sending.sender import Sender, message_of
@@ -219,6 +222,20 @@ def test_a_link_that_ends_while_nothing_is_in_flight_is_made_anew(hub: Emulator,
         links = sender.links
         assert strike() == 1
         assert until(sender, lambda links=links: sender.links > links and sender.ready) == []  # type: ignore[misc]
+
+
+def test_nothing_is_left_of_links_that_have_ended(
+    hub: Emulator, sender: Sender, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.CRITICAL, "uamqp")  # as `ingest.logs` does: pytest keeps what is logged, errors and all
+    ended = []
+    for strike in (hub.faults.sends.detach_service_links, hub.faults.sends.abort_service_connections):
+        until(sender, lambda: sender.ready)
+        ended.append(weakref.ref(sender._client))
+        assert strike() == 1
+        until(sender, lambda: not sender.ready)
+    give_back()
+    assert [client() for client in ended] == [None] * 2
 
 
 def test_an_answer_that_never_comes_ends_the_link(hub: Emulator, sender: Sender) -> None:

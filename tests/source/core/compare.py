@@ -14,12 +14,13 @@ from typing import Any
 
 from ingest.amqp.errors import AmqpError
 from ingest.errors import Undeliverable
+from ingest.kafka.records import Record
 from ingest.source.core import json, lean, raw
 from ingest.source.events.decoder import event_of
 from ingest.source.events.event import Event
 from ingest.source.events.received import Received
 from ingest.source.formats import FORMATS
-from ingest.source.hot_path import Encoder, PlainRecord
+from ingest.source.hot_path import Encoder
 from tests.source.core.fleets import message
 
 BEFORE, BEHIND = b"\xa1\x05", b"\x00\x53\x75\xa0\x01x"
@@ -51,7 +52,7 @@ def decode(payload: bytes) -> Received:
     return _decoder.decode(payload, 0, len(payload))
 
 
-def _one_of_all(encoder: Encoder, event: Received) -> PlainRecord:
+def _one_of_all(encoder: Encoder, event: Received) -> Record:
     (record,) = encoder.encode_all([event])
     return record
 
@@ -67,7 +68,7 @@ def _seen(event: Received) -> object:
     return event.sequence_number, event.offset, event.enqueued_ms, event.size, event.position
 
 
-def _record(encode: Callable[[Any], PlainRecord], event: Received) -> object:
+def _record(encode: Callable[[Any], Record], event: Received) -> object:
     try:
         return tuple(encode(event))
     except Undeliverable as why:

@@ -14,7 +14,7 @@ from confluent_kafka import KafkaError
 
 from ingest.errors import Undeliverable
 from ingest.kafka.dead_letters.record import DeadLetter
-from ingest.kafka.producer import Record
+from ingest.kafka.records import Record, Records
 from ingest.kafka.shipment import Refusal, Shipment
 
 BAD = b"bad"
@@ -114,8 +114,8 @@ class Pool:
         self.in_flight += 1
         return True
 
-    def send_all(self, topic: str, records: Sequence[Record], done: Callable[[Shipment], None]) -> int:
-        taken = records[: self._room - len(self._queued)]
+    def send_all(self, topic: str, records: Records, done: Callable[[Shipment], None]) -> int:
+        taken = list(records)[: self._room - len(self._queued)]
         large = (place for place, record in enumerate(taken) if len(record[1]) > self.max_record_bytes)
         taken = taken[: next(large, len(taken))]
         refused: list[Refusal] = []

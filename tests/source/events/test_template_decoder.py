@@ -247,9 +247,9 @@ TRAFFIC: dict[str, Callable[[int], bytes]] = {
         device=f"{n:05}{'d' * 110}\N{GRINNING FACE}", properties={"p": f"{n}{'v' * 900}\N{GRINNING FACE}"}
     ),
     "properties of every type": lambda n: usual(
-        device=f"device-{n % 300:05}", properties={f"p{i}": (n, b"b", None, 1.5, True)[i % 5] for i in range(50)}
+        device=f"device-{n % 150:05}", properties={f"p{i}": (n, b"b", None, 1.5, True)[i % 5] for i in range(50)}
     ),
-    "a layout of its own": lambda n: usual(device="d" * (n % 200 + 1), module="m" * (n // 200)),
+    "a layout of its own": lambda n: usual(device="d" * (n % 100 + 1), module="m" * (n // 100)),
 }
 
 
@@ -257,9 +257,9 @@ TRAFFIC: dict[str, Callable[[int], bytes]] = {
 @pytest.mark.parametrize("kind", TRAFFIC)
 def test_memory_is_bounded_in_bytes(kind: str, record_format: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """That of all that is remembered, with what the record format keeps beside it, whatever is sent."""
-    monkeypatch.setattr(template_decoder, "BUDGET", 1 << 20)
-    monkeypatch.setattr(template_decoder, "BUDGET_OF_SENDERS", 7 << 17)
-    payloads = [TRAFFIC[kind](n) for n in range(700)]
+    monkeypatch.setattr(template_decoder, "BUDGET", budget := 1 << 19)
+    monkeypatch.setattr(template_decoder, "BUDGET_OF_SENDERS", 7 << 16)
+    payloads = [TRAFFIC[kind](n) for n in range(350)]
     decoder, encode = TemplateDecoder(), FORMATS[record_format]("0").encode
     gc.collect()
     tracemalloc.start()
@@ -272,8 +272,8 @@ def test_memory_is_bounded_in_bytes(kind: str, record_format: str, monkeypatch: 
         taken = tracemalloc.get_traced_memory()[0] - before
     finally:
         tracemalloc.stop()
-    assert taken <= 1.3 * (1 << 20)
-    assert decoder._bytes <= 1 << 20 < 20 * decoder._bytes
+    assert taken <= 1.3 * budget
+    assert decoder._bytes <= budget < 20 * decoder._bytes
 
 
 def test_two_sets_of_annotations_are_not_mixed_up() -> None:

@@ -17,7 +17,7 @@ from ingest.source.events.event import HUB_TIME, MALFORMED, Event
 from ingest.source.events.received import Received
 from ingest.source.formats import FORMATS
 from ingest.source.formats.contract import Format, Record
-from ingest.source.hot_path import Encoder, PlainRecord, PythonEncoder
+from ingest.source.hot_path import Encoder, PythonEncoder
 from tests.source import messages
 from tests.source.delivery.refusing_kafka import RefusingKafka
 from tests.source.delivery.rig import Rig
@@ -75,7 +75,7 @@ def besides(event: Event) -> int:
     )
 
 
-def size(record: PlainRecord) -> int:
+def size(record: Record) -> int:
     key, value, headers, _ = record
     return len(key or b"") + len(value) + sum(len(name.encode()) + len(held or b"") for name, held in headers or ())
 

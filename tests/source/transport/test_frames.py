@@ -1,6 +1,7 @@
 """Any stream of frames, cut anywhere, gives the same messages and the same other frames."""
 
 import tracemalloc
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -15,12 +16,17 @@ from ingest.amqp.frames import EMPTY_FRAME, encode_frame
 from ingest.amqp.performatives import Attach, Detach, Disposition, Flow, Transfer
 from ingest.amqp.types import UInt
 from ingest.emulator.amqp.transfers import TransferEncoder
+from ingest.source.core.slices import Slices as CompiledSlices
+from ingest.source.events.slices import Layout, PythonSlices, Slices
 from ingest.source.transport.frames import TransferSplitter
 
 CHANNEL = 1
 HANDLE = 3
 FRAME_BYTES = 65_536
 SMALL_FRAME_BYTES = 512
+
+Kind = Callable[[], Slices]
+kinds = pytest.mark.parametrize("kind", [PythonSlices, CompiledSlices], ids=["python", "compiled"])
 
 
 @dataclass
@@ -121,10 +127,11 @@ def streams(draw: st.DrawFn) -> Stream:
     return stream
 
 
+@kinds
 @given(stream=streams(), cuts=st.lists(st.integers(0, 1 << 30)))
-def test_any_stream_cut_anywhere(stream: Stream, cuts: list[int]) -> None:
+def test_any_stream_cut_anywhere(kind: Kind, stream: Stream, cuts: list[int]) -> None:
     places = sorted({cut % (len(stream.data) + 1) for cut in cuts} | {0, len(stream.data)})
-    transfers = TransferSplitter(HANDLE, FRAME_BYTES)
+    transfers = TransferSplitter(HANDLE, FRAME_BYTES, kind)
     found: list[bytes] = []
     for start, end in pairwise(places):
         found += [buf[at:after] for buf, at, after in transfers.feed(stream.data[start:end])]
@@ -133,13 +140,14 @@ def test_any_stream_cut_anywhere(stream: Stream, cuts: list[int]) -> None:
     assert transfers.frames == stream.frames
 
 
+@kinds
 @pytest.mark.parametrize("size", [1, 3, 7, 8, 9, 50])
-def test_a_stream_in_pieces_of_one_size(size: int) -> None:
+def test_a_stream_in_pieces_of_one_size(kind: Kind, size: int) -> None:
     messages = [b"%d" % n * (n % 7) for n in range(50)]
     out: list[bytes] = []
     TransferEncoder(CHANNEL, HANDLE, FRAME_BYTES).encode(out, 250, messages)
     data = b"".join(out)
-    transfers = TransferSplitter(HANDLE, FRAME_BYTES)
+    transfers = TransferSplitter(HANDLE, FRAME_BYTES, kind)
     found = [
         buf[at:after]
         for start in range(0, len(data), size)
@@ -148,12 +156,13 @@ def test_a_stream_in_pieces_of_one_size(size: int) -> None:
     assert found == messages
 
 
-def test_a_frame_that_only_begins_like_the_one_before_is_looked_at() -> None:
+@kinds
+def test_a_frame_that_only_begins_like_the_one_before_is_looked_at(kind: Kind) -> None:
     (usual,) = TransferEncoder(CHANNEL, HANDLE, FRAME_BYTES).split(7, b"first")
     for index in range(3, len(usual)):
         for flipped in (usual[index] ^ 1, usual[index] ^ 0xFF, 0x40, 0x43, 20, len(usual) - 6):
             changed = usual[:index] + bytes((flipped,)) + usual[index + 1 :] + usual
-            fresh, warm = TransferSplitter(HANDLE, FRAME_BYTES), TransferSplitter(HANDLE, FRAME_BYTES)
+            fresh, warm = TransferSplitter(HANDLE, FRAME_BYTES, kind), TransferSplitter(HANDLE, FRAME_BYTES, kind)
             warm.feed(usual)
             assert _outcome(warm, changed) == _outcome(fresh, changed), (index, flipped)
 
@@ -165,6 +174,7 @@ def _outcome(transfers: TransferSplitter, data: bytes) -> object:
         return str(error)
 
 
+@kinds
 @pytest.mark.parametrize(
     ("data", "words"),
     [
@@ -184,30 +194,32 @@ def _outcome(transfers: TransferSplitter, data: bytes) -> object:
         (b"\x00\x00\x00\x0e\x02\x00\x00\x01\x00\x53\x14\xc0\x01\x00", "handle"),
     ],
 )
-def test_bytes_that_are_no_frames_are_an_error(data: bytes, words: str) -> None:
+def test_bytes_that_are_no_frames_are_an_error(kind: Kind, data: bytes, words: str) -> None:
     with pytest.raises(AmqpError, match=words):
-        TransferSplitter(HANDLE, FRAME_BYTES).feed(data)
-    behind = TransferSplitter(HANDLE, FRAME_BYTES)
+        TransferSplitter(HANDLE, FRAME_BYTES, kind).feed(data)
+    behind = TransferSplitter(HANDLE, FRAME_BYTES, kind)
     behind.feed(frame(b"x") + data[:5])
     with pytest.raises(AmqpError, match=words):
         behind.feed(data[5:])
 
 
+@kinds
 @pytest.mark.parametrize("payload", [b"", b"\xa0", b"\xa0\x00", b"\x00\x53\x75\xa0\x01x"])
 @pytest.mark.parametrize("fields", ["43", "4370000f0000", "5203", "520370000f0000", "700000000370000f0000"])
-def test_transfers_without_a_tag(fields: str, payload: bytes) -> None:
+def test_transfers_without_a_tag(kind: Kind, fields: str, payload: bytes) -> None:
     encoded = bytes.fromhex(fields)
     count = 1 if len(encoded) < 6 else 2
     body = b"\x00\x53\x14\xc0" + bytes((1 + len(encoded), count)) + encoded + payload
     data = (8 + len(body)).to_bytes(4, "big") + b"\x02\x00\x00\x01" + body
-    transfers = TransferSplitter(0 if fields.startswith("43") else HANDLE, FRAME_BYTES)
+    transfers = TransferSplitter(0 if fields.startswith("43") else HANDLE, FRAME_BYTES, kind)
     for _ in range(3):
         assert [buf[at:after] for buf, at, after in transfers.feed(data)] == [payload]
 
 
+@kinds
 @given(data=st.binary(max_size=200))
-def test_any_bytes_give_messages_or_one_error(data: bytes) -> None:
-    transfers = TransferSplitter(HANDLE, FRAME_BYTES)
+def test_any_bytes_give_messages_or_one_error(kind: Kind, data: bytes) -> None:
+    transfers = TransferSplitter(HANDLE, FRAME_BYTES, kind)
     try:
         messages = transfers.feed(data)
     except AmqpError:
@@ -215,10 +227,13 @@ def test_any_bytes_give_messages_or_one_error(data: bytes) -> None:
     assert all(end <= len(buf) for buf, _, end in messages)
 
 
+@kinds
 @pytest.mark.parametrize("part", [b"x" * 1_000, b"x", b""], ids=["large", "small", "empty"])
-def test_a_message_that_never_ends_takes_bounded_memory(part: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_message_that_never_ends_takes_bounded_memory(
+    kind: Kind, part: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("ingest.source.transport.frames.MAX_MESSAGE_BYTES", 20_000)
-    transfers = TransferSplitter(HANDLE, FRAME_BYTES)
+    transfers = TransferSplitter(HANDLE, FRAME_BYTES, kind)
     frames = frame(part, more=True) * 100
     tracemalloc.start()
     try:
@@ -232,17 +247,55 @@ def test_a_message_that_never_ends_takes_bounded_memory(part: bytes, monkeypatch
 
 def _error(transfers: TransferSplitter, data: bytes) -> str:
     try:
-        assert transfers.feed(data) == []
+        assert not transfers.feed(data)
     except AmqpError as error:
         return str(error)
     return ""
 
 
-def test_the_largest_message_comes_whole() -> None:
+@kinds
+def test_the_largest_message_comes_whole(kind: Kind) -> None:
     body = bytes(range(256)) * 4_096
     parts = TransferEncoder(CHANNEL, HANDLE, FRAME_BYTES).split(7, body)
     assert len(parts) > 16
-    transfers = TransferSplitter(HANDLE, FRAME_BYTES)
+    transfers = TransferSplitter(HANDLE, FRAME_BYTES, kind)
     ((buf, start, end),) = transfers.feed(b"".join(parts))
     assert buf[start:end] == body
     assert transfers.frames == len(parts)
+
+
+@pytest.mark.parametrize("place", [-51, 50, 1 << 62])
+def test_compiled_slices_are_those_of_python(place: int) -> None:
+    messages = [(b"%d" % n * 9, n % 3, n % 3 + n % 7) for n in range(50)]
+    reference, compiled = PythonSlices(), CompiledSlices()
+    for message in messages:
+        reference.append(message)
+        compiled.append(message)
+    assert list(compiled) == list(reference)
+    assert [compiled[at] for at in range(-50, 50)] == [reference[at] for at in range(-50, 50)]
+    assert (len(compiled), compiled.total_bytes) == (50, reference.total_bytes)
+    with pytest.raises(IndexError):
+        compiled[place]
+
+
+@pytest.mark.parametrize(("start", "end"), [(-1, 2), (2, 1), (0, 4), (4, 4)])
+def test_no_slice_is_outside_of_its_buffer(start: int, end: int) -> None:
+    slices = CompiledSlices()
+    with pytest.raises(ValueError, match="not all in a buffer of 3 bytes"):
+        slices.append((b"abc", start, end))
+    assert list(slices) == []
+
+
+@given(
+    data=st.binary(max_size=40),
+    at=st.integers(-2, 50),
+    places=st.tuples(*[st.integers(-3, 30)] * 3),
+    texts=st.tuples(*[st.binary(max_size=4)] * 3),
+)
+def test_a_layout_that_is_none_reads_nothing_outside(
+    data: bytes, at: int, places: tuple[int, int, int], texts: tuple[bytes, bytes, bytes]
+) -> None:
+    layout = Layout(texts[0], texts[1], places[0], texts[2], places[1], places[2])
+    slices = CompiledSlices()
+    slices.add_run(data, at, layout)
+    assert all(0 <= start <= end <= len(data) for _, start, end in slices)

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import weakref
 from collections.abc import Callable
 from datetime import UTC, datetime
 from unittest.mock import Mock
@@ -11,6 +12,7 @@ import pytest
 from ingest.emulator import Emulator
 from ingest.errors import Refused
 from ingest.hub.position import EARLIEST, LATEST, Position, StartAt
+from ingest.process.memory import give_back
 from tests.source.readers import PATIENCE, Reading, configured, fill
 
 
@@ -103,6 +105,28 @@ def test_a_link_that_ends_costs_no_event_and_repeats_none(
     assert reader.receiver.gaps == 0
     # Also before the receiver had a chance to leave them out.
     assert reader.receiver.duplicates == 0
+
+
+@pytest.mark.faults
+def test_nothing_is_left_of_links_that_have_ended(
+    emulator: Emulator, reading: Reading, transport: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.CRITICAL, "azure")  # as `ingest.logs` does: pytest keeps what is logged, errors and all
+    reader = reading(configured(emulator, transport))
+    ended = []
+    for strike, _ in FAULTS.values():
+        reader.until(lambda: emulator.stats().receivers == 1 and reader.receiver.attached)
+        ended.append(weakref.ref(reader.transport._link))  # type: ignore[attr-defined]  # both transports have it
+        done = sum(reader.receiver.reconnects.values())
+        strike(emulator)
+        reader.until(lambda done=done: sum(reader.receiver.reconnects.values()) > done)  # type: ignore[misc]
+        emulator.faults.clear()
+
+    def let_go() -> bool:
+        give_back()
+        return all(link() is None for link in ended)
+
+    reader.until(let_go)  # the stock client's threads end a second later
 
 
 @pytest.mark.faults

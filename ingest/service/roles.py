@@ -1,0 +1,125 @@
+"""Which child processes a configuration needs, as data: the directions of a service, and in each the roles of its children.
+
+A role is one kind of child process. Another one is a `Role` in its direction's tuple below, and the module of its entry.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any
+
+from ingest.config import Config
+from ingest.hub.limits import sends_per_second
+from ingest.sink.pacing import shared_rate
+
+Found = Mapping[str, Any]
+"""What the discovery of a direction has found; empty where there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """One kind of child process that lasts."""
+
+    name: str
+    """As in the label `role` of the metrics."""
+    entry: str
+    """`package.module:function`, called with the `Child` (`ingest.process.child`)."""
+    slots: Callable[[Config, Found], Sequence[str]]
+    """The names of its processes, one for each."""
+    noun: str = ""
+    """What its slots are, in the titles of processes; empty where there is one at most."""
+    status: str = ""
+    """How systemd's status line counts them: `{} of {}`, those that are ready and all; empty: it does not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Direction:
+    """What moves data one way."""
+
+    name: str
+    """As `ingest.config.directions` gives it."""
+    roles: tuple[Role, ...]
+    trial: str
+    """Entry of a one-shot child that asks the services whether they take a configuration."""
+    preloads: Callable[[Config], list[str]]
+    """What the fork server loads for its children."""
+    news: Callable[[Config, Found], str]
+    """What the log says when its processes are started."""
+    discovery: str = ""
+    """Entry of a one-shot child that must answer before any process is started."""
+    look_again: str = ""
+    """Entry of one that is asked later which slots have been added."""
+    expects: Callable[[Config], Sequence[str]] = lambda config: ()
+    """Slots that are known before the discovery; empty where none are."""
+    shared: Callable[[Config], Mapping[str, str]] = lambda config: {}
+    """What all of its processes, in all of their lives, share."""
+
+
+class _SendBudget:
+    """The one pace of all sink processes, in memory that lasts as long as the service."""
+
+    def __init__(self) -> None:
+        self._memory: shared_rate.Shared | None = None
+
+    def __call__(self, config: Config) -> Mapping[str, str]:
+        # Once for all: what a reload needs is there.
+        self._memory = self._memory or shared_rate.Shared()
+        self._memory.set(_rate(config), monotonic())
+        return {"budget": str(self._memory.path)}
+
+
+def _rate(config: Config) -> float:
+    return sends_per_second(config.sink.tier, config.sink.units, config.sink.sends_per_second)
+
+
+def _source_preloads(config: Config) -> list[str]:
+    blob = ["ingest.source.checkpoints.blob"] if config.checkpoints.store == "blob" else []
+    return ["ingest.source.preload", *blob]
+
+
+def all_directions() -> dict[str, Direction]:
+    """Those of one service, by name, in the order in which they are started."""
+    source = Direction(
+        name="source",
+        roles=(
+            Role(
+                "source",
+                "ingest.source.partition:run",
+                lambda config, found: found["partitions"],
+                noun="partition",
+                status="receiving {} of {} partitions",
+            ),
+        ),
+        trial="ingest.source.discover:run",
+        preloads=_source_preloads,
+        news=lambda config, found: (
+            f"Receiving from {len(found['partitions'])} partitions: {', '.join(found['partitions'])}."
+        ),
+        discovery="ingest.source.discover:run",
+        look_again="ingest.source.discover:look_again",
+        expects=lambda config: config.source.partitions or (),
+    )
+    sink = Direction(
+        name="sink",
+        roles=(
+            Role(
+                "sink",
+                "ingest.sink.worker:run",
+                lambda config, found: [str(index) for index in range(config.sink.processes)],
+                noun="worker",
+                status="sending with {} of {} workers",
+            ),
+            Role(
+                "feedback",
+                "ingest.sink.feedback.process:run",
+                lambda config, found: ["0"] if config.sink.ack != "none" else [],
+            ),
+        ),
+        trial="ingest.sink.trial:run",
+        preloads=lambda config: ["ingest.sink.preload"],
+        news=lambda config, found: (
+            f"Sending at most {_rate(config):.4g} commands/s with {config.sink.processes} processes."
+        ),
+        shared=_SendBudget(),
+    )
+    return {direction.name: direction for direction in (source, sink)}
