@@ -6,11 +6,12 @@ from ingest.doctor.check import Verdict, fail, ok, warn
 from ingest.doctor.listener import Look
 from ingest.doctor.listener_judges import PLAINTEXT, Security, mismatch, troubles
 from ingest.kafka.topics_in_use import Use
+from ingest.source.formats import FORMATS
 
 _EVENT_BYTES = 256 * 1024
 """The largest telemetry message of IoT Hub, properties counted ("IoT Hub quotas and throttling", Microsoft Learn)."""
 _ENVELOPE_BYTES = 4 * 1024
-"""Room for what a record has besides: names of fields, times, Kafka's own framing."""
+"""Room for Kafka's own framing, and for a device id that stands in two places."""
 _MISSING = ("UNKNOWN_TOPIC_OR_PART", "_TIMED_OUT", "_UNSUPPORTED_FEATURE")
 """Of a topic that is in no list of the cluster's; the latter two, when the cluster does not know the question."""
 _WEIGHT = {"_AUTHENTICATION": 3, "_SSL": 3, "_RESOLVE": 2, "_TRANSPORT": 1}
@@ -94,8 +95,8 @@ def judge_size(limit: int | None, own_limit: int | None, form: str, *, dead_lett
 
 
 def _needed(form: str) -> int:
-    """A body that is not UTF-8 is base64 in JSON, four bytes for three."""
-    return (_EVENT_BYTES * 4 // 3 if form == "json" else _EVENT_BYTES) + _ENVELOPE_BYTES
+    """Bytes of the largest record of a format, that of an event which is all body."""
+    return _EVENT_BYTES + FORMATS[form].overhead_bytes(_EVENT_BYTES) + _ENVELOPE_BYTES
 
 
 def judge_group(group: str, rights: Sequence[str] | None, members: Sequence[str]) -> Verdict:

@@ -117,7 +117,7 @@ class TestCluster:
         size = findings[f"largest record of {config.source.topic}"]
         assert size.result == "warn"
         assert "300,000 bytes" in size.seen
-        assert "raise max.message.bytes of the topic to 353621" in size.fix
+        assert "raise max.message.bytes of the topic to 530432" in size.fix
         assert findings[f"largest record of {config.source.dead_letter_topic}"].result == "ok", "bodies as they were"
 
     def test_fewer_partitions_than_processes(self, admin: AdminClient, config: Config) -> None:
@@ -190,8 +190,8 @@ def test_a_missing_topic_that_the_brokers_would_make(makes: bool | None, result:
     ("limit", "own", "form", "dead_letters", "result"),
     [
         (1_048_588, None, "json", False, "ok"),
-        (353_621, None, "json", False, "ok"),
-        (353_620, None, "json", False, "warn"),
+        (530_432, None, "json", False, "ok"),
+        (530_431, None, "json", False, "warn"),
         (300_000, None, "raw", False, "ok"),
         (300_000, None, "json", True, "ok"),
         (1_048_588, 100_000, "json", False, "warn"),

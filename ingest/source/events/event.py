@@ -29,10 +29,14 @@ BODY_KINDS = frozenset((DATA, *JSON_BODIES, AMQP_MESSAGE))
 """What a record carries. It names all but the first, in `bodyType`."""
 
 
+NOT_ENCODED: tuple[Any, ...] = (None,)
+"""Of no record format."""
+
+
 class Origin:
     """Who sent an event: its message annotations, without the position and times. Shared, never changed."""
 
-    __slots__ = ("after", "as_headers", "as_json", "before", "device_id", "module_id")
+    __slots__ = ("after", "before", "device_id", "encoded", "module_id")
 
     def __init__(
         self, device_id: str | None, module_id: str | None, before: Mapping[str, Any], after: Mapping[str, Any]
@@ -43,9 +47,8 @@ class Origin:
         """Annotations in front of the hub's time, as `ingest.source.events.values.plain` makes them, in the message's order."""
         self.after = after
         """Annotations behind it; all of them when there is no hub's time."""
-        self.as_json: Any = None
-        """What the record format `json` made of this object, and below `raw`; of no meaning to anybody else."""
-        self.as_headers: Any = None
+        self.encoded: tuple[Any, ...] = NOT_ENCODED
+        """What one record format keeps of this object: its class, by which it knows its own, and what it has made."""
 
     @property
     def key(self) -> bytes | None:
@@ -61,12 +64,11 @@ class Labels:
     body. Shared, never changed."""
 
     __slots__ = (
-        "as_headers",
-        "as_json",
         "body_kind",
         "content_encoding",
         "content_type",
         "correlation_id",
+        "encoded",
         "properties",
         "system",
     )
@@ -90,9 +92,8 @@ class Labels:
         more, such as `message-id`, where they are no text."""
         self.properties: Mapping[str, Any] = properties or {}
         """The application properties, as `ingest.source.events.values.plain` makes them."""
-        self.as_json: Any = None
+        self.encoded: tuple[Any, ...] = NOT_ENCODED
         """As in `Origin`."""
-        self.as_headers: Any = None
 
 
 def carried(event: "Event") -> "Event":

@@ -1,7 +1,7 @@
-"""What a record format is: how an event becomes the record that Kafka gets."""
+"""What a record format is: how an event becomes the record that Kafka gets. `tests/source/formats/contract.py` checks it."""
 
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
 from ingest.source.events.event import Event
 
@@ -13,7 +13,8 @@ new_record: Callable[..., "Record"] = tuple.__new__  # half the time of a NamedT
 
 class Record(NamedTuple):
     key: bytes | None
-    """The device id, so that Kafka keeps each device's order; of an event that no device sent the partition key, if any."""
+    """`event.origin.key`: the device id, by which Kafka keeps each device's order; of an event that no device sent the
+    partition key, if any."""
     value: bytes
     headers: Headers | None
     timestamp_ms: int
@@ -21,8 +22,28 @@ class Record(NamedTuple):
 
 
 class Format(Protocol):
-    """How events become records. Stateless apart from caches; one instance per partition process."""
+    """How events become records. Pure: a record follows from its event alone, whichever events came before.
+
+    A format can keep what it makes of an event's `Origin` and `Labels` in their slot `encoded`, as a tuple that starts with
+    the format's class. It must not use a tuple that starts with another: dead letters are of format `raw` in any process.
+    """
+
+    unique: ClassVar[bool]
+    """Whether different events always make different records, so that an event can be told, or made again, by its record."""
+
+    def __init__(self, partition: str) -> None:
+        """`partition`: the hub's partition that all events are of."""
+        ...
 
     def encode(self, event: Event) -> Record:
-        """Raises Undeliverable when this format cannot carry the event."""
+        """Returns the record. Raises Undeliverable, and nothing else, if this format cannot carry the event."""
+        ...
+
+    @staticmethod
+    def overhead_bytes(body_bytes: int) -> int:
+        """Returns the most bytes that a record has beyond the body of its event, which has `body_bytes`.
+
+        Key, value and headers count. Twice the bytes of what the event says besides, as JSON, comes on top: a name or a
+        device id can stand in two places.
+        """
         ...

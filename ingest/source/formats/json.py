@@ -1,7 +1,7 @@
 """Format `json`: one JSON object for each event. Pure."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from ingest.source.events.event import DATA, HUB_TIME, Event, Labels, Origin
 from ingest.source.events.values import encode_base64
@@ -13,6 +13,8 @@ COMPARED_BYTES = 1_024
 """Text of control characters is base64 when that is shorter, if it has grown by more than this: others are not looked at."""
 _CONTROL = bytes(range(0x20)).translate(None, b"\b\t\n\f\r")
 """What JSON writes with six characters. Text has none of them."""
+_AROUND_BYTES = 1_024
+"""More than names of members, position, partition and times take."""
 _HUB_TIME_MEMBER = b'"%b":' % HUB_TIME.encode()
 
 
@@ -22,6 +24,8 @@ class JsonFormat:
 
     What follows from `Origin` and `Labels` is made into bytes once for each of those; an event adds its numbers and body.
     """
+
+    unique: ClassVar[bool] = True
 
     def __init__(self, partition: str) -> None:
         self._partition = as_json(partition)
@@ -35,10 +39,15 @@ class JsonFormat:
             if not is_date(enqueued_ms):
                 return self._encode_undated(event)
             millis = self._begin_second(enqueued_ms)
-        key, head, before, after, is_bare = origin.as_json or _json_origin(origin, hub_ms)
-        between, more, system, tail = labels.as_json or _json_labels(labels)
+        of_origin, of_labels = origin.encoded, labels.encoded
+        if of_origin[0] is not JsonFormat:
+            of_origin = _json_origin(origin, hub_ms)
+        if of_labels[0] is not JsonFormat:
+            of_labels = _json_labels(labels)
+        _, key, head, before, after, is_bare = of_origin
+        _, between, more, system, tail = of_labels
         try:
-            content = dumps(str(body, "utf-8"))
+            content = dumps(body.decode())
             if len(content) - len(body) > COMPARED_BYTES:
                 content = _shorter(content, body)
         except UnicodeDecodeError:
@@ -64,6 +73,10 @@ class JsonFormat:
         )
         return new_record(Record, (key, value, None, enqueued_ms))
 
+    @staticmethod
+    def overhead_bytes(body_bytes: int) -> int:
+        return body_bytes + COMPARED_BYTES + _AROUND_BYTES  # text of nothing but quotes is twice as long in JSON
+
     def _encode_undated(self, event: Event) -> Record:
         """The time is a number instead of text. What stands before it is text in quotes of its own, or digits."""
         record = self.encode(event._replace(enqueued_ms=0))
@@ -79,8 +92,8 @@ class JsonFormat:
         return millis
 
 
-def _json_origin(origin: Origin, hub_ms: int | None) -> tuple[bytes | None, bytes, bytes, bytes, bool]:
-    """Key; what stands before the offset, before the hub's time and after it; whether that is no member at all."""
+def _json_origin(origin: Origin, hub_ms: int | None) -> tuple[Any, ...]:
+    """The format; key; what stands before the offset, before the hub's time and after it; whether that is no member at all."""
     module = b"" if origin.module_id is None else b',"moduleId":' + as_json(origin.module_id)
     head = b'{"deviceId":%b%b,"offset":' % (as_json(origin.device_id), module)
     before, after = b',"systemProperties":{', _members(origin.after)
@@ -88,13 +101,13 @@ def _json_origin(origin: Origin, hub_ms: int | None) -> tuple[bytes | None, byte
         before += b"%b%b" % (_members(origin.before)[1:] + b"," if origin.before else b"", _HUB_TIME_MEMBER)
     else:
         after = after[1:]
-    origin.as_json = origin.key, head, before, after, hub_ms is None and not after
-    encoded: tuple[bytes | None, bytes, bytes, bytes, bool] = origin.as_json
-    return encoded
+    origin.encoded = JsonFormat, origin.key, head, before, after, hub_ms is None and not after
+    return origin.encoded
 
 
-def _json_labels(labels: Labels) -> tuple[bytes, bytes, bytes, bytes]:
-    """What stands between the time and the message id, from there to the content, more system properties, the rest."""
+def _json_labels(labels: Labels) -> tuple[Any, ...]:
+    """The format; what stands between the time and the message id, and from there to the content; more system properties;
+    the rest."""
     between = b'","contentType":%b,"contentEncoding":%b' % (
         as_json(labels.content_type),
         as_json(labels.content_encoding),
@@ -103,9 +116,8 @@ def _json_labels(labels: Labels) -> tuple[bytes, bytes, bytes, bytes]:
     if labels.body_kind != DATA and (kind := body_type(labels)) is not None:
         more += b',"bodyType":' + as_json(kind)
     tail = b'},"properties":%b}' % as_json(labels.properties)
-    labels.as_json = between, more + b',"content":', _members(labels.system), tail
-    encoded: tuple[bytes, bytes, bytes, bytes] = labels.as_json
-    return encoded
+    labels.encoded = JsonFormat, between, more + b',"content":', _members(labels.system), tail
+    return labels.encoded
 
 
 def _members(values: Mapping[str, Any]) -> bytes:

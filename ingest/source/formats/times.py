@@ -15,6 +15,12 @@ def rfc3339(milliseconds: int) -> str:
     return (second(seconds) + MILLIS[millis]).decode()
 
 
+def unix_ms(text: str) -> int:
+    """Returns the Unix milliseconds of a time as `rfc3339` writes it. Raises ValueError if it is none."""
+    whole, _, millis = text.removesuffix("Z").partition(".")
+    return int(datetime.fromisoformat(whole + "+00:00").timestamp()) * 1000 + int(millis)
+
+
 MILLIS = tuple(b"%03dZ" % millis for millis in range(1000))
 """How a time ends. Under load most events have a millisecond of their own, and thousands share a second."""
 

@@ -47,6 +47,11 @@ def check(payload: bytes) -> Received | None:
     return found
 
 
+def decode(payload: bytes) -> Received:
+    """The compiled way's event."""
+    return _decoder.decode(payload, 0, len(payload))
+
+
 def _one_of_all(encoder: Encoder, event: Received) -> Record:
     (record,) = encoder.encode_all([event])
     return record

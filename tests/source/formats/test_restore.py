@@ -14,8 +14,8 @@ from ingest.source.events.decoder import event_of
 from ingest.source.events.event import AMQP_MESSAGE, MALFORMED, Event, Labels
 from ingest.source.formats import FORMATS
 from ingest.source.formats.json import JsonFormat
-from ingest.source.formats.raw import RawFormat
-from ingest.source.formats.restore import event_of_letter, event_of_record
+from ingest.source.formats.raw import RawFormat, event_of_record
+from ingest.source.formats.restore import event_of_letter
 from tests.source import messages
 from tests.source.events.test_decoder import BROKEN, POSITION
 from tests.source.sample_events import make_event
