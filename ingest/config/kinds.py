@@ -77,7 +77,7 @@ class Names(_Text):
 class Choice(_Text):
     """One of a few words. `other` says why a word that one might expect is not among them."""
 
-    words: tuple[str, ...]
+    words: tuple[str, ...] = ()
     other: Mapping[str, str] = field(default_factory=dict)
 
     @property

@@ -22,7 +22,7 @@ from ingest.config.layers import (
 from ingest.config.librdkafka import is_secret, librdkafka_setting
 from ingest.config.rendering import shown_value
 from ingest.config.rules import Command, broken_rules
-from ingest.config.schema import KEYS, SECTIONS, Config, key_of
+from ingest.config.schema import KEYS, SECTIONS, Config, holds_secret
 from ingest.config.suggestions import unknown_keys
 from ingest.config.values import BadValue, Secret
 from ingest.errors import ConfigError, Problem
@@ -56,17 +56,9 @@ def load(
     problems += broken_rules(config, for_command, {problem.key.removesuffix("_file") for problem in problems})
     if problems:
         raise ConfigError(problems)
-    if path is not None and any(_is_secret(name) and given.value != "" for name, given in file.items()):
+    if path is not None and any(holds_secret(name) and given.value != "" for name, given in file.items()):
         secret_files.warn_if_open(path)
     return config
-
-
-def _is_secret(name: Name) -> bool:
-    """Whether the key's own value is a secret; that of a key `…_file` is only a path."""
-    if name[:2] == ("kafka", "librdkafka") and len(name) == 3:
-        return is_secret(name[2]) and not name[2].endswith("_file")
-    key = key_of(name)
-    return key is not None and isinstance(key.kind, SecretText)
 
 
 class _Reader:
@@ -137,5 +129,5 @@ class _Reader:
             self._problem(name, given, str(error))
 
     def _problem(self, name: Name, given: Given, fix: str) -> None:
-        shown = "***" if _is_secret(name) else shown_value(given.value)
+        shown = "***" if holds_secret(name) else shown_value(given.value)
         self.problems.append(Problem(dotted(name), shown, f"{fix} ({given.origin})" if given.origin else fix))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ingest.config import Metrics, secret_files
 from ingest.config.layers import Layer, over, read_environment, read_file
-from ingest.config.librdkafka import is_secret
+from ingest.config.schema import holds_secret, names_secret_file
 from ingest.config.values import BadValue
 from ingest.doctor.check import Verdict, fail, ok, warn
 from ingest.source import hot_path
@@ -25,10 +25,10 @@ _READ = re.compile(r'^ingest_process_up\{role="source",slot="([^"]+)"\} 1', re.M
 def ask_secret_files(path: Path | None, environ: Mapping[str, str]) -> Verdict:
     """Modes of the configuration file and of every file that a key `…_file` names."""
     file: Layer = read_file(path)[0] if path is not None else {}
-    inline = any(_holds_secret(name) for name, given in file.items() if given.value)
+    inline = any(holds_secret(name) for name, given in file.items() if given.value)
     named: list[Path] = []
     for name, given in over(file, read_environment(environ)).items():
-        if name[-1].endswith("_file") and name[-1] != "ca_file" and given.value:
+        if names_secret_file(name) and given.value:
             try:
                 named.append(secret_files.find(given.value, given.base, environ))
             except BadValue:  # loading the configuration has told
@@ -36,12 +36,6 @@ def ask_secret_files(path: Path | None, environ: Mapping[str, str]) -> Verdict:
     secret = [*([path] if path is not None and inline else []), *named]
     plain = [path] if path is not None and not inline else []
     return judge_modes(_modes(secret), _modes(plain))
-
-
-def _holds_secret(name: tuple[str, ...]) -> bool:
-    if name[-1].endswith("_file"):
-        return False
-    return name[-1].endswith("connection_string") or (name[:2] == ("kafka", "librdkafka") and is_secret(name[-1]))
 
 
 def _modes(paths: Sequence[Path]) -> dict[Path, int]:

@@ -1,6 +1,6 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
 """`LeanEvent` → record of the format `raw`: the body, and headers made straight from the message. Equal to
-`ingest.source.formats.json.RawFormat` byte for byte, which makes the records of all that is not treated here.
+`ingest.source.formats.raw.RawFormat` byte for byte, which makes the records of all that is not treated here.
 """
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
