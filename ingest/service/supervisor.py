@@ -74,7 +74,7 @@ class Supervisor:
         self._discovery: SupervisedProcess | None = None
         self._question: SupervisedProcess | None = None
         """Whether the hub was given more partitions. However it fares, the service does not depend on it."""
-        self._retiring: list[SupervisedProcess] = []
+        self._retiring: list[tuple[SupervisedProcess, Deadline]] = []
         self._turns: CatchUpScheduler[SupervisedProcess] = CatchUpScheduler(cores(), clock=clock)
         self._closing = False
         self._lasting = False
@@ -158,7 +158,8 @@ class Supervisor:
         logger.info("%s", direction.news(self.config, found))
 
     def add(self, role: Role, names: Iterable[str], found: Found, shared: Mapping[str, str]) -> None:
-        """Starts more processes of a role while the others go on; what refuses them ends nothing."""
+        """Starts more processes of a role while the others go on; what refuses them ends nothing. There must be none of
+        these names, not even one that is about to end."""
         added = self._made(role, names, found, shared, joins=True)
         self.slots += added
         for slot in added:
@@ -168,13 +169,18 @@ class Supervisor:
         """Ends one process within `seconds` while the others go on; then its series are forgotten."""
         for slot in [slot for slot in self.slots if _owner(slot) == (role, name)]:
             self.slots.remove(slot)
-            self._retiring.append(slot)
-            slot.close(Deadline(seconds))
+            self._retiring.append((slot, Deadline(seconds, clock=self._clock)))
+            slot.close(Deadline(seconds * CHILDREN_SHARE))
 
     def _bury(self) -> None:
-        for slot in [slot for slot in self._retiring if not slot.alive]:
-            self._retiring.remove(slot)
-            if not any(_owner(other) == _owner(slot) for other in self.slots):
+        for slot, deadline in list(self._retiring):
+            if slot.alive and deadline.expired:
+                logger.error("Not drained in time, ended now: %s. What it held is read again at the next start.", slot)
+                slot.terminate()
+            elif not slot.alive:
+                self._retiring.remove((slot, deadline))
+                for sentence in slot.unsaved:
+                    logger.error("%s: %s", slot, sentence)
                 self.registry.forget(_owner(slot))
 
     def poll(self, timeout: float, also: Iterable[socket.socket] = ()) -> None:
@@ -335,7 +341,12 @@ class Supervisor:
         return [*([self._discovery] if self._discovery else []), *self.slots]
 
     def _children(self) -> list[SupervisedProcess]:
-        return [*self._all(), *([self._question] if self._question else []), *self.trials, *self._retiring]
+        return [
+            *self._all(),
+            *([self._question] if self._question else []),
+            *self.trials,
+            *(slot for slot, _ in self._retiring),
+        ]
 
     def _forget_others(self, role: str, slots: Iterable[SupervisedProcess]) -> None:
         self.registry.keep_only(role, [slot.task.slot for slot in slots if slot.task.role == role])

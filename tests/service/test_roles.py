@@ -63,6 +63,16 @@ def test_a_process_is_added_and_retired_while_the_others_go_on(supervisor: Super
     assert sorted(series) == [("toy", "right"), ("toy", "third")], "what is retired is forgotten"
 
 
+def test_one_that_does_not_end_in_time_is_ended(supervisor: Supervisor) -> None:
+    until(supervisor, "sink 0", "toy left", "toy right")
+    sink = supervisor.directions["sink"]
+    hangs = replace(sink.roles[-1], entry="tests.process.children:hangs")
+    supervisor.add(hangs, ["third"], {}, {})
+    until(supervisor, "sink 0", "toy left", "toy right", "toy third")
+    supervisor.retire("toy", "third", 0.5)
+    until(supervisor, "sink 0", "toy left", "toy right")
+
+
 def test_the_titles_of_processes_name_what_they_are_for() -> None:
     roles = [role for direction in all_directions().values() for role in direction.roles]
     specs = [ProcessSpec(role.name, "0", role.entry, Config(), noun=role.noun) for role in roles]

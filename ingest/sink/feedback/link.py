@@ -88,6 +88,7 @@ class FeedbackLink:
             if not self._ready:
                 self._ready = self._client.client_ready()
                 if self._ready:
+                    self._known_to_work = True
                     self.trouble = None
                     self._tls.forget()
                     logger.info("The feedback link to %s is up.", self._hub.host)
@@ -145,7 +146,6 @@ class FeedbackLink:
         now = self._clock()
         waited = now - self._opened_at
         sentence = (words(error) if self._ready else self._tls.words(error, seconds=waited)).rstrip(".")
-        self._known_to_work = self._known_to_work or self._ready
         if is_refusal(error) and not self._known_to_work:
             self._end()
             raise Refused(f"IoT Hub {self._hub.host}: {sentence}")

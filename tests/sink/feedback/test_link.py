@@ -121,6 +121,15 @@ def test_a_key_that_is_refused_later_is_tried_again(emulator: Emulator, link: Fe
     assert ids(work(link, bool)) == ["m1"]
 
 
+def test_a_key_that_is_refused_after_a_pause_is_tried_again(emulator: Emulator, link: FeedbackLink) -> None:
+    """It has worked before, so it is no wrong configuration."""
+    work(link, lambda _: link.ready)
+    link.pause("waiting for Kafka")
+    emulator.faults.refuse_cbs(count=5)
+    link.start()
+    work(link, lambda _: link.links >= 3 and link.ready)
+
+
 def test_what_was_accepted_before_the_end_counts(emulator: Emulator, link: FeedbackLink) -> None:
     end_commands(emulator, [("a", "m1")])
     [received] = work(link, bool)
