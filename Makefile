@@ -33,7 +33,7 @@ test: $(VENV)/.test ## All tests, against Apache Kafka and Azurite: make test AR
 
 .PHONY: unit
 unit: $(VENV)/.test ## The tests that start no service: no Java, no Node, no network
-	@$(PYTEST) -m 'not services and not faults' \
+	@INGEST_TESTS_WITHOUT_SERVICES=1 $(PYTEST) -m 'not services and not faults' \
 		--ignore=tests/end_to_end --ignore=tests/interop --ignore=tests/systemd $(ARGS)
 
 .PHONY: check
