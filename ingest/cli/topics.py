@@ -5,9 +5,10 @@ import json
 
 from ingest.cli.options import positive
 from ingest.cli.parsers import Commands, add_command, add_config, add_json, load_config
-from ingest.config import Config, Secret, directions
+from ingest.config import Config, directions
 from ingest.errors import EXIT_OK
 from ingest.kafka.admin import TopicSpec, create_topics
+from ingest.kafka.client import settings
 from ingest.kafka.topics_in_use import topics_in_use
 
 
@@ -52,11 +53,8 @@ _TIMEOUT_SECONDS = 30.0
 
 def create(config: Config, *, partitions: int, replication_factor: int, as_json: bool) -> int:
     """Creates what is missing and prints one line per topic, or one JSON list. Raises Refused or Unreachable."""
-    settings = {
-        name: value.reveal() if isinstance(value, Secret) else value for name, value in config.kafka.librdkafka.items()
-    }
     specs = wanted_topics(config, partitions, replication_factor)
-    results = create_topics(config.kafka.bootstrap_servers, settings, specs, _TIMEOUT_SECONDS)
+    results = create_topics(config.kafka.bootstrap_servers, settings(config.kafka), specs, _TIMEOUT_SECONDS)
     if as_json:
         rows = [{"topic": topic.name, "outcome": topic.outcome, "partitions": topic.partitions} for topic in results]
         print(json.dumps(rows))

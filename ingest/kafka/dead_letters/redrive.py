@@ -11,17 +11,16 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
-from confluent_kafka.admin import AdminClient
 
 from ingest.config import Kafka
 from ingest.errors import IngestError, Refused, Undeliverable, Unreachable
-from ingest.kafka.admin import describe
+from ingest.kafka.admin import Topics
 from ingest.kafka.bounded_reader import CONSUMER, BoundedReader, Ends, ends_of
-from ingest.kafka.complaints import Complaints
+from ingest.kafka.client import new_consumer, settings
 from ingest.kafka.dead_letters.originals import Originals, letter_of
 from ingest.kafka.dead_letters.restore import NOW, Again, Letter, is_omitted, place_of, reason_of, redriven
 from ingest.kafka.outbox import OneByOne, Outbox
-from ingest.kafka.producer import ProducerPool, settings
+from ingest.kafka.producer import ProducerPool
 from ingest.kafka.raw_names import raw_names
 from ingest.kafka.records import Headers, Record
 from ingest.kafka.shipment import OnDelivery
@@ -126,8 +125,7 @@ class Redrive:
             give_up=self._give_up,
         )
         self._originals = Originals(self._settings, group_of(topic, reason))
-        self._complaints = Complaints()
-        self._admin = AdminClient({"log_level": 2, **self._settings}, error_cb=self._complaints)
+        self._topics = Topics(self._settings)
         self._known_topics: set[str] = set()
         self._done_for: dict[str, dict[int, int]] = {}
         """By reason: partition → the offset before which all of that reason is redriven."""
@@ -138,9 +136,9 @@ class Redrive:
         Raises Refused for a topic that does not exist or takes no records, Unreachable when Kafka does not answer. The
         position is then behind the last records that were acknowledged.
         """
-        partitions = describe(self._admin, self._topic, ANSWER_SECONDS, self._complaints)
+        partitions = self._topics.describe(self._topic, ANSWER_SECONDS)
         group = group_of(self._topic, self._reason)
-        consumer = Consumer({**CONSUMER, **self._settings, "group.id": group})
+        consumer = new_consumer({**CONSUMER, **self._settings, "group.id": group})
         self._pool.start()
         try:
             ends = ends_of(consumer, self._topic, partitions, Deadline(ANSWER_SECONDS))
@@ -282,7 +280,7 @@ class Redrive:
 
     def _check_topic(self, topic: str) -> None:
         if topic not in self._known_topics:
-            describe(self._admin, topic, ANSWER_SECONDS, self._complaints)
+            self._topics.describe(topic, ANSWER_SECONDS)
             self._known_topics.add(topic)
 
     def _commit(self, consumer: Consumer, own: dict[int, int], reached: Mapping[int, int]) -> None:
@@ -304,7 +302,7 @@ class Redrive:
         """Partition → the offset that earlier runs for this reason have reached."""
         key = group_of(self._topic, reason)
         if key not in self._done_for:
-            consumer = Consumer({**CONSUMER, **self._settings, "group.id": key})
+            consumer = new_consumer({**CONSUMER, **self._settings, "group.id": key})
             try:
                 self._done_for[key] = self._committed(consumer, partitions)
             finally:

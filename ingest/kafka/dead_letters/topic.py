@@ -11,9 +11,10 @@ from confluent_kafka import KafkaError
 
 from ingest.config import Kafka
 from ingest.errors import IngestError, Undeliverable
+from ingest.kafka.client import settings
 from ingest.kafka.dead_letters.record import DeadLetter, position_alone, with_key, without_body
 from ingest.kafka.outbox import OneByOne, Outbox
-from ingest.kafka.producer import ProducerPool, settings
+from ingest.kafka.producer import ProducerPool
 from ingest.kafka.record_limit import max_record_bytes
 from ingest.kafka.records import Record
 from ingest.timing import Backoff, Deadline

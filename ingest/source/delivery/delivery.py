@@ -10,7 +10,7 @@ from operator import attrgetter
 from ingest.config import Config
 from ingest.errors import RestartRequired
 from ingest.hub.position import Position
-from ingest.kafka.producer import settings
+from ingest.kafka.client import settings
 from ingest.kafka.record_limit import max_record_bytes as ask_max_record_bytes
 from ingest.kafka.records import Headers, Records
 from ingest.kafka.shipment import Shipment

@@ -282,12 +282,12 @@ def test_the_rate_is_kept(cluster: MockCluster) -> None:
 def test_a_topic_that_is_gone_ends_the_run_before_its_record_is_passed(
     cluster: MockCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def described(_: object, topic: str, timeout: float, complaints: object) -> int:
+    def described(_: object, topic: str, timeout: float) -> int:
         if topic == "gone":
             raise Refused("topic 'gone' does not exist")  # the mock cluster makes every topic that is asked for
         return 2
 
-    monkeypatch.setattr("ingest.kafka.dead_letters.redrive.describe", described)
+    monkeypatch.setattr("ingest.kafka.admin.Topics.describe", described)
     write(cluster, letter(0, topic="gone"))
     for _ in range(2):
         with pytest.raises(Refused, match="topic 'gone' does not exist"):

@@ -8,10 +8,10 @@ from confluent_kafka import Consumer, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from ingest.config import Kafka
-from ingest.kafka import producer, statistics
+from ingest.kafka import client, statistics
 from ingest.kafka.admin import TopicSpec, create_topics
+from ingest.kafka.client import EVERY_CLIENT
 from ingest.kafka.mock_cluster import MockCluster
-from ingest.kafka.producer import EVERY_CLIENT
 from ingest.sink.commands.command import Origin
 from ingest.sink.intake import consumer
 from ingest.sink.intake.consumer import CommandConsumer, Place
@@ -353,7 +353,7 @@ def test_a_broker_that_falls_silent_is_told_until_it_answers(
     mock: tuple[MockCluster, Group], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(statistics, "SILENCE_SECONDS", 1.0)
-    monkeypatch.setattr(producer, "EVERY_CLIENT", {**EVERY_CLIENT, "socket.timeout.ms": 5_000})
+    monkeypatch.setattr(client, "EVERY_CLIENT", {**EVERY_CLIENT, "socket.timeout.ms": 5_000})
     monkeypatch.setattr(consumer, "DEFAULTS", {**consumer.DEFAULTS, "statistics.interval.ms": 200})
     cluster, ours = mock
     member = ours.join()
