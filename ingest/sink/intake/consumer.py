@@ -4,7 +4,6 @@ What is finished behind a command that is held back goes into the commit's metad
 next passes it over (`finished`).
 """
 
-import contextlib
 import logging
 from collections.abc import Callable
 from typing import Final, TypeAlias
@@ -20,6 +19,7 @@ from ingest.logs import Repeated, and_more
 from ingest.sink.commands.command import Origin
 from ingest.sink.intake.finished import MAX_BYTES, NOTHING, decode, encode
 from ingest.sink.intake.offsets import OffsetTracker
+from ingest.sink.intake.ticket import Ticket
 
 Place: TypeAlias = tuple[str, int]
 """(topic, partition)"""
@@ -44,7 +44,7 @@ logger = logging.getLogger(__name__)
 
 
 class CommandConsumer:
-    """`start, poll, finish, commit, close`, on one thread. Commits only the contiguous prefix of finished records, and
+    """`start, poll, commit, close`, on one thread. Commits only the contiguous prefix of finished tickets, and
     beside it what is finished behind."""
 
     def __init__(
@@ -58,8 +58,8 @@ class CommandConsumer:
     ) -> None:
         """`on_revoked` is called, inside `poll` or `close`, before partitions go to another member: it finishes or drops
         what is in flight of them."""
-        self.unreadable: list[tuple[Origin, str]] = []
-        """Places that were passed over in `poll` because what stands there cannot be read, and why; the caller takes
+        self.unreadable: list[tuple[Ticket, str]] = []
+        """Of places that were passed over in `poll` because what stands there cannot be read, and why; the caller takes
         them out, and finishes them."""
         self.uncommitted = False
         """Whether `close` could not commit all that is finished, or is still at it."""
@@ -106,37 +106,37 @@ class CommandConsumer:
         """Records of the assigned partitions that are not finished, as far as the last fetch told. What is in no
         finished transaction cannot be read and does not count."""
         lag = 0
-        for place, prefix in self._prefixes.items():
+        for place, prefix in list(self._prefixes.items()):  # as in `_high`: partitions may be forgotten meanwhile
             lag += prefix.unfinished
             high = self._high(*place)
             if high is not None and prefix.end is not None:
                 lag += max(0, min(high, self._stable.get(place, high)) - prefix.end)
         return lag
 
-    def poll(self, count: int, timeout: float) -> list[Message]:
-        """Up to `count` records; with 0, serves the group only and fetches nothing more for now."""
+    def poll(self, count: int, timeout: float) -> list[Ticket]:
+        """Tickets of up to `count` records; with 0, serves the group only and fetches nothing more for now."""
         consumer = self._started
         self._pause(count == 0)
         messages = consumer.consume(max(count, 1), timeout)
-        records = []
+        tickets = []
         for message in messages:
             place = (message.topic() or "", message.partition() or 0)
             error = message.error()
             if error is not None:
                 self._failed(error, place, message.offset() or 0)
-            elif place in self._prefixes and self._prefix(place, message.offset() or 0).add(
-                message.offset() or 0, message.leader_epoch()
-            ):
-                records.append(message)
-        return records
+            elif place in self._prefixes:
+                offset = message.offset() or 0
+                if self._prefix(place, offset).add(offset, message.leader_epoch()):
+                    tickets.append(self.ticket(Origin(*place, offset), message))
+        return tickets
 
-    def finish(self, origin: Origin) -> None:
-        """The record needs nothing more. One of a partition that has gone to another member is that member's now."""
-        prefix = self._prefixes.get((origin.topic, origin.partition))
-        if prefix is not None:
-            # A partition that left and came back is read again: its commands may be finished twice.
-            with contextlib.suppress(KeyError):
-                prefix.finish(origin.offset)
+    def ticket(self, origin: Origin, record: Message | None) -> Ticket:
+        """Of a place that was read and is not finished; `record`: what was found there, None for nothing."""
+        return Ticket(origin, record, self._prefixes.get((origin.topic, origin.partition)))
+
+    def has(self, ticket: Ticket) -> bool:
+        """Whether its partition is still this member's, since it was read. If not, another member reads it again."""
+        return ticket.belongs_to(self._prefixes.get((ticket.origin.topic, ticket.origin.partition)))
 
     def commit(self, *, wait: bool = False, places: list[Place] | None = None) -> None:
         """Commits what is finished, of all partitions or of `places`."""
@@ -298,7 +298,7 @@ class CommandConsumer:
             self._health.on_error(failed.args[0])
             return
         if prefix.add(at):
-            self.unreadable.append((Origin(*place, at), error.str()))
+            self.unreadable.append((self.ticket(Origin(*place, at), None), error.str()))
 
     def _on_statistics(self, text: str) -> None:
         self._health.on_statistics(text)
