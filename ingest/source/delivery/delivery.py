@@ -8,8 +8,9 @@ from functools import partial
 from operator import attrgetter
 
 from ingest.config import Config
+from ingest.errors import RestartRequired
 from ingest.hub.position import Position
-from ingest.kafka.producer import settings
+from ingest.kafka.client import settings
 from ingest.kafka.record_limit import max_record_bytes as ask_max_record_bytes
 from ingest.kafka.records import Headers, Records
 from ingest.kafka.shipment import Shipment
@@ -56,13 +57,14 @@ class Delivery:
         max_record_bytes: int | None,
         topic_partitions: int,
         may_send: Callable[[], bool] = lambda: True,
+        pool: ShippingPool | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`may_send` is asked before anything is given to Kafka."""
+        """`may_send` is asked before anything is given to Kafka. `pool`: other producers than those of `config`."""
         self.acked = 0
         self.seconds = Histogram(DELIVERY_BUCKETS)
         """From the hub's enqueued time to Kafka's acknowledgement."""
-        self.pool = ShippingPool(
+        self.pool = pool or ShippingPool(
             config.kafka, client_id=f"ingest-source-{partition}", max_record_bytes=max_record_bytes
         )
         self.dead_letters = DeadLetters(config, partition)
@@ -255,7 +257,7 @@ class Delivery:
 
     def poll(self, timeout: float) -> None:
         """Sends what is ready and serves acknowledgements, waiting up to `timeout` seconds for all of them. Raises
-        Recycle when Kafka will not go on."""
+        RestartRequired when Kafka will not go on."""
         before = self.pool.in_flight
         at_rest = self._all_answered and self.slow_way.empty
         self.pool.flush(timeout if before or at_rest else min(timeout, SLOW_SECONDS))
@@ -272,9 +274,13 @@ class Delivery:
         self.pool.close()
 
     def join(self, deadline: Deadline, *, while_waiting: Callable[[], None]) -> bool:
-        """Waits for all acknowledgements; True when all came."""
+        """Waits for all acknowledgements; True when all came. Whatever Kafka has acknowledged is told by `position`, also
+        when it will not go on."""
         while not (self.idle or self._stuck or deadline.expired):
-            self.poll(min(0.2, deadline.remaining()))
+            try:
+                self.poll(min(0.2, deadline.remaining()))
+            except RestartRequired:
+                return False
             while_waiting()
         return self.idle
 
