@@ -117,8 +117,10 @@ class Source:
     )
     format: str = key(
         "json",
-        Choice(("json", "raw")),
-        "One JSON object per event, or the body untouched with everything else in record headers.",
+        Choice(("json", "raw", "connect-string", "connect-json", "connect-json-schema")),
+        "One JSON object per event; the body untouched, with everything else in record headers; or what the\n"
+        "Kafka Connect connector of HDInsight wrote through Connect's StringConverter, or its JsonConverter without\n"
+        "and with schemas.",
     )
     transport: str = key(
         "fast",
@@ -139,6 +141,18 @@ class Source:
     stall_seconds: float = key(
         20.0, Number(5, 3600), "A partition that should move and has not for so long is reported and restarted."
     )
+    # The last one: from here on, in this class, `key` is this field.
+    key: Literal["auto", "device_id", "none"] = key(
+        "auto",
+        Choice(),
+        "The records' key. Without one, the events of a device are in no order across the topic's partitions.\n"
+        "auto: device_id, but none with a connect-… format, as HDInsight's connector.",
+    )
+
+    @property
+    def has_keys(self) -> bool:
+        """Whether records have a key."""
+        return self.key == "device_id" or (self.key == "auto" and not self.format.startswith("connect-"))
 
 
 @dataclass(frozen=True, slots=True)

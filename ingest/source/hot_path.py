@@ -13,7 +13,7 @@ from ingest.source.events.event import Event
 from ingest.source.events.received import Received
 from ingest.source.events.slices import PythonSlices, Slice, Slices
 from ingest.source.formats import FORMATS
-from ingest.source.formats.contract import Record
+from ingest.source.formats.contract import Record, new_record
 
 Name = Literal["compiled", "python"]
 
@@ -68,6 +68,22 @@ class PythonEncoder:
         return Records.of(map(self._encode, events))  # whole ones: no other decoder stands in front of this encoder
 
 
+class KeylessEncoder:
+    """The records of another encoder, without their keys."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self._encoder = encoder
+
+    def encode(self, event: Received) -> Record:
+        _, value, headers, timestamp_ms = self._encoder.encode(event)
+        return new_record(Record, (None, value, headers, timestamp_ms))
+
+    def encode_all(self, events: Sequence[Received]) -> Records:
+        records = self._encoder.encode_all(events)
+        records.keys = [None] * len(records)
+        return records
+
+
 def _compiled() -> tuple[Callable[[], Decoder], dict[str, Callable[[str], Encoder]], str]:
     """Decoder, encoders by format, and why there are none."""
     if os.environ.get(ENVIRONMENT) == "python":
@@ -100,7 +116,12 @@ def decoder_of(record_format: str) -> Decoder:
     return _DECODER() if record_format in _ENCODERS else PythonDecoder()
 
 
-def encoder_of(record_format: str, partition: str) -> Encoder:
+def encoder_of(record_format: str, partition: str, *, has_keys: bool = True) -> Encoder:
+    encoder = _encoder_of(record_format, partition)
+    return encoder if has_keys else KeylessEncoder(encoder)
+
+
+def _encoder_of(record_format: str, partition: str) -> Encoder:
     if record_format in _ENCODERS:
         return _ENCODERS[record_format](partition)
     return PythonEncoder(FORMATS[record_format](partition).encode)

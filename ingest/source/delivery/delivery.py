@@ -67,7 +67,7 @@ class Delivery:
         )
         self.dead_letters = DeadLetters(config, partition)
         self._topic = config.source.topic
-        self._encoder = encoder_of(config.source.format, partition)
+        self._encoder = encoder_of(config.source.format, partition, has_keys=config.source.has_keys)
         self.slow_way = SlowWay(
             self.pool,
             self._topic,

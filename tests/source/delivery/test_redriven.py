@@ -51,7 +51,8 @@ def restored(letter: Letter, record_format: str = "json", event: Event | None = 
 def test_an_event_is_the_record_that_it_would_have_been(record_format: str) -> None:
     again, asked = restored(letter_of(EVENT), record_format)
     key, value, headers, timestamp_ms = FORMATS[record_format]("3").encode(EVENT)
-    assert again == Again("telemetry", key, value, headers or [], timestamp_ms)
+    has_key = record_format in ("json", "raw")
+    assert again == Again("telemetry", key if has_key else None, value, headers or [], timestamp_ms)
     assert not asked
 
 
