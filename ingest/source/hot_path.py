@@ -12,7 +12,7 @@ from ingest.source.events import template_decoder
 from ingest.source.events.event import Event
 from ingest.source.events.received import Received
 from ingest.source.events.slices import PythonSlices, Slice, Slices
-from ingest.source.formats import FORMATS
+from ingest.source.formats import make
 from ingest.source.formats.contract import Record, new_record
 
 Name = Literal["compiled", "python"]
@@ -116,12 +116,10 @@ def decoder_of(record_format: str) -> Decoder:
     return _DECODER() if record_format in _ENCODERS else PythonDecoder()
 
 
-def encoder_of(record_format: str, partition: str, *, has_keys: bool = True) -> Encoder:
-    encoder = _encoder_of(record_format, partition)
-    return encoder if has_keys else KeylessEncoder(encoder)
-
-
-def _encoder_of(record_format: str, partition: str) -> Encoder:
+def encoder_of(record_format: str, partition: str, *, has_keys: bool = True, schema_id: int | None = None) -> Encoder:
+    """`schema_id`: the schema registry's, for a format that needs one."""
     if record_format in _ENCODERS:
-        return _ENCODERS[record_format](partition)
-    return PythonEncoder(FORMATS[record_format](partition).encode)
+        encoder = _ENCODERS[record_format](partition)
+    else:
+        encoder = PythonEncoder(make(record_format, partition, schema_id).encode)
+    return encoder if has_keys else KeylessEncoder(encoder)

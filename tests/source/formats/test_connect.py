@@ -6,11 +6,13 @@ from typing import Any
 import orjson
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from ingest.source.events.decoder import event_of
 from ingest.source.events.event import Event
 from ingest.source.formats import FORMATS
 from ingest.source.formats.connect import ConnectFormat
+from ingest.source.formats.connect_avro import long
 from ingest.source.formats.connect_json import ConnectJsonFormat, jackson
 from tests.amqp import strategies as amqp
 from tests.source import messages
@@ -98,3 +100,12 @@ def test_json_text_is_read_back(text: str) -> None:
     escapes = re.findall(rb"\\u(....)", jackson(text).replace(b"\\\\", b""))
     assert all(escape == escape.upper() for escape in escapes)
     assert not re.search(rb"[\xf0-\xf4]", jackson(text))
+
+
+@given(st.integers(-(1 << 63), (1 << 63) - 1))
+def test_an_avro_long_is_read_back(number: int) -> None:
+    written = long(number)
+    value = sum((byte & 0x7F) << 7 * place for place, byte in enumerate(written))
+    assert (value >> 1) ^ -(value & 1) == number
+    assert all(byte > 0x7F for byte in written[:-1])
+    assert written[-1] <= 0x7F

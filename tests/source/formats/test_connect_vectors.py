@@ -10,8 +10,9 @@ import orjson
 import pytest
 
 from ingest.source.events.event import Event
-from ingest.source.formats import FORMATS
+from ingest.source.formats import FORMATS, make
 from ingest.source.formats.connect import ConnectFormat
+from ingest.source.formats.connect_avro import SCHEMA, ConnectAvroFormat
 from ingest.source.formats.connect_json import ConnectJsonFormat
 from ingest.source.formats.connect_json_schema import ConnectJsonSchemaFormat
 from ingest.source.formats.connect_string import ConnectStringFormat
@@ -55,6 +56,16 @@ def test_a_message_becomes_what_the_old_connector_made_of_it(vector: dict[str, A
         assert vectors.written(form("0"), vector["event"]) == vectors.decoded(vector[rendering]), rendering
         for _ in range(2):
             assert form("0").encode(event).value == vectors.written(form("0"), theirs), rendering
+    avro = make("connect-avro", "0", 0x0A0B0C0D).encode(event).value
+    assert avro[:5] == b"\x00\x0a\x0b\x0c\x0d"
+    assert avro[5:] == vectors.written(ConnectAvroFormat("0"), theirs)[5:]
+    body = vectors.decoded(vector["avro"])
+    assert vectors.Avro(avro[5:]).struct() == vectors.Avro(body).struct()
+    # Every byte but for the order of the entries: in theirs, all are as they are.
+    in_their_order = {**vector["event"]}
+    for name in ("systemProperties", "properties"):
+        in_their_order[name] = list(vectors.Avro(body).struct()[name].items())
+    assert vectors.written(ConnectAvroFormat("0"), in_their_order)[5:] == body
 
 
 CARRIED: dict[str, dict[str, Any]] = {
@@ -85,6 +96,10 @@ def test_an_event_that_ended_the_old_task_is_carried(vector: dict[str, Any]) -> 
     assert {name: found[name] for name in wanted} == wanted
 
 
+def test_the_schema_is_registered_as_the_converter_registers_it() -> None:
+    assert {entry["of"]: entry["schema"] for entry in vectors.entries("avro-schemas")}["source"] == SCHEMA
+
+
 def test_a_key_is_what_the_converter_of_the_same_name_makes_of_the_device() -> None:
     for version in vectors.entries("keys"):
         for name, by_converter in version.items():
@@ -107,4 +122,9 @@ def test_how_many_there_are(capsys: pytest.CaptureFixture[str]) -> None:
     with capsys.disabled():
         print(f"\nvectors: {dict(counts)}")
     assert {vector.id for vector in named(MESSAGES, died=True)} == {*CARRIED, *NO_EVENT}
-    assert set(FORMATS) >= {"connect-string", "connect-json", "connect-json-schema"}
+    assert {name for name in FORMATS if name.startswith("connect-")} == {
+        "connect-string",
+        "connect-json",
+        "connect-json-schema",
+        "connect-avro",
+    }
