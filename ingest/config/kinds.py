@@ -48,6 +48,21 @@ class Name(_Text):
 
 
 @dataclass(frozen=True, slots=True)
+class Text(_Text):
+    """Text that may be empty, and else passes `check`."""
+
+    check: Callable[[str], None] | None
+    example: str
+
+    def read(self, raw: object, base: Path) -> str:
+        if not isinstance(raw, str):
+            raise BadValue(f'expects text in quotation marks, such as "{self.example}"')
+        if self.check is not None and raw:
+            self.check(raw)
+        return raw
+
+
+@dataclass(frozen=True, slots=True)
 class Names(_Text):
     """A list of different texts, each of which passes `check`."""
 
@@ -90,6 +105,23 @@ class Choice(_Text):
         if isinstance(raw, str) and raw in self.other:
             raise BadValue(self.other[raw])
         raise BadValue(f"write one of {self.allowed}")
+
+
+@dataclass(frozen=True, slots=True)
+class Flag(_Text):
+    """True or false."""
+
+    @property
+    def allowed(self) -> str:
+        return "true, false"
+
+    def read(self, raw: object, base: Path) -> bool:
+        if not isinstance(raw, bool):
+            raise BadValue("write true or false, without quotation marks")
+        return raw
+
+    def from_text(self, text: str) -> object:
+        return {"true": True, "false": False}.get(text.strip().lower(), text)
 
 
 @dataclass(frozen=True, slots=True)

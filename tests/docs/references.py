@@ -6,6 +6,7 @@ from typing import Final
 from ingest.config.kinds import (
     Choice,
     FilePath,
+    Flag,
     Kind,
     Librdkafka,
     Name,
@@ -13,6 +14,7 @@ from ingest.config.kinds import (
     Number,
     SecretText,
     StartPosition,
+    Text,
     Whole,
 )
 from ingest.config.rendering import shown_value
@@ -24,12 +26,14 @@ COMMAND: Final = "python -m tests.docs"
 _TYPES: Final[Mapping[type[Kind], str]] = {
     Choice: "one of",
     FilePath: "path",
+    Flag: "one of",
     Librdkafka: "table",
     Name: "text",
     Names: "list of texts",
     Number: "number,",
     SecretText: "secret",
     StartPosition: "text, time or table",
+    Text: "text",
     Whole: "whole number,",
 }
 """Kind of a key → its word in the page, before what is allowed."""
@@ -109,7 +113,8 @@ def _type(kind: Kind) -> str:
     if not kind.allowed:
         return _TYPES[type(kind)]
     # A range has no markup; the words of a choice are TOML.
-    allowed = ", ".join(f"`{word}`" for word in kind.allowed.split(", ")) if '"' in kind.allowed else kind.allowed
+    words = isinstance(kind, Choice | Flag)
+    allowed = ", ".join(f"`{word}`" for word in kind.allowed.split(", ")) if words else kind.allowed
     return f"{_TYPES[type(kind)]} {allowed}"
 
 
