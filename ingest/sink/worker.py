@@ -7,6 +7,7 @@ acknowledged; everything else is tried again, in the order of its device.
 import logging
 import time
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 from confluent_kafka import Message
@@ -23,6 +24,7 @@ from ingest.process.child import Child
 from ingest.process.waiting import wait_until_available
 from ingest.sink.commands.command import Command, Origin
 from ingest.sink.commands.expiry import check_expiry
+from ingest.sink.commands.formats import format_named
 from ingest.sink.commands.records import command_of, letter_of, letter_of_place, origin_of, size_of, unexpected
 from ingest.sink.commands.unread_fields import Unread
 from ingest.sink.ending import Closing, end
@@ -116,7 +118,8 @@ class Worker:
         )
         self._again = Again(config.kafka, client_id=f"ingest-sink-{self.worker}-again")
         self._child = child
-        self._ack = config.sink.ack
+        form = format_named(config.sink.format, lenient_expiry=config.sink.lenient_expiry)
+        self._read = partial(command_of, default_ack=config.sink.ack, form=form)
         self._originals: dict[Origin, Message] = {}
         """Records whose commands are in the lanes or on their way, for their dead letters."""
         self._dead_bytes = 0
@@ -200,7 +203,7 @@ class Worker:
         origin = origin_of(message)
         self._originals[origin] = message
         try:
-            command = command_of(message, now_ms=_now_ms(), default_ack=self._ack)
+            command = self._read(message, now_ms=_now_ms())
         except Undeliverable as why:
             self._dead_letter(origin, why)
             return
@@ -228,7 +231,7 @@ class Worker:
             )
         else:
             try:
-                command = command_of(found.message, now_ms=_now_ms(), default_ack=self._ack)
+                command = self._read(found.message, now_ms=_now_ms())
             except Undeliverable as bad:
                 why = bad
         kept_bytes = 0 if found.message is None else size_of(found.message)

@@ -6,6 +6,7 @@ from typing import Final
 from ingest.config.kinds import (
     Choice,
     FilePath,
+    Flag,
     Kind,
     Librdkafka,
     Name,
@@ -24,6 +25,7 @@ COMMAND: Final = "python -m tests.docs"
 _TYPES: Final[Mapping[type[Kind], str]] = {
     Choice: "one of",
     FilePath: "path",
+    Flag: "one of",
     Librdkafka: "table",
     Name: "text",
     Names: "list of texts",
@@ -109,7 +111,8 @@ def _type(kind: Kind) -> str:
     if not kind.allowed:
         return _TYPES[type(kind)]
     # A range has no markup; the words of a choice are TOML.
-    allowed = ", ".join(f"`{word}`" for word in kind.allowed.split(", ")) if '"' in kind.allowed else kind.allowed
+    words = isinstance(kind, Choice | Flag)
+    allowed = ", ".join(f"`{word}`" for word in kind.allowed.split(", ")) if words else kind.allowed
     return f"{_TYPES[type(kind)]} {allowed}"
 
 

@@ -10,8 +10,9 @@ from typing import Final, Literal, NamedTuple
 from ingest.errors import Undeliverable
 from ingest.hub import device_id as device_ids
 from ingest.sink.commands.expiry import check_expiry, parse_expiry
+from ingest.sink.commands.formats.contract import Format
 from ingest.sink.commands.quoting import clip
-from ingest.sink.commands.record_layout import Headers, RawCommand, read
+from ingest.sink.commands.record_layout import JSON, Headers, RawCommand, read
 
 Ack = Literal["none", "positive", "negative", "full"]
 """Which delivery feedback the hub is asked for."""
@@ -76,17 +77,23 @@ class Command:
 
 
 def parse(
-    value: bytes | None, headers: Headers | None, origin: Origin, *, now_ms: int, default_ack: Ack = "none"
+    value: bytes | None,
+    headers: Headers | None,
+    origin: Origin,
+    *,
+    now_ms: int,
+    default_ack: Ack = "none",
+    form: Format = JSON,
 ) -> Command | None:
     """One record of a command topic; None for a tombstone, which is no command. `now_ms` is in Unix milliseconds.
 
     Raises Undeliverable with the reason malformed, unknown_field, invalid_device_id, module_unsupported,
     invalid_property, invalid_expiry, too_large or expired. Of texts and properties only those are refused that cannot
-    be put on the wire, or that would be orders to the hub: the rest is for the hub to judge.
+    be put on the wire, or that would be orders to the hub: the rest is for the hub to judge. Also raises what `form` raises.
     """
     if value is None:
         return None
-    fields = read(value, headers or ())
+    fields = read(value, headers or (), form)
     device_id = _device_id(fields.device_id)
     if fields.module_id is not None:
         raise Undeliverable(

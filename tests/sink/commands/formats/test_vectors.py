@@ -1,0 +1,79 @@
+"""Records as the old Kafka Connect connector read them, in the format of their converter and in `auto`."""
+
+import pytest
+
+from ingest.errors import Undeliverable
+from ingest.sink.commands.command import Command, Origin, parse
+from ingest.sink.commands.formats import format_named
+from tests.sink.commands.formats.vectors import (
+    AS_WRITTEN,
+    CARRIED,
+    EXPIRY,
+    ONLY_AUTO,
+    REFUSED,
+    Vector,
+    vectors,
+)
+
+ORIGIN = Origin("iotout", 3, 42)
+LONG_AGO_MS = -(10**14)
+"""The clock of a sink for which none of the expiries has come."""
+FORMATS = {"string": "json", "json": "json", "json_schemas": "connect-json-schema"}
+
+TEXTS = [vector for vector in vectors() if vector.converter in FORMATS]
+each = pytest.mark.parametrize("vector", TEXTS, ids=[vector.name for vector in TEXTS])
+
+
+def read(vector: Vector, name: str, *, lenient: bool) -> Command | str | None:
+    """The command, None for a tombstone, or the reason of the dead letter."""
+    try:
+        form = format_named(name, lenient_expiry=lenient)
+        return parse(vector.value, None, ORIGIN, now_ms=LONG_AGO_MS, form=form)
+    except Undeliverable as why:
+        return why.reason
+
+
+def check(vector: Vector, found: Command | str | None, *, lenient: bool, auto: bool) -> None:
+    there = vector.command
+    if there is None:
+        carried = CARRIED.get(vector.name, "Turn on" if auto and vector.name in ONLY_AUTO else None)
+        if carried is not None:
+            assert isinstance(found, Command)
+            assert found.body.decode() == carried
+        else:
+            assert found is None if vector.value is None else isinstance(found, str)
+        return
+    expiry = there["expiry_ms"] if lenient else EXPIRY.get(vector.name, there["expiry_ms"])
+    refused = REFUSED.get(vector.name, expiry if isinstance(expiry, str) else None)
+    if refused is not None:
+        assert found == refused
+        return
+    assert isinstance(found, Command)
+    assert found.device_id == there["deviceId"]
+    assert found.message_id == (there["messageId"] or "iotout-3-42")
+    assert found.body.decode() == AS_WRITTEN.get(vector.name, there["message"])
+    assert found.expiry_ms == expiry
+
+
+@each
+@pytest.mark.parametrize("lenient", [False, True], ids=["strict", "lenient"])
+@pytest.mark.parametrize("auto", [False, True], ids=["named", "auto"])
+def test_a_record_is_read_as_the_old_connector_read_it(vector: Vector, *, lenient: bool, auto: bool) -> None:
+    name = "auto" if auto else FORMATS[vector.converter]
+    check(vector, read(vector, name, lenient=lenient), lenient=lenient, auto=auto)
+
+
+def test_no_difference_is_listed_in_vain() -> None:
+    names = {vector.name for vector in vectors()}
+    for listed in (REFUSED, AS_WRITTEN, CARRIED, ONLY_AUTO, EXPIRY):
+        assert set(listed) <= names
+
+
+def test_how_many_records_are_read() -> None:
+    """The counts that the pages give."""
+    sent = sum(vector.command is not None for vector in TEXTS)
+    differ = len(REFUSED) + len(AS_WRITTEN)
+    print(
+        f"{len(TEXTS)} records in JSON: {sent} sent by the old connector, {differ} of them otherwise with lenient_expiry"
+    )
+    assert (len(TEXTS), sent) == (92, 50)
