@@ -28,6 +28,7 @@ COMMANDS = [
     "print-config",
     "checkpoints",
     "topics",
+    "discover",
     "emulator",
     "demo",
 ]
