@@ -4,24 +4,22 @@ A frame of a Schema Registry begins with a zero byte, which no JSON text does; a
 schema and payload alone, which no command is.
 """
 
+from ingest.sink.commands.formats.connect_avro import ConnectAvro, is_frame
 from ingest.sink.commands.formats.connect_json import ConnectJson, is_envelope
-from ingest.sink.commands.formats.contract import Fields, Format
+from ingest.sink.commands.formats.contract import Fields
 from ingest.sink.commands.formats.json_object import JsonObject, object_of
-
-_MARK = b"\0"
-_HEAD_BYTES = 5
 
 
 class Auto:
     reads_headers = True
 
-    def __init__(self, text: JsonObject, connect_json: ConnectJson, frame: Format) -> None:
+    def __init__(self, text: JsonObject, connect_json: ConnectJson, frame: ConnectAvro) -> None:
         self._text = text
         self._connect_json = connect_json
         self._frame = frame
 
     def read(self, value: bytes) -> Fields:
-        if value.startswith(_MARK) and len(value) >= _HEAD_BYTES:
+        if is_frame(value):
             return self._frame.read(value)
         found = object_of(value)
         return self._connect_json.payload_of(found) if is_envelope(found) else self._text.fields_of(found)

@@ -20,4 +20,4 @@ class Format(Protocol):
         """Whether a header `deviceId` makes the value a body, which is then sent untouched."""
 
     def read(self, value: bytes) -> Fields:
-        """Raises Undeliverable (malformed), or SchemaMissing for a schema that is not here yet."""
+        """Raises Undeliverable (malformed), or SchemaMissing (`schemas`) for a schema that is not here yet."""

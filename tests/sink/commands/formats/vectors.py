@@ -61,6 +61,7 @@ CARRIED: Final = {
     "struct_payload_number": "5",
     "struct_schema_missing_field": "Turn on",
     "schemaless_object": "Turn on",
+    "avro_message_bytes": "\x01",
 }
 """The old task died; ours sends this message. All others of its deaths are dead letters here."""
 
@@ -76,6 +77,7 @@ EXPIRY: Final[dict[str, int | str]] = {
     "text_expiryTime_offset_zero": 1893553445000,
     "text_expiryTime_year_10000": 253402300800000,
     "struct_expiryTime_field": 1893553445000,
+    "avro_expiryTime": 1893553445000,
     "text_expiryTime_no_z": "invalid_expiry",
     "text_expiryTime_date": "invalid_expiry",
     "text_expiryTime_empty": "invalid_expiry",
