@@ -48,6 +48,21 @@ class Name(_Text):
 
 
 @dataclass(frozen=True, slots=True)
+class Text(_Text):
+    """Text that may be empty, and else passes `check`."""
+
+    check: Callable[[str], None] | None
+    example: str
+
+    def read(self, raw: object, base: Path) -> str:
+        if not isinstance(raw, str):
+            raise BadValue(f'expects text in quotation marks, such as "{self.example}"')
+        if self.check is not None and raw:
+            self.check(raw)
+        return raw
+
+
+@dataclass(frozen=True, slots=True)
 class Names(_Text):
     """A list of different texts, each of which passes `check`."""
 

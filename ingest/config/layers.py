@@ -16,6 +16,8 @@ from ingest.errors import Problem
 Name = tuple[str, ...]
 """("source", "topic"), or ("kafka", "librdkafka", "compression.type") for an entry of a table."""
 TABLES: Final[frozenset[Name]] = frozenset({("source", "start"), ("kafka", "librdkafka")})
+SUBSECTIONS: Final[frozenset[Name]] = frozenset({("kafka", "schema_registry")})
+"""Sections within a section. The names of their keys are two, ("kafka.schema_registry", "url")."""
 FLAG: Final = "set by --set"
 _ENVIRONMENT_PREFIX: Final = "INGEST__"
 
@@ -70,8 +72,15 @@ def _entries(name: Name, value: object) -> Iterator[tuple[Name, object]]:
         for key, entry in value.items():
             joined = (*name[:2], f"{name[2]}.{key}" if len(name) == 3 else key)
             yield from _entries(joined, entry)
+    elif name in SUBSECTIONS and isinstance(value, dict):
+        for key, entry in value.items():
+            yield (dotted(name), key), entry
     else:
         yield name, value
+
+
+def _in_section(name: Name) -> Name:
+    return (dotted(name[:2]), name[2]) if name[:2] in SUBSECTIONS and len(name) == 3 else name
 
 
 def read_environment(environ: Mapping[str, str]) -> Layer:
@@ -83,7 +92,7 @@ def read_environment(environ: Mapping[str, str]) -> Layer:
     layer: Layer = {}
     for variable in sorted(environ):
         if variable.startswith(_ENVIRONMENT_PREFIX):
-            name = tuple(variable.removeprefix(_ENVIRONMENT_PREFIX).lower().split("__", 2))
+            name = _in_section(tuple(variable.removeprefix(_ENVIRONMENT_PREFIX).lower().split("__", 2)))
             if name[:2] == ("kafka", "librdkafka") and len(name) == 3:
                 stem, file = name[2].removesuffix("_file"), name[2].endswith("_file")
                 name = (*name[:2], stem.replace("_", ".") + ("_file" if file else ""))
@@ -97,7 +106,7 @@ def read_flags(overrides: Sequence[str]) -> tuple[Layer, list[Problem]]:
     problems: list[Problem] = []
     for override in overrides:
         path, equals, text = override.partition("=")
-        name = tuple(path.strip().split(".", 2))
+        name = _in_section(tuple(path.strip().split(".", 2)))
         if not equals or len(name) < 2:
             problems.append(
                 Problem("--set", path if equals else "", "expects section.key=value, such as source.topic=iotin")

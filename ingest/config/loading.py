@@ -22,7 +22,7 @@ from ingest.config.layers import (
 from ingest.config.librdkafka import is_secret, librdkafka_setting
 from ingest.config.rendering import shown_value
 from ingest.config.rules import Command, broken_rules
-from ingest.config.schema import KEYS, SECTIONS, Config, holds_secret
+from ingest.config.schema import KEYS, SECTIONS, Config, holds_secret, with_section
 from ingest.config.suggestions import unknown_keys
 from ingest.config.values import BadValue, Secret
 from ingest.errors import ConfigError, Problem
@@ -50,8 +50,9 @@ def load(
             problems.append(Problem(dotted(name), "***", f"given twice, also as {name[-1]}_file: keep one"))
         merged = over(merged, layer)
     reader = _Reader(merged, environ)
-    sections: dict[str, Any] = {name: kind(**reader.section(name)) for name, kind in SECTIONS.items()}
-    config = Config(**sections, path=path)
+    config = Config(path=path)
+    for section in SECTIONS:
+        config = with_section(config, section, reader.section(section))
     problems += unknown_keys(reader.left) + reader.problems
     problems += broken_rules(config, for_command, {problem.key.removesuffix("_file") for problem in problems})
     if problems:

@@ -6,7 +6,7 @@ from datetime import date, time
 from typing import Final
 
 from ingest.config.kinds import Librdkafka
-from ingest.config.schema import KEYS, SECTIONS, Config
+from ingest.config.schema import KEYS, SECTIONS, Config, section_of
 from ingest.config.values import At, Earliest, Latest, Offsets, Secret, looks_secret, without_user
 
 _LONGEST: Final = 100
@@ -60,7 +60,7 @@ def effective_toml(config: Config) -> str:
         lines.append(f"[{section}]")
         tables: list[str] = []
         for name, key in keys.items():
-            value = getattr(getattr(config, section), name)
+            value = getattr(section_of(config, section), name)
             if isinstance(value, Mapping | Offsets):
                 entries = value.by_partition if isinstance(value, Offsets) else value
                 tables.append(f"[{section}.{name}]")

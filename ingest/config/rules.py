@@ -22,7 +22,12 @@ def broken_rules(config: Config, command: Command, bad: Set[str]) -> list[Proble
     """Every broken rule, save those about a key in `bad` (dotted), whose value is not the user's."""
     return [
         problem
-        for keys, problem in [*_required(config, command), *_topics(config), *_partitions(config)]
+        for keys, problem in [
+            *_required(config, command),
+            *_registry(config, command),
+            *_topics(config),
+            *_partitions(config),
+        ]
         if bad.isdisjoint(keys)
     ]
 
@@ -43,6 +48,14 @@ def _required(config: Config, command: Command) -> Broken:
         yield (*keys, "checkpoints.store"), problem
     if command == "sink" and not config.sends_commands:
         yield _missing("hub", "iot_hub_connection_string")
+
+
+def _registry(config: Config, command: Command) -> Broken:
+    uses = command in ("run", "source", "check-config") and "source" in directions(config, command)
+    if uses and config.source.format == "connect-avro" and not config.kafka.schema_registry.url:
+        name = "kafka.schema_registry.url"
+        fix = 'is required by source.format = "connect-avro": write where the registry is, such as "https://registry:8081"'
+        yield (name, "source.format"), Problem(name, "", fix)
 
 
 def _missing(section: str, name: str, otherwise: str = "") -> tuple[tuple[str, ...], Problem]:

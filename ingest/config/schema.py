@@ -7,6 +7,7 @@ their module.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
+from functools import reduce
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar, get_args, get_type_hints
 
@@ -23,6 +24,7 @@ from ingest.config.kinds import (
     Number,
     SecretText,
     StartPosition,
+    Text,
     Whole,
 )
 from ingest.config.librdkafka import is_secret
@@ -120,8 +122,10 @@ class Source:
     )
     format: str = key(
         "json",
-        Choice(("json", "raw")),
-        "One JSON object per event, or the body untouched with everything else in record headers.",
+        Choice(("json", "raw", "connect-string", "connect-json", "connect-json-schema", "connect-avro")),
+        "One JSON object per event; the body untouched, with everything else in record headers; or what the Kafka\n"
+        "Connect connector of HDInsight wrote through Connect's StringConverter, its JsonConverter without and with\n"
+        "schemas, or AvroConverter.",
     )
     transport: str = key(
         "fast",
@@ -142,6 +146,18 @@ class Source:
     stall_seconds: float = key(
         20.0, Number(5, 3600), "A partition that should move and has not for so long is reported and restarted."
     )
+    # The last one: from here on, in this class, `key` is this field.
+    key: Literal["auto", "device_id", "none"] = key(
+        "auto",
+        Choice(),
+        "The records' key. Without one, the events of a device are in no order across the topic's partitions.\n"
+        "auto: device_id, but none with a connect-… format, as HDInsight's connector.",
+    )
+
+    @property
+    def has_keys(self) -> bool:
+        """Whether records have a key."""
+        return self.key == "device_id" or (self.key == "auto" and not self.format.startswith("connect-"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +191,27 @@ class Checkpoints:
 
 
 @dataclass(frozen=True, slots=True)
+class SchemaRegistry:
+    """The schema registry, one that Confluent's clients can use; only for Avro."""
+
+    url: str = key(
+        "", Text(values.http_url, "https://registry:8081"), "Where it is, such as https://registry:8081. Empty: none."
+    )
+    user: str = key("", Text(None, "ingest"), "User name. Empty: it asks for none.")
+    password: Secret = key(NO_SECRET, SecretText(str, "…"), "The user's password.")
+    ca_file: Path | None = key(
+        None,
+        FilePath(optional=True, must_exist=True),
+        "Extra certification authority for TLS (PEM). Empty: the usual ones.",
+    )
+    auto_register: bool = key(
+        True,
+        Flag(),
+        "Whether the schema of source.topic is registered at the start if it is not there; else it must be.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Kafka:
     """The Kafka cluster."""
 
@@ -193,6 +230,7 @@ class Kafka:
             )
         },
     )
+    schema_registry: SchemaRegistry = field(default_factory=SchemaRegistry)
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,7 +327,9 @@ def _keys(section: type[Any]) -> Mapping[str, Key]:
     hints = get_type_hints(section)
     found: dict[str, Key] = {}
     for each in fields(section):
-        declared: Key = each.metadata[_KEY]
+        declared: Key | None = each.metadata.get(_KEY)
+        if declared is None:  # a section within it
+            continue
         kind = declared.kind
         if isinstance(kind, Choice) and not kind.words:
             declared = replace(declared, kind=replace(kind, words=get_args(hints[each.name])))
@@ -302,12 +342,26 @@ SECTIONS: Final[Mapping[str, type[Any]]] = {
     "source": Source,
     "checkpoints": Checkpoints,
     "kafka": Kafka,
+    "kafka.schema_registry": SchemaRegistry,
     "sink": Sink,
     "metrics": Metrics,
     "service": Service,
 }
 KEYS: Final[Mapping[str, Mapping[str, Key]]] = {section: _keys(kind) for section, kind in SECTIONS.items()}
 """Section → key → its declaration, in the order of the file."""
+
+
+def section_of(config: Config, section: str) -> Any:
+    """One of `SECTIONS`: an object of its class."""
+    return reduce(getattr, section.split("."), config)
+
+
+def with_section(config: Config, section: str, values: Mapping[str, Any]) -> Config:
+    """The configuration with these keys of one of `SECTIONS`; others stay as they are."""
+    outer, _, inner = section.partition(".")
+    if inner:
+        values = {inner: replace(section_of(config, section), **values)}
+    return replace(config, **{outer: replace(getattr(config, outer), **values)})
 
 
 def key_of(name: tuple[str, ...]) -> Key | None:

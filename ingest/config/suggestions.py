@@ -41,7 +41,10 @@ def _section_fix(section: str) -> str:
 
 def _key_fix(name: Name) -> str:
     section, key = name[0], name[1]
-    known = list(KEYS[section])
+    if f"{section}.{key}" in KEYS:
+        return f"is a section: write [{section}.{key}] and its keys below"
+    within = [other.removeprefix(f"{section}.") for other in KEYS if other.startswith(f"{section}.")]
+    known = [*KEYS[section], *within]
     if len(name) > 2 and key in known:
         return f"{section}.{key} is not a table; write {section}.{key} itself"
     near = difflib.get_close_matches(key, known, n=1) or difflib.get_close_matches(

@@ -53,6 +53,8 @@ _KEY: Final = re.compile(r"(?=.*[a-z])(?=.*[A-Z])(?=.*[0-9])(?!/.*[^=]$)[A-Za-z0
 _WEB_TOKEN: Final = re.compile(r"eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")
 _USER_IN_URL: Final = re.compile(r"(?<=://)[^/\s@]*@")
 
+_HTTP_URL: Final = re.compile(r"https?://[^\s/?#@,]+(/[^\s?#]*)?")
+
 
 def looks_secret(text: str) -> bool:
     """Whether text that should be something else seems to hold a secret, such as a connection string in a wrong key."""
@@ -64,6 +66,14 @@ def looks_secret(text: str) -> bool:
 def without_user(text: str) -> str:
     """The text with `***` for the user and password of each URL in it: `http://***@proxy:3128`."""
     return _USER_IN_URL.sub("***@", text)
+
+
+def http_url(text: str) -> None:
+    """Raises BadValue unless the text is the address of a service: http or https, a host, no user."""
+    if _USER_IN_URL.search(text):
+        raise BadValue("expects an address without a user: write that into the keys user and password_file")
+    if not _HTTP_URL.fullmatch(text):
+        raise BadValue("expects an address that begins with http:// or https://, such as https://registry:8081")
 
 
 NO_SECRET: Final = Secret()

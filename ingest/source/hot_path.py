@@ -12,8 +12,8 @@ from ingest.source.events import template_decoder
 from ingest.source.events.event import Event
 from ingest.source.events.received import Received
 from ingest.source.events.slices import PythonSlices, Slice, Slices
-from ingest.source.formats import FORMATS
-from ingest.source.formats.contract import Record
+from ingest.source.formats import make
+from ingest.source.formats.contract import Record, new_record
 
 Name = Literal["compiled", "python"]
 
@@ -68,6 +68,22 @@ class PythonEncoder:
         return Records.of(map(self._encode, events))  # whole ones: no other decoder stands in front of this encoder
 
 
+class KeylessEncoder:
+    """The records of another encoder, without their keys."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self._encoder = encoder
+
+    def encode(self, event: Received) -> Record:
+        _, value, headers, timestamp_ms = self._encoder.encode(event)
+        return new_record(Record, (None, value, headers, timestamp_ms))
+
+    def encode_all(self, events: Sequence[Received]) -> Records:
+        records = self._encoder.encode_all(events)
+        records.keys = [None] * len(records)
+        return records
+
+
 def _compiled() -> tuple[Callable[[], Decoder], dict[str, Callable[[str], Encoder]], str]:
     """Decoder, encoders by format, and why there are none."""
     if os.environ.get(ENVIRONMENT) == "python":
@@ -100,7 +116,10 @@ def decoder_of(record_format: str) -> Decoder:
     return _DECODER() if record_format in _ENCODERS else PythonDecoder()
 
 
-def encoder_of(record_format: str, partition: str) -> Encoder:
+def encoder_of(record_format: str, partition: str, *, has_keys: bool = True, schema_id: int | None = None) -> Encoder:
+    """`schema_id`: the schema registry's, for a format that needs one."""
     if record_format in _ENCODERS:
-        return _ENCODERS[record_format](partition)
-    return PythonEncoder(FORMATS[record_format](partition).encode)
+        encoder = _ENCODERS[record_format](partition)
+    else:
+        encoder = PythonEncoder(make(record_format, partition, schema_id).encode)
+    return encoder if has_keys else KeylessEncoder(encoder)

@@ -146,6 +146,7 @@ class PartitionProcess:
             self.partition,
             max_record_bytes=topics.max_record_bytes,
             topic_partitions=topics.partitions,
+            schema_id=topics.schema_id,
             may_send=lambda: self.ownership.awake(),
         )
         self.writer = CheckpointWriter(

@@ -14,6 +14,7 @@ from ingest.config.kinds import (
     Number,
     SecretText,
     StartPosition,
+    Text,
     Whole,
 )
 from ingest.config.rendering import shown_value
@@ -32,6 +33,7 @@ _TYPES: Final[Mapping[type[Kind], str]] = {
     Number: "number,",
     SecretText: "secret",
     StartPosition: "text, time or table",
+    Text: "text",
     Whole: "whole number,",
 }
 """Kind of a key → its word in the page, before what is allowed."""

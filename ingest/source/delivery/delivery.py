@@ -55,10 +55,11 @@ class Delivery:
         *,
         max_record_bytes: int | None,
         topic_partitions: int,
+        schema_id: int | None = None,
         may_send: Callable[[], bool] = lambda: True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`may_send` is asked before anything is given to Kafka."""
+        """`may_send` is asked before anything is given to Kafka. `schema_id`: the registry's, for a format that needs one."""
         self.acked = 0
         self.seconds = Histogram(DELIVERY_BUCKETS)
         """From the hub's enqueued time to Kafka's acknowledgement."""
@@ -67,7 +68,8 @@ class Delivery:
         )
         self.dead_letters = DeadLetters(config, partition)
         self._topic = config.source.topic
-        self._encoder = encoder_of(config.source.format, partition)
+        source = config.source
+        self._encoder = encoder_of(source.format, partition, has_keys=source.has_keys, schema_id=schema_id)
         self.slow_way = SlowWay(
             self.pool,
             self._topic,

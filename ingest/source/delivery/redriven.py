@@ -8,9 +8,10 @@ from ingest.errors import Undeliverable
 from ingest.kafka.dead_letters.record import HEADER_PREFIX
 from ingest.kafka.dead_letters.restore import Again, Letter, first, is_omitted
 from ingest.kafka.header_names import Header
+from ingest.source.delivery.schema import schema_id
 from ingest.source.events.event import Event, carried
-from ingest.source.formats import FORMATS
 from ingest.source.formats.restore import event_of_letter, has_event
+from ingest.source.hot_path import encoder_of
 from ingest.source.receiving.refetch import fetch
 
 Fetch = Callable[[Config, str, int, int | None], Event]
@@ -24,6 +25,7 @@ class RestoredEvents:
         group = consumer_group or config.source.consumer_group
         self._config = replace(config, source=replace(config.source, consumer_group=group))
         self._fetch = fetch
+        self._schema_id: int | None = None
 
     def __call__(self, letter: Letter) -> Again:
         """Raises Undeliverable with the reason bad_letter, other_hub or gone, Refused or Unreachable."""
@@ -38,7 +40,11 @@ class RestoredEvents:
         return Again(self._config.source.topic, key, value, list(headers or ()), timestamp_ms)
 
     def _encode(self, partition: str, event: Event) -> tuple[bytes | None, bytes, Sequence[Header] | None, int]:
-        return FORMATS[self._config.source.format](partition).encode(event)
+        source = self._config.source
+        if self._schema_id is None:
+            self._schema_id = schema_id(self._config)
+        encoder = encoder_of(source.format, partition, has_keys=source.has_keys, schema_id=self._schema_id)
+        return encoder.encode(event)
 
     def _from_hub(self, partition: str, headers: Sequence[Header]) -> Event:
         hub, wrote = self._config.hub.event_hub, first(headers, f"{HEADER_PREFIX}event-hub")

@@ -87,13 +87,15 @@ def event_of(payload: bytes) -> Event:
     content, kind = (payload, MALFORMED) if malformed else _content(body)
     known = annotations if isinstance(annotations, Mapping) else dict(_text_keys(annotations))
     sequence, offset = known.get(SEQUENCE_NUMBER), known.get(OFFSET)
-    enqueued = known.get(ENQUEUED) or 0
-    if not isinstance(sequence, int) or offset is None or not isinstance(enqueued, int):
+    if not isinstance(sequence, int) or offset is None:
         raise AmqpError("An event came without x-opt-sequence-number or x-opt-offset.")
     origin, hub_ms = origin_of(_pairs(annotations))
+    enqueued = known.get(ENQUEUED)
+    origin.is_timed = isinstance(enqueued, int)
     message_id = label(properties[_MESSAGE_ID]) if properties else None
     labels = labels_of(properties, application, kind)
-    return Event(sequence, str(label(offset)), enqueued, content, hub_ms, message_id, origin, labels)
+    enqueued_ms = enqueued if isinstance(enqueued, int) else 0
+    return Event(sequence, str(label(offset)), enqueued_ms, content, hub_ms, message_id, origin, labels)
 
 
 def sections(payload: bytes) -> Sections:

@@ -36,7 +36,7 @@ NOT_ENCODED: tuple[Any, ...] = (None,)
 class Origin:
     """Who sent an event: its message annotations, without the position and times. Shared, never changed."""
 
-    __slots__ = ("after", "before", "device_id", "encoded", "module_id")
+    __slots__ = ("after", "before", "device_id", "encoded", "is_timed", "module_id")
 
     def __init__(
         self, device_id: str | None, module_id: str | None, before: Mapping[str, Any], after: Mapping[str, Any]
@@ -47,6 +47,8 @@ class Origin:
         """Annotations in front of the hub's time, as `ingest.source.events.values.plain` makes them, in the message's order."""
         self.after = after
         """Annotations behind it; all of them when there is no hub's time."""
+        self.is_timed = True
+        """Whether the message says when the hub stored it, as the hub's own do; `Event.enqueued_ms` is 0 when not."""
         self.encoded: tuple[Any, ...] = NOT_ENCODED
         """What one record format keeps of this object: its class, by which it knows its own, and what it has made."""
 

@@ -14,7 +14,7 @@ new_record: Callable[..., "Record"] = tuple.__new__  # half the time of a NamedT
 class Record(NamedTuple):
     key: bytes | None
     """`event.origin.key`: the device id, by which Kafka keeps each device's order; of an event that no device sent the
-    partition key, if any."""
+    partition key, if any. A format can write it in its own way, each in one."""
     value: bytes
     headers: Headers | None
     timestamp_ms: int
@@ -43,7 +43,7 @@ class Format(Protocol):
     def overhead_bytes(body_bytes: int) -> int:
         """Returns the most bytes that a record has beyond the body of its event, which has `body_bytes`.
 
-        Key, value and headers count. Twice the bytes of what the event says besides, as JSON, comes on top: a name or a
-        device id can stand in two places.
+        Key, value and headers count. Four times the bytes of what the event says besides, as JSON, comes on top: a name or
+        a device id can stand in two places, and a format can write it at greater length.
         """
         ...

@@ -10,11 +10,12 @@ from ingest.config import Config, Hub, Secret, Source
 from ingest.errors import Undeliverable
 from ingest.kafka.dead_letters.record import dead_letter, without_body
 from ingest.kafka.dead_letters.restore import Again, Letter
+from ingest.kafka.schema_registry import Registry
 from ingest.source.delivery.dead_letters import DeadLetters
 from ingest.source.delivery.redriven import RestoredEvents
 from ingest.source.events.decoder import event_of
 from ingest.source.events.event import MALFORMED, Event
-from ingest.source.formats import FORMATS
+from ingest.source.formats import FORMATS, make
 from tests.config.samples import EVENT_HUB
 from tests.source import messages
 from tests.source.sample_events import make_event
@@ -47,11 +48,32 @@ def restored(letter: Letter, record_format: str = "json", event: Event | None = 
     return RestoredEvents(config, "others", fetch=fetch)(letter), asked
 
 
+@pytest.fixture(autouse=True)
+def registry(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The schemas that were asked for, each of which has the number 7."""
+    asked: list[str] = []
+
+    class Known(Registry):
+        def id_of(self, subject: str, schema: str) -> int:
+            asked.append(subject)
+            return 7
+
+    monkeypatch.setattr("ingest.kafka.schema_registry.Registry", Known)
+    return asked
+
+
+def test_a_run_asks_the_schema_registry_once(registry: list[str]) -> None:
+    restore = RestoredEvents(replace(CONFIG, source=replace(CONFIG.source, format="connect-avro")))
+    assert {restore(letter_of(EVENT)).value[:5] for _ in range(3)} == {b"\x00\x00\x00\x00\x07"}
+    assert registry == ["telemetry-value"]
+
+
 @pytest.mark.parametrize("record_format", FORMATS)
 def test_an_event_is_the_record_that_it_would_have_been(record_format: str) -> None:
     again, asked = restored(letter_of(EVENT), record_format)
-    key, value, headers, timestamp_ms = FORMATS[record_format]("3").encode(EVENT)
-    assert again == Again("telemetry", key, value, headers or [], timestamp_ms)
+    key, value, headers, timestamp_ms = make(record_format, "3", 7).encode(EVENT)
+    has_key = record_format in ("json", "raw")
+    assert again == Again("telemetry", key if has_key else None, value, headers or [], timestamp_ms)
     assert not asked
 
 

@@ -171,12 +171,18 @@ def test_a_message_without_a_place_is_an_error(name: str) -> None:
         {Symbol("x-opt-sequence-number"): 7},
         {Symbol("x-opt-offset"): "70"},
         {Symbol("x-opt-sequence-number"): "7", Symbol("x-opt-offset"): "70"},
-        {Symbol("x-opt-sequence-number"): 7, Symbol("x-opt-offset"): "70", Symbol("x-opt-enqueued-time"): "now"},
     ],
 )
 def test_an_event_without_a_position_is_an_error(annotations: dict[object, object]) -> None:
     with pytest.raises(AmqpError, match="without x-opt-sequence-number or x-opt-offset"):
         event_of(section(0x72, encode(annotations)) + section(0x75, encode(b"x")))
+
+
+@pytest.mark.parametrize("time", ["now", None, 5.5])
+def test_an_event_without_a_time_is_one_all_the_same(time: object) -> None:
+    annotations = {"x-opt-sequence-number": 7, "x-opt-offset": "70", "x-opt-enqueued-time": time}
+    event = event_of(section(0x72, encode(annotations)) + section(0x75, encode(b"x")))
+    assert (event.sequence_number, event.enqueued_ms, event.origin.is_timed) == (7, 0, False)
 
 
 def test_text_in_no_encoding_is_marked() -> None:

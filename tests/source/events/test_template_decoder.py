@@ -253,7 +253,7 @@ TRAFFIC: dict[str, Callable[[int], bytes]] = {
 }
 
 
-@pytest.mark.parametrize("record_format", FORMATS)
+@pytest.mark.parametrize("record_format", ["json", "raw", "connect-json"])
 @pytest.mark.parametrize("kind", TRAFFIC)
 def test_memory_is_bounded_in_bytes(kind: str, record_format: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """That of all that is remembered, with what the record format keeps beside it, whatever is sent."""

@@ -1,4 +1,4 @@
-"""Avro's binary encoding, read with the schema that it was written with. Pure; needs the extra `avro`.
+"""Avro's binary encoding, read with the schema that it was written with. Pure.
 
 fastavro does the reading: the deserializer of confluent-kafka is the same reader below an HTTP stack and a cache of its own
 (httpx, authlib, attrs, cachetools), which would ask the registry in the middle of the loop. What fastavro does not bound is
@@ -74,17 +74,19 @@ class _Bounds:
         self._types += 1
         if depth > MOST_DEPTH or self._types > MOST_TYPES:
             raise BadSchema(f"it has more than {MOST_DEPTH} types within each other, or {MOST_TYPES} in all")
+        space = schema.get("namespace") if isinstance(schema, dict) else None
+        own = space if isinstance(space, str) else ""
         match schema:
             case str():
                 return self._named(schema, namespace)
             case list():
                 return 1 + min((self.width(each, namespace, depth + 1) for each in schema), default=0)
             case {"type": "record" | "error", "name": str() as name, "fields": list() as fields}:
-                return self._record(name, str(schema.get("namespace") or ""), fields, namespace, depth)
+                return self._record(name, own, fields, namespace, depth)
             case {"type": "enum", "name": str() as name}:
-                return self._define(_full(name, str(schema.get("namespace") or namespace)), 1)
+                return self._define(_full(name, own or namespace), 1)
             case {"type": "fixed", "name": str() as name, "size": int() as size}:
-                return self._define(_full(name, str(schema.get("namespace") or namespace)), size)
+                return self._define(_full(name, own or namespace), size)
             case {"type": "array", "items": items}:
                 if self.width(items, namespace, depth + 1) == 0:
                     raise BadSchema(

@@ -1,0 +1,15 @@
+"""The id that the schema registry has for the schema of the telemetry's records. Asked at the start, never per record."""
+
+from ingest.config import Config
+from ingest.source.formats import SCHEMAS
+
+
+def schema_id(config: Config) -> int | None:
+    """Returns the id; None where `source.format` needs no registry. Raises Refused or Unreachable; takes up to some 20 s."""
+    schema = SCHEMAS.get(config.source.format)
+    if schema is None:
+        return None
+    from ingest.kafka.schema_registry import Registry
+
+    with Registry(config.kafka.schema_registry) as registry:
+        return registry.id_of(f"{config.source.topic}-value", schema)

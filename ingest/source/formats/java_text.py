@@ -1,0 +1,178 @@
+"""What Java 17 writes for the values of an event: the old connector, and so its consumers, know nothing else. Pure."""
+
+import base64
+import math
+import re
+import struct
+from typing import Any
+
+import orjson
+
+from ingest.source.events.values import MARK
+
+_SURROGATE = re.compile(rb"\xed[\xa0-\xbf][\x80-\xbf]?")
+_ESCAPED_BYTE = re.compile(rb"%([0-9A-F]{2})")
+_DAY_MS = 86_400_000
+_GREGORIAN_SINCE = -141_427
+"""The day 1582-10-15, counted from 1970: `java.util.Date` writes those before it in the Julian calendar, `Instant` does not."""
+_WEEKDAYS = ("Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed")  # 1970 began on a Thursday
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+def utf8_text(body: bytes) -> str:
+    """Returns the bytes as text, as `new String(bytes, UTF_8)` does: U+FFFD for each part that is not UTF-8.
+
+    Half a surrogate pair is one such part in Java, and up to three in Python.
+    """
+    try:
+        return body.decode()
+    except UnicodeDecodeError:
+        return _SURROGATE.sub(b"\xff", body).decode("utf-8", "replace")
+
+
+def name_text(name: str) -> str:
+    """Returns the key of which `ingest.source.events.values.name_of` or `again` made this name, as text."""
+    if "%" not in name:
+        return name
+    if not name.startswith("%:"):
+        return utf8_text(_ESCAPED_BYTE.sub(_byte, name.encode()))
+    match orjson.loads(name[2:]):
+        case {"$again": [str(first), int()]}:
+            return name_text(first)
+        case key:
+            return value_text(key)
+
+
+def _byte(found: "re.Match[bytes]") -> bytes:
+    return bytes((int(found[1], 16),))
+
+
+def value_text(value: Any) -> str:
+    """Returns the `toString()` of a value as `ingest.source.events.values.plain` makes them.
+
+    What has no text in Java that says anything (decimals, described values) is written as docs/records.md has it.
+    """
+    match value:
+        case str():
+            return value
+        case None:
+            return "null"
+        case bool():
+            return "true" if value else "false"
+        case int():
+            return str(value)
+        case float():
+            return number_text(value)
+        case list():
+            return "[" + ", ".join(map(value_text, value)) + "]"
+        case _:
+            if len(value) == 1:
+                ((kind, held),) = value.items()
+                if kind.startswith(MARK):
+                    return _marked_text(kind, held)
+            return _map_text(value.items())
+
+
+def _marked_text(kind: str, value: Any) -> str:
+    match kind.removeprefix(MARK):
+        case "binary":
+            return "".join(map(_BINARY.__getitem__, base64.b64decode(value)))
+        case "string":
+            return utf8_text(base64.b64decode(value))
+        case "timestamp":
+            return date_text(value)
+        case "map":
+            return _map_text(value)
+        case "described":
+            return str(orjson.dumps({kind: value}), "utf-8")
+        case _:  # digits, or characters, as they are
+            return str(value)
+
+
+def _map_text(pairs: Any) -> str:
+    return "{" + ", ".join(f"{value_text(key)}={value_text(item)}" for key, item in pairs) + "}"
+
+
+_BINARY = tuple(chr(byte) if 0x20 <= byte < 0x7F and byte != 0x5C else f"\\x{byte:02x}" for byte in range(256))
+"""What Proton's `Binary` writes for each byte."""
+
+
+def number_text(number: float) -> str:
+    """Returns `Double.toString`, or `Float.toString` of a number that a float holds exactly.
+
+    An event does not say which of both it was. Where that makes a difference, the number that a sender wrote is the shorter.
+    """
+    if not math.isfinite(number):
+        return "NaN" if math.isnan(number) else "Infinity" if number > 0 else "-Infinity"
+    sign = "-" if math.copysign(1.0, number) < 0 else ""
+    magnitude = abs(number)
+    if not magnitude:
+        return sign + "0.0"
+    digits, exponent = _shortest(magnitude)
+    if -3 <= exponent < 7:
+        if exponent < 0:
+            return f"{sign}0.{'0' * (-exponent - 1)}{digits}"
+        return f"{sign}{digits[: exponent + 1].ljust(exponent + 1, '0')}.{digits[exponent + 1 :] or '0'}"
+    return f"{sign}{digits[0]}.{digits[1:] or '0'}E{exponent}"
+
+
+def _shortest(magnitude: float) -> tuple[str, int]:
+    """The fewest significant digits that tell the number from its neighbours, two at least, and its decimal exponent."""
+    narrow = _single(magnitude) == magnitude
+    for decimals in range(1, 17):
+        written = f"{magnitude:.{decimals}e}"
+        if (_single(float(written)) if narrow else float(written)) == magnitude:
+            break
+    digits, _, exponent = written.partition("e")
+    return digits.replace(".", "").rstrip("0"), int(exponent)
+
+
+def _single(number: float) -> float:
+    """The nearest float of 32 bits; infinite beyond them."""
+    try:
+        return float(struct.unpack(">f", struct.pack(">f", number))[0])
+    except OverflowError:
+        return math.inf
+
+
+def date_text(milliseconds: int) -> str:
+    """Returns `java.util.Date.toString()` in UTC: `Fri Nov 30 16:00:00 UTC 2018`. The year of one before our era is
+    written without a sign."""
+    days, of_day = divmod(milliseconds, _DAY_MS)
+    year, month, day = _gregorian(days) if days >= _GREGORIAN_SINCE else _julian(days)
+    shown = year if year > 0 else 1 - year
+    return f"{_WEEKDAYS[days % 7]} {_MONTHS[month - 1]} {day:02} {_clock(of_day // 1000)} UTC {shown}"
+
+
+def instant_second(seconds: int) -> str:
+    """Returns `java.time.Instant.toString()` of a whole second, but for its last letter Z: `2018-11-30T16:00:00`."""
+    days, of_day = divmod(seconds, 86_400)
+    year, month, day = _gregorian(days)
+    sign = "+" if year > 9999 else "-" if year < 0 else ""
+    return f"{sign}{abs(year):04}-{month:02}-{day:02}T{_clock(of_day)}"
+
+
+def _clock(seconds: int) -> str:
+    minutes, second = divmod(seconds, 60)
+    hour, minute = divmod(minutes, 60)
+    return f"{hour:02}:{minute:02}:{second:02}"
+
+
+def _gregorian(days: int) -> tuple[int, int, int]:
+    """Year, month and day of a day counted from 1970-01-01; the year before 1 is 0."""
+    era, of_era = divmod(days + 719_468, 146_097)  # from 0000-03-01, so that a leap day is the last of its year
+    year = (of_era - of_era // 1_460 + of_era // 36_524 - of_era // 146_096) // 365
+    return _of_march_year(400 * era + year, of_era - (365 * year + year // 4 - year // 100))
+
+
+def _julian(days: int) -> tuple[int, int, int]:
+    """As `_gregorian`, in the Julian calendar."""
+    era, of_era = divmod(days + 719_470, 1_461)
+    year = min(of_era // 365, 3)
+    return _of_march_year(4 * era + year, of_era - 365 * year)
+
+
+def _of_march_year(year: int, of_year: int) -> tuple[int, int, int]:
+    month = (5 * of_year + 2) // 153
+    day = of_year - (153 * month + 2) // 5 + 1
+    return (year, month + 3, day) if month < 10 else (year + 1, month - 9, day)
