@@ -209,6 +209,7 @@ SINK_DEAD_LETTERS = Metric(
         "unanswered",
         "unexpected",
         "unknown_field",
+        "unknown_schema",
         "unreadable",
     ),
 )

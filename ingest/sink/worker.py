@@ -32,6 +32,7 @@ from ingest.sink.feedback.topic_reader import FeedbackReader
 from ingest.sink.instrumentation import SinkMeasures
 from ingest.sink.intake.consumer import CommandConsumer, Place
 from ingest.sink.intake.reread import Again, Found
+from ingest.sink.intake.schema_cache import InOrder, registry_schemas
 from ingest.sink.pacing.device_queues import DeviceQueues
 from ingest.sink.pacing.outstanding import OutstandingLimit
 from ingest.sink.pacing.shared_rate import CONTENDED_SECONDS, SharedRate
@@ -118,8 +119,10 @@ class Worker:
         )
         self._again = Again(config.kafka, client_id=f"ingest-sink-{self.worker}-again")
         self._child = child
-        form = format_named(config.sink.format, lenient_expiry=config.sink.lenient_expiry)
+        self._schemas = registry_schemas(config.kafka.schema_registry)
+        form = format_named(config.sink.format, lenient_expiry=config.sink.lenient_expiry, schemas=self._schemas)
         self._read = partial(command_of, default_ack=config.sink.ack, form=form)
+        self._arrived, self._found = InOrder(self._take), InOrder(self._take_again)
         self._originals: dict[Origin, Message] = {}
         """Records whose commands are in the lanes or on their way, for their dead letters."""
         self._dead_bytes = 0
@@ -146,8 +149,7 @@ class Worker:
         self.shares.enter("decode" if busy else self._waits_for(paced=False))
         messages = self.commands.poll(FETCH if self._may_read() else 0, 0 if busy else IDLE_SECONDS)
         self.shares.enter("decode")
-        for message in messages:
-            self._take(message)
+        self._arrived.take(messages)
         while self.commands.unreadable:
             origin, sentence = self.commands.unreadable.pop()
             self._write_off(origin, None, Undeliverable("unreadable", f"Kafka's record cannot be read: {sentence}"))
@@ -171,7 +173,8 @@ class Worker:
         kafka = self.commands.trouble or self.dead_letters.trouble or self.commands.silence
         self._stall.look(now)
         feedback = self._answers.trouble or self._answers.silence if self._answers is not None else None
-        troubles = self.sender.trouble, self._stall.trouble, self._quota, kafka, feedback, self.lanes.trouble
+        schema = self._schemas.trouble if self._schemas is not None else None
+        troubles = self.sender.trouble, self._stall.trouble, self._quota, kafka, schema, feedback, self.lanes.trouble
         trouble = next(filter(None, troubles), None)
         self._child.beat(trouble is None, trouble or "sending")
 
@@ -186,7 +189,7 @@ class Worker:
         if not self.lanes.has_room:
             for origin in self.lanes.spill():
                 self._originals.pop(origin, None)
-        if self.dead_letters.in_flight >= DEAD_LETTERS or self._dead_bytes >= DEAD_LETTER_BYTES:
+        if self._arrived or self.dead_letters.in_flight >= DEAD_LETTERS or self._dead_bytes >= DEAD_LETTER_BYTES:
             return False
         # Past commands that are kept by their places alone it reads on only for devices that would else have to wait.
         enough = WINDOW if self._reads_ahead else WINDOW // 2
@@ -201,12 +204,12 @@ class Worker:
 
     def _take(self, message: Message) -> None:
         origin = origin_of(message)
-        self._originals[origin] = message
         try:
             command = self._read(message, now_ms=_now_ms())
         except Undeliverable as why:
-            self._dead_letter(origin, why)
+            self._write_letter(letter_of(message, why), origin, why)
             return
+        self._originals[origin] = message
         if command is None:
             self.counts["tombstone"] += 1
             self._finish(origin)
@@ -217,9 +220,8 @@ class Worker:
 
     def _read_again(self) -> None:
         """Fills lanes from the places behind them."""
-        for found in self._again.poll():
-            self._take_again(found)
-        if self.lanes.deferred and self._again.idle and self._may_send:
+        self._found.take(self._again.poll())
+        if self.lanes.deferred and self._again.idle and not self._found and self._may_send:
             self._again.want(self.lanes.wanted(FETCH))
 
     def _take_again(self, found: Found) -> None:
@@ -385,6 +387,8 @@ class Worker:
             self.dead_letters.poll()
             self._child.beat(True, "handing partitions over")
         gone = set(places)
+        self._arrived.drop(lambda message: origin_of(message)[:2] in gone)
+        self._found.drop(lambda found: found.origin[:2] in gone)
         self._originals = {origin: kept for origin, kept in self._originals.items() if origin[:2] not in gone}
 
 

@@ -85,7 +85,7 @@ class _Bounds:
                 return self._record(name, own, fields, namespace, depth)
             case {"type": "enum", "name": str() as name}:
                 return self._define(_full(name, own or namespace), 1)
-            case {"type": "fixed", "name": str() as name, "size": int() as size}:
+            case {"type": "fixed", "name": str() as name, "size": int() as size} if size >= 0:
                 return self._define(_full(name, own or namespace), size)
             case {"type": "array", "items": items}:
                 if self.width(items, namespace, depth + 1) == 0:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from ingest.amqp.message import Data, decode_message
 from ingest.errors import Undeliverable
 from ingest.sink.commands.command import Command, Origin, parse
 from ingest.sink.commands.formats import format_named
@@ -57,6 +58,13 @@ def check(vector: Vector, found: Command | str | None, *, lenient: bool, auto: b
     assert found.message_id == (there["messageId"] or "iotout-3-42")
     assert found.body.decode() == AS_WRITTEN.get(vector.name, there["message"])
     assert found.expiry_ms == expiry
+    assert vector.amqp is not None
+    on_the_wire = decode_message(vector.amqp)
+    assert on_the_wire.properties is not None
+    assert found.to == on_the_wire.properties.to
+    if lenient and vector.name not in AS_WRITTEN:
+        assert found.expiry_ms == on_the_wire.properties.absolute_expiry_time
+        assert Data((found.body,)) == on_the_wire.body
 
 
 @each
