@@ -104,7 +104,8 @@ def parse(
     command = Command(
         device_id=device_id,
         body=fields.body,
-        message_id=message_id_for(origin) if fields.message_id is None else _message_id(fields.message_id),
+        # By an empty one no feedback could be told.
+        message_id=_optional("messageId", fields.message_id) or message_id_for(origin),
         correlation_id=_optional("correlationId", fields.correlation_id),
         content_type=_symbol("contentType", fields.content_type),
         content_encoding=_symbol("contentEncoding", fields.content_encoding),
@@ -146,13 +147,6 @@ def _device_id(value: object) -> str:
     if not device_ids.is_legal(value):
         raise Undeliverable("invalid_device_id", f"deviceId {clip(value)} is not legal: use {device_ids.ALLOWED} only.")
     return value
-
-
-def _message_id(value: object) -> str:
-    text = _text("messageId", value)
-    if not text:
-        raise Undeliverable("invalid_property", "messageId is '', by which no feedback could be told: leave it out.")
-    return text
 
 
 def _optional(key: str, value: object) -> str | None:

@@ -88,12 +88,18 @@ def _from_value(fields: Fields, headers: dict[str, str | bytes]) -> RawCommand:
     if expiry is not None and expiry_time is not None:
         raise Undeliverable("invalid_expiry", "The record has both expiry and expiryTime: write only one of them.")
     module_id = get("moduleId")
+
+    def get_id(name: str) -> object:
+        """A number is its text, as it is in properties: the old connector took it so, and it can mean nothing else."""
+        value = get(name)
+        return value.text if isinstance(value, Number) else value
+
     return RawCommand(
-        device_id=get("deviceId"),
+        device_id=get_id("deviceId"),
         module_id=_header(headers, "moduleId") if module_id is None else module_id,
         body=_body(record),
-        message_id=get("messageId"),
-        correlation_id=get("correlationId"),
+        message_id=get_id("messageId"),
+        correlation_id=get_id("correlationId"),
         content_type=get("contentType"),
         content_encoding=get("contentEncoding"),
         ack=get("ack"),

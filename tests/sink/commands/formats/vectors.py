@@ -37,7 +37,6 @@ def vectors() -> Iterator[Vector]:
 
 
 REFUSED: Final = {
-    "text_message_id_empty": "invalid_property",
     "text_device_null": "invalid_device_id",
     "text_device_empty": "invalid_device_id",
     "text_not_utf8": "malformed",
@@ -62,6 +61,8 @@ CARRIED: Final = {
     "struct_schema_missing_field": "Turn on",
     "schemaless_object": "Turn on",
     "avro_message_bytes": "\x01",
+    "struct_schema_int_message_id": "x",
+    "avro_message_id_int": "x",
 }
 """The old task died; ours sends this message. All others of its deaths are dead letters here."""
 
