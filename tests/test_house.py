@@ -15,7 +15,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("cli",),
     ("demo", "doctor", "service"),
     ("source", "sink", "emulator"),
-    ("kafka", "hub", "process"),
+    ("kafka", "hub", "process", "discovery"),
     ("config", "metrics", "amqp"),
     ("logs", "timing", "extras"),
     ("errors", "printable", "scarcity"),

@@ -38,6 +38,14 @@ def add(commands: Commands) -> None:
                 const="checkpoints.legacy_leases=ignore",
                 help="begin at source.start where only an old Event Processor Host or Azure Function left a position",
             )
+        if name != "source":
+            parser.add_argument(
+                "--lenient-expiry",
+                action="append_const",
+                dest="overrides",
+                const="sink.lenient_expiry=true",
+                help="send a command whose expiryTime is bad without it, as the old Kafka Connect connector did",
+            )
 
 
 def run(args: argparse.Namespace, command: "Command") -> int:

@@ -26,16 +26,18 @@ def add(commands: Commands) -> None:
         group.add_subparsers(title="actions", metavar="ACTION"),
         "create",
         "Create the missing topics.",
-        "Those of the source when hub.event_hub_connection_string is given or nothing is, and those of the sink when\n"
-        "hub.iot_hub_connection_string is given. Topics for dead letters get one partition. Topics that exist are left\n"
-        "as they are.",
-        "ingest topics create -c ingest.toml --partitions 12 --replication-factor 3",
+        "Those of the source when hub.event_hub_connection_string is given, those of the sink when\n"
+        "hub.iot_hub_connection_string is given, and all when neither is. Topics for dead letters get one partition. Topics\n"
+        "that exist are left as they are.",
+        "ingest topics create -c ingest.toml --partitions 8 --replication 3",
         _create,
     )
     add_config(parser)
     parser.add_argument("--partitions", type=positive, default=4, metavar="N", help="partitions per topic (default: 4)")
     parser.add_argument(
+        "--replication",
         "--replication-factor",
+        dest="replication_factor",
         type=positive,
         default=-1,
         metavar="R",
@@ -69,12 +71,11 @@ def create(config: "Config", *, partitions: int, replication_factor: int, as_jso
 
 
 def wanted_topics(config: "Config", partitions: int, replication_factor: int) -> "list[TopicSpec]":
-    """The topics of the directions that are configured, of the source when none is. Dead letters are rare and get one
-    partition."""
+    """The topics of the directions that are configured, of both when none is. Dead letters are rare and get one partition."""
     from ingest.config import directions
     from ingest.kafka.admin import TopicSpec
     from ingest.kafka.topics_in_use import topics_in_use
 
     rare = {config.source.dead_letter_topic, config.sink.dead_letter_topic}
-    wanted = topics_in_use(config, directions(config) or ("source",))
+    wanted = topics_in_use(config, directions(config) or ("source", "sink"))
     return [TopicSpec(name, 1 if name in rare else partitions, replication_factor) for name in wanted]

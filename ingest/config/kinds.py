@@ -90,10 +90,12 @@ class Names(_Text):
 
 @dataclass(frozen=True, slots=True)
 class Choice(_Text):
-    """One of a few words. `other` says why a word that one might expect is not among them."""
+    """One of a few words. `other` says why a word that one might expect is not among them; `same` has other words for
+    some of them."""
 
     words: tuple[str, ...] = ()
     other: Mapping[str, str] = field(default_factory=dict)
+    same: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def allowed(self) -> str:
@@ -102,6 +104,8 @@ class Choice(_Text):
     def read(self, raw: object, base: Path) -> str:
         if isinstance(raw, str) and raw in self.words:
             return raw
+        if isinstance(raw, str) and raw in self.same:
+            return self.same[raw]
         if isinstance(raw, str) and raw in self.other:
             raise BadValue(self.other[raw])
         raise BadValue(f"write one of {self.allowed}")

@@ -51,11 +51,12 @@ def _required(config: Config, command: Command) -> Broken:
 
 
 def _registry(config: Config, command: Command) -> Broken:
-    uses = command in ("run", "source", "check-config") and "source" in directions(config, command)
-    if uses and config.source.format == "connect-avro" and not config.kafka.schema_registry.url:
-        name = "kafka.schema_registry.url"
-        fix = 'is required by source.format = "connect-avro": write where the registry is, such as "https://registry:8081"'
-        yield (name, "source.format"), Problem(name, "", fix)
+    for direction, form in (("source", config.source.format), ("sink", config.sink.format)):
+        uses = command in ("run", direction, "check-config") and direction in directions(config, command)
+        if uses and form == "connect-avro" and not config.kafka.schema_registry.url:
+            name, key = "kafka.schema_registry.url", f"{direction}.format"
+            fix = f'is required by {key} = "connect-avro": write where the registry is, such as "https://registry:8081"'
+            yield (name, key), Problem(name, "", fix)
 
 
 def _missing(section: str, name: str, otherwise: str = "") -> tuple[tuple[str, ...], Problem]:

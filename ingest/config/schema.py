@@ -51,6 +51,8 @@ def key(default: _Value, kind: Kind, doc: str, commented_example: str = "") -> _
     return made  # type: ignore[no-any-return]  # to a type checker it is its value
 
 
+_OLD_ACKS = {"None": "none", "PositiveOnly": "positive", "NegativeOnly": "negative", "Full": "full"}
+"""The words of the old Kafka Connect connector."""
 _NO_C2D = "the basic tiers have no cloud-to-device messages: scale the hub to S1, S2 or S3"
 
 
@@ -237,6 +239,18 @@ class Sink:
 
     topics: tuple[str, ...] = key(("iotout",), Names(values.topic_name, "iotout"), "Kafka topics with commands.")
     group_id: str = key("ingest-sink", Name(None, "ingest-sink"), "Kafka consumer group.")
+    format: Literal["auto", "json", "connect-json-schema", "connect-avro"] = key(
+        "auto",
+        Choice(),
+        "How commands are written: a JSON object, Kafka Connect's envelope of schema and payload, Avro with a Schema\n"
+        "Registry, or whichever of them each record is.",
+    )
+    lenient_expiry: bool = key(
+        False,
+        Flag(),
+        "Read expiries as the old Kafka Connect connector did: a command in JSON whose expiryTime is bad is sent without\n"
+        "it. Otherwise it is dead-lettered.",
+    )
     processes: int = key(2, Whole(1, 64), "Sending processes.")
     tier: Literal["F1", "S1", "S2", "S3"] = key(
         "S1",
@@ -248,7 +262,7 @@ class Sink:
         None, Number(0.01, 100_000), "Messages/s of this node, instead of the tier's rate.", "10.0"
     )
     ack: Literal["none", "positive", "negative", "full"] = key(
-        "none", Choice(), "Which delivery feedback is asked for."
+        "none", Choice(same=_OLD_ACKS), "Which delivery feedback is asked for."
     )
     max_wait_seconds: float = key(
         3600.0,

@@ -87,14 +87,14 @@ class Registry:
         wanted = parsed(schema)
         try:
             versions = self._asked("GET", path)
-        except _Unknown:
+        except Unknown:
             return None
         if not isinstance(versions, list):
             raise self._strange()
         for version in reversed(versions):
             try:
                 answer = self._asked("GET", f"{path}/{version}")
-            except _Unknown:  # deleted meanwhile
+            except Unknown:  # deleted meanwhile
                 continue
             if isinstance(answer, dict) and parsed(answer.get("schema")) == wanted:
                 return self._number(answer)
@@ -149,7 +149,7 @@ class Registry:
                 f"{where} does not allow this to user {self._config.user or 'nobody'} ({said}): allow it there"
             )
         if status == 404 and code in _UNKNOWN:
-            return _Unknown(f"{where} does not know it ({said})")
+            return Unknown(f"{where} does not know it ({said})")
         if status == 409:
             return Refused(
                 f"{where} has another schema under the subject, with which ours is not compatible ({said}): choose another "
@@ -175,7 +175,7 @@ class Registry:
         )
 
 
-class _Unknown(Refused):
+class Unknown(Refused):
     """There is no such subject, version or id."""
 
 

@@ -256,6 +256,7 @@ SINK_DEAD_LETTERS = Metric(
         "unanswered",
         "unexpected",
         "unknown_field",
+        "unknown_schema",
         "unreadable",
     ),
     roles=_SINK,

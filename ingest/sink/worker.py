@@ -7,6 +7,7 @@ acknowledged; everything else is tried again, in the order of its device.
 import logging
 import time
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 from ingest.config import Config
@@ -20,6 +21,7 @@ from ingest.process.child import Child
 from ingest.process.waiting import wait_until_available
 from ingest.sink.commands.command import Command
 from ingest.sink.commands.expiry import check_expiry
+from ingest.sink.commands.formats import format_named
 from ingest.sink.commands.records import command_of, letter_of, letter_of_place, size_of, unexpected
 from ingest.sink.commands.unread_fields import Unread
 from ingest.sink.ending import Closing, end
@@ -27,6 +29,7 @@ from ingest.sink.feedback.topic_reader import FeedbackReader
 from ingest.sink.instrumentation import SinkMeasures
 from ingest.sink.intake.consumer import CommandConsumer, Place
 from ingest.sink.intake.reread import Again, Found
+from ingest.sink.intake.schema_cache import InOrder, registry_schemas
 from ingest.sink.intake.ticket import Ticket
 from ingest.sink.pacing.device_queues import DeviceQueues
 from ingest.sink.pacing.outstanding import OutstandingLimit
@@ -114,7 +117,10 @@ class Worker:
         )
         self._again = Again(config.kafka, client_id=f"ingest-sink-{self.worker}-again")
         self._child = child
-        self._ack = config.sink.ack
+        self._schemas = registry_schemas(config.kafka.schema_registry)
+        form = format_named(config.sink.format, lenient_expiry=config.sink.lenient_expiry, schemas=self._schemas)
+        self._read = partial(command_of, default_ack=config.sink.ack, form=form)
+        self._arrived, self._found = InOrder(self._take), InOrder(self._take_again)
         self._dead_bytes = 0
         """Of dead letters that are on their way."""
         self._reads_ahead = True
@@ -139,8 +145,7 @@ class Worker:
         self.shares.enter("decode" if busy else self._waits_for(paced=False))
         tickets = self.commands.poll(FETCH if self._may_read() else 0, 0 if busy else IDLE_SECONDS)
         self.shares.enter("decode")
-        for ticket in tickets:
-            self._take(ticket)
+        self._arrived.take(tickets)
         while self.commands.unreadable:
             ticket, sentence = self.commands.unreadable.pop()
             self._dead_letter(ticket, Undeliverable("unreadable", f"Kafka's record cannot be read: {sentence}"))
@@ -164,7 +169,8 @@ class Worker:
         kafka = self.commands.trouble or self.dead_letters.trouble or self.commands.silence
         self._stall.look(now)
         feedback = self._answers.trouble or self._answers.silence if self._answers is not None else None
-        troubles = self.sender.trouble, self._stall.trouble, self._quota, kafka, feedback, self.lanes.trouble
+        schema = self._schemas.trouble if self._schemas is not None else None
+        troubles = self.sender.trouble, self._stall.trouble, self._quota, kafka, schema, feedback, self.lanes.trouble
         trouble = next(filter(None, troubles), None)
         self._child.beat(trouble is None, trouble or "sending")
 
@@ -178,7 +184,7 @@ class Worker:
     def _may_read(self) -> bool:
         if not self.lanes.has_room:
             self.lanes.spill()
-        if self.dead_letters.in_flight >= DEAD_LETTERS or self._dead_bytes >= DEAD_LETTER_BYTES:
+        if self._arrived or self.dead_letters.in_flight >= DEAD_LETTERS or self._dead_bytes >= DEAD_LETTER_BYTES:
             return False
         # Past commands that are kept by their places alone it reads on only for devices that would else have to wait.
         enough = WINDOW if self._reads_ahead else WINDOW // 2
@@ -195,7 +201,7 @@ class Worker:
         record = ticket.record
         assert record is not None, "it was read just now"
         try:
-            command = command_of(record, now_ms=_now_ms(), default_ack=self._ack)
+            command = self._read(record, now_ms=_now_ms())
         except Undeliverable as why:
             self._dead_letter(ticket, why)
             return
@@ -209,9 +215,8 @@ class Worker:
 
     def _read_again(self) -> None:
         """Fills lanes from the places behind them."""
-        for found in self._again.poll():
-            self._take_again(found)
-        if self.lanes.deferred and self._again.idle and self._may_send:
+        self._found.take(self._again.poll())
+        if self.lanes.deferred and self._again.idle and not self._found and self._may_send:
             self._again.want(self.lanes.wanted(FETCH))
 
     def _take_again(self, found: Found) -> None:
@@ -222,7 +227,7 @@ class Worker:
         if found.message is not None:
             kept_bytes = size_of(found.message)
             try:
-                command = command_of(found.message, now_ms=_now_ms(), default_ack=self._ack)
+                command = self._read(found.message, now_ms=_now_ms())
                 if command is not None:
                     ticket.command, parsed = command, True
             except Undeliverable as bad:
@@ -366,6 +371,9 @@ class Worker:
             self._settle(0.05)
             self.dead_letters.poll()
             self._child.beat(True, "handing partitions over")
+        gone = set(places)
+        self._arrived.drop(lambda ticket: ticket.origin[:2] in gone)
+        self._found.drop(lambda found: found.origin[:2] in gone)
 
 
 def _now_ms() -> int:

@@ -28,6 +28,7 @@ COMMANDS = [
     "print-config",
     "checkpoints",
     "topics",
+    "discover",
     "emulator",
     "demo",
 ]
@@ -163,6 +164,22 @@ def test_leases_of_old_processors_are_ignored_on_request_alone(
     [(config, reloaded)] = calls
     assert config.checkpoints.legacy_leases == reloaded.checkpoints.legacy_leases == expected
     assert config.source.topic == "other"
+
+
+@pytest.mark.parametrize(("flags", "expected"), [([], False), (["--lenient-expiry"], True)])
+@pytest.mark.parametrize("command", ["run", "sink"])
+def test_expiries_are_read_leniently_on_request_alone(
+    command: str, flags: list[str], expected: bool, file: Path, stand_in: Callable[[str, str, object], None]
+) -> None:
+    read: list[bool] = []
+
+    def run(config: Config, *, roles: tuple[str, ...], reload: Callable[[], Config]) -> int:
+        read.extend((config.sink.lenient_expiry, reload().sink.lenient_expiry))
+        return 0
+
+    stand_in("ingest.service.run", "run", run)
+    assert main([command, "-c", str(file), *flags]) == EXIT_OK
+    assert read == [expected, expected]
 
 
 def test_a_wrong_configuration_gives_a_line_per_problem_before_anything_starts(

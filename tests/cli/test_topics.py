@@ -1,12 +1,41 @@
 from dataclasses import replace
 
+import pytest
+
+from ingest.cli import topics
+from ingest.cli.main import main
 from ingest.cli.topics import wanted_topics
 from ingest.config import Config, Secret
-from ingest.kafka.admin import TopicSpec
+from ingest.errors import EXIT_OK
+from ingest.kafka.admin import TopicResult, TopicSpec
 
 
 def test_the_source_alone() -> None:
-    assert wanted_topics(Config(), 12, 3) == [TopicSpec("iotin", 12, 3), TopicSpec("iotin.dead", 1, 3)]
+    config = Config()
+    config = replace(config, hub=replace(config.hub, event_hub_connection_string=Secret("x")))
+    assert wanted_topics(config, 12, 3) == [TopicSpec("iotin", 12, 3), TopicSpec("iotin.dead", 1, 3)]
+
+
+def test_both_directions_where_no_hub_is_given_yet() -> None:
+    assert wanted_topics(Config(), 8, 3) == [
+        TopicSpec("iotin", 8, 3),
+        TopicSpec("iotin.dead", 1, 3),
+        TopicSpec("iotout", 8, 3),
+        TopicSpec("iotout.dead", 1, 3),
+    ]
+
+
+@pytest.mark.parametrize("option", ["--replication", "--replication-factor"])
+def test_the_command_of_the_how_to(option: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[list[TopicSpec]] = []
+
+    def create_topics(servers: str, settings: object, specs: list[TopicSpec], seconds: float) -> list[TopicResult]:
+        made.append(specs)
+        return []
+
+    monkeypatch.setattr(topics, "create_topics", create_topics)
+    assert main(["topics", "create", "--partitions", "8", option, "3"]) == EXIT_OK
+    assert made == [wanted_topics(Config(), 8, 3)]
 
 
 def test_the_sink_where_it_is_configured() -> None:

@@ -2,6 +2,7 @@
 its nearest form."""
 
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 from ingest.config import Sink, Source
 from ingest.source.checkpoints import Checkpoint, open_store
 from ingest.source.checkpoints.scope import scope
+from tests.discovery.toy_ambari import toy_ambari
 from tests.end_to_end.documents import squeezed
 from tests.end_to_end.pages import COMMANDS, PAGES, README
 from tests.end_to_end.readme_node import INSTANCE, ReadmeNode
@@ -209,6 +211,35 @@ def is_a_hub(command: str, node: ReadmeNode) -> None:
         assert process.close() == 0
 
 
+def finds_the_brokers(command: str, folder: Path) -> None:
+    (folder / "ambari-password").write_text("hunter2\n")
+    with toy_ambari() as url:
+        typed(command.replace("https://CLUSTER.azurehdinsight.net", url), folder)
+    found = tomllib.loads((folder / "ingest.toml").read_text())["kafka"]["bootstrap_servers"]
+    assert [server.rpartition(":")[2] for server in found.split(",")] == ["9092"] * 3
+
+
+def finds_the_keys(command: str, folder: Path) -> None:
+    """With an `az` that prints what is recorded."""
+    recorded = json.loads((ROOT / "tests" / "vectors" / "az.json").read_text())
+    az = folder / "az"
+    az.write_text('#!/bin/sh\ncat "$(dirname "$0")/$3.json"\n')
+    az.chmod(0o755)
+    (folder / "show.json").write_text(json.dumps(recorded["iot hub show"]))
+    (folder / "policy.json").write_text(json.dumps(recorded["iot hub policy show"]))
+    typed(command, folder)
+    assert set(tomllib.loads((folder / "ingest.toml").read_text())["hub"]) == {
+        "event_hub_connection_string",
+        "iot_hub_connection_string",
+        "retention_days",
+    }
+
+
+def typed(command: str, folder: Path) -> None:
+    path = f"{folder}:{Path(sys.executable).parent}:{os.environ['PATH']}"
+    subprocess.run(["sh", "-ec", command], cwd=folder, env=os.environ | {"PATH": path}, timeout=60, check=True)
+
+
 ALONE: Mapping[str, Callable[[str, Path], None]] = {
     r"make demo": recipe_with("ingest demo"),
     r"make test": recipe_with("-m tests.services install", "-m pytest"),
@@ -219,6 +250,8 @@ ALONE: Mapping[str, Callable[[str, Path], None]] = {
     r"python3 -m venv venv && \. venv/bin/activate && pip install \.": installs,
     rf"sudo systemd/install\.sh --instance {INSTANCE}": prepares_the_instance,
     rf"sudoedit /etc/ingest/{INSTANCE}\.toml": edits_what_the_installer_wrote,
+    r"ingest discover ambari --url .* --write ingest\.toml": finds_the_brokers,
+    r"\(az iot hub show .*\) \| ingest discover az --write ingest\.toml": finds_the_keys,
     rf"sudo systemctl enable --now ingest@{INSTANCE}": names_a_unit,
     rf"systemctl status ingest@{INSTANCE}": names_a_unit,
     rf"journalctl -u ingest@{INSTANCE} -f": names_a_unit,

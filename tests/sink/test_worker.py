@@ -17,7 +17,7 @@ import psutil
 import pytest
 from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 
-from ingest.config import Config, Kafka, Secret
+from ingest.config import Config, Kafka, SchemaRegistry, Secret
 from ingest.emulator import Emulator
 from ingest.errors import Refused, RestartRequired
 from ingest.kafka.mock_cluster import MockCluster
@@ -34,6 +34,7 @@ from ingest.sink.sending.sender import Sender
 from ingest.sink.sending.stall_guard import StallGuard
 from ingest.sink.worker import Worker
 from ingest.timing import Backoff, Deadline
+from tests.kafka.toy_registry import ToyRegistry
 from tests.sink.hub import hub_of
 
 PATIENCE = 60.0
@@ -179,6 +180,30 @@ def bench(cluster: MockCluster, hub: Emulator, monkeypatch: pytest.MonkeyPatch) 
 
 def good(number: int, **more: object) -> dict[str, object]:
     return {"deviceId": f"d{number % DEVICES}", "message": str(number), "messageId": f"m{number}", **more}
+
+
+def test_a_command_in_avro_waits_for_its_schema_and_the_others_behind_it(bench: Bench) -> None:
+    bench.hub.c2d.auto_complete()
+    fields = [{"name": name, "type": "string"} for name in ("deviceId", "message")]
+    schema = json.dumps({"type": "record", "name": "Cmd", "fields": fields})
+    with ToyRegistry() as registry:
+        registry.answers["/schemas/ids/7"] = 503, b'{"message": "starting"}'
+        bench.config = replace(
+            bench.config, kafka=replace(bench.config.kafka, schema_registry=SchemaRegistry(url=registry.url))
+        )
+        avro = [b"\0\0\0\0\x07\x04d2\x02" + text for text in (b"a", b"c")]
+        bench.write(good(0), avro[0], {"deviceId": "d2", "message": "b"}, avro[1], b"\0\0\0\0\x08\x02x")
+        made = bench.start()
+        bench.turn(made, lambda: any("is busy or broken" in told and not ready for ready, told in bench.told))
+        assert made.counts["sent"] <= 1, "what is before it in the partition"
+        assert made.commands.lag >= 4, "nothing behind it is finished"
+        registry.versions["iotout-value"] = [(7, schema)]
+        del registry.answers["/schemas/ids/7"]
+        bench.turn(made, lambda: made.counts["sent"] == 4 and made.counts["dead_letter"] == 1)
+    bench.turn(made, lambda: bench.bodies().get("d2") == ["a", "b", "c"])
+    [(headers, value)] = bench.dead_letters(1)
+    assert headers["ingest-reason"] == "unknown_schema"
+    assert value == b"\0\0\0\0\x08\x02x"
 
 
 def test_good_bad_and_tombstones_mixed(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:

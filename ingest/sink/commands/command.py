@@ -11,8 +11,9 @@ from ingest.errors import Undeliverable
 from ingest.hub import device_id as device_ids
 from ingest.hub.limits import COMMAND_BYTES
 from ingest.sink.commands.expiry import check_expiry, parse_expiry
+from ingest.sink.commands.formats.contract import Format
 from ingest.sink.commands.quoting import clip
-from ingest.sink.commands.record_layout import Headers, RawCommand, read
+from ingest.sink.commands.record_layout import JSON, Headers, RawCommand, read
 
 Ack = Literal["none", "positive", "negative", "full"]
 """Which delivery feedback the hub is asked for."""
@@ -75,17 +76,23 @@ class Command:
 
 
 def parse(
-    value: bytes | None, headers: Headers | None, origin: Origin, *, now_ms: int, default_ack: Ack = "none"
+    value: bytes | None,
+    headers: Headers | None,
+    origin: Origin,
+    *,
+    now_ms: int,
+    default_ack: Ack = "none",
+    form: Format = JSON,
 ) -> Command | None:
     """One record of a command topic; None for a tombstone, which is no command. `now_ms` is in Unix milliseconds.
 
     Raises Undeliverable with the reason malformed, unknown_field, invalid_device_id, module_unsupported,
     invalid_property, invalid_expiry, too_large or expired. Of texts and properties only those are refused that cannot
-    be put on the wire, or that would be orders to the hub: the rest is for the hub to judge.
+    be put on the wire, or that would be orders to the hub: the rest is for the hub to judge. Also raises what `form` raises.
     """
     if value is None:
         return None
-    fields = read(value, headers or ())
+    fields = read(value, headers or (), form)
     device_id = _device_id(fields.device_id)
     if fields.module_id is not None:
         raise Undeliverable(
@@ -96,7 +103,8 @@ def parse(
     command = Command(
         device_id=device_id,
         body=fields.body,
-        message_id=message_id_for(origin) if fields.message_id is None else _message_id(fields.message_id),
+        # By an empty one no feedback could be told.
+        message_id=_optional("messageId", fields.message_id) or message_id_for(origin),
         correlation_id=_optional("correlationId", fields.correlation_id),
         content_type=_symbol("contentType", fields.content_type),
         content_encoding=_symbol("contentEncoding", fields.content_encoding),
@@ -138,13 +146,6 @@ def _device_id(value: object) -> str:
     if not device_ids.is_legal(value):
         raise Undeliverable("invalid_device_id", f"deviceId {clip(value)} is not legal: use {device_ids.ALLOWED} only.")
     return value
-
-
-def _message_id(value: object) -> str:
-    text = _text("messageId", value)
-    if not text:
-        raise Undeliverable("invalid_property", "messageId is '', by which no feedback could be told: leave it out.")
-    return text
 
 
 def _optional(key: str, value: object) -> str | None:

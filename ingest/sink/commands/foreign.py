@@ -66,7 +66,7 @@ def foreign_object(names: Collection[str]) -> str | None:
     if found == {"schema", "payload"}:
         return (
             "a Kafka Connect envelope (schema and payload): write the payload alone, with "
-            "value.converter.schemas.enable=false"
+            'value.converter.schemas.enable=false, or set sink.format = "auto"'
         )
     if {"specversion", "type", "source", "id"} <= found:
         return "a CloudEvents envelope (specversion): write its data alone, with deviceId and message"

@@ -1,23 +1,23 @@
-"""Where a Kafka record keeps the parts of a command: all in one JSON object, or the body as value and the rest in headers.
+"""Where a Kafka record keeps the parts of a command: all in its value, or the body as value and the rest in headers.
 
 Only the places are known here; whether the parts are any good is `command`'s job. Pure.
 """
 
-import codecs
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, NoReturn
-
-import orjson
+from typing import Final
 
 from ingest.errors import Undeliverable
 from ingest.sink.commands.field_names import HEADERS, KEYS, PROPERTY_PREFIX, is_of_others, nearest
-from ingest.sink.commands.foreign import foreign_bytes, foreign_object
-from ingest.sink.commands.json_text import Member, NotJson, Number, members
+from ingest.sink.commands.foreign import foreign_object
+from ingest.sink.commands.formats.contract import Fields, Format
+from ingest.sink.commands.formats.json_object import JsonObject
+from ingest.sink.commands.json_text import Member, Number, members
 from ingest.sink.commands.quoting import clip
 
 Headers = Sequence[tuple[str, str | bytes | None]]
 """As confluent-kafka gives and takes them."""
+JSON: Final = JsonObject()
 MOST_PASSED_OVER: Final = 10
 """Names that are kept of one record."""
 
@@ -40,19 +40,19 @@ class RawCommand:
     """What stands in the record and is no part of the command, each as `the key 'x'` or `the header 'x'`."""
 
 
-def read(value: bytes, headers: Headers) -> RawCommand:
-    """The parts of one record. Raises Undeliverable (malformed, unknown_field, invalid_…).
+def read(value: bytes, headers: Headers, form: Format = JSON) -> RawCommand:
+    """The parts of one record. Raises Undeliverable (malformed, unknown_field, invalid_…) and what `form` raises.
 
-    With a header `deviceId` the value is the body and the other fields are headers; else the value is a JSON object, in
-    which null stands for an absent key, but for `message`.
+    With a header `deviceId` the value is the body and the other fields are headers, if the format reads headers; else the
+    value has all fields, and null stands for an absent one, but for `message`.
     """
     last = dict(headers)
     found = {name: value for name, value in last.items() if value is not None}
-    if "deviceId" in last:
+    if "deviceId" in last and form.reads_headers:
         return _from_headers(value, found)
-    addressed = next((name for name in found if nearest(name, ("deviceId",))), None)
+    addressed = next((name for name in found if form.reads_headers and nearest(name, ("deviceId",))), None)
     try:
-        fields = _from_json(value, found)
+        fields = _from_value(form.read(value), found)
     except Undeliverable as why:
         if addressed is not None and why.reason == "malformed":
             raise _unknown("header", addressed, "deviceId") from None
@@ -62,17 +62,18 @@ def read(value: bytes, headers: Headers) -> RawCommand:
     return fields
 
 
-def _from_json(value: bytes, headers: dict[str, str | bytes]) -> RawCommand:
-    record = _object(value)
-    passed_over = []
+def _from_value(fields: Fields, headers: dict[str, str | bytes]) -> RawCommand:
+    record = fields.by_name
+    passed_over = [f"the key {clip(name)}" for name in fields.ignored]
     for name, member in record.items():
         if name not in KEYS and member.value is not None:
             if (known := nearest(name)) is not None:
                 raise _unknown("key", name, known)
             passed_over.append(f"the key {clip(name)}")
+    beside = "a command in the value" if "deviceId" in headers else "no header deviceId"
     # What a header says of a command whose fields are in its value is another writer's business, but may be a mistake.
     passed_over += [
-        f"the header {clip(name)}, beside no header deviceId,"
+        f"the header {clip(name)}, beside {beside},"
         for name in headers
         if name in KEYS or name.startswith(PROPERTY_PREFIX)
     ]
@@ -87,12 +88,18 @@ def _from_json(value: bytes, headers: dict[str, str | bytes]) -> RawCommand:
     if expiry is not None and expiry_time is not None:
         raise Undeliverable("invalid_expiry", "The record has both expiry and expiryTime: write only one of them.")
     module_id = get("moduleId")
+
+    def get_id(name: str) -> object:
+        """A number is its text, as it is in properties: the old connector took it so, and it can mean nothing else."""
+        value = get(name)
+        return value.text if isinstance(value, Number) else value
+
     return RawCommand(
-        device_id=get("deviceId"),
+        device_id=get_id("deviceId"),
         module_id=_header(headers, "moduleId") if module_id is None else module_id,
         body=_body(record),
-        message_id=get("messageId"),
-        correlation_id=get("correlationId"),
+        message_id=get_id("messageId"),
+        correlation_id=get_id("correlationId"),
         content_type=get("contentType"),
         content_encoding=get("contentEncoding"),
         ack=get("ack"),
@@ -139,60 +146,12 @@ def _from_headers(value: bytes, found: dict[str, str | bytes]) -> RawCommand:
     )
 
 
-def _object(value: bytes) -> dict[str, Member]:
-    """The members of the record's JSON object by name. Raises Undeliverable (malformed)."""
-    plain = value.removeprefix(codecs.BOM_UTF8)
-    try:
-        text = plain.decode()
-        if not text.lstrip(" \t\n\r").startswith("{"):
-            _not_an_object(plain)
-        return _by_name(members(text))
-    except UnicodeDecodeError as error:
-        _not_json(plain, str(error))
-    except NotJson as error:
-        _not_json(plain, str(error))
-
-
-def _by_name(found: list[Member]) -> dict[str, Member]:
-    by_name: dict[str, Member] = {}
-    for member in found:
-        if member.name in by_name:
-            # Whichever was meant, a reader with the other rule sees another command, or another device.
-            raise Undeliverable(
-                "malformed", f"The record has the key {clip(member.name)} more than once: write it once."
-            )
-        by_name[member.name] = member
-    return by_name
-
-
-def _not_an_object(value: bytes) -> NoReturn:
-    try:
-        record = orjson.loads(value)
-    except orjson.JSONDecodeError as error:
-        _not_json(value, str(error))
-    fix = "write one object with deviceId and message"
-    if isinstance(record, list):
-        fix = "a JSON array, but each command is a record of its own: " + fix
-    elif isinstance(record, str) and record.lstrip().startswith("{"):
-        fix = "a JSON string that holds JSON, so it was encoded twice: " + fix
-    elif isinstance(record, str):
-        fix = "a JSON string: " + fix
-    raise Undeliverable("malformed", f"The record is JSON and no object but {clip(record)}: {fix}.")
-
-
-def _not_json(value: bytes, error: str) -> NoReturn:
-    if what := foreign_bytes(value):
-        raise Undeliverable("malformed", f"The record is {what}.")
-    raise Undeliverable(
-        "malformed",
-        f"The record is not JSON in UTF-8 ({error}): write an object with deviceId and message, or put deviceId in a header.",
-    )
-
-
 def _body(record: dict[str, Member]) -> bytes:
     message = record.get("message")
     if message is None:
         raise Undeliverable("malformed", "The record has no message: write the key message, a string or JSON.")
+    if isinstance(message.value, bytes):
+        return message.value
     if not isinstance(message.value, str):
         return message.text.encode()
     try:

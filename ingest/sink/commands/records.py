@@ -8,8 +8,9 @@ from ingest.kafka.header_names import MARK, unescape
 from ingest.kafka.headers import headers_of
 from ingest.sink.commands.command import Ack, Command, Origin, parse
 from ingest.sink.commands.field_names import PROPERTY_PREFIX
+from ingest.sink.commands.formats.contract import Format
 from ingest.sink.commands.quoting import clip
-from ingest.sink.commands.record_layout import Headers
+from ingest.sink.commands.record_layout import JSON, Headers
 
 UNEXPECTED = "unexpected"
 
@@ -25,12 +26,13 @@ def size_of(message: Message) -> int:
     return size + len(_bytes(message.key()) or b"") + len(_bytes(message.value()) or b"")
 
 
-def command_of(message: Message, *, now_ms: int, default_ack: Ack) -> Command | None:
-    """As `parse`; None for a tombstone. Raises Undeliverable, and nothing else."""
+def command_of(message: Message, *, now_ms: int, default_ack: Ack, form: Format = JSON) -> Command | None:
+    """As `parse`; None for a tombstone. Raises Undeliverable, SchemaMissing, and nothing else."""
     try:
         headers = headers_of(message)
         _check_names(headers)
-        return parse(_bytes(message.value()), headers, origin_of(message), now_ms=now_ms, default_ack=default_ack)
+        value = _bytes(message.value())
+        return parse(value, headers, origin_of(message), now_ms=now_ms, default_ack=default_ack, form=form)
     except IngestError:
         raise
     except Exception as error:
