@@ -8,12 +8,24 @@ import os
 import sys
 from collections.abc import Sequence
 
-from ingest.cli import check_config, checkpoints, demo, doctor, emulator, print_config, redrive, run, status, topics
+from ingest.cli import (
+    check_config,
+    checkpoints,
+    demo,
+    doctor,
+    emulator,
+    migrate,
+    print_config,
+    redrive,
+    run,
+    status,
+    topics,
+)
 from ingest.cli.parsers import CommandParser
 from ingest.errors import EXIT_CRASH, EXIT_INTERRUPTED, EXIT_USAGE, ConfigError, IngestError
 from ingest.printable import printable
 
-COMMANDS = (run, check_config, doctor, print_config, status, checkpoints, topics, redrive, emulator, demo)
+COMMANDS = (run, check_config, doctor, print_config, status, checkpoints, topics, redrive, migrate, emulator, demo)
 """The files of all commands, in the order of the help: each has `add`."""
 
 _DESCRIPTION = "Moves data between Azure IoT Hub and Apache Kafka, both ways, from an edge node."
