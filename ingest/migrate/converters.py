@@ -4,6 +4,7 @@ A converter is named in the connector's file, or else in the worker's; its own s
 """
 
 from typing import Final, NamedTuple
+from urllib.parse import unquote
 
 from ingest.config.values import BadValue, Secret
 from ingest.migrate.connect_file import ConnectFile
@@ -31,12 +32,15 @@ JSON_WITH_SCHEMAS: Final = Formats("connect-json-schema", "connect-json-schema")
 AVRO: Final = Formats("connect-avro", "connect-avro")
 FORMAT_KEYS: Final = {"source": ("source", "format"), "sink": ("sink", "format")}
 REGISTRY_KEYS: Final = {
-    "url": ("kafka", "schema_registry", "url"),
-    "user": ("kafka", "schema_registry", "user"),
-    "password": ("kafka", "schema_registry", "password"),
-    "auto_register": ("kafka", "schema_registry", "auto_register"),
+    "url": ("kafka.schema_registry", "url"),
+    "user": ("kafka.schema_registry", "user"),
+    "password": ("kafka.schema_registry", "password"),
+    "ca_file": ("kafka.schema_registry", "ca_file"),
+    "auto_register": ("kafka.schema_registry", "auto_register"),
 }
-"""The one place with the names of these keys."""
+"""Keys of the section [kafka.schema_registry]."""
+_REGISTRY: Final = f"{_VALUE}.schema.registry"
+_LOGINS: Final = (f"{_VALUE}.basic.auth.user.info", f"{_REGISTRY}.basic.auth.user.info")
 
 
 def translate(direction: str, worker: ConnectFile, connector: ConnectFile) -> None:
@@ -81,20 +85,43 @@ def _formats(file: ConnectFile, name: str) -> Formats:
 
 
 def _registry(file: ConnectFile) -> None:
-    prefix = f"{_VALUE}.schema.registry.url"
-    url = file.read(prefix, REGISTRY_KEYS["url"], _first_url)
-    if url is not None:
-        file.translation.set(REGISTRY_KEYS["url"], url, file.origin(prefix))
-    login = file.peek(f"{_VALUE}.basic.auth.user.info") or file.peek(f"{_VALUE}.schema.registry.basic.auth.user.info")
-    user, colon, password = login.partition(":")
-    if colon:
-        origin = file.origin(f"{_VALUE}.basic.auth.user.info")
-        file.translation.set(REGISTRY_KEYS["user"], user, origin)
-        file.translation.set(REGISTRY_KEYS["password"], Secret(password), origin)
+    translation = file.translation
+    url = f"{_REGISTRY}.url"
+    first = file.read(url, REGISTRY_KEYS["url"], _first_url)
+    if first is not None:
+        # A login can be in the URL (basic.auth.credentials.source=URL, the default).
+        scheme, _, rest = first.partition("://")
+        login, at, place = rest.rpartition("@")
+        translation.set(REGISTRY_KEYS["url"], f"{scheme}://{place}", file.origin(url))
+        if at:
+            _login(file, url, unquote(login))
+    for name in _LOGINS:
+        if file.peek(name):
+            _login(file, name, file.peek(name))
+            break
     register = f"{_VALUE}.auto.register.schemas"
     registers = file.read_if_there(register, REGISTRY_KEYS["auto_register"], boolean)
     if registers is not None:
-        file.translation.set(REGISTRY_KEYS["auto_register"], registers, file.origin(register))
+        translation.set(REGISTRY_KEYS["auto_register"], registers, file.origin(register))
+    store = f"{_REGISTRY}.ssl.truststore.location"
+    if file.peek(store):
+        if file.peek(f"{_REGISTRY}.ssl.truststore.type").upper() == "PEM":
+            translation.set(REGISTRY_KEYS["ca_file"], file.peek(store), file.origin(store))
+        else:
+            fix = "is a key store of Java: convert it to PEM, and write kafka.schema_registry.ca_file with -c or --set"
+            file.refuse(store, REGISTRY_KEYS["ca_file"], fix)
+    strategy = f"{_VALUE}.value.subject.name.strategy"
+    if file.peek(strategy).rpartition(".")[2] not in ("", "TopicNameStrategy"):
+        translation.remark("source", f"{strategy} in {file.name} is not taken over: the subject is TOPIC-value.")
+
+
+def _login(file: ConnectFile, name: str, login: str) -> None:
+    user, colon, password = login.partition(":")
+    if not colon:
+        file.refuse(name, REGISTRY_KEYS["user"], "is not USER:PASSWORD: write both", secret=True)
+        return
+    file.translation.set(REGISTRY_KEYS["user"], user, file.origin(name))
+    file.translation.set(REGISTRY_KEYS["password"], Secret(password), file.origin(name))
 
 
 def _first_url(text: str) -> str:

@@ -46,7 +46,9 @@ class Translation:
         if is_known(name, value):
             self.settings.append(Setting(name, value, origin, remark))
         else:
-            self.remark(name[0], f"{'.'.join(name[1:])} = {value!r} ({origin}) is not known to this release.")
+            self.remark(
+                name[0].partition(".")[0], f"{'.'.join(name[1:])} = {value!r} ({origin}) is not known to this release."
+            )
 
     def remark(self, section: str, sentence: str) -> None:
         self.remarks.append((section, sentence))
