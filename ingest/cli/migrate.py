@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -59,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
     from ingest.migrate.rendering import render
     from ingest.migrate.writing import write
 
-    translation, saved = load(args.worker, args.connectors)
+    translation, saved = load(args.worker, args.connectors, os.environ)
     config = load_config(args, "check-config", translation.below())
     rendered = render(translation, [path.name for path in (args.worker, *args.connectors)])
     if args.write is not None:

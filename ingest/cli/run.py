@@ -1,6 +1,7 @@
 """`ingest run`, `ingest source` and `ingest sink`: the service."""
 
 import argparse
+import os
 import sys
 from functools import partial
 from pathlib import Path
@@ -65,7 +66,7 @@ def _load(args: argparse.Namespace, command: Command) -> Config:
         return load_config(args, command)
     from ingest.migrate.connect_files import load
 
-    translation, _ = load(args.connect[0], args.connect[1:])
+    translation, _ = load(args.connect[0], args.connect[1:], os.environ)
     return load_config(args, command, translation.below())
 
 
@@ -75,7 +76,7 @@ def _take_over(config: Config, args: argparse.Namespace) -> None:
     from ingest.migrate.positions import Owner
     from ingest.migrate.take_over import take_over_missing
 
-    translation, saved = load(args.connect[0], args.connect[1:])
+    translation, saved = load(args.connect[0], args.connect[1:], os.environ)
     for move in take_over_missing(config, saved, Owner(translation.connector, translation.event_hub)):
         partition, offset = move.checkpoint.partition, move.checkpoint.offset
         print(printable(f"partition {partition} goes on after the old connector's offset {offset}"), file=sys.stderr)

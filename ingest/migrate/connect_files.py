@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Final, Literal
 
 from ingest.config import values
+from ingest.config.rendering import shown_value
 from ingest.config.values import BadValue
 from ingest.errors import ConfigError, Problem
 from ingest.migrate import clients, converters, sink, source
 from ingest.migrate.connect_file import ConnectFile, load_properties
 from ingest.migrate.java_values import boolean, items, whole
+from ingest.migrate.providers import Providers
 from ingest.migrate.translation import NO_KEY, Translation
 
 _BOOTSTRAP: Final = ("kafka", "bootstrap_servers")
@@ -39,11 +41,20 @@ class SavedAt:
     """Whether the worker writes keys with their schemas."""
 
 
-def load(worker: Path, connectors: Sequence[Path]) -> tuple[Translation, SavedAt]:
+def load(worker: Path, connectors: Sequence[Path], environ: Mapping[str, str]) -> tuple[Translation, SavedAt]:
     """Reads and translates the files. Raises ConfigError for a file that cannot be read, or is none of the old connector's."""
-    return translate(
-        (worker.name, load_properties(worker)), [(path.name, load_properties(path)) for path in connectors]
-    )
+    files = [(path.name, load_properties(path)) for path in (worker, *connectors)]
+    providers = Providers(files[0][1], environ, load_properties)
+    problems: list[Problem] = []
+    for name, properties in files:
+        for key, value in properties.items():
+            try:
+                properties[key] = providers.resolved(value)
+            except BadValue as bad:
+                problems.append(Problem(f"{name}: {key}", shown_value(value), str(bad)))
+    if problems:
+        raise ConfigError(problems)
+    return translate(files[0], files[1:])
 
 
 def translate(
@@ -94,6 +105,7 @@ def _worker(file: ConnectFile, source_file: ConnectFile | None) -> SavedAt:
     if servers is not None:
         file.translation.set(_BOOTSTRAP, servers, file.origin("bootstrap.servers"))
     file.peek("group.id")
+    file.beneath("config.providers")
     internal = file.beneath("internal.")
     try:
         wrapped = boolean(internal.get("key.converter.schemas.enable", "") or "false")

@@ -19,7 +19,7 @@ class BadEscape(ValueError):
     def __init__(self, line: int, text: str) -> None:
         self.line = line
         super().__init__(
-            f"line {line}: {text!r} is not \\u and four hexadecimal digits; for a backslash itself write two of them"
+            f"line {line}: {text} is not \\u and four hexadecimal digits; for a backslash itself write two of them"
         )
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from ingest.config.kinds import Choice
-from ingest.config.layers import TABLES, Below, Given, Layer, Name
+from ingest.config.layers import TABLES, Below, Given, Layer, Name, dotted
 from ingest.config.schema import key_of
 from ingest.config.values import Secret
 from ingest.errors import Problem
@@ -42,8 +42,13 @@ class Translation:
     event_hub: str = ""
 
     def set(self, name: Name, value: object, origin: str, remark: str = "") -> None:
-        """The key, unless this release does not have it: then a remark says so."""
-        if is_known(name, value):
+        """The key, unless this release does not have it: then a remark says so. Two different values are a problem."""
+        before = next((each for each in self.settings if each.name == name), None)
+        if before is not None:
+            if before.value != value:
+                fix = f"{before.origin} and {origin} differ, and both directions have one: write the right one with -c or --set"
+                self.problems.append((name, Problem(dotted(name), "", fix)))
+        elif is_known(name, value):
             self.settings.append(Setting(name, value, origin, remark))
         else:
             self.remark(

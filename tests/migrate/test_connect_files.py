@@ -1,5 +1,6 @@
 """What the three files become, and what is said about what cannot be taken over."""
 
+import tomllib
 from collections.abc import Mapping
 
 import pytest
@@ -8,6 +9,7 @@ from ingest.config.values import Secret
 from ingest.errors import ConfigError
 from ingest.migrate.connect_files import SavedAt, translate
 from ingest.migrate.rendering import render
+from ingest.migrate.translation import Translation
 from tests.migrate.samples import SINK, SOURCE, WORKER, changed, complaints, translated, values
 
 JSON = "org.apache.kafka.connect.json.JsonConverter"
@@ -183,6 +185,20 @@ def test_the_workers_converter(change: dict[str, str], source: str, sink: str) -
     assert formats({}, {**WORKER, **change}) == (source, sink)
 
 
+def test_a_key_that_both_directions_set_is_there_once() -> None:
+    key = ("checkpoints", "container")
+    translation = Translation()
+    translation.set(key, "one", "a in source")
+    translation.set(key, "one", "a in sink")
+    assert len(translation.settings) == 1
+    translation.set(key, "two", "a in sink")
+    [(name, problem)] = translation.problems
+    assert name == key
+    assert str(problem).startswith(
+        "checkpoints.container: a in source and a in sink differ, and both directions have one"
+    )
+
+
 def formats(connector: Mapping[str, str], worker: Mapping[str, str]) -> tuple[str, str]:
     """(source.format, sink.format), whether this release knows them or not."""
     found = []
@@ -191,6 +207,7 @@ def formats(connector: Mapping[str, str], worker: Mapping[str, str]) -> tuple[st
         assert complaints(translation) == {}
         toml = render(translation, ["x"]).toml.replace("'", '"')
         [line] = [line for line in toml.splitlines() if line.lstrip("# ").startswith("format = ")]
+        assert tomllib.loads(toml)["source" if file is SOURCE else "sink"]
         found.append(line.split('"')[1])
     return found[0], found[1]
 
