@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ingest.cli.parsers import Commands, add_command, add_config, add_json, load_config
+from ingest.cli.parsers import Commands, add_command, add_config, load_config
 from ingest.errors import EXIT_OK, EXIT_USAGE, Refused
 from ingest.printable import printable
 
@@ -39,8 +39,10 @@ def add(commands: Commands) -> None:
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--offsets-file", type=Path, metavar="FILE", help="the standalone worker's offset file")
     where.add_argument("--offsets-topic", metavar="TOPIC", help="the distributed workers' offset topic")
+    parser.add_argument(
+        "--json", action="store_true", dest="as_json", help="with --apply: one line of JSON instead of text"
+    )
     add_config(parser)
-    add_json(parser)
 
 
 def add_files(parser: argparse.ArgumentParser) -> None:
@@ -56,6 +58,9 @@ def add_files(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Raises ConfigError with every problem, Refused and Unreachable."""
+    for option in ("back", "dry_run", "as_json", "offsets_file", "offsets_topic"):
+        if getattr(args, option) and not args.apply:
+            args.parser.error(f"--{option.removeprefix('as_').replace('_', '-')} goes with --apply")
     from ingest.migrate.connect_files import load
     from ingest.migrate.rendering import render
     from ingest.migrate.writing import write

@@ -77,6 +77,8 @@ def _take_over(config: Config, args: argparse.Namespace) -> None:
     from ingest.migrate.take_over import take_over_missing
 
     translation, saved = load(args.connect[0], args.connect[1:], os.environ)
+    if not translation.event_hub:
+        return
     for move in take_over_missing(config, saved, Owner(translation.connector, translation.event_hub)):
         partition, offset = move.checkpoint.partition, move.checkpoint.offset
         print(printable(f"partition {partition} goes on after the old connector's offset {offset}"), file=sys.stderr)

@@ -106,7 +106,7 @@ def translate(worker: ConnectFile, connectors: list[ConnectFile]) -> None:
         prefixes = [(worker, f"{kind}."), *((file, f"{kind}.override.") for file in connectors)]
         for file, prefix in prefixes:
             for name, text in file.beneath(prefix).items():
-                if kind == "admin" and not name.startswith(_SECURITY):
+                if name == "group.id" or (kind == "admin" and not name.startswith(_SECURITY)):
                     continue
                 before = chosen.get(name)
                 if before is not None and before[0] != text and name.startswith(_SECURITY):

@@ -136,7 +136,7 @@ def _connector(direction: str, file: ConnectFile, worker: ConnectFile) -> None:
         if tasks is not None:
             translation.remark("source", f"tasks.max = {tasks} has no meaning here: each partition has a process.")
     else:
-        sink.translate(file, name)
+        sink.translate(file, name, worker)
         if tasks is not None:
             translation.remark("sink", f"tasks.max = {tasks} has no meaning here: processes says how many send.")
     converters.translate(direction, worker, file)

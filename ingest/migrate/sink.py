@@ -11,6 +11,7 @@ from ingest.migrate.source import topic_name
 HUB: Final = ("hub", "iot_hub_connection_string")
 _TOPICS: Final = ("sink", "topics")
 _ACK: Final = ("sink", "ack")
+_GROUP: Final = ("sink", "group_id")
 _DEAD: Final = ("sink", "dead_letter_topic")
 _CONNECTION: Final = "IotHub.ConnectionString"
 _ACKNOWLEDGEMENT: Final = "IotHub.MessageDeliveryAcknowledgement"
@@ -21,16 +22,14 @@ GROUP_PREFIX: Final = "connect-"
 """What Connect puts before a sink connector's name to make its consumer group."""
 
 
-def translate(file: ConnectFile, name: str | None) -> None:
+def translate(file: ConnectFile, name: str | None, worker: ConnectFile) -> None:
     """Adds what the file says to its translation; `name` is the connector's."""
     translation = file.translation
     connection = file.read(_CONNECTION, HUB, _connection, secret=True)
     if connection is not None:
         translation.set(HUB, connection, file.origin(_CONNECTION))
     _topics(file)
-    if name:
-        remark = "The old connector's consumer group: its committed offsets go on."
-        translation.set(("sink", "group_id"), GROUP_PREFIX + name, file.origin("name"), remark)
+    _group(file, name, worker)
     ack = file.read_if_there(_ACKNOWLEDGEMENT, _ACK, _ack)
     if ack is not None:
         remark = "" if ack == "none" else "The feedback goes to feedback_topic; the old connector read none."
@@ -38,6 +37,17 @@ def translate(file: ConnectFile, name: str | None) -> None:
     translation.remark(
         "sink", "tier and units give the rate that the hub allows; the old connector knew none. Write the hub's own."
     )
+
+
+def _group(file: ConnectFile, name: str | None, worker: ConnectFile) -> None:
+    """The group that Connect makes of the name, unless a setting of its consumer replaces it."""
+    remark = "The old connector's consumer group: its committed offsets go on."
+    for where, setting in ((file, "consumer.override.group.id"), (worker, "consumer.group.id")):
+        if where.peek(setting):
+            file.translation.set(_GROUP, where.peek(setting), where.origin(setting), remark)
+            return
+    if name:
+        file.translation.set(_GROUP, GROUP_PREFIX + name, file.origin("name"), remark)
 
 
 def _topics(file: ConnectFile) -> None:

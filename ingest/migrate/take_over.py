@@ -1,6 +1,7 @@
 """The old connector's positions as checkpoints of ours: what is to be done for each partition, and doing it."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Literal, NamedTuple
 
 from ingest.config import Config
@@ -11,7 +12,7 @@ from ingest.migrate.offset_store import read_file, read_topic
 from ingest.migrate.positions import Entry, Owner, Positions, positions
 from ingest.source.checkpoints import Checkpoint, CheckpointStore, Scope, open_store
 from ingest.source.checkpoints.order import further
-from ingest.source.checkpoints.store import Changed
+from ingest.source.checkpoints.store import Changed, Damaged
 
 Outcome = Literal["save", "same", "ahead", "unclear"]
 
@@ -95,7 +96,8 @@ def apply(store: CheckpointStore, moves: Sequence[Move]) -> None:
 
 
 def take_over_missing(config: Config, saved: SavedAt, owner: Owner) -> list[Move]:
-    """Saves the old connector's position of each partition that has no checkpoint yet; returns what was saved.
+    """Saves the old connector's position of each partition that has no checkpoint yet; returns what was saved. One that
+    cannot be read, or that another node saves meanwhile, stays.
 
     A file that is not there holds no positions, as for the worker itself. Raises Refused and Unreachable.
     """
@@ -105,8 +107,15 @@ def take_over_missing(config: Config, saved: SavedAt, owner: Owner) -> list[Move
     store = store_of(config)
     try:
         store.check()
-        missing = [move for move in plan(found.offsets, store.load_all([])) if move.found is None]
-        apply(store, missing)
+        damaged: list[Damaged] = []
+        moves = plan(found.offsets, store.load_all(damaged))
+        left_alone = {each.partition for each in damaged}
+        done = []
+        for move in moves:
+            if move.found is None and move.checkpoint.partition not in left_alone:
+                with suppress(Changed):
+                    store.save(move.checkpoint, None)
+                    done.append(move)
+        return done
     finally:
         store.close()
-    return missing

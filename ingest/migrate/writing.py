@@ -1,4 +1,7 @@
-"""The rendered configuration on disk: the TOML file, and each secret in a file of its own that only this user can read."""
+"""The rendered configuration on disk: the TOML file, and each secret in a file of its own that only this user can read.
+
+The TOML file has no secret, and the mode that the umask gives: under systemd another user than root's reads it.
+"""
 
 import os
 from collections.abc import Mapping
@@ -9,10 +12,12 @@ from ingest.errors import Refused
 from ingest.migrate.rendering import Rendered
 
 _PRIVATE: Final = 0o600
+_PUBLIC: Final = 0o666
+"""Less what the umask takes away."""
 
 
 def write(rendered: Rendered, path: Path) -> list[Path]:
-    """Writes `path` and the secrets beside it, all with mode 600; returns what was written, the TOML file last.
+    """Writes the secrets beside `path`, and then `path` itself; returns what was written.
 
     No file is overwritten: one with the same content stays as it is. Raises Refused, and nothing is written then.
     """
@@ -22,7 +27,7 @@ def write(rendered: Rendered, path: Path) -> list[Path]:
     made: list[Path] = []
     try:
         for file in missing:
-            _create(file, wanted[file])
+            _create(file, wanted[file], _PUBLIC if file == path else _PRIVATE)
             made.append(file)
     except OSError as failed:
         for file in made:
@@ -47,8 +52,8 @@ def _missing(wanted: Mapping[Path, str]) -> list[Path]:
     return missing
 
 
-def _create(file: Path, content: str) -> None:
-    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE)
+def _create(file: Path, content: str, mode: int) -> None:
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
         opened.write(content)
         opened.flush()

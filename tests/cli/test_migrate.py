@@ -1,6 +1,7 @@
 """`ingest migrate` from its command line: files, secrets, and positions from a file and from a topic."""
 
 import json
+import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -49,15 +50,17 @@ def test_the_files_as_toml_without_a_secret(files: list[str], capsys: pytest.Cap
 
 
 def test_what_is_written_is_a_configuration_with_secrets_for_this_user_alone(
-    files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], request: pytest.FixtureRequest
 ) -> None:
+    before = os.umask(0o022)
+    request.addfinalizer(lambda: os.umask(before))
     made = tmp_path / "made"
     made.mkdir()
     command = ["migrate", *files, "--write", str(made / "ingest.toml")]
     assert main(command) == EXIT_OK
-    assert {path.name: stat.S_IMODE(path.stat().st_mode) for path in made.iterdir()} == dict.fromkeys(
-        ("ingest.toml", "event-hub", "iot-hub"), 0o600
-    )
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in made.iterdir()}
+    assert modes == {"ingest.toml": 0o644, "event-hub": 0o600, "iot-hub": 0o600}
+    assert [key for key in KEYS if key in (made / "ingest.toml").read_text()] == []
     config = load(made / "ingest.toml", environ={})
     assert config.hub.event_hub_connection_string.reveal() == (
         f"Endpoint=sb://ns.servicebus.windows.net/;SharedAccessKeyName=service;SharedAccessKey=a2V5;EntityPath={EVENT_HUB}"
@@ -195,3 +198,13 @@ def test_a_value_from_elsewhere_settles_a_property_that_cannot_be_used(
     secret = "Endpoint=sb://ns/;SharedAccessKeyName=service;SharedAccessKey=a2V5;EntityPath=hub"
     monkeypatch.setenv("INGEST__HUB__EVENT_HUB_CONNECTION_STRING", secret)
     assert main([*command, "--set", "source.start=latest"]) == EXIT_OK
+
+
+@pytest.mark.parametrize("option", ["--back", "--dry-run", "--json", "--offsets-topic=t"])
+def test_options_of_taking_over_without_it_are_wrong_use(
+    option: str, files: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as raised:
+        main(["migrate", *files, option])
+    assert raised.value.code == EXIT_USAGE
+    assert f"{option.partition('=')[0]} goes with --apply" in capsys.readouterr().err

@@ -260,3 +260,10 @@ def test_dead_letters_are_beside_their_topic() -> None:
     assert (found["source.dead_letter_topic"], found["sink.dead_letter_topic"]) == ("t.dead", "a.dead")
     named = values(translated({**SINK, "errors.deadletterqueue.topic.name": "dlq"})[0])
     assert named["sink.dead_letter_topic"] == "dlq"
+
+
+def test_a_consumer_group_that_replaces_connects_own() -> None:
+    worker = {**WORKER, "consumer.group.id": "w"}
+    assert values(translated(SINK, worker=worker)[0])["sink.group_id"] == "w"
+    assert values(translated({**SINK, "consumer.override.group.id": "s"}, worker=worker)[0])["sink.group_id"] == "s"
+    assert "group.id" not in remarks(SINK, worker=worker)
