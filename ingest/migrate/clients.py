@@ -10,7 +10,7 @@ from typing import Final
 from ingest.config.librdkafka import is_secret, librdkafka_setting
 from ingest.config.values import BadValue, Secret
 from ingest.migrate.connect_file import ConnectFile
-from ingest.migrate.java_values import whole
+from ingest.migrate.java_values import items, whole
 from ingest.migrate.translation import LIBRDKAFKA, Translation
 
 _SECURITY: Final = ("security.", "sasl.", "ssl.")
@@ -106,6 +106,9 @@ def translate(worker: ConnectFile, connectors: list[ConnectFile]) -> None:
         prefixes = [(worker, f"{kind}."), *((file, f"{kind}.override.") for file in connectors)]
         for file, prefix in prefixes:
             for name, text in file.beneath(prefix).items():
+                if name == "bootstrap.servers":
+                    _other_cluster(worker, file, prefix + name, text)
+                    continue
                 if name == "group.id" or (kind == "admin" and not name.startswith(_SECURITY)):
                     continue
                 before = chosen.get(name)
@@ -122,6 +125,12 @@ def translate(worker: ConnectFile, connectors: list[ConnectFile]) -> None:
             _one(name, text, file, written)
     for store in ("truststore", "keystore"):
         _store(store, stores)
+
+
+def _other_cluster(worker: ConnectFile, file: ConnectFile, written: str, text: str) -> None:
+    if items(text) != items(worker.peek("bootstrap.servers")):
+        fix = "is another cluster than bootstrap.servers of the worker, and ingest has one: write it with -c or --set"
+        file.refuse(written, ("kafka", "bootstrap_servers"), fix)
 
 
 def _one(name: str, text: str, file: ConnectFile, written: str) -> None:

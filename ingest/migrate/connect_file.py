@@ -13,7 +13,7 @@ from ingest.errors import ConfigError, Problem
 from ingest.migrate import java_properties
 from ingest.migrate.java_values import trimmed
 from ingest.migrate.steps import PLACEHOLDER, skipped_step
-from ingest.migrate.translation import Translation
+from ingest.migrate.translation import HALF, Translation, has_half_a_character
 
 _LARGEST_BYTES: Final = 1 << 20
 _Value = TypeVar("_Value")
@@ -111,8 +111,8 @@ class ConnectFile:
                 raise BadValue(f"still has {PLACEHOLDER}: {skipped_step(name) or 'write its value'}")
             if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
                 raise BadValue("has quotation marks, which are part of a value in a .properties file: leave them out")
-            if any(0xD800 <= ord(character) <= 0xDFFF for character in text):
-                raise BadValue("has one half of a character that \\u writes in two: write both halves")
+            if has_half_a_character(text):
+                raise BadValue(HALF)
             return parse(text)
         except BadValue as bad:
             self.refuse(name, key, str(bad), secret=secret)

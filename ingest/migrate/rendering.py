@@ -35,7 +35,7 @@ class Rendered:
 def render(translation: Translation, files: Sequence[str]) -> Rendered:
     """`files`: names of the files that were read."""
     secrets: dict[str, Secret] = {}
-    lines = [f"# Made by `ingest migrate` of {', '.join(files)}."]
+    lines = _comment(f"Made by `ingest migrate` of {', '.join(files)}.")
     settings = [*translation.settings, *([_CHECKPOINTS] if translation.event_hub else [])]
     for section in SECTIONS:
         own = [each for each in settings if each.name[0] == section]

@@ -11,6 +11,7 @@ from ingest.config.values import Secret
 from ingest.errors import Problem
 
 LIBRDKAFKA: Final = ("kafka", "librdkafka")
+HALF: Final = "has one half of a character that \\u writes in two: write both halves"
 STORE: Final = ("checkpoints", "store")
 NO_KEY: Final[Name] = ()
 """Of a problem that no key of ours settles."""
@@ -43,6 +44,9 @@ class Translation:
 
     def set(self, name: Name, value: object, origin: str, remark: str = "") -> None:
         """The key, unless this release does not have it: then a remark says so. Two different values are a problem."""
+        if isinstance(value, str | Secret) and has_half_a_character(value):
+            self.problems.append((name, Problem(origin, "", HALF)))
+            return
         before = next((each for each in self.settings if each.name == name), None)
         if before is not None:
             if before.value != value:
@@ -68,6 +72,12 @@ class Translation:
             given = value.reveal() if isinstance(value, Secret) else value
             layer[name] = Given(given, Path.cwd(), f"from {origin}")
         return Below(layer, tuple(self.problems))
+
+
+def has_half_a_character(text: str | Secret) -> bool:
+    """Whether half of a surrogate pair stands alone in it, as Java allows and UTF-8 does not."""
+    plain = text.reveal() if isinstance(text, Secret) else text
+    return any(0xD800 <= ord(character) <= 0xDFFF for character in plain)
 
 
 def is_known(name: Name, value: object) -> bool:

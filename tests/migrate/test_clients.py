@@ -114,3 +114,10 @@ def test_javas_own_stores_are_refused_with_what_to_do(name: str) -> None:
 def test_a_login_without_a_password_is_refused() -> None:
     translation, _ = translated(SINK, worker={**WORKER, "consumer.sasl.jaas.config": PLAIN.replace("password", "pass")})
     assert "has no username and password" in next(iter(complaints(translation).values()))
+
+
+def test_producers_of_another_cluster_are_refused_and_of_the_same_one_not() -> None:
+    same = {**WORKER, "producer.bootstrap.servers": "kafka1:9092 ,kafka2:9092"}
+    assert complaints(translated(SOURCE, worker=same)[0]) == {}
+    translation, _ = translated(SOURCE, worker={**same, "producer.bootstrap.servers": "other:9092"})
+    assert complaints(translation)["worker: producer.bootstrap.servers"].startswith("is another cluster than")
