@@ -86,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
     owner = Owner(translation.connector, translation.event_hub)
     found = saved_positions(config, saved, owner)
     if not found.offsets:
-        _say_nothing_found(saved, owner, found.others)
+        raise Refused(_nothing_found(saved, owner, found.others))
     store = store_of(config)
     try:
         if not args.dry_run:
@@ -109,14 +109,11 @@ def run(args: argparse.Namespace) -> int:
     return EXIT_USAGE if refused else EXIT_OK
 
 
-def _say_nothing_found(saved: "SavedAt", owner: "Owner", others: "Sequence[Owner]") -> None:
-    seen = "; ".join(f"connector {each.connector} has some of {each.event_hub}" for each in others)
-    print(
-        printable(
-            f"{saved.file or saved.topic} has no positions of connector {owner.connector} for {owner.event_hub}"
-            f"{f': {seen}' if seen else ''}"
-        ),
-        file=sys.stderr,
+def _nothing_found(saved: "SavedAt", owner: "Owner", others: "Sequence[Owner]") -> str:
+    seen = "".join(f"; those of connector {each.connector} for {each.event_hub} are there" for each in others)
+    return (
+        f"{saved.file or saved.topic} has no positions of connector {owner.connector} for {owner.event_hub}{seen}: correct the "
+        "name, or start without them, at source.start"
     )
 
 

@@ -1,5 +1,6 @@
 """The worker's file and its connectors' files together: which is which, and what they become."""
 
+import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,23 @@ _CONNECTS_OWN: Final = {
     "predicates": "there are no transforms",
     "errors.tolerance": "what can never be delivered is a dead letter, and the others go on",
 }
+_NAMES: Final = {
+    "source": (
+        "Kafka.Topic",
+        "IotHub.EventHubCompatibleName",
+        "IotHub.EventHubCompatibleEndpoint",
+        "IotHub.AccessKeyName",
+        "IotHub.AccessKeyValue",
+        "IotHub.ConsumerGroup",
+        "IotHub.Partitions",
+        "IotHub.StartTime",
+        "IotHub.Offsets",
+        "BatchSize",
+        "ReceiveTimeout",
+    ),
+    "sink": ("topics", "IotHub.ConnectionString", "IotHub.MessageDeliveryAcknowledgement"),
+}
+"""The properties of the connectors themselves."""
 _STANDALONE: Final = "offset.storage.file.filename"
 _DISTRIBUTED: Final = "offset.storage.topic"
 _OWN_TOPIC: Final = "offsets.storage.topic"
@@ -160,5 +178,7 @@ def _leftovers(file: ConnectFile, section: str) -> None:
     for name in file.unread:
         why = _CONNECTS_OWN.get(name, "")
         if why or name.partition(".")[0] not in _CONNECTS_OWN:
-            shown = f": {why}" if why else ""
-            file.translation.remark(section, f"{name} in {file.name} has no meaning here{shown}.")
+            near = [] if section == "kafka" else difflib.get_close_matches(name, _NAMES[section], n=1, cutoff=0.8)
+            meant = f", and had none there: did you mean {near[0]}?" if near else ""
+            shown = f": {why}." if why else meant or "."
+            file.translation.remark(section, f"{name} in {file.name} has no meaning here{shown}")

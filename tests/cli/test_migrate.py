@@ -176,11 +176,9 @@ def test_positions_of_another_connector_alone_are_told(
 ) -> None:
     worker, source, _ = write_files_of_the_old_connector(tmp_path)
     write(source, {**SOURCE, "name": "renamed", "IotHub.EventHubCompatibleName": EVENT_HUB})
-    assert main(["migrate", str(worker), str(source), "--apply"]) == EXIT_OK
-    assert (
-        f"has no positions of connector renamed for {EVENT_HUB}: connector {OWNER.connector} has"
-        in capsys.readouterr().err
-    )
+    assert main(["migrate", str(worker), str(source), "--apply"]) == EXIT_UNAVAILABLE
+    told = f"has no positions of connector renamed for {EVENT_HUB}; those of connector {OWNER.connector} for {EVENT_HUB} are"
+    assert told in capsys.readouterr().err
     assert offsets(store) == {}
 
 

@@ -267,3 +267,12 @@ def test_a_consumer_group_that_replaces_connects_own() -> None:
     assert values(translated(SINK, worker=worker)[0])["sink.group_id"] == "w"
     assert values(translated({**SINK, "consumer.override.group.id": "s"}, worker=worker)[0])["sink.group_id"] == "s"
     assert "group.id" not in remarks(SINK, worker=worker)
+
+
+def test_a_misspelt_property_is_found() -> None:
+    said = remarks({**SOURCE, "IotHub.ConsumerGroups": "mine"}, {**SINK, "IotHub.connectionString": "x"})
+    assert (
+        "IotHub.ConsumerGroups in source has no meaning here, and had none there: did you mean IotHub.ConsumerGroup?"
+        in said
+    )
+    assert "did you mean IotHub.ConnectionString?" in said
