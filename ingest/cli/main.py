@@ -15,6 +15,7 @@ from ingest.cli import (
     discover,
     doctor,
     emulator,
+    migrate,
     print_config,
     redrive,
     run,
@@ -25,7 +26,20 @@ from ingest.cli.parsers import CommandParser
 from ingest.errors import EXIT_CRASH, EXIT_INTERRUPTED, EXIT_USAGE, ConfigError, IngestError
 from ingest.printable import printable
 
-COMMANDS = (run, check_config, doctor, print_config, status, checkpoints, topics, discover, redrive, emulator, demo)
+COMMANDS = (
+    run,
+    check_config,
+    doctor,
+    print_config,
+    status,
+    checkpoints,
+    topics,
+    discover,
+    migrate,
+    redrive,
+    emulator,
+    demo,
+)
 """The files of all commands, in the order of the help: each has `add`."""
 
 _DESCRIPTION = "Moves data between Azure IoT Hub and Apache Kafka, both ways, from an edge node."

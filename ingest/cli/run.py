@@ -1,13 +1,17 @@
 """`ingest run`, `ingest source` and `ingest sink`: the service."""
 
 import argparse
+import os
+import sys
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ingest.cli.parsers import Commands, add_command, add_config, load_config
+from ingest.printable import printable
 
 if TYPE_CHECKING:
-    from ingest.config import Command
+    from ingest.config import Command, Config
 
 _WHAT: dict["Command", str] = {
     "run": "everything that is configured",
@@ -28,6 +32,14 @@ def add(commands: Commands) -> None:
             "and health are served on [metrics] host and port.",
             f"ingest {name} -c ingest.toml --set service.log_level=debug",
             partial(run, command=name),
+        )
+        parser.add_argument(
+            "--connect",
+            type=Path,
+            nargs="+",
+            metavar="FILE",
+            help="run on the files of the old Kafka Connect connector: the worker's, then the connectors'; -c, the environment "
+            "and --set win over them, and a partition without a checkpoint begins where the old connector ended",
         )
         add_config(parser)
         if name != "sink":
@@ -51,7 +63,35 @@ def add(commands: Commands) -> None:
 def run(args: argparse.Namespace, command: "Command") -> int:
     from ingest.config import directions
 
-    config = load_config(args, command)
+    if args.connect is not None and len(args.connect) < 2:
+        args.parser.error("--connect expects the worker's file, and the file of one connector or of both")
+    load = partial(_load, args, command)
+    config = load()
+    if args.connect is not None and "source" in directions(config, command):
+        _take_over(config, args)
     from ingest.service.run import run as run_service
 
-    return run_service(config, roles=directions(config, command), reload=partial(load_config, args, command))
+    return run_service(config, roles=directions(config, command), reload=load)
+
+
+def _load(args: argparse.Namespace, command: "Command") -> "Config":
+    if args.connect is None:
+        return load_config(args, command)
+    from ingest.migrate.connect_files import load
+
+    translation, _ = load(args.connect[0], args.connect[1:], os.environ)
+    return load_config(args, command, translation.below())
+
+
+def _take_over(config: "Config", args: argparse.Namespace) -> None:
+    """Where there is no checkpoint yet, the old connector's position is one."""
+    from ingest.migrate.connect_files import load
+    from ingest.migrate.positions import Owner
+    from ingest.migrate.take_over import take_over_missing
+
+    translation, saved = load(args.connect[0], args.connect[1:], os.environ)
+    if not translation.event_hub:
+        return
+    for move in take_over_missing(config, saved, Owner(translation.connector, translation.event_hub)):
+        partition, offset = move.checkpoint.partition, move.checkpoint.offset
+        print(printable(f"partition {partition} goes on after the old connector's offset {offset}"), file=sys.stderr)

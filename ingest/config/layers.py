@@ -7,7 +7,7 @@ TOML file, then environment `INGEST__SECTION__KEY`, then flags `--set section.ke
 import os
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -37,6 +37,18 @@ class Given:
 
 
 Layer = dict[Name, Given]
+
+
+@dataclass(frozen=True, slots=True)
+class Below:
+    """A layer under the file, from elsewhere than a user's own keys."""
+
+    layer: Mapping[Name, Given] = field(default_factory=dict)
+    problems: Sequence[tuple[Name, Problem]] = ()
+    """Of keys that could not be made; a key that a higher layer gives has none."""
+
+
+NOTHING_BELOW: Final = Below()
 
 
 def dotted(name: Name) -> str:
@@ -124,7 +136,12 @@ def read_flags(overrides: Sequence[str]) -> tuple[Layer, list[Problem]]:
     return layer, problems
 
 
-def over(lower: Layer, upper: Layer) -> Layer:
+def gives(layer: Layer, name: Name) -> bool:
+    """Whether the layer has a value for the key, in whatever form."""
+    return any(given in (name, _twin(name)) or given[:2] == name for given in layer) if name else False
+
+
+def over(lower: Mapping[Name, Given], upper: Layer) -> Layer:
     """Both layers as one. A key set above hides the key, its entries and its `_file` twin below; entries of
     kafka.librdkafka are merged one by one, source.start is taken whole from one layer."""
     hidden = set(upper) | {_twin(name) for name in upper}

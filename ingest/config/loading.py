@@ -9,11 +9,14 @@ from ingest.config import secret_files
 from ingest.config.kinds import Librdkafka, SecretText, StartPosition
 from ingest.config.layers import (
     FLAG,
+    NOTHING_BELOW,
+    Below,
     Given,
     Layer,
     Name,
     dotted,
     given_twice,
+    gives,
     over,
     read_environment,
     read_file,
@@ -34,8 +37,10 @@ def load(
     environ: Mapping[str, str],
     overrides: Sequence[str] = (),
     for_command: Command = "run",
+    below: Below = NOTHING_BELOW,
 ) -> Config:
-    """The configuration from a TOML file (None: no file), the environment, and `section.key=value` overrides.
+    """The configuration from a TOML file (None: no file), the environment, and `section.key=value` overrides, all of them
+    over what is `below`.
 
     `for_command` decides which keys are required. Raises ConfigError with every problem found. Logs a warning for a
     file with secrets that every user of the machine can read.
@@ -44,17 +49,20 @@ def load(
     if problems:
         raise ConfigError(problems)
     flags, problems = read_flags(overrides)
-    merged: Layer = {}
+    given: Layer = {}
     for layer in (file, read_environment(environ), flags):
         for name in given_twice(layer):
             problems.append(Problem(dotted(name), "***", f"given twice, also as {name[-1]}_file: keep one"))
-        merged = over(merged, layer)
+        given = over(given, layer)
+    open_problems = [(name, problem) for name, problem in below.problems if not gives(given, name)]
+    merged = over(below.layer, given)
     reader = _Reader(merged, environ)
     config = Config(path=path)
     for section in SECTIONS:
         config = with_section(config, section, reader.section(section))
     problems += unknown_keys(reader.left) + reader.problems
-    problems += broken_rules(config, for_command, {problem.key.removesuffix("_file") for problem in problems})
+    bad = {problem.key.removesuffix("_file") for problem in problems} | {dotted(name) for name, _ in open_problems}
+    problems += [*(problem for _, problem in open_problems), *broken_rules(config, for_command, bad)]
     if problems:
         raise ConfigError(problems)
     if path is not None and any(holds_secret(name) and given.value != "" for name, given in file.items()):

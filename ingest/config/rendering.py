@@ -28,7 +28,7 @@ _HEADER: Final = """\
 
 def shown_value(value: object) -> str:
     """A value for an error message: as TOML, cut when long, `***` when it looks as if it held a secret."""
-    text = _toml(value)
+    text = toml_value(value)
     if looks_secret(text) or _holds_a_key(value):
         return "***"
     return text if len(text) <= _LONGEST else text[:_LONGEST] + "…"
@@ -48,7 +48,7 @@ def example_toml() -> str:
             elif key.commented_example:
                 lines.append(f"# {name} = {key.commented_example}")
             else:
-                lines.append(f"{name} = {_toml(getattr(defaults, name))}")
+                lines.append(f"{name} = {toml_value(getattr(defaults, name))}")
         lines.append("")
     return "\n".join(lines)
 
@@ -64,9 +64,9 @@ def effective_toml(config: Config) -> str:
             if isinstance(value, Mapping | Offsets):
                 entries = value.by_partition if isinstance(value, Offsets) else value
                 tables.append(f"[{section}.{name}]")
-                tables += [f"{_toml(entry)} = {_shown_setting(entries[entry])}" for entry in entries]
+                tables += [f"{toml_value(entry)} = {_shown_setting(entries[entry])}" for entry in entries]
             elif value is not None or not key.commented_example:
-                lines.append(f"{name} = {_toml(value)}")
+                lines.append(f"{name} = {toml_value(value)}")
         lines += [*tables, ""]
     return "\n".join(lines)
 
@@ -85,10 +85,11 @@ def _holds_a_key(value: object) -> bool:
 
 def _shown_setting(value: object) -> str:
     """One of librdkafka's settings. A URL among them may hold a password: that of a proxy or of a token endpoint."""
-    return _toml(without_user(value) if isinstance(value, str) else value)
+    return toml_value(without_user(value) if isinstance(value, str) else value)
 
 
-def _toml(value: object) -> str:
+def toml_value(value: object) -> str:
+    """The value in TOML's notation; a secret is `"***"`."""
     match value:
         case bool():
             return "true" if value else "false"
@@ -101,15 +102,15 @@ def _toml(value: object) -> str:
         case Latest():
             return '"latest"'
         case At():
-            return _toml(value.time.isoformat())
+            return toml_value(value.time.isoformat())
         case Secret():
             return '"***"' if value else '""'
         case date() | time():
             return value.isoformat()
         case Mapping():
-            return "{ " + ", ".join(f"{_toml(key)} = {_toml(entry)}" for key, entry in value.items()) + " }"
+            return "{ " + ", ".join(f"{toml_value(key)} = {toml_value(entry)}" for key, entry in value.items()) + " }"
         case list() | tuple():
-            return "[" + ", ".join(_toml(item) for item in value) + "]"
+            return "[" + ", ".join(toml_value(item) for item in value) + "]"
         case _:
             # JSON's escapes are TOML's too; JSON leaves DEL alone, TOML forbids it.
             return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shlex
+import stat
 import subprocess
 import sys
 import tomllib
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from ingest.config import Sink, Source
+from ingest.config import Sink, Source, load
 from ingest.source.checkpoints import Checkpoint, open_store
 from ingest.source.checkpoints.scope import scope
 from tests.discovery.toy_ambari import toy_ambari
@@ -21,6 +22,7 @@ from tests.end_to_end.documents import squeezed
 from tests.end_to_end.pages import COMMANDS, PAGES, README
 from tests.end_to_end.readme_node import INSTANCE, ReadmeNode
 from tests.faults.waiting import wait_until
+from tests.migrate.samples import write_files_of_the_old_connector
 from tests.services import ROOT
 from tests.services.azurite import Azurite
 from tests.services.kafka import KafkaCluster
@@ -88,6 +90,29 @@ def installs(command: str, folder: Path) -> None:
     done = subprocess.run(["sh", "-c", nearest], cwd=checkout, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     assert "Would install iothub-kafka-ingest-" in done.stdout
+
+
+def migrates(command: str, folder: Path) -> None:
+    """With files of the old connector in the folder, and its saved positions."""
+    write_files_of_the_old_connector(folder)
+    words = [sys.executable, "-m", *command.split()]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "INGEST__CHECKPOINTS__PATH": str(folder / "positions")}
+
+    def ran(*words: str) -> str:
+        done = subprocess.run(
+            words, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    if "--apply" in words:
+        ran(*words[: words.index("--apply")], "--write", "ingest.toml")
+        assert ran(*words).startswith("partition 0: begins after 4294967296;")
+        assert len([*(folder / "positions").rglob("*.json")]) == 4
+    else:
+        assert ran(*words) == ""
+        assert stat.S_IMODE((folder / "event-hub").stat().st_mode) == 0o600
+        assert load(folder / "ingest.toml", environ={}).sink.group_id == "connect-AzureIotHubSinkConnector"
 
 
 def would_install(command: str, folder: Path) -> str:
@@ -248,6 +273,7 @@ ALONE: Mapping[str, Callable[[str, Path], None]] = {
     r"\.venv/bin/python -m pytest .*": names_tests,
     r"\.venv/bin/python -m (tests\.docs|ingest\.config\.example > systemd/example\.toml)": writes_what_is_committed,
     r"python3 -m venv venv && \. venv/bin/activate && pip install \.": installs,
+    r"ingest migrate connect-standalone\.properties .*": migrates,
     rf"sudo systemd/install\.sh --instance {INSTANCE}": prepares_the_instance,
     rf"sudoedit /etc/ingest/{INSTANCE}\.toml": edits_what_the_installer_wrote,
     r"ingest discover ambari --url .* --write ingest\.toml": finds_the_brokers,

@@ -47,9 +47,10 @@ class IngestProcess:
     The process, and through it its children, die with the test run.
     """
 
-    def __init__(self, folder: Path, command: str) -> None:
-        """`command`: source, sink or run."""
+    def __init__(self, folder: Path, command: str, *options: str) -> None:
+        """`command`: source, sink or run; `options` follow its own."""
         self._command = command
+        self._options = options
         self.config = folder / "ingest.toml"
         self._log = folder / "log"
         self._guard: Guard | None = None
@@ -61,7 +62,7 @@ class IngestProcess:
         self._begins_at = self._log.stat().st_size if self._log.exists() else 0
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "ingest", self._command, "-c", str(self.config)],
+                [sys.executable, "-m", "ingest", self._command, "-c", str(self.config), *self._options],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

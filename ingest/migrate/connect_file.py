@@ -1,0 +1,130 @@
+"""One of the old connector's files: its properties, each read once, with an error that names file and property."""
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from ingest.config.layers import Name
+from ingest.config.rendering import shown_value
+from ingest.config.values import BadValue
+from ingest.errors import ConfigError, Problem
+from ingest.migrate import java_properties
+from ingest.migrate.java_values import trimmed
+from ingest.migrate.steps import PLACEHOLDER, skipped_step
+from ingest.migrate.translation import HALF, Translation, has_half_a_character
+
+_LARGEST_BYTES: Final = 1 << 20
+_Value = TypeVar("_Value")
+
+
+def load_properties(path: Path) -> dict[str, str]:
+    """The properties of a file of java.util.Properties, or of the JSON that Connect's REST API takes: `{"name", "config"}` or
+    the inner object alone. Raises ConfigError."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(_LARGEST_BYTES + 1)
+    except OSError as error:
+        raise _bad(
+            path, f"cannot be read ({os.strerror(error.errno or 0)}); check the path and its permissions"
+        ) from None
+    if len(content) > _LARGEST_BYTES:
+        raise _bad(path, f"is larger than {_LARGEST_BYTES} bytes, so it is no configuration; correct the path")
+    if content.lstrip().startswith(b"{"):
+        return _from_json(path, content)
+    try:
+        return java_properties.parse(content)
+    except java_properties.BadEscape as bad:
+        raise _bad(path, str(bad)) from None
+
+
+def _from_json(path: Path, content: bytes) -> dict[str, str]:
+    try:
+        document = json.loads(content)
+    except (ValueError, RecursionError) as wrong:
+        raise _bad(path, f"begins like JSON and is none: {wrong}") from None
+    inner = document.get("config", document)
+    if not isinstance(inner, dict) or any(isinstance(value, dict | list) for value in inner.values()):
+        raise _bad(path, 'is not {"name": …, "config": {…}} with texts, as Connect\'s REST API takes it')
+    properties = {name: _text(value) for name, value in inner.items() if value is not None}
+    return {"name": str(document["name"]), **properties} if inner is not document and "name" in document else properties
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _bad(path: Path, fix: str) -> ConfigError:
+    return ConfigError([Problem(str(path), "", fix)])
+
+
+class ConnectFile:
+    """The properties of one file. Problems and remarks go to the translation."""
+
+    def __init__(self, name: str, properties: Mapping[str, str], translation: Translation) -> None:
+        """`name`: of the file, for people."""
+        self.name = name
+        self.translation = translation
+        self._properties = properties
+        self._read: set[str] = set()
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._properties
+
+    @property
+    def unread(self) -> list[str]:
+        """Names of the properties that nobody has asked for."""
+        return [name for name in self._properties if name not in self._read]
+
+    def beneath(self, prefix: str) -> dict[str, str]:
+        """The properties whose names begin with the prefix, without it, trimmed."""
+        found = [name for name in self._properties if name.startswith(prefix)]
+        self._read.update(found)
+        return {name.removeprefix(prefix): trimmed(self._properties[name]) for name in found}
+
+    def origin(self, *names: str) -> str:
+        return f"{', '.join(names)} in {self.name}"
+
+    def peek(self, name: str) -> str:
+        """The trimmed text as it is; empty where there is none."""
+        self._read.add(name)
+        return trimmed(self._properties.get(name, ""))
+
+    def read(self, name: str, key: Name, parse: Callable[[str], _Value], *, secret: bool = False) -> _Value | None:
+        """What `parse` makes of a property that must be there; None after a problem, which a value for `key` settles."""
+        if name not in self._properties:
+            step = skipped_step(name)
+            self.refuse(name, key, f"is missing and required{': ' if step else ''}{step}")
+            return None
+        return self.read_if_there(name, key, parse, secret=secret)
+
+    def read_if_there(
+        self, name: str, key: Name, parse: Callable[[str], _Value], *, secret: bool = False
+    ) -> _Value | None:
+        """As `read`, and None without a problem where there is none."""
+        if name not in self._properties:
+            return None
+        text = self.peek(name)
+        try:
+            if PLACEHOLDER in text:
+                raise BadValue(f"still has {PLACEHOLDER}: {skipped_step(name) or 'write its value'}")
+            if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
+                raise BadValue("has quotation marks, which are part of a value in a .properties file: leave them out")
+            if has_half_a_character(text):
+                raise BadValue(HALF)
+            return parse(text)
+        except BadValue as bad:
+            self.refuse(name, key, str(bad), secret=secret)
+            return None
+
+    def refuse(self, name: str, key: Name, fix: str, *, secret: bool = False) -> None:
+        text = self.peek(name)
+        shown = (
+            ""
+            if name not in self._properties
+            else "***"
+            if secret and text and PLACEHOLDER not in text
+            else shown_value(text)
+        )
+        self.translation.problems.append((key, Problem(f"{self.name}: {name}", shown, fix)))

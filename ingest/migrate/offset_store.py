@@ -1,0 +1,81 @@
+"""Connect's offset store: a standalone worker's file, or the topic of distributed workers."""
+
+import os
+from pathlib import Path
+from typing import Final
+
+from ingest.config import Kafka
+from ingest.errors import Refused, Unreachable
+from ingest.migrate.java_map import BadMap, read_pairs
+from ingest.migrate.positions import Entry
+from ingest.timing import Deadline
+
+_LARGEST_BYTES: Final = 64 << 20
+"""Some 200 bytes stand for one partition."""
+ANSWER_SECONDS: Final = 15.0
+SECONDS: Final = 120.0
+"""A topic that is not compacted can hold a record for each flush of years."""
+_FETCH: Final = 5_000
+
+
+def read_file(path: Path) -> list[Entry]:
+    """The entries of the file, of an empty one none, as Connect reads it. Raises Refused."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(_LARGEST_BYTES + 1)
+    except OSError as failed:
+        raise Refused(
+            f"the worker's offset file {path} cannot be read ({os.strerror(failed.errno or 0)}): name it with --offsets-file"
+        ) from None
+    if len(content) > _LARGEST_BYTES:
+        raise Refused(
+            f"{path} is larger than {_LARGEST_BYTES} bytes, so it is no offset file: name it with --offsets-file"
+        )
+    if not content:
+        return []
+    try:
+        return [Entry(*pair) for pair in read_pairs(content)]
+    except BadMap as bad:
+        raise Refused(
+            f"{path} is no offset file of a Connect worker ({bad}): restore it, or name it with --offsets-file"
+        ) from None
+
+
+def read_topic(kafka: Kafka, topic: str) -> list[Entry]:
+    """The records that the topic has now, each partition's in their order: the same key is always in the same partition.
+
+    Raises Refused if there is no such topic, Unreachable if Kafka does not answer or the end is not reached in time.
+    """
+    from confluent_kafka import Consumer, KafkaException
+    from confluent_kafka.admin import AdminClient
+
+    from ingest.kafka.admin import describe
+    from ingest.kafka.bounded_reader import CONSUMER, BoundedReader, ends_of
+    from ingest.kafka.complaints import Complaints
+    from ingest.kafka.not_made import not_made
+    from ingest.kafka.producer import settings
+
+    answer, deadline = Deadline(ANSWER_SECONDS), Deadline(SECONDS)
+    chosen, complaints = settings(kafka), Complaints()
+    try:
+        # librdkafka wants a group; nobody joins it.
+        consumer = Consumer({**CONSUMER, **chosen, "group.id": "ingest-migrate"})
+        admin = AdminClient({"log_level": 2, **chosen}, error_cb=complaints)
+    except KafkaException as wrong:
+        raise not_made(wrong) from None
+    try:
+        partitions = describe(admin, topic, answer.remaining(), complaints)
+        ends = ends_of(consumer, topic, partitions, answer)
+        reader = BoundedReader(consumer, topic, dict(ends))
+        entries: list[Entry] = []
+        while not reader.done:
+            if deadline.expired:
+                raise Unreachable(f"the end of topic {topic} was not reached in {SECONDS:g} s: {reader.trouble}")
+            entries += [Entry(_bytes(message.key()), _bytes(message.value())) for message in reader.poll(_FETCH, 0.1)]
+        return entries
+    finally:
+        consumer.close()
+
+
+def _bytes(content: object) -> bytes | None:
+    return content if isinstance(content, bytes) else None

@@ -1,0 +1,42 @@
+"""The steps of the how-to for HDInsight, for an error about a property that one of them fills in."""
+
+from typing import Final
+
+PLACEHOLDER: Final = "PLACEHOLDER"
+"""What the files hold as they come."""
+_BROKERS: Final = (2, "find the brokers (Ambari), and write them as host:port")
+_TOPICS: Final = (4, "create the topics, and write the topic's name")
+_HUB: Final = (
+    5,
+    "find the hub's data (portal, Built-in endpoints; or `az iot hub show`), and write",
+)
+_POLICY: Final = (5, "find the hub's policy (portal, Shared access policies; or `az iot hub policy show`), and write")
+_STEPS: Final = {
+    "bootstrap.servers": _BROKERS,
+    "Kafka.Topic": _TOPICS,
+    "topics": _TOPICS,
+    "IotHub.EventHubCompatibleName": (_HUB[0], f"{_HUB[1]} the Event Hub-compatible name"),
+    "IotHub.EventHubCompatibleEndpoint": (
+        _HUB[0],
+        f"{_HUB[1]} the Event Hub-compatible endpoint, sb://NAME.servicebus.windows.net/",
+    ),
+    "IotHub.Partitions": (_HUB[0], f"{_HUB[1]} the number of partitions"),
+    "IotHub.AccessKeyName": (_POLICY[0], f"{_POLICY[1]} its name, such as service"),
+    "IotHub.AccessKeyValue": (_POLICY[0], f"{_POLICY[1]} its primary key"),
+    "IotHub.StartTime": (
+        6,
+        "write a time in UTC, such as 2016-11-28T00:00:00Z, or delete the line to begin at the oldest event",
+    ),
+    "IotHub.Offsets": (6, "write one offset for each partition, or delete the line to begin at the oldest event"),
+    "IotHub.ConnectionString": (
+        7,
+        "write the connection string of the policy service (portal, Shared access policies; "
+        "or `az iot hub connection-string show`)",
+    ),
+}
+
+
+def skipped_step(name: str) -> str:
+    """What to do about a property without its value, a clause; empty for one that no step fills in."""
+    found = _STEPS.get(name)
+    return f"step {found[0]} of the how-to was skipped: {found[1]}" if found else ""
