@@ -168,7 +168,7 @@ class PacketSplitter:
             del held[:start]
 
     def _header(self, start: int) -> tuple[int, int] | None:
-        """Returns where the body of the packet at `start` begins and ends; None while its size is missing (part 2.2.3)."""
+        """Returns where the body of the packet at `start` starts and ends; None if its size is incomplete (2.2.3)."""
         size = 0
         for index, byte in enumerate(self._held[start + 1 : start + 1 + _SIZE_BYTES]):
             size |= (byte & 0x7F) << 7 * index
