@@ -2,7 +2,7 @@
 
 The hub's clients leave each closed link behind as objects in reference cycles, with their buffers. Python looks for
 cycles after a number of new objects, not after a time: at one link in 20 s a partition process, which sets that number
-to 20,000, would keep those of a quarter of an hour. What a link's threads have freed, such as a store of certificates,
+to 20,000, would keep those of a quarter of an hour. What a link's threads have freed, such as a certificate store,
 stays with the C library, which returns only the end of a heap, and nothing from its middle.
 """
 
@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 SECONDS: Final = 10.0
-"""A round takes 0.3 ms while little happens, and 1 to 5 ms among the 20,000 objects of a partition process under load."""
+"""A round takes 0.3 ms if little happens, and 1 to 5 ms with the 20,000 objects of a partition process under load."""
 
 
 class Leftovers:

@@ -103,8 +103,8 @@ class SupervisedProcess:
 
     @property
     def overdue(self) -> float:
-        """Seconds by which the child's heartbeat is late; 0 while it is fresh, without a child, and during a close: then
-        the deadline decides."""
+        """Seconds by which the child's heartbeat is late; 0 while it is fresh, without a child, and during a close:
+        then the deadline decides."""
         return max(0.0, self._clock() - self._late_at) if self._process is not None and not self._closing else 0.0
 
     def handles(self) -> list[Any]:

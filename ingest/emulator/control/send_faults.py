@@ -153,7 +153,7 @@ class SendFaults:
         self._links.pop(link, None)
 
     def fate(self, device_id: str) -> tuple[Fate, Condition | None] | None:
-        """Returns the fate of this send. Each fault counts sends separately; of several due faults the oldest strikes."""
+        """Returns the fate of this send. Each fault counts sends separately; of the due ones, the oldest strikes."""
         due = None
         for rule in self._rules:
             if rule.fate is None or rule.device_id not in (None, device_id):

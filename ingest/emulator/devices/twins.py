@@ -1,6 +1,6 @@
 """Device twins: an empty desired half, and what the device reports. Pure.
 
-Source: "Understand and use device twins in IoT Hub" and "Communicate with an IoT hub using the MQTT protocol", Microsoft
+Source: "Understand and use device twins in IoT Hub", "Communicate with an IoT hub using the MQTT protocol", Microsoft
 Learn: null removes a property, objects are merged, every change raises the version by one.
 """
 

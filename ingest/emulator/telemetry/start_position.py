@@ -18,7 +18,7 @@ _EXPRESSION = re.compile(
 
 
 class StartPosition(NamedTuple):
-    """`by` is offset, sequence-number, enqueued-time or, of older clients, enqueuedtimeutc (milliseconds since 1970)."""
+    """`by` is offset, sequence-number, enqueued-time or, in older clients, enqueuedtimeutc (ms since 1970)."""
 
     by: str
     value: str
