@@ -1,7 +1,7 @@
 """Several messages of a device in one HTTPS request. Pure.
 
-Source: "Device - Send Device Event", Azure IoT Hub REST reference, and the bodies of Microsoft's device SDKs for C, Java
-and Node: `[{"body": "…", "base64Encoded": true, "properties": {"iothub-app-name": "value"}}, …]`.
+Source: "Device - Send Device Event", Azure IoT Hub REST reference, and the bodies from Microsoft's device SDKs for C,
+Java and Node: `[{"body": "…", "base64Encoded": true, "properties": {"iothub-app-name": "value"}}, …]`.
 """
 
 import base64
