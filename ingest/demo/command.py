@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 class Interrupt:
-    """Handles Ctrl-C and similar signals: once devices run, the first one ends them; any other ends the demo at once."""
+    """Handles Ctrl-C and its like: once devices run, the first one ends them; any other ends the demo at once."""
 
     def __init__(self) -> None:
         self.graceful = False

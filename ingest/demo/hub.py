@@ -1,4 +1,4 @@
-"""The hub's process as the demo sees it: its addresses, what its devices have sent, and how many events they may send."""
+"""The hub's process as the demo sees it: its addresses, what its devices have sent, and how much they may send."""
 
 import dataclasses
 import json

@@ -53,8 +53,8 @@ def main() -> None:
 
 
 def start_hub(plan: Plan) -> tuple[Emulator, str]:
-    """Starts a hub that takes the plan's commands, or one that takes none, and returns it with the reason. Commands need
-    a fixed port. Raises OSError if not even the second hub can start."""
+    """Starts a hub that takes the plan's commands, or one that takes none, and returns it with the reason. Commands
+    need a fixed port. Raises OSError if not even the second hub can start."""
     # A log holds up to twice as many events before it drops them in bulk.
     retention = MEMORY_BYTES // EVENT_BYTES // plan.partitions // 2
     why = ""

@@ -14,8 +14,8 @@ from ingest.timing import Deadline
 
 LOG_TAIL_LINES = 15
 LONGEST_TMPDIR_BYTES = 70
-"""multiprocessing creates a socket at /pymp-xxxxxxxx/listener-xxxxxxxx below it, and the limit of a socket's path is 103
-bytes on macOS, 107 on Linux."""
+"""multiprocessing creates a socket at /pymp-xxxxxxxx/listener-xxxxxxxx below it; a socket's path can have 103 bytes on
+macOS, 107 on Linux."""
 
 
 class ChildProcess:
