@@ -16,7 +16,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 LIFETIME = timedelta(days=365)
 CLOCK_SKEW = timedelta(days=1)
-"""How far a client's clock may be behind."""
+"""How far a client's clock can be behind."""
 
 
 @dataclass(frozen=True)

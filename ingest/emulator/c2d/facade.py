@@ -162,7 +162,7 @@ class C2d:
         self._call(flush)
 
     def completed_by_device(self) -> Counter[str]:
-        """Returns how many messages each device completed."""
+        """Messages that each device completed."""
         return self._call(lambda: Counter(self.hub.completed_by_device))
 
     def stats(self) -> C2dStats:

@@ -116,7 +116,7 @@ class MqttConnection(asyncio.Protocol):
 
     def __init__(self, owner: MqttOwner) -> None:
         self.device_id: str | None = None
-        """None until the client is let in."""
+        """None until the client is accepted."""
         self._owner = owner
         self._splitter = PacketSplitter(_LARGEST_PACKET)
         self._transport: asyncio.Transport | None = None
