@@ -1,4 +1,4 @@
-"""The operator, like any application with commands: writes them to a Kafka topic, and checks the devices' arrivals.
+"""The operator, like any application with commands: writes them to a Kafka topic, and learns what devices receive.
 
 The operator is at most `AHEAD_COMMANDS` ahead of the devices, for the same reason as the telemetry's limit
 (`ingest.demo.command`).

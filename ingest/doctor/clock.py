@@ -34,7 +34,7 @@ def clock_check(
     newest_event: Callable[[], datetime | None],
     after: tuple[str, ...],
 ) -> Check:
-    """`clock`: epoch seconds; `newest_event`: when the hub's newest event came, by the hub, known after `after`."""
+    """`clock`: epoch seconds; `newest_event`: its time by the hub's word, known after the checks `after`."""
 
     def ask() -> Verdict:
         for service in services(config):

@@ -7,8 +7,8 @@ from typing import Final, Literal
 
 Part = Literal["hub", "decode", "kafka_queue", "blob", "c2d_limit", "idle"]
 PARTS: Final[tuple[Part, ...]] = ("hub", "decode", "kafka_queue", "blob", "c2d_limit", "idle")
-"""hub: waits for more events or answers from the hub. decode: busy with its own work. kafka_queue: waits for Kafka.
-blob: waits for the checkpoint store. c2d_limit: the hub's limit on commands makes it wait. idle: nothing to do."""
+"""hub: the hub has more events or answers, and the process waits for them. decode: busy with its own work. kafka_queue:
+waits for Kafka. blob: waits for the checkpoint store. c2d_limit: waits for the hub's limit. idle: nothing to do."""
 
 WINDOW_SECONDS: Final = 5.0
 """Long enough for a meaningful sample, short enough to follow a change while a user watches."""

@@ -19,7 +19,7 @@ Answer = Callable[[str], tuple[int, str, bytes]]
 BACKLOG = 64
 """Connections that the kernel completes before the loop accepts them, all at once."""
 MOST_CONNECTIONS = 256
-"""At one more, the port closes the one that has waited longest for its client: since some rounds of accepting."""
+"""For one more, the port closes the one that has waited longest for its client, through some rounds of accepting."""
 REQUEST_SECONDS = 5.0
 """Time for a client to send a whole request, and to read a whole answer."""
 IDLE_SECONDS = 120.0
@@ -50,7 +50,7 @@ class HttpPort:
         self._address = (host, port)
         self._most = most_connections
         self._open: dict[_Connection, None] = {}
-        """In the order of their clients' last whole request, or of their start."""
+        """In the order of their opening, or of their clients' last whole request."""
         self._listener: socket.socket | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None

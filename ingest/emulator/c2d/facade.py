@@ -97,7 +97,8 @@ class C2d:
         self._settle(lambda: self.hub.reject(delivery.device_id, delivery.lock_token))
 
     def abandon(self, delivery: Delivery) -> None:
-        """As the device: not now. The message goes back to its place in the queue, up to ten times. Raises LockLost."""
+        """As the device: not now. The message goes back to its place in the queue; the tenth time ends it. Raises
+        LockLost."""
         self._settle(lambda: self.hub.abandon(delivery.device_id, delivery.lock_token))
 
     def _settle(self, settle: Callable[[], None]) -> None:
