@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 def run(config: Config, *, roles: tuple[str, ...], reload: Callable[[], Config]) -> int:
     """Runs the roles until a signal ends them; returns the exit code. Raises ConfigError if the port is taken."""
-    faulthandler.enable()  # systemd's watchdog aborts a hung service: its stacks are then in the journal
+    faulthandler.enable()  # systemd's watchdog ends a hung service by SIGABRT: its stacks go to the journal
     logs.configure(config.service.log_format, config.service.log_level)
     # Before the fork server starts, whose children would inherit systemd's variables.
     notifier = Notifier(os.environ)
