@@ -6,16 +6,16 @@ EXIT_OK = 0
 EXIT_CRASH = 1
 EXIT_USAGE = 2
 EXIT_UNAVAILABLE = 69
-"""A service refused us for a reason that waiting does not mend: wrong key, unknown hub, missing topic
+"""A service refused us for a reason that waiting does not remove: wrong key, unknown hub, missing topic
 (EX_UNAVAILABLE)."""
 EXIT_CONFIG = 78
-"""The configuration is wrong; starting again cannot help (EX_CONFIG, systemd's RestartPreventExitStatus)."""
+"""The configuration is wrong; a restart cannot help (EX_CONFIG, systemd's RestartPreventExitStatus)."""
 EXIT_INTERRUPTED = 130
 """Ctrl-C, as a shell reports it: 128 + SIGINT."""
 
 
 class IngestError(Exception):
-    """Base of every error that this package raises on purpose. `str()` is one sentence fit for the user."""
+    """Base of every error that this package raises on purpose. `str()` is one sentence for the user."""
 
     exit_code = EXIT_CRASH
 
@@ -47,8 +47,7 @@ class ConfigError(IngestError):
 
 
 class Refused(IngestError):
-    """Stop, if it happens at the first start: a service answered and said no (wrong key, unknown hub, missing
-    topic)."""
+    """Stop, if it happens at the first start: a service refused us (wrong key, unknown hub, missing topic)."""
 
     exit_code = EXIT_UNAVAILABLE
 
@@ -60,7 +59,7 @@ class Unreachable(IngestError):
 
 
 class Undeliverable(IngestError):
-    """Dead-letter: this one record can never be delivered, and the ones after it can.
+    """Dead-letter: this one record can never be delivered, but those after it can.
 
     `reason` is a short code used as a metric label and record header; `str()` is the sentence.
     """
@@ -71,4 +70,4 @@ class Undeliverable(IngestError):
 
 
 class RestartRequired(IngestError):
-    """Restart: this process's state is of no use any more (a stall, a broken producer); a fresh one goes on."""
+    """Restart: this process's state is useless (a stall, a broken producer); a fresh process goes on."""

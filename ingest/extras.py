@@ -1,4 +1,4 @@
-"""What only some installations have: the packages of an extra (pyproject.toml, optional-dependencies)."""
+"""Packages that only some installations have: those of an extra (pyproject.toml, optional-dependencies)."""
 
 import sys
 from importlib.util import find_spec
@@ -6,15 +6,15 @@ from importlib.util import find_spec
 from ingest.errors import IngestError
 
 EMULATOR = ("aiohttp", "cryptography")
-"""The extra `emulator`; its packages are imported under the names that they are installed by."""
+"""The extra `emulator`; the import names of its packages equal their install names."""
 
 
 class NotInstalled(IngestError):
-    """The command needs an extra that this installation was made without. `str()` is one sentence with the fix."""
+    """The command needs an extra that is not installed. `str()` is one sentence with the fix."""
 
 
 def require_emulator(command: str) -> None:
-    """Raises NotInstalled, on behalf of this command, unless the packages of the emulator are there. Imports none."""
+    """Raises NotInstalled for this command unless the emulator's packages are installed. Imports none of them."""
     missing = [name for name in EMULATOR if find_spec(name) is None]
     if missing:
         raise NotInstalled(

@@ -1,4 +1,4 @@
-"""Logging for every process: one line an entry on stderr, as text or JSON."""
+"""Logging for every process: one line per entry on stderr, as text or JSON."""
 
 import logging
 import os
@@ -13,19 +13,19 @@ from ingest.printable import printable, printable_lines
 
 _FORMAT = "%(asctime)s %(levelname)-7s %(processName)s %(message)s"
 _JOURNAL_FORMAT = "%(processName)s %(message)s"
-"""The journal has the time and the priority of every entry itself."""
+"""The journal itself stores the time and the priority of every entry."""
 
 _PRIORITIES: Final = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
-"""Least level → priority as in syslog(3)."""
+"""Lowest level → priority as in syslog(3)."""
 _DEBUG_PRIORITY: Final = 7
 _LONGEST_KEY: Final = 200
-"""Characters by which keys of `Repeated` are told apart."""
+"""Number of characters that distinguish keys of `Repeated`."""
 _OTHERS: Final = "\0others"
-"""Stands for all keys of `Repeated` that found no room."""
+"""Stands for all keys that do not fit into `Repeated`."""
 
 
 class _TextFormatter(logging.Formatter):
-    """What others said stays within its line: a message is one line, and only a traceback has more."""
+    """Keeps text from outside within its line: a message is one line, and only a traceback has more."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
         record.message = printable(record.message)
@@ -51,12 +51,12 @@ class _JsonFormatter(logging.Formatter):
 
 
 def _encodable(text: str) -> str:
-    """JSON escapes all but lone surrogates, which it cannot carry."""
+    """Returns the text for JSON, which escapes everything except lone surrogates, which it cannot contain."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 
 class _JournalFormatter(logging.Formatter):
-    """Begins every line with its priority, which the journal takes off again (sd-daemon(3))."""
+    """Begins every line with its priority, which the journal removes (sd-daemon(3))."""
 
     def __init__(self, inner: logging.Formatter) -> None:
         super().__init__()
@@ -65,13 +65,13 @@ class _JournalFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         found = (priority for level, priority in _PRIORITIES if record.levelno >= level)
         prefix = f"<{next(found, _DEBUG_PRIORITY)}>"
-        # Each line of a traceback is an entry of its own there.
+        # In the journal, each line of a traceback is a separate entry.
         return prefix + self._inner.format(record).replace("\n", f"\n{prefix}")
 
 
 def is_journal(stream: TextIO, journal_stream: str | None) -> bool:
-    """Whether `stream` is what systemd has connected to the journal; `journal_stream` is $JOURNAL_STREAM, which names
-    that by device and inode and is inherited also by processes whose stderr goes elsewhere (systemd.exec(5))."""
+    """Whether systemd has connected `stream` to the journal. `journal_stream` is $JOURNAL_STREAM, which names that by
+    device and inode; processes whose stderr goes elsewhere inherit it too (systemd.exec(5))."""
     if not journal_stream:
         return False
     try:
@@ -91,37 +91,37 @@ def configure(log_format: str = "text", level: str = "info") -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    # The clients log every frame-level surprise of a reconnect, which our own lines already tell in words.
-    # urllib3 logs whole URLs, in which the storage's tokens are.
+    # The clients log every frame-level surprise of a reconnect, which our own lines already explain.
+    # urllib3 logs whole URLs, which contain the storage's tokens.
     for client in ("azure", "uamqp", "urllib3"):
         logging.getLogger(client).setLevel(logging.CRITICAL)
 
 
 def and_more(held: int) -> str:
-    """The end of a line that others were held back for: ` (3 more like it)`, nothing when none were."""
+    """Returns the end of a line after `held` suppressed ones: ` (3 more like it)`, or "" if there were none."""
     return f" ({held} more like it)" if held else ""
 
 
 class Repeated:
-    """Lets the first of a run of equal log lines through, then at most one in `seconds`, with the count of the
+    """Lets the first of a run of equal log lines through, then at most one per `seconds`, with the count of the
     others."""
 
     def __init__(self, seconds: float = 10.0, *, most: int = 1000, clock: Callable[[], float] = time.monotonic) -> None:
-        """`most`: so many keys are told apart in `seconds`, so that any number of them neither fills memory nor log;
-        further ones count as one and the same."""
+        """`most`: this many keys are separate within `seconds`, so that any number of them fills neither memory nor
+        log; all further ones count as one key."""
         self._seconds = seconds
         self._most = most
         self._clock = clock
         self._last: dict[str, tuple[float, int]] = {}
 
     def admit(self, key: str) -> int | None:
-        """How many lines with this key were held back since the last one; None when this one is to be held back too."""
+        """Returns how many lines with this key were held back since the last one; None: hold this one back too."""
         now, key = self._clock(), key[:_LONGEST_KEY]
         if key not in self._last and len(self._last) >= self._most:
             self._last = {
                 kept: state
                 for kept, state in self._last.items()
-                if now - state[0] < self._seconds or kept == _OTHERS  # whose count is still to be told
+                if now - state[0] < self._seconds or kept == _OTHERS  # its count is still to be logged
             }
             if len(self._last) >= self._most:
                 key = _OTHERS

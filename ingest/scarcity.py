@@ -1,4 +1,4 @@
-"""What a machine can run out of, in words: descriptors, processes and threads, memory, space."""
+"""Names what a machine can run out of: descriptors, processes and threads, memory, space."""
 
 import errno
 import os
@@ -16,7 +16,7 @@ _OF_NUMBER: Final = {
 
 
 def words(error: BaseException) -> str | None:
-    """What has run out; None for an error of any other kind."""
+    """Returns what has run out; None if the error is of another kind."""
     if isinstance(error, MemoryError):
         return _OF_NUMBER[errno.ENOMEM]
     if isinstance(error, RuntimeError) and "start new thread" in str(error):
@@ -28,7 +28,7 @@ def words(error: BaseException) -> str | None:
 
 
 def in_words_of_the_system(text: str) -> str | None:
-    """What has run out, when a library gives the system's words for it; None when it does not."""
+    """Returns what has run out if a library's text contains the system's words for it; None if not."""
     if os.strerror(errno.EAGAIN) in text:
         return NO_TASK
     return next((told for number, told in _OF_NUMBER.items() if os.strerror(number) in text), None)

@@ -1,23 +1,22 @@
-"""Time: one budget that all steps of a shutdown share, and how long to wait before the next try."""
+"""Time: one budget for all steps of a shutdown, and how long to wait before the next try."""
 
 import random
 import time
 from collections.abc import Callable
 
 Clock = Callable[[], float]
-"""Gives seconds: of the day (`time.time`) or of a count that never goes back (`time.monotonic`)."""
+"""Returns seconds: since 1970 (`time.time`) or on a clock that never goes back (`time.monotonic`)."""
 
 
 class Deadline:
-    """Counts down `seconds` from its creation; every step asks `remaining()` instead of having a time-out of its
-    own."""
+    """Counts down `seconds` from its creation; every step uses `remaining()` instead of its own time-out."""
 
     def __init__(self, seconds: float, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._end = clock() + seconds
 
     def remaining(self) -> float:
-        """Seconds left, never negative."""
+        """Returns the seconds left, never negative."""
         return max(0.0, self._end - self._clock())
 
     @property
@@ -28,7 +27,7 @@ class Deadline:
 class Backoff:
     """Exponential back-off with full jitter: the n-th wait is uniform in (0, min(cap, initial * 2**n)].
 
-    Full jitter keeps 32 partition processes that lost the same broker from coming back in step.
+    Full jitter prevents 32 partition processes that lost the same broker from all coming back at the same time.
     """
 
     def __init__(self, initial: float, cap: float, *, rng: random.Random | None = None) -> None:
@@ -38,11 +37,11 @@ class Backoff:
         self._tries = 0
 
     def next(self) -> float:
-        """Seconds to wait now; longer at each call until `reset`."""
+        """Returns the seconds to wait now; longer at each call until `reset`."""
         ceiling = min(self._cap, self._initial * 2.0 ** min(self._tries, 32))
         self._tries += 1
         return ceiling * (0.1 + 0.9 * self._rng.random())
 
     def reset(self) -> None:
-        """Something worked: the next wait is short again."""
+        """After a success: makes the next wait short again."""
         self._tries = 0

@@ -6,13 +6,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-<<<<<<< HEAD
 if TYPE_CHECKING:
     from ingest.config import Command, Config
-=======
-from ingest.config import Command, Config, load
-from ingest.config.layers import NOTHING_BELOW, Below
->>>>>>> mig
+    from ingest.config.layers import Below
 
 Handler = Callable[[argparse.Namespace], int]
 """Runs the command; returns its exit code."""
@@ -68,14 +64,11 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", dest="as_json", help="one line of JSON instead of text")
 
 
-<<<<<<< HEAD
-def load_config(args: argparse.Namespace, command: "Command") -> "Config":
-    """From the file, the environment and the options of `add_config`. Raises ConfigError."""
-    from ingest.config import load
-
-    return load(args.config, environ=os.environ, overrides=args.overrides, for_command=command)
-=======
-def load_config(args: argparse.Namespace, command: Command, below: Below = NOTHING_BELOW) -> Config:
+def load_config(args: argparse.Namespace, command: "Command", below: "Below | None" = None) -> "Config":
     """From the file, the environment and the options of `add_config`, over what is `below`. Raises ConfigError."""
-    return load(args.config, environ=os.environ, overrides=args.overrides, for_command=command, below=below)
->>>>>>> mig
+    from ingest.config import load
+    from ingest.config.layers import NOTHING_BELOW
+
+    return load(
+        args.config, environ=os.environ, overrides=args.overrides, for_command=command, below=below or NOTHING_BELOW
+    )

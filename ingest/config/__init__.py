@@ -1,4 +1,4 @@
-"""The configuration: TOML file, environment and flags as typed, frozen objects; every error at once, with its key."""
+"""The configuration: TOML file, environment and flags as typed, frozen objects; reports all errors at once, by key."""
 
 from ingest.config.connection_strings import EventHubAddress, IotHubAddress
 from ingest.config.loading import load

@@ -1,6 +1,6 @@
-"""Azure's connection strings: what each must contain, and what people paste instead.
+"""Azure's connection strings: what each must contain, and what users often paste instead.
 
-Pure. Parsers raise BadValue; its text names the missing part and never contains a part's value.
+Pure. Parsers raise BadValue; its text names the missing part and never contains the value of a part.
 """
 
 import base64
@@ -23,7 +23,7 @@ class EventHubAddress:
 
     host: str
     port: int | None
-    """As written; None when the connection string names none."""
+    """As written; None if the connection string has none."""
     event_hub: str
     policy: str
     key: Secret
@@ -32,8 +32,8 @@ class EventHubAddress:
 
     @property
     def namespace(self) -> str:
-        """What azure-eventhub takes as fully qualified namespace: the host, with its port only in emulator mode
-        (over TLS the library ignores the port)."""
+        """The fully qualified namespace for azure-eventhub: the host, with its port only in emulator mode (over TLS the
+        library ignores the port)."""
         return f"{self.host}:{self.port}" if self.emulator and self.port else self.host
 
 
@@ -48,7 +48,8 @@ class IotHubAddress:
 
 
 def event_hub(text: str) -> EventHubAddress:
-    """Reads `Endpoint=sb://HOST[:PORT]/;SharedAccessKeyName=…;SharedAccessKey=…;EntityPath=…[;UseDevelopmentEmulator=true]`."""
+    """Reads `Endpoint=sb://HOST[:PORT]/;SharedAccessKeyName=…;SharedAccessKey=…;EntityPath=…`, and at the end
+    `;UseDevelopmentEmulator=true` or not."""
     parts = _parts(text, first="Endpoint", where=_EVENT_HUB_WHERE)
     if "hostname" in parts:
         raise BadValue(
@@ -102,7 +103,7 @@ def iot_hub(text: str) -> IotHubAddress:
 def blob_storage(text: str) -> None:
     """Checks `[DefaultEndpointsProtocol=…;]AccountName=…;AccountKey=…[;EndpointSuffix=…]`, or BlobEndpoint and a token.
 
-    The Storage library reads the string itself, so nothing is returned.
+    Returns nothing, because the Storage library reads the string itself.
     """
     parts = _parts(text, first="", where=_BLOB_WHERE)
     if "usedevelopmentstorage" in parts:
@@ -122,7 +123,7 @@ def blob_storage(text: str) -> None:
 
 
 def _parts(text: str, *, first: str, where: str) -> dict[str, str]:
-    """Name in lower case → value. Names are told apart as Azure's clients do, without regard to case."""
+    """Returns name in lower case → value. Compares names without case, as Azure's clients do."""
     pasted = text.strip().strip("\"'")
     before = re.search(rf"(?i)\b{first}\s*=", pasted) if first else None
     if before and before.start() > 0 and ";" not in pasted[: before.start()]:
@@ -163,7 +164,7 @@ def _base64(name: str, key: str) -> None:
 
 
 def _host_and_port(text: str) -> tuple[str, int | None]:
-    """An empty host when the text is neither HOST nor HOST:PORT."""
+    """Returns host and port; an empty host if the text is neither HOST nor HOST:PORT."""
     match = _HOST_AND_PORT.fullmatch(text)
     if match is None:
         return "", None

@@ -1,6 +1,6 @@
-"""The annotated configuration of an instance under systemd, as /etc/ingest/NAME.toml: generated from the schema.
+"""The annotated configuration of an instance under systemd, /etc/ingest/NAME.toml: generated from the schema.
 
-`python -m ingest.config.example > systemd/example.toml` writes the copy that the installer brings.
+`python -m ingest.config.example > systemd/example.toml` writes the installer's copy.
 """
 
 from typing import Final
@@ -38,7 +38,7 @@ _LIBRDKAFKA: Final = (
 
 
 def instance_toml() -> str:
-    """A TOML file with every key, its meaning, unit or choices, and its default, commented out unless it is needed."""
+    """Returns a TOML file with every key, its meaning, unit or choices, and default, commented out unless required."""
     lines = [_HEADER]
     for section, kind in SECTIONS.items():
         lines.append(f"# {kind.__doc__}\n[{section}]")

@@ -1,7 +1,7 @@
-"""The kinds of value that a key can have: how each is read from TOML, from text, and what is expected of it.
+"""The kinds of value that a key can have: how to read each from TOML and from text, and what it must be.
 
-`read` gets what TOML gave (`object`) and the folder that relative paths start from; it returns the typed value or
-raises BadValue. `from_text` turns text of the environment into what TOML would have given.
+`read` gets TOML's value (`object`) and the base folder of relative paths; it returns the typed value or raises
+BadValue. `from_text` turns text of the environment into the value that TOML would give.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,7 +15,7 @@ from ingest.config.values import BadValue, Secret, Start, looks_secret, start_po
 class Kind(Protocol):
     @property
     def allowed(self) -> str:
-        """The words or the range that are allowed, for the example file; empty when that is not a short list."""
+        """The allowed words or range, for the example file; empty if that is not a short list."""
 
     def read(self, raw: object, base: Path) -> object: ...
 
@@ -90,8 +90,7 @@ class Names(_Text):
 
 @dataclass(frozen=True, slots=True)
 class Choice(_Text):
-    """One of a few words. `other` says why a word that one might expect is not among them; `same` has other words for
-    some of them."""
+    """One of a few words. `other` says why an expected word is not among them; `same` has other words for some of them."""
 
     words: tuple[str, ...] = ()
     other: Mapping[str, str] = field(default_factory=dict)
@@ -197,7 +196,7 @@ class FilePath(_Text):
 
 @dataclass(frozen=True, slots=True)
 class SecretText(_Text):
-    """A secret that passes `check`, or nothing. The loader also takes it from the file that `…_file` names."""
+    """A secret that passes `check`, or nothing. The loader also reads it from the file that `…_file` names."""
 
     check: Callable[[str], object]
     form: str
@@ -212,7 +211,7 @@ class SecretText(_Text):
 
 @dataclass(frozen=True, slots=True)
 class StartPosition(_Text):
-    """Where to begin without a checkpoint."""
+    """Where to start without a checkpoint."""
 
     def read(self, raw: object, base: Path) -> Start:
         return start_position(raw)
@@ -220,7 +219,7 @@ class StartPosition(_Text):
 
 @dataclass(frozen=True, slots=True)
 class Librdkafka(_Text):
-    """A table of librdkafka's own settings. The loader reads it one by one, so that each setting gets its error."""
+    """A table of librdkafka's own settings. The loader reads them one by one, so that each gets its own error."""
 
     def read(self, raw: object, base: Path) -> object:
         raise BadValue('expects a table: [kafka.librdkafka] with lines such as "compression.type" = "lz4"')

@@ -1,4 +1,4 @@
-"""The three places that a key can be set, each read into one flat layer, and how a higher layer overrides a lower one.
+"""The three places to set a key, each read into one flat layer, and how a higher layer overrides a lower one.
 
 TOML file, then environment `INGEST__SECTION__KEY`, then flags `--set section.key=value`. Two keys are tables:
 `source.start` (partition → offset) and `kafka.librdkafka` (setting → value); their entries have a third name.
@@ -24,16 +24,16 @@ _ENVIRONMENT_PREFIX: Final = "INGEST__"
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """One value as somebody wrote it."""
+    """One value as the user wrote it."""
 
     value: object
-    """What TOML makes of it, or text where `is_text`."""
+    """The value from TOML, or text if `is_text`."""
     base: Path
-    """Folder that relative paths start from: the file's own, or the current one for environment and flags."""
+    """Base folder of relative paths: that of the file, or the current one for environment and flags."""
     origin: str = ""
-    """How to say where it comes from, when that is not the file."""
+    """Where it comes from, in words, if not from the file."""
     is_text: bool = False
-    """From a place without types: to be read by the key's kind."""
+    """From a place without types: the key's kind reads it."""
 
 
 Layer = dict[Name, Given]
@@ -56,7 +56,7 @@ def dotted(name: Name) -> str:
 
 
 def read_file(path: Path) -> tuple[Layer, list[Problem]]:
-    """The layer of a TOML file. A file that cannot be read or parsed is one problem."""
+    """Returns the layer of a TOML file. A file that cannot be read or parsed is one problem."""
     try:
         document = tomllib.loads(path.read_bytes().decode("utf-8-sig"))
     except OSError as error:
@@ -79,7 +79,7 @@ def read_file(path: Path) -> tuple[Layer, list[Problem]]:
 
 
 def _entries(name: Name, value: object) -> Iterator[tuple[Name, object]]:
-    """A table's entries, with nested tables joined: TOML reads an unquoted `compression.type = …` as two levels."""
+    """Yields a table's entries, with nested tables joined: in TOML an unquoted `compression.type = …` is two levels."""
     if name[:2] in TABLES and isinstance(value, dict):
         for key, entry in value.items():
             joined = (*name[:2], f"{name[2]}.{key}" if len(name) == 3 else key)
@@ -96,9 +96,9 @@ def _in_section(name: Name) -> Name:
 
 
 def read_environment(environ: Mapping[str, str]) -> Layer:
-    """The layer of `INGEST__SECTION__KEY` and `INGEST__SECTION__KEY__ENTRY`.
+    """Returns the layer of `INGEST__SECTION__KEY` and `INGEST__SECTION__KEY__ENTRY`.
 
-    In an entry of kafka.librdkafka each `_` stands for a dot, save in the ending `_FILE` of a secret's file:
+    In an entry of kafka.librdkafka each `_` stands for a dot, except in the ending `_FILE` of a secret's file:
     `INGEST__KAFKA__LIBRDKAFKA__COMPRESSION_TYPE` is `compression.type`.
     """
     layer: Layer = {}
@@ -113,7 +113,7 @@ def read_environment(environ: Mapping[str, str]) -> Layer:
 
 
 def read_flags(overrides: Sequence[str]) -> tuple[Layer, list[Problem]]:
-    """The layer of `--set section.key=value`: a TOML value, or else text as it stands."""
+    """Returns the layer of `--set section.key=value`: a TOML value, or otherwise the text itself."""
     layer: Layer = {}
     problems: list[Problem] = []
     for override in overrides:
@@ -128,7 +128,7 @@ def read_flags(overrides: Sequence[str]) -> tuple[Layer, list[Problem]]:
             document = tomllib.loads(f"value = {text.strip()}")
         except (tomllib.TOMLDecodeError, RecursionError):
             document = {}
-        # More than the one key: the text had a line break and only looks like TOML.
+        # More than one key: the text has a line break and only looks like TOML.
         is_text = document.keys() != {"value"}
         value = text.strip() if is_text else document["value"]
         for entry, part in _entries(name, value):
@@ -142,8 +142,8 @@ def gives(layer: Layer, name: Name) -> bool:
 
 
 def over(lower: Mapping[Name, Given], upper: Layer) -> Layer:
-    """Both layers as one. A key set above hides the key, its entries and its `_file` twin below; entries of
-    kafka.librdkafka are merged one by one, source.start is taken whole from one layer."""
+    """Returns both layers as one. A key set above hides the key, its entries and its `_file` twin below; entries of
+    kafka.librdkafka are merged one by one, source.start comes whole from one layer."""
     hidden = set(upper) | {_twin(name) for name in upper}
     whole = {name[:2] for name in upper if name[:2] == ("source", "start") or len(name) == 2}
     kept = {name: given for name, given in lower.items() if name not in hidden and name[:2] not in whole}
@@ -156,7 +156,7 @@ def _twin(name: Name) -> Name:
 
 
 def given_twice(layer: Layer) -> Iterator[Name]:
-    """Keys that one layer gives both as text and as `…_file`."""
+    """Yields the keys that one layer gives both as text and as `…_file`."""
     for name, given in layer.items():
         file = _twin(name)
         if not name[-1].endswith("_file") and file in layer and given.value != "" and layer[file].value != "":

@@ -1,5 +1,5 @@
-"""Which of librdkafka's settings pass through `[kafka.librdkafka]`: secrets are wrapped, and what would break a promise
-is refused with the reason. Names and meanings: librdkafka's CONFIGURATION.md. Pure.
+"""Which of librdkafka's settings pass through `[kafka.librdkafka]`: wraps secrets, and refuses settings that would
+break a promise, with the reason. Names and meanings: librdkafka's CONFIGURATION.md. Pure.
 """
 
 import difflib
@@ -66,9 +66,9 @@ def is_secret(name: str) -> bool:
 
 
 def librdkafka_setting(name: str, raw: object) -> str | Secret:
-    """The text that librdkafka takes for one setting.
+    """Returns the text of one setting for librdkafka.
 
-    Raises BadValue for a setting that would break a promise, and for a value that is not text, number or boolean.
+    Raises BadValue if the setting would break a promise, or the value is not text, number or boolean.
     """
     if name in _REFUSED:
         raise BadValue(_REFUSED[name])

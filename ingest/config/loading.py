@@ -1,4 +1,4 @@
-"""Reads the configuration: joins the layers, types every key, checks keys against each other, reports every problem."""
+"""Loads the configuration: joins the layers, types every key, checks keys against each other, reports every problem."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -39,11 +39,11 @@ def load(
     for_command: Command = "run",
     below: Below = NOTHING_BELOW,
 ) -> Config:
-    """The configuration from a TOML file (None: no file), the environment, and `section.key=value` overrides, all of them
-    over what is `below`.
+    """Returns the configuration from a TOML file (None: no file), the environment and `section.key=value` overrides, over
+    what is `below`.
 
-    `for_command` decides which keys are required. Raises ConfigError with every problem found. Logs a warning for a
-    file with secrets that every user of the machine can read.
+    `for_command` decides which keys are required. Raises ConfigError with every problem found. Logs a warning if every
+    user of the machine can read a file with secrets.
     """
     file, problems = read_file(path) if path is not None else ({}, [])
     if problems:
@@ -71,7 +71,7 @@ def load(
 
 
 class _Reader:
-    """Takes the values of the merged layers key by key. Afterwards `left` holds what no key has taken."""
+    """Takes the values of the merged layers key by key. Afterwards `left` holds the values without a key."""
 
     def __init__(self, layer: Layer, environ: Mapping[str, str]) -> None:
         self.left = dict(layer)
@@ -79,7 +79,7 @@ class _Reader:
         self._environ = environ
 
     def section(self, section: str) -> dict[str, Any]:
-        """The arguments for one section's class: its keys that are given and right."""
+        """Returns the arguments for one section's class: its keys with a correct value."""
         values: dict[str, Any] = {}
         for key, known in KEYS[section].items():
             name, kind = (section, key), known.kind
@@ -113,7 +113,7 @@ class _Reader:
         return Given({key: entry.value for key, entry in entries.items()}, first.base, first.origin)
 
     def _take(self, name: Name, *, secret: bool) -> Given | None:
-        """The key's value, that of a secret also out of the file that `…_file` names."""
+        """Returns the key's value; reads a secret also from the file that `…_file` names."""
         given = self.left.pop(name, None)
         if not secret:
             return given

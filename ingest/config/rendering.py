@@ -27,7 +27,7 @@ _HEADER: Final = """\
 
 
 def shown_value(value: object) -> str:
-    """A value for an error message: as TOML, cut when long, `***` when it looks as if it held a secret."""
+    """Returns a value for an error message: as TOML, shortened if long, `***` if it seems to contain a secret."""
     text = toml_value(value)
     if looks_secret(text) or _holds_a_key(value):
         return "***"
@@ -35,7 +35,7 @@ def shown_value(value: object) -> str:
 
 
 def example_toml() -> str:
-    """A configuration file with every key, its meaning and its default. It parses to the defaults."""
+    """Returns a configuration file with every key, its meaning and its default. It parses to the defaults."""
     lines = [_HEADER]
     for section, kind in SECTIONS.items():
         lines.append(f"# {kind.__doc__}\n[{section}]")
@@ -54,7 +54,7 @@ def example_toml() -> str:
 
 
 def effective_toml(config: Config) -> str:
-    """The configuration in force, as TOML; a secret that is given is `"***"`."""
+    """Returns the configuration in force, as TOML; a secret that is set is `"***"`."""
     lines: list[str] = []
     for section, keys in KEYS.items():
         lines.append(f"[{section}]")
@@ -84,7 +84,7 @@ def _holds_a_key(value: object) -> bool:
 
 
 def _shown_setting(value: object) -> str:
-    """One of librdkafka's settings. A URL among them may hold a password: that of a proxy or of a token endpoint."""
+    """Returns one of librdkafka's settings as TOML. A URL can contain the password of a proxy or a token endpoint."""
     return toml_value(without_user(value) if isinstance(value, str) else value)
 
 
@@ -112,5 +112,5 @@ def toml_value(value: object) -> str:
         case list() | tuple():
             return "[" + ", ".join(toml_value(item) for item in value) + "]"
         case _:
-            # JSON's escapes are TOML's too; JSON leaves DEL alone, TOML forbids it.
+            # TOML has JSON's escapes; JSON does not escape DEL, but TOML forbids it.
             return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")

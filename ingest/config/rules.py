@@ -1,4 +1,4 @@
-"""What must hold between keys, and which keys a command cannot do without."""
+"""Rules between keys, and which keys a command requires."""
 
 from collections.abc import Iterator, Set
 from typing import Literal
@@ -11,7 +11,7 @@ Command = Literal["run", "source", "sink", "checkpoints", "topics", "check-confi
 
 
 def directions(config: Config, command: Command = "run") -> tuple[str, ...]:
-    """What a command runs: `source` and `sink` what they are named after, the others what has a connection string."""
+    """Returns what a command runs: `source` and `sink` only themselves, the others what has a connection string."""
     if command in ("source", "sink"):
         return (command,)
     configured = {"source": config.reads_telemetry, "sink": config.sends_commands}
@@ -19,7 +19,7 @@ def directions(config: Config, command: Command = "run") -> tuple[str, ...]:
 
 
 def broken_rules(config: Config, command: Command, bad: Set[str]) -> list[Problem]:
-    """Every broken rule, save those about a key in `bad` (dotted), whose value is not the user's."""
+    """Returns every broken rule, except those about a key in `bad` (dotted), whose value is not the user's."""
     return [
         problem
         for keys, problem in [
@@ -37,7 +37,7 @@ Broken = Iterator[tuple[tuple[str, ...], Problem]]
 
 
 def _required(config: Config, command: Command) -> Broken:
-    # `run` runs what is configured: only commands when there is nothing to read telemetry with.
+    # `run` runs what is configured: only commands if there is nothing to read telemetry with.
     only_commands = command in ("run", "check-config") and config.sends_commands and not config.reads_telemetry
     reads_hub = command in ("run", "source", "checkpoints", "check-config") and not only_commands
     if reads_hub and not config.reads_telemetry:

@@ -1,4 +1,4 @@
-"""Secrets kept in files of their own: `KEY_file = "path"`, and systemd's credentials."""
+"""Secrets in separate files: `KEY_file = "path"`, and systemd's credentials."""
 
 import logging
 import os
@@ -13,8 +13,8 @@ _LARGEST_BYTES = 65_536
 
 
 def find(written: object, base: Path, environ: Mapping[str, str]) -> Path:
-    """The file that `KEY_file` names: relative to `base`, else a bare name is looked up in $CREDENTIALS_DIRECTORY
-    (systemd.exec(5), LoadCredential=)."""
+    """Returns the file that `KEY_file` names: relative to `base`, or for a bare name without a file there, in
+    $CREDENTIALS_DIRECTORY (systemd.exec(5), LoadCredential=). Raises BadValue."""
     if not isinstance(written, str) or not written or "\0" in written:
         raise BadValue('expects a path in quotation marks, such as "/etc/ingest/event-hub"')
     if looks_secret(written):
@@ -27,7 +27,7 @@ def find(written: object, base: Path, environ: Mapping[str, str]) -> Path:
 
 
 def read(path: Path) -> str:
-    """The secret in a file, without the line break at its end. Raises BadValue when there is none."""
+    """Returns the secret in a file, without the line break at its end. Raises BadValue if there is none."""
     try:
         with path.open("rb") as file:
             content = file.read(_LARGEST_BYTES + 1)
@@ -48,7 +48,7 @@ def read(path: Path) -> str:
 
 
 def warn_if_open(path: Path) -> None:
-    """Logs a warning when every user of the machine may read a file that holds secrets."""
+    """Logs a warning if every user of the machine can read a file with secrets."""
     try:
         mode = path.stat().st_mode
     except OSError:

@@ -1,4 +1,4 @@
-"""What somebody may have meant by a key that does not exist."""
+"""Suggestions for keys that do not exist."""
 
 import difflib
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ _SECTIONS_OF: Final[Mapping[str, list[str]]] = {
 
 
 def unknown_keys(left: Mapping[Name, Given]) -> list[Problem]:
-    """One problem per unknown key or section. Values are not shown: a misspelt key may hold a secret."""
+    """Returns one problem per unknown key or section, without values: a misspelt key can contain a secret."""
     problems: dict[Name, Problem] = {}
     for name, given in left.items():
         if name[0] not in KEYS:

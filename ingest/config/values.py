@@ -1,7 +1,7 @@
 """Single values of the configuration: secrets, the start position, names that Kafka and Azure allow.
 
 Pure: nothing here reads files or the environment. Parsers raise BadValue, whose text says what to write instead and
-never repeats the value (the loader shows it, redacted where it must be).
+never repeats the value (the loader shows it, redacted if necessary).
 """
 
 import re
@@ -12,13 +12,13 @@ from typing import Final
 
 
 class BadValue(ValueError):
-    """A value that cannot be used. `str()` is the fix: a clause fit for `errors.Problem.fix`."""
+    """An unusable value. `str()` is the fix: a clause for `errors.Problem.fix`."""
 
 
 class Secret:
-    """A string that shows itself as `***` everywhere; `reveal()` gives the text.
+    """A string that appears as `***` everywhere; `reveal()` returns the text.
 
-    Compares and hashes by value, pickles, and is falsy when empty.
+    Compares and hashes by value, pickles, and is falsy if empty.
     """
 
     __slots__ = ("_text",)
@@ -49,7 +49,7 @@ _LOOKS_SECRET: Final = re.compile(
     r"(?i)(key|signature|sig|password|secret|token)\s*=|SharedAccess|-----BEGIN|://[^/\s]*:[^/\s]*@"
 )
 _KEY: Final = re.compile(r"(?=.*[a-z])(?=.*[A-Z])(?=.*[0-9])(?!/.*[^=]$)[A-Za-z0-9+/_-]{40,}={0,2}")
-"""An access key in base64: those of IoT Hub and Event Hubs have 44 characters, those of storage accounts 88. No path."""
+"""An access key in base64: 44 characters in IoT Hub and Event Hubs, 88 in storage accounts. Does not match a path."""
 _WEB_TOKEN: Final = re.compile(r"eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")
 _USER_IN_URL: Final = re.compile(r"(?<=://)[^/\s@]*@")
 
@@ -57,14 +57,14 @@ _HTTP_URL: Final = re.compile(r"https?://[^\s/?#@,]+(/[^\s?#]*)?")
 
 
 def looks_secret(text: str) -> bool:
-    """Whether text that should be something else seems to hold a secret, such as a connection string in a wrong key."""
+    """Whether text for another purpose seems to contain a secret, such as a connection string in the wrong key."""
     return _LOOKS_SECRET.search(text) is not None or any(
         kind.fullmatch(text.strip()) is not None for kind in (_KEY, _WEB_TOKEN)
     )
 
 
 def without_user(text: str) -> str:
-    """The text with `***` for the user and password of each URL in it: `http://***@proxy:3128`."""
+    """Returns the text with `***` for the user and password of each URL in it: `http://***@proxy:3128`."""
     return _USER_IN_URL.sub("***@", text)
 
 
@@ -94,15 +94,15 @@ class Latest:
 
 @dataclass(frozen=True, slots=True)
 class At:
-    """The first event that the hub enqueued at this time or later. `time` has a zone."""
+    """The first event that the hub enqueued at this time or later. `time` has a time zone."""
 
     time: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class Offsets:
-    """Partition id → the offset of the last event that is already known (opaque text); a partition not named here
-    starts at the oldest event."""
+    """Partition id → the offset of the last known event (opaque text); a partition not named here starts at the oldest
+    event."""
 
     by_partition: Mapping[str, str]
 
@@ -156,7 +156,7 @@ def _offset(partition: str, offset: object) -> str:
 
 
 def topic_name_problem(name: str) -> str | None:
-    """Why Kafka would refuse this topic name (1 to 249 of a-z A-Z 0-9 . _ -, not "." or ".."), or None."""
+    """Returns why Kafka refuses this topic name (legal: 1 to 249 of a-z A-Z 0-9 . _ -, not "." or ".."), or None."""
     if name in ("", ".", ".."):
         return "not a legal Kafka topic name; use letters, digits, dots, underscores and hyphens"
     if len(name) > 249:
@@ -175,7 +175,7 @@ def topic_name(name: str) -> None:
 
 
 def consumer_group(name: str) -> None:
-    """Event Hubs: 1 to 50 letters, digits, `.`, `-`, `_`; or `$Default`."""
+    """Checks a name by the rule of Event Hubs: 1 to 50 letters, digits, `.`, `-`, `_`; or `$Default`."""
     if name.lower() != "$default" and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,49}", name):
         raise BadValue("not a consumer group of Event Hubs; write one that the hub lists, such as $Default")
 
@@ -186,13 +186,13 @@ def partition_id(name: str) -> None:
 
 
 def container_name(name: str) -> None:
-    """Azure Blob Storage: 3 to 63 of a-z 0-9 and single hyphens, a letter or digit at both ends."""
+    """Checks a name by Azure Blob Storage's rule: 3 to 63 of a-z 0-9 and single hyphens, none at the ends."""
     if not re.fullmatch(r"(?=.{3,63}$)[a-z0-9]+(-[a-z0-9]+)*", name):
         raise BadValue("not a legal container name; use 3 to 63 lower-case letters, digits and single hyphens")
 
 
 def bootstrap_servers(text: str) -> None:
-    """`host:port`, comma separated; IPv6 in brackets."""
+    """Checks for `host:port`, comma separated; IPv6 in brackets."""
     for server in text.split(","):
         match = re.fullmatch(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})", server.strip())
         if match is None:
@@ -203,7 +203,7 @@ def bootstrap_servers(text: str) -> None:
 
 
 def port_number(text: str) -> int:
-    """A TCP port 1 to 65535."""
+    """Returns a TCP port from 1 to 65535. Raises BadValue."""
     if not re.fullmatch(r"[0-9]{1,5}", text) or not 1 <= int(text) <= 65535:
         raise BadValue("the port is not a number from 1 to 65535")
     return int(text)

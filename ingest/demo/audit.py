@@ -1,23 +1,23 @@
-"""Which of the devices' events a topic holds: each once, again, late or not at all. Pure."""
+"""Which of the devices' events a topic holds: once, several times, late or not at all. Pure."""
 
 from collections.abc import Iterator, Mapping
 from itertools import islice
 
 
 class Audit:
-    """Fed with (device id, the device's own counter from 1 on) in the order of reading."""
+    """Takes (device id, the device's own counter from 1 on) in the order of reading."""
 
     def __init__(self) -> None:
         self.records = 0
-        """Everything read."""
+        """All records read."""
         self.duplicated = 0
         """Records of an event that had been read before."""
         self.out_of_order = 0
         """Events first read after a later one of the same device."""
         self.unreadable = 0
-        """Records that no simulated device sent, or not like this."""
+        """Records that no simulated device sent, or not in this form."""
         self.arrived = 0
-        """Different events."""
+        """Number of different events."""
         self._highest: dict[str, int] = {}
         self._skipped: dict[str, set[int]] = {}
         """Device id → counters below its highest that have not been read."""
@@ -43,11 +43,11 @@ class Audit:
         self.unreadable += 1
 
     def missing(self, sent: Mapping[str, int]) -> int:
-        """How many events have not been read, if each device has sent its counters from 1 to `sent[device id]`."""
+        """Returns how many events are unread, if each device has sent its counters from 1 to `sent[device id]`."""
         return sum(1 for _ in self._missing(sent))
 
     def missing_examples(self, sent: Mapping[str, int], most: int) -> list[tuple[str, int]]:
-        """Up to `most` of them as (device id, counter), the oldest of each device first."""
+        """Returns up to `most` of them as (device id, counter), the oldest of each device first."""
         return list(islice(self._missing(sent), most))
 
     def _missing(self, sent: Mapping[str, int]) -> Iterator[tuple[str, int]]:

@@ -1,8 +1,8 @@
-"""Starts everything, watches until every event has arrived, and tells how it went.
+"""Starts everything, watches until every event has arrived, and reports the result.
 
-**Pacing.** The embedded Kafka keeps 5 MiB a partition and drops older records without a word. So the devices may be at
-most `AHEAD_EVENTS` ahead of what has been counted in the topic: less than Kafka keeps even if all of it is in one
-partition. `--rate` is therefore the most, and `--events` without it runs as fast as the slowest part.
+**Pacing.** The embedded Kafka keeps 5 MiB per partition and silently drops older records. So the devices may be at most
+`AHEAD_EVENTS` ahead of the count in the topic: less than Kafka keeps even if all of it is in one partition. `--rate` is
+therefore an upper limit, and `--events` without it runs as fast as the slowest part.
 """
 
 import argparse
@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 class Interrupt:
-    """Ctrl-C and its kin: the first ends the devices once there are some, any other ends the demo at once."""
+    """Handles Ctrl-C and its like: once devices run, the first one ends them; any other ends the demo at once."""
 
     def __init__(self) -> None:
         self.graceful = False
@@ -88,10 +88,10 @@ def _interruptible() -> Iterator[Interrupt]:
 
 
 class Demo:
-    """The parts at work. The stack ends every one of them, in the reverse order, however the demo ends."""
+    """The running parts. The stack ends them all, in reverse order, however the demo ends."""
 
     def __init__(self, plan: Plan, folder: Path, view: View, stack: ExitStack) -> None:
-        """Starts all parts but the devices. Raises IngestError when one does not start."""
+        """Starts all parts except the devices. Raises IngestError if one does not start."""
         self._plan = plan
         self._view = view
         self._kafka = stack.enter_context(MockCluster())
@@ -120,8 +120,8 @@ class Demo:
         self._began = self._last_arrival = time.monotonic()
 
     def flow(self, interrupt: Interrupt) -> str | None:
-        """Devices and operator send until they are done, and everything arrives. Says what went wrong, if something
-        did."""
+        """Lets devices and operator send until they are done and everything has arrived. Returns what went wrong, or
+        None."""
         audit, operator = self._reader.audit, self._operator
         self._began = self._last_arrival = moved = time.monotonic()
         operator.start()
@@ -156,14 +156,14 @@ class Demo:
         return None
 
     def summary(self, deadline: Deadline) -> Summary:
-        """Ends everybody who sends, and `ingest run`, and counts what is in Kafka and at the devices then."""
+        """Ends all senders and `ingest run`, then counts what is in Kafka and at the devices."""
         hub, reader, operator = self._hub, self._reader, self._operator
         hub.stop()
         operator.stop()
         while hub.per_device is None and not deadline.expired:
             reader.poll(READ_SECONDS)
             self._hear()
-        # The figures are up to a second old; the last table should tell of everything.
+        # The figures are up to a second old; the last table should show everything.
         settling = Deadline(FIGURES_SECONDS)
         while not self._show() and not settling.expired and not self._ingest.died():
             reader.poll(READ_SECONDS)
@@ -194,14 +194,14 @@ class Demo:
         self._operator.hear(self._hub.received())
 
     def _show(self) -> bool:
-        """Whether the figures have caught up with what is in Kafka and at the devices."""
+        """Shows the figures. Returns whether they have caught up with Kafka and the devices."""
         figures, audit, commands = self._ingest.figures(), self._reader.audit, self._operator.audit
         if figures is None:
             return False
         self._view.show(
             Moment(
                 seconds=time.monotonic() - self._began,
-                # The devices' own figure may be older than what has arrived since.
+                # The devices' own figure can be older than the number of arrivals.
                 sent=max(self._hub.sent, audit.arrived),
                 arrived=audit.arrived,
                 duplicated=audit.duplicated,

@@ -33,15 +33,15 @@ class WorkerFigures:
 @dataclass(slots=True)
 class Figures:
     partitions: Mapping[str, PartitionFigures] = field(default_factory=dict)
-    """By partition id, in the order of the numbers."""
+    """By partition id, in numeric order."""
     workers: Mapping[str, WorkerFigures] = field(default_factory=dict)
-    """By number of the sink process, in that order."""
+    """By number of the sink process, in numeric order."""
     restarts: float = 0.0
     dead_letters: float = 0.0
 
 
 def read_figures(text: str) -> Figures:
-    """`text` in the Prometheus text format."""
+    """Reads figures from `text` in the Prometheus text format."""
     page = read_page(text)
 
     def of_partition(partition: str) -> PartitionFigures:
@@ -74,5 +74,5 @@ _OF_WORKER = (m.SINK_COMMANDS, m.SINK_IN_FLIGHT, m.SINK_LAG, m.SINK_THROTTLED)
 
 
 def _named(page: Page, metrics: Sequence[m.Metric]) -> list[str]:
-    """The first label of all their series, in the order of the numbers."""
+    """Returns the first label of all their series, in numeric order."""
     return sorted({labels[0] for metric in metrics for labels in page.of(metric)}, key=int)

@@ -1,4 +1,4 @@
-"""The hub's process as the demo sees it: where it listens, what its devices have sent, and how far they may go."""
+"""The hub's process as the demo sees it: its addresses, what its devices have sent, and how much they may send."""
 
 import dataclasses
 import json
@@ -27,12 +27,12 @@ class CommandAccess:
 
 
 class HubProcess:
-    """`start`, `allow`, `poll` often, `stop` the devices, `close` and `join`. Counts are the devices' own."""
+    """`start`, `allow`, `poll` often, `stop` the devices, `close` and `join`. The counts are the devices' own."""
 
     def __init__(self, plan: Plan, folder: Path) -> None:
         self.connection_string = ""
         self.commands: CommandAccess | None = None
-        """None when the plan has no commands, or `why_no_commands` says why not."""
+        """None if the plan has no commands, or if `why_no_commands` gives a reason."""
         self.why_no_commands = ""
         self.sent = 0
         self.per_device: Mapping[str, int] | None = None
@@ -46,7 +46,7 @@ class HubProcess:
         )
 
     def start(self) -> None:
-        """Returns when clients can connect. Raises IngestError when it ends, or does not get ready."""
+        """Returns when clients can connect. Raises IngestError if the process ends or does not get ready."""
         self._process.start()
         os.set_blocking(self._process.output.fileno(), False)
         deadline = Deadline(START_SECONDS)
@@ -57,26 +57,26 @@ class HubProcess:
             self.poll()
 
     def allow(self, events: int) -> None:
-        """Let the devices have sent `events` in all; the first call starts them."""
+        """Let the devices send up to `events` in all; the first call starts them."""
         if events > self._allowed:
             self._allowed = events
             self._order(f"allow {events}")
 
     def guard(self, group: int) -> None:
-        """Have this process group killed if the demo dies before it says `guard(0)`."""
+        """Let the hub's process kill this process group if the demo dies before `guard(0)`."""
         self._order(f"guard {group}")
 
     def stop(self) -> None:
-        """Let the devices send no more."""
+        """Stop the devices' sending."""
         self._order("stop")
 
     def received(self) -> list[tuple[str, int]]:
-        """Commands that devices have completed since the last call: device id and the operator's counter."""
+        """Returns the commands completed by devices since the last call: device id and the operator's counter."""
         received, self._received = self._received, []
         return received
 
     def tell(self) -> None:
-        """Waits until all is known that devices have received so far. Raises IngestError when the process has died."""
+        """Waits until everything received by devices so far is reported. Raises IngestError if the process has died."""
         self._told = False
         self._order("tell")
         deadline = Deadline(TELL_SECONDS)
@@ -85,7 +85,7 @@ class HubProcess:
             self.poll()
 
     def poll(self) -> None:
-        """Takes the devices' news. Raises IngestError when the process has died."""
+        """Reads the devices' reports. Raises IngestError if the process has died."""
         while (received := self._read()) is not None:
             if not received:
                 raise IngestError(f"the hub's process has died. {self._process.last_words()}")
@@ -111,7 +111,7 @@ class HubProcess:
         self._process.join(deadline)
 
     def _read(self) -> bytes | None:
-        """None when there is nothing to read now, b"" when there never will be."""
+        """Returns None if there is nothing to read now, b"" at the end of the output."""
         try:
             return os.read(self._process.output.fileno(), 1 << 20)
         except BlockingIOError:

@@ -1,11 +1,11 @@
 """The process with the emulated hub and its devices: `python -m ingest.demo.hub_process PLAN`.
 
-It talks with the demo in lines. In: `allow N` (the devices may have sent N events in all), `stop` (they send no more),
-`tell` (what they have received, at once), `guard G` (0: nobody), and the end of input, which ends this process and the
-process group G. That end also comes when the demo is killed and can clear away nothing itself.
-Out, as JSON objects: `{"connection_string"}` when ready, with `commands`, what a service needs to send some, or
+It exchanges lines with the demo. In: `allow N` (the devices may send N events in all), `stop` (they stop sending),
+`tell` (report at once what they have received), `guard G` (0: no group), and the end of input, which ends this process
+and the process group G. That end also comes when the demo is killed and cannot clean up itself.
+Out, as JSON objects: `{"connection_string"}` when ready, with `commands`, which a service needs to send some, or
 `why_no_commands`; `{"sent", "received"}` several times a second, the latter with the commands completed since;
-`{"sent", "per_device"}` when the devices have sent their last event; `{"received", "told"}` as the answer to `tell`.
+`{"sent", "per_device"}` after the devices' last event; `{"received", "told"}` as the answer to `tell`.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ SHORTEST_WAIT_SECONDS = 0.005
 REPORT_SECONDS = 0.1
 MEMORY_BYTES = 256 << 20
 EVENT_BYTES = 1_000
-"""What an event of a simulated device takes in the hub's log, overhead included; about 750, rounded up."""
+"""Size of a simulated device's event in the hub's log, with overhead: about 750, rounded up."""
 
 
 def main() -> None:
@@ -53,9 +53,9 @@ def main() -> None:
 
 
 def start_hub(plan: Plan) -> tuple[Emulator, str]:
-    """A hub that takes the plan's commands, or one that takes none and the sentence why. The port that it needs for
-    them is a fixed one. Raises OSError when not even that hub can be had."""
-    # A log holds up to twice as many events before it forgets in bulk.
+    """Starts a hub that takes the plan's commands, or one that takes none, and returns it with the reason. Commands
+    need a fixed port. Raises OSError if not even the second hub can start."""
+    # A log holds up to twice as many events before it drops them in bulk.
     retention = MEMORY_BYTES // EVENT_BYTES // plan.partitions // 2
     why = ""
     if plan.commands != 0:
@@ -77,7 +77,7 @@ class Devices:
         self._plan = plan
         self._emulator = emulator
         self._fleet = Fleet(plan.devices)
-        # No service knows the hub's address before it is said.
+        # No service knows the hub's address before the report of it.
         self._receiving = Receiving(emulator.c2d.hub)
         self._pacer: Pacer | None = None
         self._ends_at = float("inf")
@@ -95,7 +95,7 @@ class Devices:
         try:
             self._serve()
         except BrokenPipeError:
-            pass  # The demo is gone: what is said to nobody fails before the end of input is seen.
+            pass  # The demo is gone: an output without a reader fails before the end of input is seen.
         finally:
             if self._guarded:
                 with contextlib.suppress(ProcessLookupError):

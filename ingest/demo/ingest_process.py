@@ -1,4 +1,4 @@
-"""`ingest run` as a child process of the demo, with a configuration made for it."""
+"""`ingest run` as a child process of the demo, with its own configuration."""
 
 import http.client
 import re
@@ -22,8 +22,8 @@ _POLL_SECONDS = 0.05
 _METRICS_URL = re.compile(r"(http://\S+)/metrics")
 
 # One sink process: in a group of two, the mock cluster refuses a member that asks for its partitions after the leader
-# has given them out (rdkafka_mock_cgrp.c allows no SyncGroup in the state Up), and nobody reads them then.
-# message.max.bytes spares the source the question for the topic's limit, which the mock cluster leaves unanswered.
+# has assigned them (rdkafka_mock_cgrp.c allows no SyncGroup in the state Up), and then no member reads them.
+# message.max.bytes saves the source the question for the topic's limit, which the mock cluster does not answer.
 _CONFIG = """\
 [hub]
 event_hub_connection_string = "{hub}"
@@ -57,8 +57,8 @@ ca_file = "{ca_file}"
 
 
 class IngestProcess:
-    """After `wait_until_ready` every partition is being received, and commands are, if the hub takes them; `close`
-    drains, `join` waits for that."""
+    """After `wait_until_ready` it receives every partition, and sends commands if the hub takes them; `close` drains,
+    `join` waits for that."""
 
     def __init__(self, hub_connection_string: str, commands: CommandAccess | None, kafka: str, folder: Path) -> None:
         config = folder / "ingest.toml"
@@ -88,7 +88,7 @@ class IngestProcess:
         self._process.start()
 
     def wait_until_ready(self) -> None:
-        """Raises IngestError when it ends, or is not ready in time."""
+        """Raises IngestError if it ends, or is not ready in time."""
         deadline = Deadline(START_SECONDS)
         while not self._ready():
             if self.died(_POLL_SECONDS):
@@ -97,7 +97,7 @@ class IngestProcess:
                 raise IngestError(f"`ingest run` is not ready after {START_SECONDS:g} s. {self.last_words()}")
 
     def died(self, seconds: float = 0.0) -> bool:
-        """Whether it has ended, or does so within `seconds`."""
+        """Whether it has ended, or ends within `seconds`."""
         return self._process.wait(seconds) is not None
 
     def obituary(self) -> str:
@@ -107,7 +107,7 @@ class IngestProcess:
         return self._process.last_words()
 
     def figures(self) -> Figures | None:
-        """What its metrics say now; None when they cannot be had."""
+        """Returns its figures now; None if its metrics are unavailable."""
         text = self._get("/metrics")
         return read_figures(text) if text is not None else None
 

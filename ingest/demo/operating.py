@@ -1,6 +1,6 @@
-"""The operator, as any application with commands: writes them to a Kafka topic, and hears from the devices what came.
+"""The operator, like any application with commands: writes them to a Kafka topic, and learns what devices receive.
 
-The operator is at most `AHEAD_COMMANDS` ahead of the devices, for the reason that the telemetry is held back
+The operator is at most `AHEAD_COMMANDS` ahead of the devices, for the same reason as the telemetry's limit
 (`ingest.demo.command`).
 """
 
@@ -19,12 +19,12 @@ from ingest.kafka.client import new_producer
 
 AHEAD_COMMANDS = 2_000
 DEFAULT_RATE = 5.0
-"""Commands per second, alongside telemetry, of a plan that says no number."""
+"""Commands per second, alongside telemetry, if the plan gives no number."""
 FLUSH_SECONDS = 10.0
 
 
 class Operator:
-    """`start`, `poll` often, `hear`, and at last `close`, which leaves nothing unwritten."""
+    """`start`, `poll` often, `hear`, and at the end `close`, which writes what is left."""
 
     def __init__(
         self,
@@ -34,14 +34,14 @@ class Operator:
         device_ids: Sequence[str],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Without `device_ids` there is nobody to command, and nothing is ever sent."""
+        """Without `device_ids` the operator never sends anything."""
         self.audit = Audit()
-        """Of the commands that devices received."""
+        """Counts the commands that devices received."""
         self.total = 0
         self.seconds = 0.0
         """From the first command to the last one that arrived."""
         self._left = plan.commands if device_ids else 0
-        """How many are still to be sent; None: until `stop`."""
+        """How many commands are left to send; None: no limit until `stop`."""
         self._topic = topic
         self._clock = clock
         self._devices = cycle(device_ids)
@@ -49,7 +49,7 @@ class Operator:
         """Device id → commands sent, which is also the last one's counter."""
         self._began = 0.0
         self._refusal: KafkaError | None = None
-        # Idempotent: what Kafka held twice, devices would rightly receive twice.
+        # Idempotent: devices would correctly receive twice what Kafka holds twice.
         self._producer = new_producer(
             {"bootstrap.servers": bootstrap, "enable.idempotence": True, "linger.ms": 5, "log_level": 3}
         )
@@ -61,14 +61,14 @@ class Operator:
 
     @property
     def done(self) -> bool:
-        """All are sent and received. Never before `stop` if the plan says no number."""
+        """Whether all commands are sent and received. Never before `stop` if the plan gives no number."""
         return self._left == 0 and self.waiting <= 0
 
     def start(self) -> None:
         self._began = self._clock()
 
     def poll(self) -> None:
-        """Sends what is due. Raises IngestError when Kafka has not taken a command."""
+        """Sends what is due. Raises IngestError if Kafka has not taken a command."""
         for _ in range(self._due()):
             device_id = next(self._devices)
             self._counters[device_id] += 1
@@ -80,7 +80,7 @@ class Operator:
             raise IngestError(f"the embedded Kafka has not taken a command: {self._refusal.str()}")
 
     def hear(self, received: Iterable[tuple[str, int]]) -> None:
-        """What devices have received, in that order: device id and the command's counter, 0 for none of ours."""
+        """Takes what devices have received, in that order: device id and the command's counter, 0 if not ours."""
         for device_id, counter in received:
             if counter:
                 self.audit.see(device_id, counter)
@@ -89,7 +89,7 @@ class Operator:
             self.seconds = self._clock() - self._began
 
     def stop(self) -> None:
-        """No further command."""
+        """Sends no further command."""
         self._left = 0
 
     def close(self) -> None:
@@ -97,7 +97,7 @@ class Operator:
         self._producer.flush(FLUSH_SECONDS)
 
     def summary(self, examples: int) -> Commands:
-        """What became of the commands so far, with up to `examples` of those that are missing."""
+        """Returns the results of the commands so far, with up to `examples` of the missing ones."""
         audit = self.audit
         missing = audit.missing(self._counters)
         return Commands(

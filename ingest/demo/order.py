@@ -1,4 +1,4 @@
-"""What the operator orders: one command as a Kafka record, and read again by the device that received it. Pure."""
+"""The operator's commands: one as a Kafka record, and as read by the device that received it. Pure."""
 
 import orjson
 
@@ -6,13 +6,13 @@ COUNTER = "counter"
 
 
 def record_of(device_id: str, counter: int) -> bytes:
-    """The operator's `counter`-th command to the device, numbered from 1, as the value of a Kafka record."""
+    """Returns the operator's `counter`-th command to the device, numbered from 1, as the value of a Kafka record."""
     message = {"command": "measure", COUNTER: counter}
     return orjson.dumps({"deviceId": device_id, "messageId": _message_id(device_id, counter), "message": message})
 
 
 def counter_of(device_id: str, message_id: str | None, body: bytes) -> int:
-    """Which of the operator's commands to this device it is; 0 unless body and message id name the same one."""
+    """Returns the number of the operator's command to this device; 0 unless body and message id name the same one."""
     try:
         counter = orjson.loads(body)[COUNTER]
     except (ValueError, KeyError, TypeError):

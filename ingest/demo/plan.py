@@ -1,4 +1,4 @@
-"""What a demo does, as both of its processes know it."""
+"""What a demo does, as known to both of its processes."""
 
 import argparse
 from dataclasses import dataclass
@@ -7,18 +7,18 @@ DEFAULT_SECONDS = 20.0
 DEFAULT_RATE = 2000.0
 TIER = "S3"
 UNITS = 10
-"""What the hub is and the sink takes it for: 833 commands a second."""
+"""Tier and units of the hub, and in the sink's configuration: 833 commands a second."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """The devices send until `seconds` have passed or `events` are sent, whichever is not 0; the operator sends
-    `commands`, or, if that is None, a few now and then for as long as the devices send."""
+    `commands`, or, if that is None, a few now and then while the devices send."""
 
     seconds: float
     events: int
     rate: float
-    """Events per second of all devices together; 0: as fast as they are allowed to."""
+    """Events per second of all devices together; 0: as fast as allowed."""
     partitions: int
     devices: int
     commands: int | None

@@ -1,4 +1,4 @@
-"""One child process of the demo: started apart from the terminal, its log kept, its whole group ended."""
+"""One child process of the demo: runs without the terminal, keeps its log, ends with its whole group."""
 
 import contextlib
 import os
@@ -14,14 +14,14 @@ from ingest.timing import Deadline
 
 LOG_TAIL_LINES = 15
 LONGEST_TMPDIR_BYTES = 70
-"""multiprocessing makes a socket at /pymp-xxxxxxxx/listener-xxxxxxxx below it, and paths of sockets end at 103 bytes on
+"""multiprocessing creates a socket at /pymp-xxxxxxxx/listener-xxxxxxxx below it; a socket's path can have 103 bytes on
 macOS, 107 on Linux."""
 
 
 class ChildProcess:
-    """`python -m` of one of our modules, in a session of its own, so that Ctrl-C reaches the demo alone.
+    """`python -m` of one of our modules, in its own session, so that Ctrl-C reaches only the demo.
 
-    Lifecycle: `start`, then `close` (SIGTERM) or `terminate` (SIGKILL, with everything it started), then `join`.
+    Lifecycle: `start`, then `close` (SIGTERM) or `terminate` (SIGKILL, with its descendants), then `join`.
     """
 
     def __init__(self, name: str, arguments: Sequence[str], folder: Path, *, talks: bool) -> None:
@@ -37,7 +37,7 @@ class ChildProcess:
     def start(self) -> None:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 - this Python and our own module
-                # -P: a folder named ingest where the user happens to be is not our package.
+                # -P: a folder named ingest in the user's current folder is not our package.
                 [sys.executable, "-P", "-m", *self._arguments],
                 stdin=subprocess.PIPE if self._talks else subprocess.DEVNULL,
                 stdout=subprocess.PIPE if self._talks else log,
@@ -48,7 +48,7 @@ class ChildProcess:
 
     @property
     def group(self) -> int:
-        """Of this process and all that it starts."""
+        """The process group of this process and all that it starts."""
         assert self._process is not None
         return self._process.pid
 
@@ -65,7 +65,7 @@ class ChildProcess:
         return self._process.stdout
 
     def wait(self, seconds: float) -> int | None:
-        """The exit status (minus the signal's number) as soon as it has ended; None if it has not in time."""
+        """Returns the exit status (minus the signal's number) once it has ended; None if it does not end in time."""
         assert self._process is not None
         try:
             return self._process.wait(seconds)
@@ -73,7 +73,7 @@ class ChildProcess:
             return None
 
     def last_words(self) -> str:
-        """The end of its log, for a sentence that tells of its death."""
+        """Returns the end of its log, for a report of its death."""
         lines = self.log.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:]
         return "Its last log lines:\n" + "\n".join(f"  {line}" for line in lines) if lines else "It logged nothing."
 
@@ -92,7 +92,7 @@ class ChildProcess:
                 os.killpg(self._process.pid, signal.SIGKILL)
 
     def join(self, deadline: Deadline) -> None:
-        """Waits for the end, then ends whatever is left of the group, with or without its leader."""
+        """Waits for the end, then ends the rest of the group, with or without its leader."""
         if self._process is None or self._joined:
             return
         self.wait(deadline.remaining())

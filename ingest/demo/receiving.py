@@ -1,4 +1,4 @@
-"""The simulated devices as receivers of commands: each completes what comes, at once and in order, and tells of it."""
+"""The simulated devices as receivers of commands: each completes them at once and in order, and reports them."""
 
 from collections import deque
 from contextlib import suppress
@@ -9,21 +9,21 @@ from ingest.emulator.c2d.lock_queue import LockLost
 
 
 class Receiving:
-    """`received` is for one thread; messages arrive in the hub's own."""
+    """`received` is for one thread; messages arrive in the hub's thread."""
 
     def __init__(self, hub: C2dHub) -> None:
-        """From now on, all devices of `hub`."""
+        """Receives from now on for all devices of `hub`."""
         self._hub = hub
         self._received: deque[tuple[str, int]] = deque()
         hub.watch(self._receive)
 
     def received(self) -> list[tuple[str, int]]:
-        """What was completed since the last call, oldest first: device id and the command's counter, 0 for a message
-        that no operator of this demo has ordered."""
+        """Returns what was completed since the last call, oldest first: device id and the command's counter, 0 for a
+        message that is not of this demo's operator."""
         return [self._received.popleft() for _ in range(len(self._received))]
 
     def _receive(self, device_id: str) -> None:
         while (delivery := self._hub.take(device_id)) is not None:
-            with suppress(LockLost):  # A clock that leaps ends the lock; the message comes again.
+            with suppress(LockLost):  # A clock that jumps ends the lock; the message comes again.
                 self._hub.complete(device_id, delivery.lock_token)
                 self._received.append((device_id, counter_of(device_id, delivery.message_id, delivery.body)))

@@ -1,4 +1,4 @@
-"""How a demo ended: in words, and as the JSON line that scripts rely on."""
+"""The result of a demo: in words, and as a JSON line for scripts."""
 
 import json
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ from ingest.demo.plan import Plan
 @dataclass(frozen=True, slots=True)
 class Commands:
     sent: int
-    """Counted by the operator; everything else by the devices."""
+    """Counted by the operator; all else by the devices."""
     delivered: int
-    """Different ones."""
+    """Number of different commands."""
     missing: int
     repeated: int
     out_of_order: int
     strange: int
-    """Messages that the operator never ordered."""
+    """Messages that the operator did not send."""
     seconds: float
     """From the first command sent to the last one that arrived."""
     missing_examples: list[tuple[str, int]]

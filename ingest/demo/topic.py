@@ -1,4 +1,4 @@
-"""The demo's own reader of the topic, which trusts nobody's counters: it reads every record and tells the audit."""
+"""The demo's own reader of the topic, which trusts no other counter: it passes every record to the audit."""
 
 import orjson
 from confluent_kafka import KafkaError, Message, TopicPartition
@@ -12,19 +12,19 @@ BATCH_RECORDS = 1_000
 
 
 class TopicReader:
-    """Reads every partition from its first record on. Not part of a consumer group; commits nothing."""
+    """Reads every partition from its first record on. Joins no consumer group; commits nothing."""
 
     def __init__(self, bootstrap: str, topic: str, partitions: int) -> None:
         self.audit = Audit()
         self._topic = topic
         self._next = dict.fromkeys(range(partitions), 0)
-        """Kafka partition → offset that comes next."""
+        """Kafka partition → next offset."""
         self._consumer = new_consumer(
             {
                 "bootstrap.servers": bootstrap,
                 "group.id": "ingest-demo-audit",
                 "enable.auto.commit": False,
-                # A record that Kafka has dropped before it was counted must not be passed over in silence.
+                # A record that Kafka drops before it is counted must cause an error.
                 "auto.offset.reset": "error",
                 "fetch.wait.max.ms": 50,
                 "log_level": 3,
@@ -35,8 +35,8 @@ class TopicReader:
         self._consumer.assign([TopicPartition(self._topic, partition, 0) for partition in self._next])
 
     def poll(self, seconds: float) -> None:
-        """Reads what is there, waiting up to `seconds` for the first record. Raises IngestError when records that were
-        not counted yet are gone."""
+        """Reads the available records, waiting up to `seconds` for the first. Raises IngestError if uncounted records
+        are gone."""
         for message in self._consumer.consume(BATCH_RECORDS, seconds):
             error = message.error()
             if error is None:
@@ -48,7 +48,7 @@ class TopicReader:
                 )
 
     def read_to_end(self, deadline: Deadline) -> bool:
-        """Reads all that is in the topic now; False if it has not got there by the deadline."""
+        """Reads everything that is in the topic now. Returns whether it did so by the deadline."""
         ends = {
             partition: self._consumer.get_watermark_offsets(
                 TopicPartition(self._topic, partition), timeout=max(0.1, deadline.remaining())
@@ -77,8 +77,8 @@ class TopicReader:
 
 
 def event_of(key: object, value: object) -> tuple[str, int] | None:
-    """(device id, the device's own counter) of a record in the format `json`; None unless key, record and body name
-    the same device."""
+    """Returns (device id, the device's own counter) of a record in the format `json`; None unless key, record and body
+    name the same device."""
     try:
         if not isinstance(key, bytes) or not isinstance(value, bytes):
             return None

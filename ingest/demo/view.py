@@ -1,4 +1,4 @@
-"""What is shown while the demo runs: a live table on a terminal, else a line now and then. All on stderr."""
+"""The display of a running demo: a live table on a terminal, else a line now and then. All on stderr."""
 
 import sys
 import time
@@ -19,10 +19,10 @@ LINE_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """What is known at one moment."""
+    """The figures at one moment."""
 
     seconds: float
-    """Since the devices began."""
+    """Since the devices' start."""
     sent: int
     arrived: int
     duplicated: int
@@ -63,7 +63,7 @@ class Lines:
             self.say(line)
 
     def close(self) -> None:
-        """Nothing to clear away."""
+        """There is nothing to clean up."""
 
 
 class LiveTable:
@@ -91,7 +91,7 @@ class LiveTable:
 
 
 def tables(now: Moment, before: Moment, unix_seconds: float) -> "Group":
-    """Telemetry, and below it commands if there are any; rates are those between the two moments."""
+    """Returns the telemetry, and below it commands if there are any; rates are those between the two moments."""
     from rich.console import Group
 
     shown = [_telemetry(now, before, unix_seconds)]
@@ -101,7 +101,7 @@ def tables(now: Moment, before: Moment, unix_seconds: float) -> "Group":
 
 
 def _telemetry(now: Moment, before: Moment, unix_seconds: float) -> "Table":
-    """One row per hub partition."""
+    """Returns a table with a row per hub partition."""
     from rich.table import Table
 
     rate = _rate_over(now.seconds - before.seconds)
@@ -137,7 +137,7 @@ def _telemetry(now: Moment, before: Moment, unix_seconds: float) -> "Table":
 
 
 def _commands(now: Moment, before: Moment) -> "Table":
-    """One row per sink process."""
+    """Returns a table with a row per sink process."""
     from rich.table import Table
 
     rate = _rate_over(now.seconds - before.seconds)

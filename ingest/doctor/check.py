@@ -1,4 +1,4 @@
-"""What a check is, and what it finds."""
+"""A check, and its findings."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,40 +10,40 @@ Result = Literal["ok", "warn", "fail", "skipped"]
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a check makes of what it saw. No secret is in either text."""
+    """A check's judgement of what it saw. Neither text contains a secret."""
 
     result: Result
     seen: str
     fix: str = ""
-    """What to do about it; empty when there is nothing to do."""
+    """What to do about it; empty if there is nothing to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
     name: str
     ask: Callable[[], Verdict]
-    """Blocks; is left alone when it takes too long. An IngestError that it raises is a failure in its words."""
+    """Blocks; abandoned if it takes too long. If it raises an IngestError, the check fails with that text."""
     needs: tuple[str, ...] = ()
-    """Checks that must not fail first; this one is skipped when they do."""
+    """Checks that must end first and must not fail; if one fails, this one is skipped."""
     after: tuple[str, ...] = ()
-    """Checks that must be over first, however they end, as this one makes use of what they found."""
+    """Checks that must end first, with any result, because this one uses what they found."""
     imports: tuple[str, ...] = ()
-    """Modules that `ask` imports and that take long to load: that is not the service's silence, so the check's time
-    begins when they are there."""
+    """Modules that `ask` imports and that take long to load: this is not the service's delay, so the check's time
+    begins once they are loaded."""
     if_silent: str = "see whether a firewall or a proxy is between this machine and the service"
-    """The fix for no answer in time."""
+    """The fix if there is no answer in time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of the doctor's."""
+    """One line of the doctor's output."""
 
     check: str
     result: Result
     seen: str
     fix: str
     seconds: float
-    """How long the check took, without its imports; 0 for one that was skipped."""
+    """How long the check took, without its imports; 0 for a skipped one."""
 
 
 def ok(seen: str) -> Verdict:

@@ -1,4 +1,4 @@
-"""Where checkpoints are kept: reachable, writable, and without a history of every one of them."""
+"""Checks the checkpoint store: reachable, writable, and without a history of old checkpoints."""
 
 import os
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ def checkpoint_checks(config: Config) -> list[Check]:
 
 
 def _ask_folder(config: Config) -> Verdict:
-    """Writes nothing: what root makes here, the service's user could not write."""
+    """Writes nothing: the service's user could not write files that root creates here."""
     path = config.checkpoints.path
     if not path.exists():
         parent = next(folder for folder in path.absolute().parents if folder.exists())
@@ -49,7 +49,7 @@ def _usable(folder: Path) -> bool:
 
 
 def judge_folder(path: Path, locked: Sequence[Path], partitions: int, *, as_root: bool) -> Verdict:
-    """`locked`: folders there that this user cannot use; `partitions`: how many have a checkpoint."""
+    """`locked`: folders in it that this user cannot use; `partitions`: how many have a checkpoint."""
     if locked:
         return fail(f"{locked[0]} is no folder that this user can read and write", f"chown -R USER {path}")
     seen = f"folder {path} is writable, {partitions} partitions have one"
@@ -57,7 +57,7 @@ def judge_folder(path: Path, locked: Sequence[Path], partitions: int, *, as_root
 
 
 def judge_damaged(damaged: Sequence[Damaged]) -> Verdict | None:
-    """None when every checkpoint can be read."""
+    """Returns None if every checkpoint is readable."""
     if not damaged:
         return None
     commands = [reset_command(each.partition) for each in damaged if not each.lease]
@@ -68,7 +68,7 @@ def judge_damaged(damaged: Sequence[Damaged]) -> Verdict | None:
 
 
 def judge_missing_folder(path: Path, parent: Path, *, writable: bool) -> Verdict:
-    """A folder that is not there yet; `parent` is the nearest that is."""
+    """Judges a folder that does not exist yet; `parent` is its nearest existing one."""
     if writable:
         return ok(f"folder {path} is not there yet and will be made")
     return fail(
@@ -90,7 +90,7 @@ def _ask_container(config: Config) -> Verdict:
             "make it yourself (portal → Storage account → Containers), and its own permissions can be looked at, too",
         )
     except (AzureError, ValueError):
-        # The store asks again and has the words for it.
+        # The store asks again and has the text for it.
         pass
     store = open_store(settings, scope(config))
     try:
@@ -126,7 +126,7 @@ def _ask_history(settings: Checkpoints) -> Verdict:
 
 
 def judge_history(soft_delete_days: int, *, versions: bool) -> Verdict:
-    """`soft_delete_days`: 0 for none; `versions`: whether a blob of the container has a version."""
+    """`soft_delete_days`: 0 for none; `versions`: whether any blob of the container has a version."""
     if versions:
         return warn(f"blob versioning is on: {_UNWANTED}", f"switch it off ({_WHERE}), or use an account of its own")
     if soft_delete_days:
@@ -138,7 +138,7 @@ def judge_history(soft_delete_days: int, *, versions: bool) -> Verdict:
 
 
 def judge_history_unknown(status: int | None) -> Verdict:
-    """The account's settings may not be read, or not now. `status`: HTTP, None when there was no answer."""
+    """Judges account settings that cannot be read, or not now. `status`: HTTP; None if there was no answer."""
     return warn(
         f"whether soft delete or versioning is on cannot be asked ({status or 'no answer'})",
         f"look yourself that both are off ({_WHERE})",
@@ -146,7 +146,7 @@ def judge_history_unknown(status: int | None) -> Verdict:
 
 
 def _service(settings: Checkpoints) -> "BlobServiceClient":
-    """The storage library that azure-eventhub-checkpointstoreblob, pinned to a minor version, brings along."""
+    """Returns a client of the storage library inside azure-eventhub-checkpointstoreblob, pinned to a minor version."""
     from azure.eventhub.extensions.checkpointstoreblob._vendor.storage.blob import BlobServiceClient
 
     return BlobServiceClient.from_connection_string(

@@ -1,4 +1,4 @@
-"""This machine's clock against the services' own: tokens and signatures carry the time, and are refused when it is off."""
+"""Compares this machine's clock with the services': they refuse tokens and signatures with a wrong time."""
 
 import http.client
 import ssl
@@ -21,7 +21,7 @@ _FIX = "set it right: timedatectl set-ntp true"
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """Somebody who tells the time in the Date header of any HTTP answer, even of a refusal."""
+    """A server that gives the time in the Date header of any HTTP answer, even of a refusal."""
 
     host: str
     port: int
@@ -34,7 +34,7 @@ def clock_check(
     newest_event: Callable[[], datetime | None],
     after: tuple[str, ...],
 ) -> Check:
-    """`clock`: epoch seconds; `newest_event`: when the hub says its newest event came, known after the checks `after`."""
+    """`clock`: epoch seconds; `newest_event`: its time by the hub's word, known after the checks `after`."""
 
     def ask() -> Verdict:
         for service in services(config):
@@ -49,7 +49,7 @@ def clock_check(
 
 
 def services(config: Config) -> Sequence[Service]:
-    """Whom to ask for the time, best first."""
+    """Returns the services to ask for the time, best first."""
     found = []
     if config.hub.iot_hub is not None:
         found.append(Service(config.hub.iot_hub.host, _HTTPS_PORT, True))
@@ -69,17 +69,17 @@ def _storage(connection_string: str) -> list[Service]:
     try:
         with BlobServiceClient.from_connection_string(connection_string) as client:
             url = urlsplit(client.primary_endpoint)
-    except ValueError:  # what is wrong with it, the checkpoints' check says
+    except ValueError:  # the checkpoints' check says what is wrong with it
         return []
     tls = url.scheme == "https"
     return [Service(url.hostname or "", url.port or (443 if tls else 80), tls)]
 
 
 def _seconds_ahead(service: Service, clock: Callable[[], float]) -> float | None:
-    """How much our clock is ahead of the service's (negative: behind), to about a second; None when it does not tell."""
+    """Returns how far our clock is ahead of the service's (negative: behind), to about a second; None: unknown."""
     connection: http.client.HTTPConnection
     if service.tls:
-        # Unverified on purpose: a certificate cannot be verified with a wrong clock, and nothing else is sent or read.
+        # Unverified on purpose: a wrong clock makes verification fail, and nothing else is sent or read.
         context = ssl._create_unverified_context()  # noqa: S323
         connection = http.client.HTTPSConnection(service.host, service.port, timeout=_ASK_SECONDS, context=context)
     else:
@@ -98,7 +98,7 @@ def _seconds_ahead(service: Service, clock: Callable[[], float]) -> float | None
 
 
 def judge_clock(ahead: float, host: str) -> Verdict:
-    """`ahead`: seconds by which this machine's clock is before that of `host`."""
+    """`ahead`: seconds by which this machine's clock is ahead of that of `host`."""
     off = abs(ahead)
     if off < 2:
         return ok(f"agrees with {host} to within 2 s")
@@ -111,8 +111,8 @@ def judge_clock(ahead: float, host: str) -> Verdict:
 
 
 def judge_by_event(newest_ahead: float | None) -> Verdict:
-    """`newest_ahead`: seconds by which the newest event is in this machine's future. All that is known without a service
-    that tells the time: a clock that is behind shows, one that is ahead does not."""
+    """`newest_ahead`: seconds by which the newest event is in this machine's future. If no service gives the time, this
+    shows a clock that is behind, but not one that is ahead."""
     now = "no service tells the time"
     if newest_ahead is not None and newest_ahead > _WARN_SECONDS:
         return judge_clock(-newest_ahead, "the hub, at the least: its newest event is from the future")

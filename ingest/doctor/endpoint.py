@@ -1,4 +1,4 @@
-"""A host on the network: its name, its port, its certificate."""
+"""Checks a host on the network: its name, its port, its certificate."""
 
 import socket
 import ssl
@@ -15,7 +15,7 @@ _HTTPS_PORT = 443
 def endpoint_checks(
     name: str, host: str, port: int, key: str, context: Callable[[], ssl.SSLContext] | None
 ) -> list[Check]:
-    """Checks `<name> DNS`, `<name> port` and, unless `context` is None (no TLS there), `<name> TLS`.
+    """Returns the checks `<name> DNS`, `<name> port` and, unless `context` is None (no TLS there), `<name> TLS`.
 
     `key` is the configuration's key that holds the host.
     """
@@ -48,7 +48,7 @@ def _connect(host: str, port: int, key: str) -> Verdict:
 
 
 def judge_port(host: str, port: int, seconds: float, problem: str, https_problem: str, key: str) -> Verdict:
-    """`problem`, `https_problem`: why `port` and port 443 of the host cannot be connected to; "" when they can."""
+    """`problem`, `https_problem`: why a connection to `port` and to port 443 of the host fails; "" if it works."""
     if not problem:
         return ok(f"{host}:{port} answers in {seconds * 1000:.0f} ms")
     if https_problem:

@@ -1,4 +1,4 @@
-"""The Event Hub-compatible endpoint: key, partitions, and who else reads them."""
+"""Checks the Event Hub-compatible endpoint: key, partitions, and their other readers."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -20,21 +20,21 @@ _IMPORTS = ("azure.eventhub", "ingest.hub.management")
 
 
 class EventHubChecks:
-    """Made for a configuration with an event hub."""
+    """For a configuration with an event hub."""
 
     def __init__(self, config: Config, *after: str) -> None:
-        """`after`: the checks that tell whether an ingest runs here, see `ingest_runs_here`; where there are none, that is
-        not known."""
+        """`after`: the checks that find out whether an ingest runs here, see `ingest_runs_here`; without them this is
+        unknown."""
         self._config = config
         self._address = event_hubs.address(config)
         self._after = after
         self._partitions: list[str] = []
         self.ingest_runs_here = False
-        """Set by the caller before the consumer group is looked at."""
+        """Set by the caller before the check of the consumer group."""
         self.read_here: list[str] = []
-        """The partitions that it reads; likewise."""
+        """The partitions that it reads; set likewise."""
         self.newest_event: datetime | None = None
-        """When the first partition's newest event came, by the hub's clock; known after the key's check, if at all."""
+        """When the first partition's newest event came, by the hub's clock; set by the key's check, if at all."""
 
     def checks(self) -> list[Check]:
         plain, ca_file = self._address.emulator, self._config.hub.ca_file
@@ -62,7 +62,7 @@ class EventHubChecks:
             found = ok(f"policy {self._address.policy} is known to {self._address.event_hub}")
             try:
                 self.newest_event = client.get_partition_properties(self._partitions[0])["last_enqueued_time_utc"]
-            except Exception:  # only the clock's check makes use of it, and it has other means
+            except Exception:  # only the clock's check uses it, and it has other means
                 return found
         return found
 
@@ -83,7 +83,7 @@ class EventHubChecks:
 
 
 def judge_answer(error: IngestError, policy: str, event_hub: str) -> Verdict:
-    """The hub's answer to the first question, which was no."""
+    """Judges the hub's refusal of the first question."""
     words = str(error)
     if isinstance(error, Unreachable):
         return fail(words, "wait and try again; Azure's service health page tells about outages")
@@ -104,8 +104,8 @@ def judge_partitions(
     read_here: Sequence[str] = (),
     check_seconds: int = 0,
 ) -> Verdict:
-    """The hub's partitions against `source.partitions` and the table `source.start`. `read_here`: what an ingest on this
-    machine reads now; `check_seconds`: how often it asks for more (0: never)."""
+    """Compares the hub's partitions with `source.partitions` and the table `source.start`. `read_here`: what an ingest
+    on this machine reads now; `check_seconds`: how often it asks for more (0: never)."""
     for key, named in (("source.partitions", wanted), ("source.start", started)):
         unknown = [partition for partition in named if partition not in found]
         if unknown:

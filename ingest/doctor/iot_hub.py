@@ -1,4 +1,4 @@
-"""The IoT Hub's service side: key and right to send commands, and how many it takes."""
+"""Checks the IoT Hub's service side: key and right to send commands, and the rate of commands that it takes."""
 
 from ingest.config import Config, Sink
 from ingest.config.connection_strings import IotHubAddress
@@ -52,7 +52,7 @@ def _ask_key(config: Config, hub: IotHubAddress) -> Verdict:
 
 
 def judge_rate(sink: Sink) -> Verdict:
-    """The wanted rate against what tier and units of the hub allow."""
+    """Compares the configured rate with what tier and units of the hub allow."""
     allowed = sends_per_second(sink.tier, sink.units)
     hub = f"{sink.tier} with {sink.units} unit{'s' * (sink.units != 1)}"
     most_units = TIERS[sink.tier].most_units

@@ -1,4 +1,4 @@
-"""The Kafka cluster: reached, its topics there, and this user allowed to do what ingest does."""
+"""Checks the Kafka cluster: reachable, the topics exist, and this user has the rights that ingest needs."""
 
 from typing import Any
 
@@ -17,21 +17,21 @@ from ingest.kafka.topics_in_use import Use, topics_in_use
 NAME = "Kafka"
 _ASK_SECONDS = 4.0
 _RIGHTS_SECONDS = 2.0
-"""Clusters that do not know such a question leave it unanswered."""
+"""Clusters that do not know such a question do not answer it."""
 
 
 class KafkaChecks:
     def __init__(self, config: Config) -> None:
         self._config = config
         self._complaints: list[Any] = []
-        """librdkafka tells a callback alone why no broker answers."""
+        """librdkafka reports only to a callback why no broker answers."""
         self._client: Any = None
         self._partitions: dict[str, int] = {}
-        """Topic → how many it has, of all that this user may see."""
+        """Topic → number of its partitions, for all topics that this user may see."""
         self._controller = -1
         self._cluster: str | None = None
         self._brokers: dict[int, Address] = {}
-        """As they advertise themselves."""
+        """At their advertised addresses."""
         self._security = Security.of(config.kafka.librdkafka)
 
     def checks(self) -> list[Check]:
@@ -61,7 +61,7 @@ class KafkaChecks:
 
         servers = self._config.kafka.bootstrap_servers
         try:
-            # Its log lines say on stderr what the callback says.
+            # Its log lines would repeat on stderr what the callback gets.
             self._client = new_admin({**settings(self._config.kafka), "log_level": 0}, error_cb=self._complaints.append)
         except ConfigError as wrong:
             return fail(wrong.problems[0].fix, "correct [kafka.librdkafka]")
@@ -87,7 +87,7 @@ class KafkaChecks:
         return ask_brokers(self._config.kafka, self._brokers, self._cluster, self._security)
 
     def _makes_topics(self) -> bool | None:
-        """Whether brokers make a topic at its first use; None when they do not tell."""
+        """Whether brokers create a topic at its first use; None if unknown."""
         from confluent_kafka import KafkaException
         from confluent_kafka.admin._config import ConfigResource
         from confluent_kafka.admin._resource import ResourceType
@@ -106,7 +106,7 @@ class KafkaChecks:
 
         partitions, rights, error = self._partitions.get(topic), None, ("", "")
         try:
-            # Unlike a request for the topic's metadata, this never makes the topic.
+            # Unlike a request for the topic's metadata, this never creates the topic.
             asked = self._client.describe_topics(
                 TopicCollection([topic]), include_authorized_operations=True, request_timeout=_RIGHTS_SECONDS
             )[topic]

@@ -1,4 +1,4 @@
-"""Every broker, tried at the address that it advertises, side by side."""
+"""Tries every broker at its advertised address, in parallel."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,20 +12,20 @@ from ingest.kafka.client import new_admin, settings
 
 BROKERS = "Kafka brokers"
 SIDE_BY_SIDE = 100
-"""Brokers looked at."""
+"""Most brokers to look at."""
 _MOST_THREADS = 100
-"""A client has a thread for every broker that it hears of."""
+"""A client has a thread for every broker that it knows."""
 _SECONDS = 4.7
 
 
 def ask_brokers(kafka: Kafka, advertised: Mapping[int, Address], cluster: str | None, security: Security) -> Verdict:
-    """As many as may be are tried with a client of librdkafka with our settings, which is what has to get there; those
-    that do not answer it, and the others, are looked at. `advertised`: number → address; `cluster`: its id."""
+    """Tries as many brokers as allowed with a librdkafka client with our settings, which must reach them; looks at
+    those that do not answer it, and at the others. `advertised`: number → address; `cluster`: its id."""
     tried = dict(list(advertised.items())[:SIDE_BY_SIDE])
     clients = set(list(tried)[: max(1, _MOST_THREADS // len(tried))]) if tried else set()
     chosen = settings(kafka)
 
-    # One server that does not answer is not missed while another does.
+    # Clients do not notice a server that does not answer while another one does.
     doors = [each for each in addresses(kafka.bootstrap_servers) if each not in advertised.values()][:SIDE_BY_SIDE]
 
     def ask(one: int | Address) -> Broker | Look:
@@ -52,7 +52,7 @@ def ask_brokers(kafka: Kafka, advertised: Mapping[int, Address], cluster: str | 
 
 
 class _NotServed(Exception):
-    """librdkafka's name of the error, and its words."""
+    """librdkafka's name of the error, and its text."""
 
     def __init__(self, name: str, words: str) -> None:
         self.name = name
@@ -60,7 +60,7 @@ class _NotServed(Exception):
 
 
 def _serves(chosen: Mapping[str, Any], address: Address) -> str | None:
-    """The id of the cluster in which the broker serves us. Raises _NotServed."""
+    """Returns the id of the cluster in which the broker serves us. Raises _NotServed."""
     from confluent_kafka import KafkaException
 
     complaints: list[Any] = []

@@ -1,4 +1,4 @@
-"""What the cluster's answers mean. Pure."""
+"""Judges the cluster's answers. Pure."""
 
 from collections.abc import Sequence
 
@@ -9,11 +9,10 @@ from ingest.hub.limits import EVENT_BYTES
 from ingest.kafka.topics_in_use import Use
 from ingest.source.formats import FORMATS
 
-"""The largest telemetry message of IoT Hub, properties counted ("IoT Hub quotas and throttling", Microsoft Learn)."""
 _ENVELOPE_BYTES = 4 * 1024
-"""Room for Kafka's own framing, and for a device id that stands in two places."""
+"""Room for Kafka's own framing, and for a device id in two places."""
 _MISSING = ("UNKNOWN_TOPIC_OR_PART", "_TIMED_OUT", "_UNSUPPORTED_FEATURE")
-"""Of a topic that is in no list of the cluster's; the latter two, when the cluster does not know the question."""
+"""Error names for a topic that the cluster does not list; the last two if the cluster does not know the question."""
 _WEIGHT = {"_AUTHENTICATION": 3, "_SSL": 3, "_RESOLVE": 2, "_TRANSPORT": 1}
 
 
@@ -23,15 +22,15 @@ def judge_unreached(
     looks: Sequence[Look] = (),
     security: Security = PLAINTEXT,
 ) -> Verdict:
-    """`errors`: (librdkafka's name, its words) of everything that went wrong, the first one last resort. `looks`: what was
-    seen of the listeners by other means."""
+    """`errors`: (librdkafka's name, its text) of all that went wrong; the first is the last resort. `looks`: what other
+    means found out about the listeners."""
     for look in looks:
         other = mismatch(look, security)
         if other is not None:
             return fail(f"{servers} does not answer: {other[0]}", other[1])
     name, words = sorted(errors, key=lambda error: _WEIGHT.get(error[0], 0))[-1]
     if name not in ("_AUTHENTICATION", "_SSL"):
-        # librdkafka tells of one listener, and of a connection that dies not why.
+        # librdkafka reports only one listener, and not why a connection dies.
         if len(looks) > 1 or any(look.trouble == "mute" for look in looks):
             words = troubles(looks) or words
         if looks and all(look.trouble == "no_address" for look in looks):
@@ -48,8 +47,8 @@ def judge_unreached(
 
 
 def judge_topic_error(topic: str, name: str, words: str, *, makes_topics: bool | None, file: str) -> Verdict:
-    """A topic that cannot be looked at. `makes_topics`: whether brokers make one at its first use, None: unknown; `file`:
-    of the configuration."""
+    """Judges a topic that cannot be described. `makes_topics`: whether brokers create one at its first use, None:
+    unknown; `file`: of the configuration."""
     create = f"ingest topics create -c {file}"
     if name == "TOPIC_AUTHORIZATION_FAILED":
         return fail(
@@ -64,7 +63,7 @@ def judge_topic_error(topic: str, name: str, words: str, *, makes_topics: bool |
 
 
 def judge_topic(topic: str, use: Use, *, partitions: int, rights: Sequence[str] | None, processes: int) -> Verdict:
-    """A topic that exists. `rights`: what this user may do, in Kafka's words, None: unknown; `processes`: that read it."""
+    """Judges an existing topic. `rights`: of this user, in Kafka's words, None: unknown; `processes`: that read it."""
     has = f"{partitions} partition{'s' * (partitions != 1)}"
     wanted = use.upper()
     if rights is not None and wanted not in rights:
@@ -81,8 +80,8 @@ def judge_topic(topic: str, use: Use, *, partitions: int, rights: Sequence[str] 
 
 
 def judge_size(limit: int | None, own_limit: int | None, form: str, *, dead_letters: bool) -> Verdict:
-    """The topic's `max.message.bytes` and librdkafka's `message.max.bytes` (None: unknown, not set) against the hub's
-    largest event. `form`: `source.format`; dead letters carry the event as it was."""
+    """Compares the topic's `max.message.bytes` and librdkafka's `message.max.bytes` (None: unknown, not set) with the
+    hub's largest event. `form`: `source.format`; dead letters carry the event unchanged."""
     most = min((each for each in (limit, own_limit) if each is not None), default=None)
     if most is None:
         return warn("the cluster does not tell max.message.bytes", f"see that it is {_needed('json')} or more")
@@ -95,12 +94,12 @@ def judge_size(limit: int | None, own_limit: int | None, form: str, *, dead_lett
 
 
 def _needed(form: str) -> int:
-    """Bytes of the largest record of a format, that of an event which is all body."""
+    """Returns the bytes of the largest record of a format: that of an event with nothing but a body."""
     return EVENT_BYTES + FORMATS[form].overhead_bytes(EVENT_BYTES) + _ENVELOPE_BYTES
 
 
 def judge_group(group: str, rights: Sequence[str] | None, members: Sequence[str]) -> Verdict:
-    """The sink's consumer group. `members`: who is in it now."""
+    """Judges the sink's consumer group. `members`: its members now."""
     if rights is not None and "READ" not in rights:
         return fail(
             f"this user may not read as group {group}",
@@ -112,7 +111,7 @@ def judge_group(group: str, rights: Sequence[str] | None, members: Sequence[str]
 
 
 def judge_group_error(group: str, name: str, words: str) -> Verdict:
-    """A group that cannot be described."""
+    """Judges a group that cannot be described."""
     if name == "GROUP_AUTHORIZATION_FAILED":
         return judge_group(group, (), ())
     if name == "GROUP_ID_NOT_FOUND":

@@ -1,7 +1,7 @@
-"""A listener of a Kafka broker as this machine sees it: is it reached, does it speak TLS, does it want a login?
+"""A listener of a Kafka broker as this machine sees it: is it reachable, does it use TLS, does it require a login?
 
-librdkafka tells only that a connection has died. So a few bytes of Kafka's protocol are spoken here by hand; nothing that a
-broker would keep is sent.
+librdkafka reports only that a connection has died. So this module speaks a few bytes of Kafka's protocol itself; it
+sends nothing that a broker would store.
 """
 
 import socket
@@ -18,15 +18,15 @@ Speech = Literal["plain", "tls"]
 Trouble = Literal["", "no_address", "no_connection", "mute"]
 
 CLIENT_SECONDS = 3.5
-"""What a client has to be served: a far broker with TLS and a login needs eight round trips."""
+"""Time for a client to be served: a distant broker with TLS and a login needs eight round trips."""
 DOUBT_SECONDS = 1.0
-"""After so long without an answer a listener is looked at, while the client goes on trying."""
+"""After this time without an answer, the doctor looks at the listener while the client goes on trying."""
 _LOOK_SECONDS = 3.3
 _SPEECH_SECONDS = 2.8
-"""For a look at one listener, DNS aside."""
+"""For a look at one listener, without DNS."""
 _CONNECT_SECONDS = 1.0
 _ANSWER_SECONDS = 1.5
-"""Of a listener as it is expected to be; one of another kind ends the connection at once, and has what is left over."""
+"""For a listener of the expected kind; another kind, which ends the connection at once, gets the rest of the time."""
 _LEAST_SECONDS = 0.1
 _API_VERSIONS, _SASL_HANDSHAKE = 18, 17
 _UNSUPPORTED_MECHANISM, _ILLEGAL_STATE = 33, 34
@@ -48,20 +48,20 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What was seen of a listener."""
+    """What a look at a listener found."""
 
     address: Address
     trouble: Trouble
-    """mute: connected, and it speaks Kafka's protocol neither with TLS nor without."""
+    """mute: connected, but it speaks Kafka's protocol neither with TLS nor without."""
     words: str = ""
-    """Of the trouble."""
+    """The text of the trouble."""
     speaks: Speech | None = None
     logins: tuple[str, ...] | None = None
-    """The SASL mechanisms that it takes; none for a listener without login; None when it does not tell."""
+    """The SASL mechanisms that it takes; empty for a listener without login; None if unknown."""
 
 
 def addresses(servers: str) -> list[Address]:
-    """Those of `bootstrap.servers`: host:port, comma separated; IPv6 in brackets."""
+    """Returns the addresses in `bootstrap.servers`: host:port, comma separated; IPv6 in brackets."""
     found = []
     for server in servers.split(","):
         host, _, port = server.strip().rpartition(":")
@@ -71,7 +71,7 @@ def addresses(servers: str) -> list[Address]:
 
 
 def look(address: Address, expected: Speech) -> Look:
-    """Speaks as `expected`, and when that is not understood, the other way; `_SPEECH_SECONDS` at most, DNS aside."""
+    """Speaks as `expected`, and if that fails, the other way; `_SPEECH_SECONDS` at most, without DNS."""
     try:
         socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
@@ -94,7 +94,7 @@ def look(address: Address, expected: Speech) -> Look:
 
 
 def side_by_side(ask: Callable[[Item], Found], items: Sequence[Item], seconds: float) -> dict[Item, Found]:
-    """What is found for each, as far as it is known after `seconds`; who takes longer is left behind."""
+    """Returns the results that are known after `seconds`; abandons what takes longer."""
     found: dict[Item, Found] = {}
     threads = [
         threading.Thread(target=lambda item=item: found.update({item: ask(item)}), daemon=True) for item in items
@@ -108,10 +108,10 @@ def side_by_side(ask: Callable[[Item], Found], items: Sequence[Item], seconds: f
 
 
 class Doubt:
-    """Looks at listeners when a client gets no answer from them for a while; a healthy cluster is left in peace."""
+    """Looks at listeners if a client gets no answer from them for a while; leaves a healthy cluster alone."""
 
     def __init__(self, listeners: Sequence[Address], expected: Speech) -> None:
-        """As soon as the client has begun; `over` when it has ended, well or not."""
+        """Create it as soon as the client has begun; call `over` when that has ended, well or not."""
         self._listeners = listeners
         self._expected = expected
         self._answered = threading.Event()
@@ -123,7 +123,7 @@ class Doubt:
         self._answered.set()
 
     def looks(self) -> list[Look]:
-        """What was seen, once it has been; that may take until some 4 s after the client began."""
+        """Waits for the looks and returns them; they can take until about 4 s after the client's begin."""
         self._thread.join(_LOOK_SECONDS)
         return self._found
 
@@ -142,21 +142,21 @@ def _words(error: OSError) -> str:
 
 
 def _speak_tls(plain: socket.socket, host: str) -> tuple[bool, tuple[str, ...] | None]:
-    # Unverified on purpose: whom to trust is librdkafka's business; this is about the protocol alone.
+    # Unverified on purpose: librdkafka decides about trust; this is only about the protocol.
     context = ssl._create_unverified_context()  # noqa: S323
     try:
         with context.wrap_socket(plain, server_hostname=host) as secure:
             try:
                 return True, _speak(secure)[1]
             except OSError:
-                return True, None  # it wants our certificate, say
+                return True, None  # for example, it requires our certificate
     except ssl.SSLError as error:
-        # An alert is TLS, too: it does not like ours.
+        # An alert is TLS too: the listener refuses our offer.
         return "ALERT" in (error.reason or ""), None
 
 
 def _speak(stream: socket.socket) -> tuple[bool, tuple[str, ...] | None]:
-    """(whether the other side speaks Kafka's protocol, its login mechanisms). Raises OSError when it says nothing."""
+    """Returns (whether the peer speaks Kafka's protocol, its login mechanisms). Raises OSError if it says nothing."""
     if _ask(stream, _API_VERSIONS, 0, b"") is None:
         return False, None
     try:
@@ -166,7 +166,7 @@ def _speak(stream: socket.socket) -> tuple[bool, tuple[str, ...] | None]:
 
 
 def _ask(stream: socket.socket, api: int, version: int, body: bytes) -> bytes | None:
-    """The answer behind the correlation id; None when it is no answer to this. Raises OSError."""
+    """Returns the answer after the correlation id; None if it does not answer this request. Raises OSError."""
     client = b"ingest-doctor"
     request = struct.pack(">hhih", api, version, _ID, len(client)) + client + body
     stream.sendall(struct.pack(">i", len(request)) + request)
@@ -188,7 +188,7 @@ def _read(stream: socket.socket, count: int) -> bytes:
 
 
 def _mechanisms(answer: bytes) -> tuple[str, ...] | None:
-    """Of a SaslHandshake for a mechanism that does not exist: a listener with login lists its own (KIP-43)."""
+    """Reads the answer to a SaslHandshake with an unknown mechanism: a listener with login lists its own (KIP-43)."""
     error, count = struct.unpack_from(">hi", answer)
     if error != _UNSUPPORTED_MECHANISM:
         return () if error == _ILLEGAL_STATE else None

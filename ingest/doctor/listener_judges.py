@@ -1,4 +1,4 @@
-"""What looks at Kafka's listeners mean, and what mends them. Pure."""
+"""Judges looks at Kafka's listeners, and says how to correct them. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ _LOOPBACK = ("localhost", "127.", "::1", "0.0.0.0")  # noqa: S104 - compared, no
 
 @dataclass(frozen=True, slots=True)
 class Security:
-    """`security.protocol` in its two parts."""
+    """The two parts of `security.protocol`."""
 
     tls: bool
     login: bool
@@ -36,20 +36,20 @@ PLAINTEXT = Security(tls=False, login=False)
 
 @dataclass(frozen=True, slots=True)
 class Broker:
-    """A broker as the cluster's metadata advertise it, and what came of connecting to it there."""
+    """A broker as the cluster's metadata advertise it, and the result of a connection to that address."""
 
     number: int
     address: Address
     error: tuple[str, str] | None = None
-    """librdkafka's name of the error, and its words; None when a client with our settings was served."""
+    """librdkafka's name of the error, and its text; None if a client with our settings was served."""
     cluster: str | None = None
-    """The cluster that answered there."""
+    """The id of the cluster that answered there."""
     look: Look | None = None
-    """None: not looked at in time, or there was no need."""
+    """None: not looked at in time, or not needed."""
 
 
 def mismatch(look: Look, security: Security) -> tuple[str, str] | None:
-    """(what the listener is, the fix) when it is another kind of listener than `security` is for; else None."""
+    """Returns (what the listener is, the fix) if its kind does not match `security`; else None."""
     if look.speaks is None:
         return None
     login = security.login if look.logins is None else bool(look.logins)
@@ -71,7 +71,7 @@ def mismatch(look: Look, security: Security) -> tuple[str, str] | None:
 
 
 def troubles(looks: Sequence[Look]) -> str:
-    """Why each listener is not reached, in one clause; empty when all are."""
+    """Returns why each unreached listener is not reached, in one clause; empty if all are."""
     told = [f"{look.address}: {_MUTE if look.trouble == 'mute' else ''}{look.words}" for look in looks if look.trouble]
     more = f"; and {len(told) - _SHOWN} more" if len(told) > _SHOWN else ""
     return "; ".join(told[:_SHOWN]) + more
@@ -80,8 +80,8 @@ def troubles(looks: Sequence[Look]) -> str:
 def judge_brokers(
     brokers: Sequence[Broker], cluster: str | None, bootstrap: str, security: Security, doors: Sequence[Look] = ()
 ) -> Verdict:
-    """Whether clients get to every broker at the address that it advertises: that is where records go, wherever the
-    first connection went. `doors`: the bootstrap servers that are not among those addresses."""
+    """Judges whether clients reach every broker at its advertised address: records go there, wherever the first
+    connection went. `doors`: the bootstrap servers that are not among those addresses."""
     wrong = [(broker, *told) for broker in brokers if (told := _trouble(broker, cluster, bootstrap, security))]
     if not wrong:
         shown = ", ".join(str(broker.address) for broker in brokers[:_SHOWN])
@@ -101,7 +101,7 @@ def judge_brokers(
 
 
 def _trouble(broker: Broker, cluster: str | None, bootstrap: str, security: Security) -> tuple[str, str] | None:
-    """(what is wrong with it, the fix); None when nothing is."""
+    """Returns (what is wrong with it, the fix); None if nothing is."""
     number, address, look = broker.number, broker.address, broker.look
     listeners = f"advertised.listeners of broker {number}"
     if broker.error is None and look is None:

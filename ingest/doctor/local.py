@@ -1,4 +1,4 @@
-"""This machine: who can read the secrets, and whether the metrics port is free."""
+"""Checks this machine: who can read the secrets, and whether the metrics port is free."""
 
 import errno
 import http.client
@@ -23,7 +23,7 @@ _LARGEST_PAGE = 4 << 20
 
 
 def ask_secret_files(path: Path | None, environ: Mapping[str, str]) -> Verdict:
-    """Modes of the configuration file and of every file that a key `…_file` names."""
+    """Checks the modes of the configuration file and of every file that a key `…_file` names."""
     file: Layer = read_file(path)[0] if path is not None else {}
     inline = any(holds_secret(name) for name, given in file.items() if given.value)
     named: list[Path] = []
@@ -31,7 +31,7 @@ def ask_secret_files(path: Path | None, environ: Mapping[str, str]) -> Verdict:
         if names_secret_file(name) and given.value:
             try:
                 named.append(secret_files.find(given.value, given.base, environ))
-            except BadValue:  # loading the configuration has told
+            except BadValue:  # loading the configuration has reported it
                 continue
     secret = [*([path] if path is not None and inline else []), *named]
     plain = [path] if path is not None and not inline else []
@@ -43,7 +43,7 @@ def _modes(paths: Sequence[Path]) -> dict[Path, int]:
 
 
 def judge_modes(secret: Mapping[Path, int], plain: Mapping[Path, int]) -> Verdict:
-    """`st_mode` of files with secrets, and of the configuration file when it has none."""
+    """`st_mode` of files with secrets, and of the configuration file if it has none."""
     writable = [path for path, mode in {**secret, **plain}.items() if _open(mode, stat.S_IWOTH)]
     if writable:
         return fail(
@@ -67,7 +67,7 @@ def _listed(paths: Sequence[Path]) -> str:
 
 
 def ask_decoder() -> Verdict:
-    """Whether the hot path is compiled."""
+    """Checks whether the hot path is compiled."""
     if not hot_path.WHY_PYTHON or os.environ.get(hot_path.ENVIRONMENT) == "python":
         return ok(hot_path.sentence().rstrip("."))
     return warn(
@@ -78,11 +78,11 @@ def ask_decoder() -> Verdict:
 
 
 def ask_metrics_port(metrics: Metrics) -> tuple[Verdict, bool]:
-    """The verdict, and whether an ingest answers at that port."""
+    """Returns the verdict, and whether an ingest answers at that port."""
     try:
         family, kind, _, _, address = socket.getaddrinfo(metrics.host, metrics.port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind) as probe:
-            # As the server itself does; else connections of one that has just ended would count as taken.
+            # As the server does; otherwise connections of one that has just ended would make the port look taken.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
             probe.listen(1)
@@ -114,12 +114,12 @@ def _is_ingest(metrics: Metrics) -> bool:
 
 
 def partitions_read(metrics: Metrics) -> list[str]:
-    """Those that the ingest at that port has a process for; none when there is no such ingest, or only a sink."""
+    """Returns the partitions for which the ingest at that port has a process; none without an ingest or a source."""
     return [slot for (role, slot), up in _page(metrics).of(PROCESS_UP).items() if role == "source" and up == 1]
 
 
 def _page(metrics: Metrics) -> Page:
-    """The metrics page; empty when there is none."""
+    """Returns the metrics page; an empty one if there is none."""
     host = "127.0.0.1" if metrics.host in ("0.0.0.0", "") else metrics.host  # noqa: S104  # compared, not bound
     connection = http.client.HTTPConnection(host, metrics.port, timeout=_ASK_SECONDS)
     try:

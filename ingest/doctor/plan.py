@@ -1,4 +1,4 @@
-"""Which checks a configuration calls for, in the order in which they are shown."""
+"""Which checks a configuration needs, in the order of the output."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -16,7 +16,7 @@ from ingest.doctor.schema_registry import schema_registry_checks
 
 
 def checks_of(config: Config, environ: Mapping[str, str], now: Callable[[], float] = time.time) -> list[Check]:
-    """`now`: this machine's clock, epoch seconds."""
+    """Returns all checks. `now`: this machine's clock, epoch seconds."""
     event_hub = EventHubChecks(config, METRICS) if config.reads_telemetry else None
 
     def metrics_port() -> Verdict:
@@ -42,7 +42,7 @@ def checks_of(config: Config, environ: Mapping[str, str], now: Callable[[], floa
 
 
 def connection_checks(config: Config) -> list[Check]:
-    """Those of the services that the configuration names, and none of this machine."""
+    """Returns only the checks of the services that the configuration names, none of this machine."""
     return _of_services(config, EventHubChecks(config) if config.reads_telemetry else None)
 
 

@@ -1,4 +1,4 @@
-"""What looking at the event hub's partitions tells of the consumer group: free or taken, and by whom."""
+"""Judges from looks at the event hub's partitions whether the consumer group is free or taken, and by which reader."""
 
 import re
 from collections.abc import Sequence
@@ -9,11 +9,11 @@ from ingest.hub.partition_look import Attempt
 
 _OWNER_LEVEL = re.compile(r"created with epoch of '(\d+)'|higher epoch '(\d+)'")
 _FIRST_LIKELY_MS = 1_577_836_800_000
-"""2020: an ingest's owner level is the time at which its process began, in ms since 1970."""
+"""2020. An ingest's owner level is the start time of its process, in ms since 1970."""
 
 
 def judge_readers(group: str, attempts: Sequence[Attempt], partitions: int, *, ingest_runs_here: bool) -> Verdict:
-    """What the tries tell of the consumer group. `partitions`: how many will be read in all."""
+    """Judges the consumer group by the attempts. `partitions`: how many will be read in all."""
     looked = (
         f"all {partitions} partitions" if len(attempts) == partitions else f"{len(attempts)} of {partitions} partitions"
     )
@@ -55,7 +55,7 @@ def _named(taken: Sequence[Attempt]) -> str:
 
 
 def _holder(words: str) -> str:
-    """Who holds a partition, from the hub's refusal."""
+    """Returns the holder of a partition, from the hub's refusal."""
     found = _OWNER_LEVEL.search(words)
     if found is None:
         return "another reader with an owner level"

@@ -1,4 +1,4 @@
-"""Runs checks side by side, each within its time, and gives their findings in order."""
+"""Runs checks in parallel, each with a time limit, and yields their findings in order."""
 
 import importlib
 import threading
@@ -14,10 +14,10 @@ CHECK_SECONDS = 5.0
 
 
 def run_checks(checks: Sequence[Check], *, seconds: float = CHECK_SECONDS) -> Iterator[Finding]:
-    """The findings in the order of `checks`, each as soon as it and those before it are known.
+    """Yields the findings in the order of `checks`, each as soon as it and those before it are known.
 
-    Every check has a daemon thread of its own; one that takes longer than `seconds`, its imports aside, is failed and
-    left behind. A check may need only checks that stand before it.
+    Every check has its own daemon thread; one that takes longer than `seconds`, without its imports, counts as failed
+    and is abandoned. A check may need only checks before it.
     """
     run = _Run(checks, seconds)
     for check in checks:
@@ -38,12 +38,12 @@ class _Run:
                 self._advance()
                 if name not in self._found:
                     self._changed.wait(self._until_next_deadline())
-            # Others may have been waiting for what has just been found.
+            # Others can be waiting for the finding that has just come.
             self._advance()
             return self._found[name]
 
     def _advance(self) -> None:
-        """Starts, skips and gives up what is due."""
+        """Starts, skips or abandons the checks for which it is time."""
         now = time.monotonic()
         for check, since in list(self._started.values()):
             if check.name not in self._found and now - since >= self._seconds:
@@ -72,7 +72,7 @@ class _Run:
             since = self._begin(check)
             verdict = check.ask()
         except IngestError as error:
-            # Their sentences end in the fix.
+            # Their sentences end with the fix.
             seen, _, fix = str(error).partition(": ")
             verdict = fail(seen, fix)
         except Exception as error:
@@ -82,7 +82,7 @@ class _Run:
                 self._settle(check, verdict, time.monotonic() - since)
 
     def _begin(self, check: Check) -> float:
-        """The check's time runs from now."""
+        """Starts the check's time."""
         with self._changed:
             since = time.monotonic()
             self._started[check.name] = (check, since)
@@ -98,6 +98,6 @@ _UNMET = ("fail", "skipped")
 
 
 def _broken(error: Exception) -> str:
-    """Where it broke, without the error's own words: they might quote a secret."""
+    """Says where the check broke, without the error's own text, which could quote a secret."""
     last = traceback.extract_tb(error.__traceback__)[-1]
     return f"the check broke: {type(error).__name__} in {Path(last.filename).name}:{last.lineno}"

@@ -1,4 +1,4 @@
-"""A throw-away certificate authority and one server certificate, made at every start."""
+"""A throw-away certificate authority and one server certificate, created at every start."""
 
 import os
 import ssl
@@ -16,7 +16,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 LIFETIME = timedelta(days=365)
 CLOCK_SKEW = timedelta(days=1)
-"""How far a client's clock may be behind."""
+"""How far a client's clock can be behind."""
 
 
 @dataclass(frozen=True)
@@ -24,14 +24,14 @@ class Certificate:
     """Paths of three PEM files."""
 
     ca_file: Path
-    """What clients trust."""
+    """The authority that clients trust."""
     cert_file: Path
     """The server's certificate."""
     key_file: Path
-    """The server's private key, unencrypted, readable by its owner alone."""
+    """The server's private key, unencrypted, readable only by its owner."""
 
     def server_context(self) -> ssl.SSLContext:
-        """For a listener: TLS 1.2 and up, asks clients for no certificate. Raises OSError, ssl.SSLError."""
+        """Returns a listener's context: TLS 1.2 or later, no client certificates. Raises OSError, ssl.SSLError."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.load_cert_chain(self.cert_file, self.key_file)
@@ -43,9 +43,9 @@ def make_certificate(
 ) -> Certificate:
     """Write a certificate for `hosts` (DNS names and IP addresses) into `directory`, which must exist.
 
-    The authority's own key is never written: nothing can be signed by it later. Raises OSError.
+    The authority's own key is never written, so it cannot sign anything later. Raises OSError.
 
-    Extensions are those of RFC 5280, sections 4.2.1.1-4.2.1.12, that a strict verifier wants to see (Python 3.13 sets
+    The extensions are those of RFC 5280, sections 4.2.1.1-4.2.1.12, that a strict verifier requires (Python 3.13 sets
     VERIFY_X509_STRICT by default).
     """
     start = (now or datetime.now(UTC)) - CLOCK_SKEW

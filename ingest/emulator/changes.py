@@ -1,4 +1,4 @@
-"""Waiting, in any thread, for something to have happened in the emulator's."""
+"""Waits, in any thread, for changes in the emulator's thread."""
 
 import threading
 import time
@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 class Changes:
-    """`notify` says that something happened; `wait_for` looks again after each time."""
+    """`notify` reports a change; `wait_for` looks again after each one."""
 
     def __init__(self) -> None:
         self._condition = threading.Condition()
@@ -21,7 +21,7 @@ class Changes:
             self._condition.notify_all()
 
     def wait_for(self, look: Callable[[], T | None], seconds: float) -> T | None:
-        """What `look()` finds, None after `seconds` of finding None."""
+        """Returns what `look()` finds, or None if it finds nothing within `seconds`."""
         deadline = time.monotonic() + seconds
         while True:
             with self._condition:

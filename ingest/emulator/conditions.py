@@ -156,10 +156,10 @@ if TYPE_CHECKING:
 
 
 class LinkRefused(Rejected):
-    """The attach is answered with an error."""
+    """The hub answers the attach with an error."""
 
     def __init__(self, condition: Condition, info: Mapping[str, object] | None = None) -> None:
-        """`info`: what a program needs besides the words."""
+        """`info`: what a program needs besides the text."""
         self.condition = condition
         self.info = info
         super().__init__(condition.text)

@@ -37,7 +37,7 @@ from ingest.errors import IngestError
 from ingest.timing import Clock
 
 HOST_NAME = "localhost"
-"""What devices and services take for the hub's name."""
+"""The hub's name for devices and services."""
 JSON = "application/json"
 _START_SECONDS = 20.0
 _CLOSE_SECONDS = 5.0
@@ -45,7 +45,7 @@ _T = TypeVar("_T")
 
 
 class Component(Protocol):
-    """A part of the emulator with a listener of its own. Runs in the emulator's loop."""
+    """A part of the emulator with its own listener. Runs in the emulator's loop."""
 
     async def start(self, host: str) -> int:
         """Listen, and return the port."""
@@ -58,10 +58,10 @@ class Emulator:
 
     `retention_events` keeps that many events per partition (None: all); `idle_seconds` is how long a client may be
     silent; `known_devices` closes the registry (None: every legal id is a device).
-    `c2d` opens port 5671, which services' clients have built in, on the address `c2d_host` (None: a free one of
-    loopback; giving one means `c2d`); the service link is served at the TLS port of Event Hubs' clients, too.
+    `c2d` opens port 5671, which is fixed in services' clients, on the address `c2d_host` (None: a free loopback
+    address; giving one implies `c2d`); the TLS port of Event Hubs' clients serves the service link too.
     `mqtt` opens port 8883 on that address as well, for the stock device client.
-    `tier` and `units` limit cloud-to-device messages (None: no limit; raises IngestError for what is not on sale).
+    `tier` and `units` limit cloud-to-device messages (None: no limit; raises IngestError if one is not on sale).
     Lifecycle: `start`, `close`, or a `with` block.
     """
 
@@ -122,14 +122,14 @@ class Emulator:
 
     @property
     def endpoints(self) -> Endpoints:
-        """Raises IngestError before `start`."""
+        """Where the emulator listens. Raises IngestError before `start`."""
         if self._endpoints is None:
             raise IngestError("The emulator has no endpoints before it is started.")
         return self._endpoints
 
     def start(self) -> None:
-        """Listen; when this returns, clients can connect. Raises OSError when a listener cannot be had, and IngestError
-        when it is the one of port 5671."""
+        """Listen; when this returns, clients can connect. Raises OSError if a port cannot be bound, and IngestError if
+        that port is 5671."""
         self._directory = tempfile.TemporaryDirectory(prefix="ingest-emulator-")
         self._thread.start()
         try:
@@ -174,7 +174,7 @@ class Emulator:
         return await component.start(host)
 
     def close(self) -> None:
-        """Disconnect everybody and release ports, thread and files, within a few seconds. Harmless when repeated."""
+        """Disconnect all clients and release ports, thread and files, within a few seconds. Can be called again."""
         try:
             self._thread.call(self._server.terminate)
             if self._thread.alive:
@@ -195,7 +195,7 @@ class Emulator:
         self.close()
 
     def submit(self, work: Coroutine[Any, Any, _T]) -> Future[_T]:
-        """Run a coroutine in the emulator's loop; `close` cancels what still runs."""
+        """Run a coroutine in the emulator's loop; `close` cancels it if it still runs."""
         return self._thread.submit(work)
 
     def send(
@@ -211,7 +211,7 @@ class Emulator:
         module_id: str | None = None,
         enqueued_at_ms: int | None = None,
     ) -> Position:
-        """One telemetry event, as from a device. See `Hub.publish`."""
+        """Send one telemetry event, as a device does. See `Hub.publish`."""
         return self.hub.publish(
             device_id,
             body,
@@ -225,29 +225,29 @@ class Emulator:
         )
 
     def send_many(self, events: Iterable[Event]) -> int:
-        """Many events (device id, body, properties), cheaply. Returns how many."""
+        """Send many events (device id, body, properties) at a low cost. Returns their number."""
         return self.hub.publish_many(events)
 
     def append(self, partition: str, message: Message | bytes, enqueued_at_ms: int | None = None) -> Position:
-        """An event of any shape. See `Hub.append`."""
+        """Append an event of any shape. See `Hub.append`."""
         return self.hub.append(partition, message, enqueued_at_ms)
 
     def add_partitions(self, count: int) -> tuple[str, ...]:
-        """Partitions that the hub is given while it runs. See `Hub.add_partitions`."""
+        """Add partitions to the running hub. See `Hub.add_partitions`."""
         return self.hub.add_partitions(count)
 
     def partition_of(self, device_id: str) -> str:
-        """The partition that a device's events go to."""
+        """Returns the partition that a device's events go to."""
         return self.hub.partition_of(device_id)
 
     def device_sas(self, device_id: str, seconds: int = TOKEN_SECONDS) -> str:
-        """A ready `Authorization` value for the device's HTTPS interface. Raises UnknownDevice."""
+        """Returns a ready `Authorization` value for the device's HTTPS interface. Raises UnknownDevice."""
         return self.devices.token(device_id, seconds)
 
     def simulate(self, fleet: Fleet, *, rate: float = 0, events: int = 0) -> None:
-        """Let `fleet` send `events` (0: no end) in all, `rate` a second (0: as fast as the log takes them).
+        """Let `fleet` send `events` in all (0: no end), `rate` a second (0: as fast as the log takes them).
 
-        Once per emulator. Raises IngestError for a second time.
+        Once per emulator. Raises IngestError if called again.
         """
 
         def publish(event: Telemetry) -> Position:
@@ -266,17 +266,17 @@ class Emulator:
         self._thread.call(start)
 
     def simulation(self) -> Progress:
-        """What the simulated devices have sent."""
+        """Returns what the simulated devices have sent."""
         return self._thread.call(self._control.simulation)
 
     def stats(self) -> Stats:
-        """What is held, who is attached and what went out, at this moment."""
+        """Returns the events held, the receivers attached and the deliveries made, at this moment."""
         return self._thread.call(lambda: replace(self._server.stats(), c2d=self.c2d.stats()))
 
     def wait_for(self, predicate: Callable[[Stats], bool], seconds: float) -> Stats:
         """Wait until `predicate(stats())` holds and return those stats. Raises TimeoutError after `seconds`.
 
-        Evaluated again whenever something happened: events, deliveries, connections, attaches, detaches.
+        Evaluated again after each change: events, deliveries, connections, attaches, detaches.
         """
         stats = self._changes.wait_for(lambda: stats if predicate(stats := self.stats()) else None, seconds)
         if stats is None:

@@ -1,5 +1,5 @@
-"""The errors of the emulator: what it answers its clients, and nothing that ends the process."""
+"""The errors of the emulator: they become answers to its clients and never end the process."""
 
 
 class Rejected(Exception):
-    """A client asks for what the hub does not do; `str()` is what it is told."""
+    """A client asks for something that the hub refuses; `str()` is the answer to it."""

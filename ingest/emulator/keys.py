@@ -1,4 +1,4 @@
-"""Throw-away keys of one emulator, and what its clients put into their configuration."""
+"""Throw-away keys of one emulator, and the values for its clients' configuration."""
 
 import base64
 import secrets
@@ -8,7 +8,7 @@ POLICY = "service"
 
 
 def random_key() -> str:
-    """32 random bytes in base64, as Azure makes its keys."""
+    """Returns 32 random bytes in base64, like Azure's keys."""
     return base64.b64encode(secrets.token_bytes(32)).decode()
 
 
@@ -22,17 +22,17 @@ class Keys:
     """The secret that every device's own key is derived from."""
 
     def event_hub_key(self, policy: str | None) -> bytes | None:
-        """Event Hubs signs with the key text itself."""
+        """Returns the signing key: Event Hubs signs with the text of the key itself."""
         return self.service.encode() if policy == POLICY else None
 
     def iot_hub_key(self, policy: str | None) -> bytes | None:
-        """IoT Hub signs with what the key text stands for."""
+        """Returns the signing key: IoT Hub signs with the bytes that the base64 text encodes."""
         return base64.b64decode(self.service) if policy == POLICY else None
 
 
 @dataclass(frozen=True)
 class Endpoints:
-    """Where the emulator listens and how to get in: the JSON line of `ingest emulator --json`."""
+    """The emulator's addresses and credentials: the JSON line of `ingest emulator --json`."""
 
     event_hub_connection_string: str = field(repr=False)
     event_hub_connection_string_tls: str = field(repr=False)
@@ -44,4 +44,4 @@ class Endpoints:
     ca_file: str
     partitions: int
     event_hub_connection_string_5671: str = field(default="", repr=False)
-    """For Event Hubs clients that know no port but 5671; with TLS. Empty when that port is not served."""
+    """For Event Hubs clients with the fixed port 5671; with TLS. Empty if that port is not served."""

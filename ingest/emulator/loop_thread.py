@@ -1,4 +1,4 @@
-"""One asyncio loop in one thread of its own, usable from any thread."""
+"""One asyncio loop in its own thread, usable from any thread."""
 
 import asyncio
 import concurrent.futures
@@ -13,7 +13,7 @@ _CALL_SECONDS = 30.0
 
 
 class Call(Protocol):
-    """Runs a function in the loop's thread and returns what it returns."""
+    """Runs a function in the loop's thread and returns its result."""
 
     def __call__(self, function: Callable[[], _T]) -> _T: ...
 
@@ -35,7 +35,7 @@ class LoopThread:
 
     @property
     def alive(self) -> bool:
-        """Whether `submit` has somebody to run it."""
+        """Whether the thread runs, so that `submit` works."""
         return self._thread.is_alive()
 
     def _run(self) -> None:
@@ -47,9 +47,9 @@ class LoopThread:
             self._loop.close()
 
     def call(self, function: Callable[[], _T]) -> _T:
-        """Run `function` in the loop's thread and return what it returns; at once when this is that thread.
+        """Run `function` in the loop's thread and return its result; run it at once if this is that thread.
 
-        Before `start` and after `close` nothing runs beside the caller, so it runs right here.
+        Before `start` and after `close` the loop does not run, so the function runs in the caller's thread.
         """
         if not self._thread.is_alive() or threading.current_thread() is self._thread:
             return function()
@@ -69,7 +69,7 @@ class LoopThread:
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     def close(self, seconds: float) -> None:
-        """Cancel what still runs, stop the loop and wait for the thread. Raises IngestError after `seconds`."""
+        """Cancel the running tasks, stop the loop and wait for the thread. Raises IngestError after `seconds`."""
         if not self._thread.is_alive():
             if not self._loop.is_closed():
                 self._loop.close()

@@ -1,4 +1,4 @@
-"""Links that this hub does not serve, or not here: refused with what to do instead."""
+"""Links that this hub does not serve, or not here: the refusal says what to do instead."""
 
 import re
 from collections.abc import Callable
@@ -56,7 +56,7 @@ def refuse(server: "AmqpServer", event_hub: str, control: Callable[[], str]) -> 
 
 
 def no_producers(event_hub: str, control: str) -> str:
-    """IoT Hub's built-in endpoint gives its policies no right to send."""
+    """Returns the refusal of producers: IoT Hub's built-in endpoint gives its policies no right to send."""
     return (
         f"Unauthorized access. 'Send' claim(s) are required to perform this operation. Resource: '{event_hub}'. "
         "IoT Hub takes events from devices alone: send as a device over MQTT or HTTPS, or put events in with "
@@ -65,7 +65,7 @@ def no_producers(event_hub: str, control: str) -> str:
 
 
 def _redirect(event_hub: str, host: str, address: str) -> LinkRefused:
-    """Where the events of IoT Hub's `messages/events/…` are, as IoT Hub tells ("amqp:link:redirect")."""
+    """Returns where the events of IoT Hub's `messages/events/…` are, as IoT Hub does ("amqp:link:redirect")."""
     rest = re.sub(r"^.*messages/events", "", address, flags=re.IGNORECASE)
     text = f"The events are at the Event Hub-compatible endpoint: EntityPath={event_hub} at sb://{host}/."
     info = {

@@ -1,4 +1,4 @@
-"""The AMQP server: listeners, who is connected, and which link serves which address."""
+"""The AMQP server: listeners, connected clients, and which link serves which address."""
 
 import asyncio
 import contextlib
@@ -37,10 +37,10 @@ LinkFactory: TypeAlias = Callable[[LinkOwner, Attach], Link]
 
 
 class AmqpServer:
-    """Lives in the loop's thread, but for `_on_published`. Lifecycle: `listen`, `terminate`."""
+    """Used only in the loop's thread, except `_on_published`. Lifecycle: `listen`, `terminate`."""
 
     faults: "Faults"
-    """Set by the owner before `listen`: faults need to know the server, too."""
+    """Set by the owner before `listen`, because the faults refer to the server too."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class AmqpServer:
         idle_seconds: float,
         changed: Callable[[], None],
     ) -> None:
-        """`idle_seconds`: a client silent for so long is disconnected. `changed()` is called after each change."""
+        """`idle_seconds`: a client silent for longer is disconnected. `changed()` is called after each change."""
         self.hub = hub
         self.loop = loop
         self.idle_seconds = idle_seconds
@@ -81,18 +81,18 @@ class AmqpServer:
     def route(self, matches: Callable[[str], bool], client_role: bool, factory: LinkFactory) -> None:
         """Let `factory` make the links to addresses whose path `matches`; `client_role` is SENDER or RECEIVER.
 
-        The path is lower case, without host and outer slashes. The factory may raise LinkRefused.
+        The path is lower case, without host and outer slashes. The factory can raise LinkRefused.
         """
         self._routes.append((matches, client_role, factory))
 
     def route_authorized(self, path: str, client_role: bool, factory: LinkFactory) -> None:
-        """As `route`, for one path; the link is refused unless the connection has put a token for it."""
+        """As `route`, for one path; refuses the link unless the connection has put a token for it."""
         self.route(
             lambda asked: asked == path, client_role, lambda session, attach: self._authorized(factory(session, attach))
         )
 
     def every_tick(self, act: Callable[[], None]) -> None:
-        """Call `act` in the loop's thread many times a second while there is a listener."""
+        """Call `act` in the loop's thread many times a second while a listener exists."""
         self._tick_acts.append(act)
 
     async def listen(self, host: str, tls: ssl.SSLContext | None) -> int:
@@ -100,7 +100,7 @@ class AmqpServer:
         return await self.listen_on(socket.create_server((host, 0)), tls)
 
     async def listen_on(self, bound: socket.socket, tls: ssl.SSLContext | None) -> int:
-        """Open a listener on a socket that is bound, and own the socket. Returns the port. Raises OSError."""
+        """Open a listener on a bound socket and own the socket. Returns the port. Raises OSError."""
         listener = await self.loop.create_server(self._new_connection, sock=bound, ssl=tls, backlog=_BACKLOG)
         self._listeners.append(listener)
         if self._ticker is None:
@@ -140,7 +140,7 @@ class AmqpServer:
         self._changed()
 
     def new_link(self, session: LinkOwner, attach: Attach) -> Link:
-        """The link that an attach asks for, not yet accepted. Raises LinkRefused."""
+        """Returns the link that an attach asks for, not yet accepted. Raises LinkRefused."""
         terminus = attach.source if attach.role is RECEIVER else attach.target
         address = terminus.address if isinstance(terminus, Source | Target) else None
         if isinstance(address, str):
@@ -167,7 +167,7 @@ class AmqpServer:
         self._changed()
 
     def now_ms(self) -> int:
-        """Milliseconds since 1970 by the emulator's clock."""
+        """Returns milliseconds since 1970 by the emulator's clock."""
         return int(self._clock() * 1000)
 
     @property
@@ -212,10 +212,10 @@ class AmqpServer:
     # News from the hub.
 
     def _on_published(self, partition: str) -> None:
-        """Runs in any thread; wakes the loop once for any number of events that come before it looks."""
+        """Runs in any thread; wakes the loop once for all events that come before it looks."""
         if partition not in self._woken:
             self._woken.add(partition)
-            # A loop that is closed raises RuntimeError: nobody is left to be told.
+            # A closed loop raises RuntimeError: it has no receivers left to serve.
             with contextlib.suppress(RuntimeError):
                 self.loop.call_soon_threadsafe(self._serve, partition)
 

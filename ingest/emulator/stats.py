@@ -1,4 +1,4 @@
-"""What the emulator knows about itself, as plain records."""
+"""The emulator's figures, as plain records."""
 
 from dataclasses import dataclass, field
 
@@ -18,13 +18,13 @@ class ReceiverStats:
 
 @dataclass(frozen=True)
 class PartitionStats:
-    """One partition. `last_*` are -1 while nothing was ever enqueued."""
+    """One partition. `last_*` are -1 until the first event."""
 
     begin_sequence_number: int
     last_sequence_number: int
     last_offset: int
     attaches: int
-    """Receivers that asked to attach since the start, refused ones included."""
+    """Attaches of receivers since the start, refused ones included."""
     refused: int
     delivered: int
     """Deliveries to all receivers since the start."""
@@ -37,25 +37,25 @@ class C2dStats:
 
     accepted: int = 0
     rejected: dict[str, int] = field(default_factory=dict)
-    """By AMQP condition; by faults of the emulator, too."""
+    """By AMQP condition; includes rejections by faults of the emulator."""
     released: int = 0
-    """Given back by a fault."""
+    """Answered with `released` by a fault."""
     unanswered: int = 0
-    """Accepted, and the sender not told, by a fault."""
+    """Accepted without an answer to the sender, by a fault."""
     delivered: int = 0
-    """Handed to devices; a message that is handed out again counts again."""
+    """Delivered to devices; a message that is delivered again counts again."""
     ended: dict[str, int] = field(default_factory=dict)
-    """Messages that have left their queue, by feedback status: `Success` for a message that the device completed."""
+    """Messages that have left their queue, by feedback status: `Success` means completed by the device."""
     queued: int = 0
     """Accepted and not ended, now."""
     service_links: int = 0
-    """Attached now."""
+    """Links attached now."""
     service_link_attaches: int = 0
     quota_used: int = 0
     """Messages of this UTC day, as the daily quota counts them."""
     feedback_records: int = 0
     feedback_batches_waiting: int = 0
-    """Batches that nobody holds, now."""
+    """Batches that are not locked, now."""
     feedback_batches_completed: int = 0
 
     @property
@@ -64,16 +64,16 @@ class C2dStats:
 
     @property
     def completed(self) -> int:
-        """Messages that their device completed."""
+        """Number of messages that their device completed."""
         return self.ended.get(End.COMPLETED, 0)
 
 
 @dataclass(frozen=True)
 class Stats:
-    """`dataclasses.asdict` of it is JSON."""
+    """The figures of the whole emulator. `dataclasses.asdict` makes JSON of it."""
 
     connections: int
-    """Open now."""
+    """Connections open now."""
     connections_accepted: int
     partitions: dict[str, PartitionStats]
     c2d: C2dStats = field(default_factory=C2dStats)
@@ -88,5 +88,5 @@ class Stats:
 
     @property
     def receivers(self) -> int:
-        """Attached now."""
+        """Number of receivers attached now."""
         return sum(len(each.receivers) for each in self.partitions.values())

@@ -1,22 +1,22 @@
-"""Every metric once: its name, kind, labels, meaning, and what to do about it.
+"""Every metric, once: its name, kind, labels, meaning, and what to do about it.
 
-A process counts in plain ints of its own and hands totals to a `Meter` once a second; the meter turns them into a
-`Snapshot` of deltas, which travels up the heartbeat pipe to the one registry in `ingest.metrics.http`.
-Counters therefore survive the death of the process that counted them.
+A process counts in its own plain ints and gives the totals to a `Meter` once a second; the meter turns them into a
+`Snapshot` of deltas, which goes through the heartbeat pipe to the one registry in `ingest.metrics.http`.
+So counters survive the death of the process that counted them.
 """
 
 from dataclasses import dataclass
 from typing import Literal
 
 Kind = Literal["counter", "gauge", "histogram", "summary", "info"]
-"""A summary is written like a gauge, by somebody who knows the quantiles already. An info is a gauge that is always 1: its last
-label has one value at a time."""
+"""A summary is written like a gauge, with quantiles that are computed already. An info is a gauge that is always 1: its
+last label has one value at a time."""
 
 DELIVERY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
-"""Seconds. From a quiet loopback to a catch-up after an outage."""
+"""Seconds, from an idle loopback to a catch-up after an outage."""
 
 SEND_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
-"""Seconds. From loopback to the time-out of an answer."""
+"""Seconds, from loopback to the time-out of an answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,16 +27,16 @@ class Metric:
     labels: tuple[str, ...]
     meaning: str
     action: str = ""
-    """What an operator does when the value is bad; empty when the metric only informs."""
+    """What an operator does if the value is bad; empty if the metric only informs."""
     buckets: tuple[float, ...] = ()
     known: tuple[str, ...] = ()
     """Values of the last label that are counted from 0; others appear with their first count."""
     roles: tuple[str, ...] = ()
-    """Whose processes measure it; empty for what the supervisor alone knows."""
+    """The roles whose processes measure it; empty if only the supervisor knows it."""
 
     @property
     def type(self) -> str:
-        """Prometheus's name of its kind."""
+        """Prometheus's name for its kind."""
         return "gauge" if self.kind == "info" else self.kind
 
     @property
@@ -220,7 +220,7 @@ SOURCE_DECODER = Metric(
 
 _W = ("worker",)
 FEEDBACK_WORKER = "feedback"
-"""The worker of dead letters that are not commands: what the hub told of commands, and could not be written."""
+"""The worker of dead letters that are not commands: feedback of the hub that could not be written."""
 SINK_COMMANDS = Metric(
     "sink_commands_total",
     "counter",

@@ -12,10 +12,10 @@ from ingest.printable import printable
 
 
 class Exposition:
-    """Serves one registry and two questions over HTTP, on a thread of its own.
+    """Serves one registry and two health checks over HTTP, on its own thread.
 
-    `healthy` and `unready` are asked at each request: whether the supervisor's loop is alive, and the reasons why the
-    service is not ready (empty when it is). `note` is one more line of /readyz, which is no reason.
+    Each request calls `healthy` and `unready`: whether the supervisor's loop is alive, and the reasons why the service
+    is not ready (empty if it is). `note` is one more line of /readyz, and does not make the service unready.
     """
 
     def __init__(
@@ -39,11 +39,11 @@ class Exposition:
 
     @property
     def port(self) -> int:
-        """The port in use; the one asked for before `start`."""
+        """The port in use; before `start`, the requested port."""
         return self._port.port
 
     def start(self) -> None:
-        """Binds and serves. Raises ConfigError when the address is taken or not ours, Unreachable when the machine has no
+        """Binds and serves. Raises ConfigError if the address is taken or not ours, Unreachable if the machine has no
         room for it now."""
         host, port = self._address
         try:
@@ -59,7 +59,7 @@ class Exposition:
             ) from None
 
     def answer(self, path: str) -> tuple[int, str, bytes]:
-        """(status, content type, body) for a path."""
+        """Returns (status, content type, body) for a path."""
         plain = "text/plain; charset=utf-8"
         if path == "/metrics":
             return 200, CONTENT_TYPE_LATEST, generate_latest(self._collectors)

@@ -1,7 +1,7 @@
-"""One HTTP/1.1 listener for GET, made to be asked by anybody: one thread, and bounded connections, sizes and times.
+"""One HTTP/1.1 listener for GET, safe for any client: one thread, and bounded connections, sizes and times.
 
 Half requests, clients that never read and thousands of connections cost a bounded number of descriptors and a bounded
-amount of memory, and never keep out who asks and reads in time.
+amount of memory, and never keep out clients that send and read in time.
 """
 
 import asyncio
@@ -17,24 +17,24 @@ Answer = Callable[[str], tuple[int, str, bytes]]
 """Path without query → (status, content type, body)."""
 
 BACKLOG = 64
-"""Connections that the kernel completes before the loop accepts them, which it then does at a time."""
+"""Connections that the kernel completes before the loop accepts them, all at once."""
 MOST_CONNECTIONS = 256
-"""When one more comes, the one that has waited longest for its client is closed: some rounds of accepting ago."""
+"""For one more, the port closes the one that has waited longest for its client, through some rounds of accepting."""
 REQUEST_SECONDS = 5.0
-"""For a whole request, and for taking a whole answer."""
+"""Time for a client to send a whole request, and to read a whole answer."""
 IDLE_SECONDS = 120.0
-"""Between two requests of a connection: longer than the usual interval of scrapes."""
+"""Time between two requests of a connection: longer than the usual scrape interval."""
 LARGEST_REQUEST = 8192
 """Bytes of request line and headers."""
 CLOSE_SECONDS = 5.0
 RESET = struct.pack("ii", 1, 0)
-"""struct linger: closing drops what is not sent."""
+"""struct linger: close drops unsent data."""
 
 logger = logging.getLogger(__name__)
 
 
 class HttpPort:
-    """`start, close`. `answer` is called on the port's own thread, one call at a time."""
+    """`start, close`. The port's own thread calls `answer`, one call at a time."""
 
     def __init__(
         self,
@@ -50,18 +50,18 @@ class HttpPort:
         self._address = (host, port)
         self._most = most_connections
         self._open: dict[_Connection, None] = {}
-        """In the order in which their clients were last heard of or served."""
+        """In the order of their opening, or of their clients' last whole request."""
         self._listener: socket.socket | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
 
     @property
     def port(self) -> int:
-        """The port in use; the one asked for before `start`."""
+        """The port in use; before `start`, the requested port."""
         return int(self._listener.getsockname()[1]) if self._listener is not None else self._address[1]
 
     def start(self) -> None:
-        """Listens and serves. Raises OSError when the address is taken or not ours."""
+        """Listens and serves. Raises OSError if the address is taken or not ours."""
         family = socket.AF_INET6 if ":" in self._address[0] else socket.AF_INET
         self._listener = socket.create_server(self._address, family=family, backlog=BACKLOG)
         self._loop = asyncio.new_event_loop()
@@ -85,7 +85,7 @@ class HttpPort:
             server.close()
             for connection in list(self._open):
                 connection.abort()
-            loop.run_until_complete(asyncio.sleep(0))  # each transport closes its socket in a call of its own
+            loop.run_until_complete(asyncio.sleep(0))  # each transport closes its socket in a separate callback
             loop.close()
 
     def opened(self, connection: "_Connection") -> None:
@@ -96,7 +96,7 @@ class HttpPort:
         self._open[connection] = None
 
     def heard(self, connection: "_Connection") -> None:
-        """It has sent a whole request: of all that wait it is the last to be closed for another."""
+        """After a whole request: of all waiting connections it is now the last to be closed for another."""
         if self._open.pop(connection, self) is None:
             self._open[connection] = None
 
@@ -105,7 +105,7 @@ class HttpPort:
 
 
 class _Connection(asyncio.Protocol):
-    """One client. At most one answer waits for it to read; its next request is not looked at before."""
+    """One client. At most one answer waits for it to read; its next request is read only after that."""
 
     def __init__(self, port: HttpPort) -> None:
         self._port = port
@@ -130,7 +130,7 @@ class _Connection(asyncio.Protocol):
 
     def abort(self) -> None:
         if self._transport is not None:
-            # A reset: the kernel would otherwise keep what the client does not read.
+            # A reset: otherwise the kernel would keep what the client does not read.
             self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
             self._transport.abort()
 
@@ -158,7 +158,7 @@ class _Connection(asyncio.Protocol):
             self._go_on()
 
     def _within(self, seconds: float) -> None:
-        """The client has so long for what is next."""
+        """Gives the client this much time for its next step."""
         if self._timer is not None:
             self._timer.cancel()
         self._timer = asyncio.get_running_loop().call_later(seconds, self.abort)

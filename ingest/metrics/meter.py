@@ -1,4 +1,4 @@
-"""What a child counts, on its way to the supervisor: deltas of the catalogue's metrics."""
+"""A child's counts on their way to the supervisor: deltas of the catalogue's metrics."""
 
 from bisect import bisect_left
 from collections.abc import Sequence
@@ -13,11 +13,11 @@ Snapshot = list[tuple[str, Labels, float | tuple[list[int], float]]]
 
 
 MALFORMED_FEEDBACK = "malformed_feedback"
-"""Reason of a dead letter that is a message of the hub."""
+"""Reason of a dead letter that is a feedback message of the hub."""
 
 
 def zeros(role: str, slot: str) -> Snapshot:
-    """Every counter and histogram of one child process at 0, so that a first increment is seen as one."""
+    """Returns every counter and histogram of one child process at 0, so that its first count shows as an increase."""
     snapshot: Snapshot = []
     for metric in METRICS:
         if role not in metric.roles or metric.kind not in ("counter", "histogram"):
@@ -50,7 +50,7 @@ class Histogram:
     def observe_since(self, moments: Sequence[int], now: float) -> None:
         """Counts the seconds from each of `moments` to `now`, all in milliseconds; `moments` in ascending order.
 
-        Costs one search for each bucket, however many different moments there are.
+        Costs one search per bucket, for any number of different moments.
         """
         counted = 0
         for index, bucket in enumerate(self.buckets):
@@ -81,7 +81,7 @@ class Meter:
         self._now[(metric.name, labels)] = (metric, (list(histogram.counts), histogram.sum))
 
     def changes(self) -> Snapshot:
-        """What changed since the last `sent()`; calling it again without `sent()` gives the same changes and more."""
+        """Returns what changed since the last `sent()`; a second call without `sent()` returns the same and more."""
         snapshot: Snapshot = []
         for key, (metric, value) in self._now.items():
             before = self._sent.get(key)
@@ -99,5 +99,5 @@ class Meter:
         return snapshot
 
     def sent(self) -> None:
-        """The last `changes()` has left this process."""
+        """Notes that the last `changes()` has left this process."""
         self._sent = {key: value for key, (_, value) in self._now.items()}

@@ -1,4 +1,4 @@
-"""The metrics page read back: what another process of ingest has counted. Pure."""
+"""Reads back the metrics page: what another process of ingest has counted. Pure."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -15,10 +15,10 @@ Series = Mapping[Labels, float]
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """The counters and gauges of a page. What it does not have is simply not there."""
+    """The counters and gauges of a page; a metric that the page lacks has no series."""
 
     series: Mapping[str, Series]
-    """By name of the metric."""
+    """By metric name."""
 
     def of(self, metric: Metric) -> Series:
         return self.series.get(metric.name, {})
@@ -27,18 +27,18 @@ class Page:
         return self.of(metric).get(labels)
 
     def matching(self, metric: Metric, *labels: str) -> Iterator[float]:
-        """Of all series that begin with these labels."""
+        """Returns the values of all series whose labels begin with these."""
         return (value for key, value in self.of(metric).items() if key[: len(labels)] == labels)
 
     def total(self, metric: Metric, *labels: str) -> float | None:
-        """The sum over all series that begin with these labels; None when there is none."""
+        """Returns the sum over all series whose labels begin with these; None if there are none."""
         values = [*self.matching(metric, *labels)]
         return sum(values) if values else None
 
 
 def read_page(text: str) -> Page:
-    """`text` in the Prometheus text format; what is not of the catalogue is left out, and labels are printable. Raises
-    ValueError for another format."""
+    """Reads `text` in the Prometheus text format, without metrics unknown to the catalogue; makes labels printable.
+    Raises ValueError if the format is another one."""
     known = {metric.full_name: metric for metric in METRICS}
     series: dict[str, dict[Labels, float]] = {}
     for family in text_string_to_metric_families(text):

@@ -1,4 +1,4 @@
-"""The sums of what all child processes have counted: one series for each metric and its labels."""
+"""The sums of the counts of all child processes: one series for each metric and its labels."""
 
 import threading
 from collections.abc import Callable, Collection, Iterator
@@ -10,14 +10,14 @@ from ingest.metrics.catalogue import METRICS, PROCESS_UP, Metric
 from ingest.metrics.meter import Labels, Snapshot
 
 Owner = tuple[str, str]
-"""(role, slot) of the child process that a series tells of."""
+"""(role, slot) of the child process that a series is about."""
 
 
 class Registry:
     """All series of this node. Written by the supervisor's loop, read by the HTTP threads.
 
-    A series is there for as long as it tells the truth: a gauge as long as the process that measures it (`lapse`), a
-    counter as long as its slot (`keep_only`). A series of several owners goes with the last of them.
+    A series lives only while it is true: a gauge as long as the process that measures it (`lapse`), a counter as long
+    as its slot (`keep_only`). A series of several owners ends with the last of them.
     """
 
     def __init__(self) -> None:
@@ -27,7 +27,7 @@ class Registry:
         self._owned: dict[Owner, set[tuple[str, Labels]]] = {}
 
     def apply(self, snapshot: Snapshot, owner: Owner | None = None) -> None:
-        """Adds what a child counted since its last snapshot. A series without owner is there for ever."""
+        """Adds what a child counted since its last snapshot. A series without an owner is permanent."""
         with self._lock:
             if owner is not None and snapshot:
                 self._owned.setdefault(owner, set()).update((name, labels) for name, labels, _ in snapshot)
@@ -43,7 +43,7 @@ class Registry:
                 elif self._metrics[name].kind == "counter":
                     series[labels] = value + (before if isinstance(before, float | int) else 0)
                 elif self._metrics[name].kind == "info":
-                    # What it told before is no longer so: a partition has one transport at a time.
+                    # The old value is no longer true: a partition has one transport at a time.
                     for other in [key for key in series if key[:-1] == labels[:-1]]:
                         del series[other]
                     series[labels] = value
@@ -57,19 +57,19 @@ class Registry:
         self.apply([(metric.name, labels, value)], owner)
 
     def lapse(self, owner: Owner) -> None:
-        """The process of this slot is gone: what it measured last is so no longer. What it counted stays so, and that
-        it is down is the supervisor's word."""
+        """Drops what the slot's process, now gone, measured last. Its counts stay, and so does `PROCESS_UP`, by which
+        the supervisor reports it down."""
         with self._lock:
             self._drop(owner, lambda metric: metric.kind in ("gauge", "info", "summary") and metric is not PROCESS_UP)
 
     def forget(self, owner: Owner) -> None:
-        """There is no such slot any more: every series of it vanishes."""
+        """Drops every series of a slot that no longer exists."""
         with self._lock:
             self._drop(owner, lambda _: True)
             self._owned.pop(owner, None)
 
     def keep_only(self, role: str, slots: Collection[str]) -> None:
-        """The role has these slots and no others: every series of others vanishes."""
+        """Drops every series of the role's other slots: it has only these."""
         with self._lock:
             for owner in [owner for owner in self._owned if owner[0] == role and owner[1] not in slots]:
                 self._drop(owner, lambda _: True)
@@ -83,13 +83,13 @@ class Registry:
                 self._series[name].pop(labels, None)
 
     def value(self, metric: Metric, *labels: str) -> float:
-        """The value of one counter or gauge series; 0 when nothing was counted yet."""
+        """Returns the value of one counter or gauge series; 0 before the first count."""
         with self._lock:
             value = self._series[metric.name].get(labels, 0.0)
         return value if isinstance(value, float | int) else value[1]
 
     def collect(self) -> Iterator[Family]:
-        """The collector interface of prometheus_client."""
+        """Yields the families: the collector interface of prometheus_client."""
         with self._lock:
             copy = {name: list(series.items()) for name, series in self._series.items()}
         for metric in METRICS:
@@ -111,7 +111,7 @@ def _family(metric: Metric, series: list[tuple[Labels, float | tuple[list[int], 
                 histogram.add_metric(labels, buckets, value[1])
         return histogram
     if metric.kind == "summary":
-        # prometheus_client's own family of this kind has a count and a sum, and no quantiles.
+        # prometheus_client's own summary family has a count and a sum, but no quantiles.
         summary = Family(metric.full_name, metric.help, "summary")
         for labels, value in series:
             if not isinstance(value, tuple):

@@ -53,7 +53,7 @@ def read_topic(kafka: Kafka, topic: str) -> list[Entry]:
     from ingest.kafka.bounded_reader import CONSUMER, BoundedReader, ends_of
     from ingest.kafka.complaints import Complaints
     from ingest.kafka.not_made import not_made
-    from ingest.kafka.producer import settings
+    from ingest.kafka.client import settings
 
     answer, deadline = Deadline(ANSWER_SECONDS), Deadline(SECONDS)
     chosen, complaints = settings(kafka), Complaints()

@@ -1,8 +1,8 @@
-"""What every child process has before its role starts: signals, logging, a heartbeat and a metrics channel.
+"""What every child process sets up before its role starts: signals, logging, a heartbeat and a metrics channel.
 
 The pipe to the supervisor carries tuples. Up: `("beat", ready, detail, snapshot)` once a second, `("result", value)`
-from one-shot roles, `("failed", exit_code, sentence)` before a death that has a reason, `("unsaved", sentence)` at an end
-that had too little time, `("turn", wanted)` when a turn is asked for or given back. Down: `("stop", seconds)`, and
+from one-shot roles, `("failed", exit_code, sentence)` before a death with a known reason, `("unsaved", sentence)` at an
+end with too little time, `("turn", wanted)` to ask for a turn or give it back. Down: `("stop", seconds)`, and
 `("turn",)` when the turn begins (`ingest.process.catch_up_turns`).
 """
 
@@ -33,14 +33,14 @@ from ingest.timing import Deadline
 
 BEAT_SECONDS = 1.0
 EXIT_ORPHAN = 3
-"""The supervisor is gone; nobody reads this code, but a core dump or strace shows it."""
+"""The supervisor is gone. No process reads this code, but a core dump or strace shows it."""
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class ProcessSpec:
-    """What a child process is for. Travels to it through a pipe, so that secrets are in no process's arguments."""
+    """The task of a child process. Goes to it through a pipe, so that no process has secrets in its arguments."""
 
     role: str
     slot: str
@@ -49,20 +49,20 @@ class ProcessSpec:
     """`package.module:function`; called with the `Child`."""
     config: Config
     facts: Mapping[str, Any] = field(default_factory=dict)
-    """What another child found out before this one's first start; empty when it is started again."""
+    """What another child found out before the first start; empty at a restart."""
     shared: Mapping[str, str] = field(default_factory=dict)
-    """What the supervisor keeps for all lives of all children, such as the file of the send budget."""
+    """What the supervisor shares with all lives of all children, such as the file of the send budget."""
     noun: str = ""
-    """What the slot is, for people; empty where the role has one at most."""
+    """What the slot is, for people; empty if the role has at most one."""
 
     @property
     def title(self) -> str:
-        """What ps(1) and `systemctl status` show in place of multiprocessing's command line."""
+        """The title that ps(1) and `systemctl status` show instead of multiprocessing's command line."""
         return " ".join(("ingest:", self.role, *((self.noun, self.slot) if self.noun else ())))
 
 
 class Child:
-    """The supervisor as a role sees it. One thread, the role's own, calls everything here."""
+    """The supervisor as a role sees it. Only the role's own thread calls it."""
 
     def __init__(self, task: ProcessSpec, pipe: Connection) -> None:
         self.task = task
@@ -78,26 +78,26 @@ class Child:
 
     @property
     def stopping(self) -> bool:
-        """True once the supervisor (or a SIGTERM sent to this process alone) asked for a graceful end."""
+        """Whether the supervisor (or a SIGTERM to this process alone) has asked for a graceful end."""
         return self._stop.is_set()
 
     def wait(self, seconds: float) -> None:
-        """Waits, but not longer than until a stop is asked for."""
+        """Waits, but no longer than until a stop is requested."""
         self._stop.wait(seconds)
 
     def measure(self, measure: Callable[[Meter], None]) -> None:
-        """`measure` is called before every beat to hand its totals to the meter."""
+        """Before every beat, calls `measure`, which gives its totals to the meter."""
         self._measures.append(measure)
 
     def beat(self, ready: bool, detail: str) -> None:
-        """Says that the role is alive; cheap to call often. Sends once a second, or at once when the news change.
+        """Reports that the role is alive; cheap to call often. Sends once a second, or at once if the report changes.
 
-        `detail` is the reason while not ready; one clause, fit for /readyz.
+        `detail` is the reason while not ready: one clause, suitable for /readyz.
         """
         now = time.monotonic()
         if now < self._due and (ready, detail) == self._said:
             return
-        # A supervisor that hangs must not block its children: when the pipe is full, the deltas wait for the next beat.
+        # A hung supervisor must not block its children: while the pipe is full, the deltas wait for the next beat.
         if not select.select([], [self._pipe], [], 0)[1]:
             return
         self._due = now + BEAT_SECONDS
@@ -109,25 +109,25 @@ class Child:
         self.meter.sent()
 
     def want_turn(self) -> None:
-        """Asks for a turn; the last one is over with that."""
+        """Asks for a turn, which ends the last one."""
         self._turn.clear()
         self._send(("turn", True))
 
     def end_turn(self) -> None:
-        """Gives the turn back before its time."""
+        """Gives the turn back early."""
         self._send(("turn", False))
 
     def wait_for_turn(self, seconds: float) -> bool:
-        """Waits, but not longer than until the turn that was asked for; True once it is there, or a stop is asked for."""
+        """Waits for the requested turn. Returns whether it has begun or a stop is requested."""
         return self._turn.wait(seconds)
 
     def result(self, value: Any) -> None:
-        """Hands up what a one-shot role was started for."""
+        """Sends the result of a one-shot role to the supervisor."""
         self._send(("result", value))
 
     def unsaved(self, sentence: str) -> None:
-        """Says what a graceful end could not save in its time, one clause with what comes of it; the service then ends
-        with a code that is not 0."""
+        """Reports what a graceful end had no time to save: one clause with the consequence. The exit code of the
+        service is then not 0."""
         logger.error("%s %s: %s.", self.task.role, self.task.slot, sentence)
         self._send(("unsaved", sentence))
 
@@ -135,7 +135,7 @@ class Child:
         self._send(("failed", exit_code, sentence))
 
     def _send(self, message: tuple[Any, ...]) -> None:
-        # An orphan's control thread ends this process; until then there is nobody to tell.
+        # If the supervisor is gone, the control thread ends this process; until then ignore the error.
         with contextlib.suppress(OSError):
             self._pipe.send(message)
 
@@ -147,12 +147,12 @@ class Child:
         self._turn.set()
 
     def control(self) -> None:
-        """Reads the supervisor's orders until it goes away; runs on a thread of its own."""
+        """Reads the supervisor's orders until it is gone; runs on its own thread."""
         while True:
             try:
                 order = self._pipe.recv()
             except (EOFError, OSError):
-                # Without a supervisor nobody restarts or drains us, and a new one may already serve this partition.
+                # Only a supervisor restarts or drains us, and a new one can already serve this partition.
                 os._exit(EXIT_ORPHAN)
             if order[0] == "stop":
                 self.stop(order[1])
@@ -172,7 +172,7 @@ _identity: tuple[str, str] = ("", "")
 
 @functools.cache
 def _statm() -> int:
-    """Open for good: a process without a free descriptor still has its heartbeat."""
+    """Permanently open: a process without a free descriptor still sends its heartbeat."""
     return os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
 
 
@@ -181,10 +181,10 @@ def main(task: ProcessSpec, pipe: Connection) -> None:
     global _identity
     _identity = (task.role, task.slot)
     setproctitle(task.title)
-    faulthandler.enable()  # the supervisor's SIGABRT to a hung child leaves the stack of every thread in the log
+    faulthandler.enable()  # the supervisor's SIGABRT to a hung child logs the stack of every thread
     logs.configure(task.config.service.log_format, task.config.service.log_level)
     child = Child(task, pipe)
-    # Ctrl-C reaches the whole foreground group; the supervisor alone decides what it means.
+    # Ctrl-C reaches the whole foreground group; only the supervisor decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: child.stop(task.config.service.shutdown_seconds))
     code = EXIT_CRASH
@@ -203,5 +203,5 @@ def main(task: ProcessSpec, pipe: Connection) -> None:
         child.failed(code, lacking or f"{type(error).__name__}: {error}")
     finally:
         logging.shutdown()
-        # Threads of client libraries may still wait on sockets; everything that matters is flushed by now.
+        # Threads of client libraries can still wait on sockets; everything important is flushed by now.
         os._exit(code)

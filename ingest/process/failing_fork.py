@@ -1,8 +1,8 @@
-"""Imported by the fork server: a fork that fails is one child less, and not the end of the fork server.
+"""Imported by the fork server: a fork that fails costs one child, and does not end the fork server.
 
-That of Python ends with the first fork that the kernel refuses (EAGAIN at a limit of tasks, ENOMEM), and every child that
-it made loses its supervisor. It goes on only after ECONNABORTED, so that is what a refused fork raises here; the
-descriptors that came with the request are closed, which tells who asked.
+Python's fork server ends at the first fork that the kernel refuses (EAGAIN at a limit of tasks, ENOMEM), and all its
+children lose their supervisor. It continues only after ECONNABORTED, so a refused fork raises that here; closing the
+descriptors of the request informs the requesting process.
 """
 
 import contextlib
@@ -14,11 +14,11 @@ from multiprocessing import forkserver
 from typing import Any
 
 _received: list[int] = []
-"""The descriptors of the request that is being served."""
+"""The descriptors of the current request."""
 
 
 class _Reduction:
-    """In place of multiprocessing.reduction, in the fork server only."""
+    """Replaces multiprocessing.reduction, only in the fork server."""
 
     def __init__(self, stock: Any) -> None:
         self._stock = stock
@@ -29,13 +29,13 @@ class _Reduction:
     def recvfds(self, sock: socket.socket, size: int) -> list[int]:
         try:
             _received[:] = self._stock.recvfds(sock, size)
-        except (OSError, EOFError, RuntimeError) as error:  # no descriptor is left, or who asked has gone
+        except (OSError, EOFError, RuntimeError) as error:  # no descriptor is left, or the peer is gone
             raise _aborted(error) from error
         return list(_received)
 
 
 class _Os:
-    """In place of the module os, in the fork server only."""
+    """Replaces the module os, only in the fork server."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(os, name)
@@ -58,7 +58,7 @@ def _aborted(error: Exception) -> OSError:
 
 
 def install() -> None:
-    """Changes this process's fork server. Python 3.11 to 3.13 have the same one."""
+    """Patches this process's fork server, which is the same in Python 3.11 to 3.13."""
     server: Any = forkserver
     server.os = _Os()
     server.reduction = _Reduction(server.reduction)

@@ -1,4 +1,4 @@
-"""The fork server that child processes come from: one that has loaded what they import, so that they start at once."""
+"""The fork server of the child processes: it has loaded their imports, so that they start at once."""
 
 import contextlib
 import multiprocessing
@@ -17,23 +17,23 @@ PRELOAD = "ingest.process.preload"
 LONGEST_TEMPORARY_FOLDER = 70
 SHORT_TEMPORARY_FOLDER = "/tmp"  # noqa: S108 - a name to fall back to; multiprocessing makes a private folder in it
 DESCRIPTORS: Final = 16
-"""More than the start of a child takes, with that of a fork server."""
+"""More than the start of a child and of a fork server takes."""
 GONE: Final = 255
-"""The exit code of a child, for all that multiprocessing can tell, when it was the fork server that ended."""
+"""The exit code that multiprocessing reports for a child if the fork server has ended."""
 
 _left_alone: list[int] = []
-"""Fork servers that cannot be reached; each ends with the last of its children."""
+"""Unreachable fork servers; each ends with its last child."""
 
 
 class NotStarted(Exception):
-    """A child could not be made. `str()` says why, one clause; another try may do."""
+    """A child could not be started. `str()` says why, one clause; another try can succeed."""
 
 
 def context(preloads: Sequence[str]) -> ForkServerContext:
-    """Where children are made that import `preloads`. The server itself starts with the first child."""
+    """Returns the context of children that import `preloads`. The server itself starts with the first child."""
     _shorten_temporary_folder()
     made = multiprocessing.get_context("forkserver")
-    # The last one freezes what all have loaded.
+    # The last module freezes what all of them have loaded.
     made.set_forkserver_preload([*preloads, PRELOAD])
     return made
 
@@ -41,7 +41,8 @@ def context(preloads: Sequence[str]) -> ForkServerContext:
 def start(
     context: ForkServerContext, target: Callable[[Any, Connection], None], task: Any, name: str
 ) -> tuple[ForkServerProcess, Connection]:
-    """A new process that runs `target(task, its end of a pipe)`, and our end. Raises NotStarted; nothing is left then."""
+    """Starts a process that runs `target(task, its end of a pipe)`. Returns it and our end. Raises NotStarted, and then
+    leaves nothing behind."""
     ours = theirs = None
     try:
         _have_descriptors()
@@ -61,14 +62,14 @@ def start(
 
 def _words(error: Exception) -> str:
     if isinstance(error, BlockingIOError | EOFError | ConnectionResetError | BrokenPipeError):
-        # The fork server itself could not start, or it could not fork, or it was ended.
+        # The fork server could not start or fork, or has ended.
         return scarcity.NO_TASK
     return scarcity.words(error) or f"{type(error).__name__}: {error}"
 
 
 def _have_descriptors() -> None:
-    """Raises OSError when there are too few for a start: multiprocessing, when it comes to an end half-way, leaves some
-    open for ever, and with them a process that waits for what it is to do."""
+    """Raises OSError if there are too few for a start: multiprocessing, if it fails half-way, leaves some open
+    permanently, and with them a process that waits for its task."""
     numbers: list[int] = []
     try:
         numbers += os.pipe()
@@ -80,8 +81,8 @@ def _have_descriptors() -> None:
 
 
 def _leave_server() -> None:
-    """The next child comes from another fork server, in another folder: somebody has cleaned the temporary one, so that
-    the socket is gone. The children that this one made go on."""
+    """Lets the next child come from another fork server in another folder: the temporary folder was cleaned, so the
+    socket is gone. The children of the old server go on."""
     server: Any = forkserver._forkserver
     with server._lock:
         if server._forkserver_pid is not None:
@@ -98,7 +99,7 @@ def _leave_server() -> None:
 
 
 def kill() -> None:
-    """Ends a fork server that does not answer, with this process about to end."""
+    """Ends a fork server that does not answer, when this process is about to end."""
     server: Any = forkserver._forkserver
     if server._forkserver_pid is not None:
         with contextlib.suppress(OSError):
@@ -106,13 +107,13 @@ def kill() -> None:
 
 
 def _shorten_temporary_folder() -> None:
-    """The fork server listens on a socket in the temporary folder, and the kernel allows 107 bytes for its whole path.
+    """The fork server's socket is in the temporary folder, and the kernel allows 107 bytes for its whole path.
 
     multiprocessing adds about 30 to the folder's name.
     """
     try:
         folder = tempfile.gettempdir()
-    except FileNotFoundError:  # there is no folder in which a few bytes have room; a socket may have it yet
+    except FileNotFoundError:  # no folder has room for a few bytes; a socket can still fit
         tempfile.tempdir = SHORT_TEMPORARY_FOLDER
         return
     if len(os.fsencode(folder)) > LONGEST_TEMPORARY_FOLDER and os.access(SHORT_TEMPORARY_FOLDER, os.W_OK):

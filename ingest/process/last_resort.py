@@ -1,4 +1,4 @@
-"""An end in time, whatever the loop waits for: a stop that the loop does not come to ends the process all the same."""
+"""Ends the process in time even if the loop never handles a stop."""
 
 import contextlib
 import logging
@@ -12,13 +12,13 @@ logger = logging.getLogger(__name__)
 
 
 class LastResort:
-    """A thread that waits for a stop, and then for so long as a stop may take.
+    """A thread that waits for a stop, and then for the time that a stop may take.
 
-    The loop may hang in a system call that no signal ends, such as the start of a child by a fork server that is frozen.
+    The loop can hang in a system call that no signal ends, such as the start of a child by a frozen fork server.
     """
 
     def __init__(self, seconds: Callable[[], float], end: Callable[[], None]) -> None:
-        """`seconds` that a stop may take, asked when it comes; `end` is called on the thread, right before the exit."""
+        """`seconds()` is the time for a stop, read when it comes; the thread calls `end` just before the exit."""
         self._seconds = seconds
         self._end = end
         self._stop = threading.Event()
@@ -26,16 +26,16 @@ class LastResort:
         self._thread = threading.Thread(target=self._run, name="last-resort", daemon=True)
 
     def start(self) -> None:
-        """A machine that has no room for one more thread goes without."""
+        """Starts the thread; a machine with no room for it goes without."""
         with contextlib.suppress(RuntimeError):
             self._thread.start()
 
     def stop_asked(self) -> None:
-        """From the handler of a signal."""
+        """Called by a signal handler."""
         self._stop.set()
 
     def close(self) -> None:
-        """The loop has ended."""
+        """Call it once the loop has ended."""
         self._over.set()
         self._stop.set()
 

@@ -1,9 +1,9 @@
-"""What a process no longer needs, given back while it runs.
+"""Frees what a process no longer needs, while it runs.
 
-The clients of the hub leave each link behind as objects that refer to each other in circles, with their buffers. Python
-looks for circles after so many new objects, not after so much time: at one link in 20 s a partition process, which lets it
-wait for 20,000, would keep those of a quarter of an hour. What threads of a link have freed, a store of certificates for
-one, stays with the C library: it hands back the end of a heap, and nothing from its middle.
+The hub's clients leave each closed link behind as objects in reference cycles, with their buffers. Python looks for
+cycles after a number of new objects, not after a time: at one link in 20 s a partition process, which sets that number
+to 20,000, would keep those of a quarter of an hour. What a link's threads have freed, such as a certificate store,
+stays with the C library, which returns only the end of a heap, and nothing from its middle.
 """
 
 import ctypes
@@ -13,11 +13,11 @@ from collections.abc import Callable
 from typing import Any, Final
 
 SECONDS: Final = 10.0
-"""A round takes 0.3 ms while little happens, and 1 to 5 ms among the 20,000 objects of a partition process under load."""
+"""A round takes 0.3 ms if little happens, and 1 to 5 ms with the 20,000 objects of a partition process under load."""
 
 
 class Leftovers:
-    """Gives back what is not needed, once in a while; `poll` as often as you like, on any one thread."""
+    """Frees what is not needed, from time to time; call `poll` at any rate, on any one thread."""
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -32,14 +32,14 @@ class Leftovers:
 
 
 def give_back() -> None:
-    """Frees what only circles refer to, and returns the free pages of all heaps to the system."""
+    """Frees unreachable reference cycles, and returns the free pages of all heaps to the system."""
     gc.collect()
     if _malloc_trim is not None:
         _malloc_trim(0)
 
 
 def _found() -> Any:
-    """glibc's malloc_trim(3); None where the C library is another one."""
+    """Returns glibc's malloc_trim(3); None if the C library is another one."""
     return getattr(ctypes.CDLL(None), "malloc_trim", None)
 
 

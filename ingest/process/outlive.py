@@ -1,4 +1,4 @@
-"""A loop that outlives what the machine runs out of."""
+"""Keeps a loop alive when the machine runs out of something."""
 
 import logging
 import time
@@ -8,14 +8,14 @@ from ingest import scarcity
 from ingest.logs import Repeated, and_more
 
 PAUSE_SECONDS = 0.1
-"""After each error, so that a loop whose waiting is what fails does not spin."""
+"""After each error, so that a loop whose wait fails does not spin."""
 REPORT_SECONDS = 60.0
 
 logger = logging.getLogger(__name__)
 
 
 class Outlive:
-    """A context for one turn of a loop, whose OSError and MemoryError it tells and swallows: the next turn is another try."""
+    """A context for one pass of a loop: logs and swallows its OSError and MemoryError; the next pass is another try."""
 
     def __init__(self) -> None:
         self._repeated = Repeated(REPORT_SECONDS)
@@ -30,7 +30,7 @@ class Outlive:
         held = self._repeated.admit(words or type(error).__name__)
         if held is not None:
             happened = words or f"{type(error).__name__}: {error}"
-            # What is not mere scarcity is a fault of ours.
+            # Anything other than scarcity is our bug.
             logger.error("%s. It is tried again%s.", happened, and_more(held), exc_info=None if words else error)
         time.sleep(PAUSE_SECONDS)
         return True

@@ -1,4 +1,4 @@
-"""Imported last by the fork server, so that every child finds the heavy modules ready and shares their memory."""
+"""Imported last by the fork server, so that every child has the heavy modules loaded and shares their memory."""
 
 import gc
 
@@ -10,6 +10,6 @@ from ingest.process import failing_fork
 failing_fork.install()
 setproctitle("ingest: fork server")
 
-# Objects that the collector never walks keep their pages shared after a fork.
+# Objects that the collector never visits keep their pages shared after a fork.
 gc.collect()
 gc.freeze()

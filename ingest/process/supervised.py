@@ -1,4 +1,4 @@
-"""One child process as its supervisor sees it: a stable place that a succession of processes fills."""
+"""One child process as its supervisor sees it: a stable slot, filled by one process after another."""
 
 import contextlib
 import logging
@@ -20,16 +20,16 @@ from ingest.timing import Backoff, Deadline
 
 STALE_SECONDS = 15.0
 """A heartbeat older than this means that the role hangs. Beats come once a second. With `ABORT_SECONDS`, the first
-wait of the back-off and a start this keeps a replacement below 30 s, and below systemd's WatchdogSec."""
+back-off and a start, a replacement takes less than 30 s, and less than systemd's WatchdogSec."""
 FIRST_BEAT_SECONDS = 25.0
-"""Longer for the first one: 32 processes may start at once on two cores."""
+"""Longer for the first beat: 32 processes can start at once on two cores."""
 ABORT_SECONDS = 1.0
-"""What a hung child has to write its stacks before it is killed."""
+"""Time for a hung child to write its stacks before it is killed."""
 FROZEN_SECONDS = 5.0
-"""So long without a look at the child, and it was we who slept (a suspended machine, a stopped group of processes), and it
-with us: its heartbeat is waited for anew."""
+"""If the supervisor has not looked at the child for this long, both slept (a suspended machine, a stopped process
+group): the child gets a full wait for its heartbeat again."""
 SETTLED_SECONDS = 60.0
-"""A life this long makes the next restart quick again."""
+"""A life this long resets the back-off."""
 
 STARTING = "starting"
 HUNG = "hung: no heartbeat"
@@ -39,9 +39,9 @@ logger = logging.getLogger(__name__)
 
 
 class SupervisedProcess:
-    """Starts a child, listens to it, and starts it again with back-off when it ends unasked.
+    """Starts a child, listens to it, and starts it again with back-off if it ends without a request.
 
-    `start, poll, close, terminate, join` as everywhere; `poll` is called by the supervisor's loop alone.
+    `start, poll, close, terminate, join` as everywhere; only the supervisor's loop calls `poll`.
     """
 
     def __init__(
@@ -56,16 +56,16 @@ class SupervisedProcess:
         joins: bool = False,
         starting: str = STARTING,
     ) -> None:
-        """`joins`: the service works already without this one, so that no refusal of its first start may end it.
-        `starting`: the reason to be not ready until something else is known."""
+        """`joins`: the service works already without this one, so that a refusal of its first start does not end it.
+        `starting`: why it is not ready, until another reason is known."""
         self.task = task
         self.ready = False
         self.detail = STARTING
         self.result: Any = None
         self.unsaved: list[str] = []
-        """What the child that is to end could not save."""
+        """What the ending child could not save."""
         self.fatal: tuple[int, str] | None = None
-        """(exit code, sentence) when starting again cannot help: the first start was refused."""
+        """(exit code, sentence) if a restart cannot help: the first start was refused."""
         self._context = context
         self._on_snapshot = on_snapshot
         self._on_restart = on_restart
@@ -94,7 +94,7 @@ class SupervisedProcess:
 
     @property
     def up(self) -> bool:
-        """Whether there is a child, and its heartbeat is fresh."""
+        """Whether the child exists, and its heartbeat is fresh."""
         return self._process is not None and not self.overdue
 
     @property
@@ -103,16 +103,16 @@ class SupervisedProcess:
 
     @property
     def overdue(self) -> float:
-        """Seconds by which the child's heartbeat is late; 0 while it is fresh, while there is no child, and while it is
-        to end: then its deadline decides."""
+        """Seconds by which the child's heartbeat is late; 0 while it is fresh, without a child, and during a close:
+        then the deadline decides."""
         return max(0.0, self._clock() - self._late_at) if self._process is not None and not self._closing else 0.0
 
     def handles(self) -> list[Any]:
-        """What the supervisor's loop waits on: readable when the child spoke or ended."""
+        """Returns what the supervisor's loop waits on: readable when the child has sent something or ended."""
         return [h for h in (self._pipe, self._process.sentinel if self._process else None) if h is not None]
 
     def start(self) -> None:
-        """Starts the child. One that the machine has no room for is tried again with back-off, as one that ended."""
+        """Starts the child. If the machine has no room for it, tries again with back-off, as for one that ended."""
         self._kill_at = None
         self._restart_at = None
         self._failure = None
@@ -129,7 +129,7 @@ class SupervisedProcess:
         self.detail = STARTING if self._ever_ready else self._starting
 
     def poll(self) -> None:
-        """Takes the child's news, replaces it when it hangs, starts it again when that is due."""
+        """Reads the child's messages, replaces a hung child, restarts an ended one when that is due."""
         now = self._clock()
         if now - self._polled_at > FROZEN_SECONDS:
             self._late_at = max(self._late_at, now + STALE_SECONDS)
@@ -137,12 +137,12 @@ class SupervisedProcess:
         self._listen()
         if self._process is not None:
             if self._process.exitcode is not None:
-                self._listen()  # what it said last may have come between the two looks
+                self._listen()  # its last message can have come between the two checks
                 self._ended(self._process.exitcode)
             elif self._closing and self._pipe is None and _is_over(self._process.pid):
-                # The fork server, which would tell of it, does not answer.
+                # The fork server, which reports the end, does not answer.
                 self._ended(EXIT_OK)
-            elif not self._closing and now > self._late_at:  # as of the look: we may sleep at any point
+            elif not self._closing and now > self._late_at:  # as of `now`: we can sleep at any point
                 self._replace_hung(now)
         elif self._restart_at is not None and now >= self._restart_at:
             self._on_restart()
@@ -171,7 +171,7 @@ class SupervisedProcess:
             self._process.kill()
 
     def join(self, deadline: Deadline) -> bool:
-        """Waits for the child's end; True when it has ended."""
+        """Waits for the child's end. Returns whether it has ended."""
         if self._process is not None:
             self._process.join(deadline.remaining())
             self.poll()
@@ -205,7 +205,7 @@ class SupervisedProcess:
     def _ended(self, exit_code: int) -> None:
         lived = self._clock() - self._started_at
         if self._process is not None:
-            with contextlib.suppress(ValueError):  # for all that it knows, it runs
+            with contextlib.suppress(ValueError):  # it believes that the child runs
                 self._process.close()
         if self._pipe is not None:
             self._pipe.close()
@@ -237,7 +237,7 @@ class SupervisedProcess:
             self._failure = (1, HUNG)
             self.ready, self.detail = False, HUNG
             self._kill_at = now + ABORT_SECONDS
-            # Abort first: faulthandler writes the stacks of all threads. A stopped process only reacts to the kill.
+            # Abort first: faulthandler writes the stacks of all threads. A stopped process reacts only to the kill.
             with contextlib.suppress(ProcessLookupError):  # it ended a moment ago
                 os.kill(self._process.pid, signal.SIGABRT)
         elif now >= self._kill_at:
@@ -245,7 +245,7 @@ class SupervisedProcess:
 
 
 def _is_over(pid: int | None) -> bool:
-    """Whether there is no such process any more, or nothing of it but its exit code (proc(5))."""
+    """Whether the process is gone, or only its exit code is left (proc(5))."""
     try:
         return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0] in (b"Z", b"X")
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""How a child process waits for the services that it cannot start without."""
+"""Retries a start-up dependency until it is available or the child is asked to stop."""
 
 import logging
 from collections.abc import Callable
@@ -15,8 +15,8 @@ logger = logging.getLogger(__name__)
 def wait_until_available(
     child: Child, doing: str, attempt: Callable[[], T], *, mendable: type[IngestError] = Unreachable
 ) -> T | None:
-    """Tries until it is neither Unreachable nor `mendable`, which a user can mend meanwhile; None when a stop was asked for
-    in between."""
+    """Retries while `attempt` raises Unreachable or `mendable`, an error that a user can correct meanwhile. Returns its
+    result, or None if a stop is requested first."""
     backoff = Backoff(0.5, 15.0)
     detail = doing
     while not child.stopping:

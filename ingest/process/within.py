@@ -1,4 +1,4 @@
-"""A call that may block for longer than there is time, such as a client's `close` while its service is frozen."""
+"""Limits the time of a call that can block, such as a client's `close` while its service is frozen."""
 
 import threading
 from collections.abc import Callable
@@ -7,8 +7,8 @@ from ingest.timing import Deadline
 
 
 def within(deadline: Deadline, call: Callable[[], None]) -> bool:
-    """Whether the call came to its end by the deadline; one that did not is left behind on its thread, and what it uses
-    must not be used again. Raises what the call raises."""
+    """Returns whether the call ended by the deadline. One that did not stays on its thread; do not use again what it
+    uses. Raises what the call raises."""
     raised: list[BaseException] = []
 
     def run() -> None:
@@ -20,7 +20,7 @@ def within(deadline: Deadline, call: Callable[[], None]) -> bool:
     thread = threading.Thread(target=run, name="within", daemon=True)
     try:
         thread.start()
-    except RuntimeError:  # no more threads are allowed: who waits for this process ends it, should the call last
+    except RuntimeError:  # no more threads are allowed: if the call blocks, the waiting process ends this one
         call()
         return True
     thread.join(deadline.remaining())

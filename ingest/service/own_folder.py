@@ -1,6 +1,6 @@
-"""The temporary folder of one service, for its fork server's socket; what killed ones have left is cleaned.
+"""The temporary folder of one service, for its fork server's socket; removes those that killed services have left.
 
-A service holds a lock on a file in its folder for as long as it lives; the kernel gives it back whatever it dies of.
+A service holds a lock on a file in its folder while it lives; the kernel releases the lock at any kind of death.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ from typing import Any
 PREFIX = "ingestd-"
 _ALIVE = "alive"
 _HALF_MADE_SECONDS = 3_600.0
-"""A folder without the file is one that somebody makes just now, until it is so old."""
+"""Until it is this old, a folder without the file counts as one that another service is creating."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +28,8 @@ class OwnFolder:
 
 
 def claim() -> OwnFolder | None:
-    """Cleans up, and makes the folder that multiprocessing uses from now on. None when there is no room for one: it then
-    makes its own."""
+    """Cleans up, and creates the folder that multiprocessing uses from now on. Returns None if there is no room for it:
+    multiprocessing then creates its own."""
     with contextlib.suppress(OSError):
         parent = Path(tempfile.gettempdir())
         for left in parent.glob(f"{PREFIX}*"):
@@ -43,7 +43,7 @@ def claim() -> OwnFolder | None:
 
 
 def leave(folder: OwnFolder | None) -> None:
-    """Removes the folder; nothing of the service may need it any more."""
+    """Removes the folder. Call it when no part of the service needs it."""
     if folder is not None:
         shutil.rmtree(folder.path, ignore_errors=True)
         with contextlib.suppress(OSError):
@@ -54,13 +54,13 @@ def _make(parent: Path) -> OwnFolder:
     path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
     lock = os.open(path / "new", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    # With its name comes the lock: whoever finds the file unlocked knows that its service is gone.
+    # The file is locked before it has its name: if another service finds it unlocked, the owner is gone.
     (path / "new").rename(path / _ALIVE)
     return OwnFolder(path, lock)
 
 
 def _clean(left: Path) -> None:
-    """Unless its service lives. Raises OSError for what is not ours to open or to remove."""
+    """Removes the folder unless its service lives. Raises OSError if we may not open or remove it."""
     try:
         lock = os.open(left / _ALIVE, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
     except FileNotFoundError:

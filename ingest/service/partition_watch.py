@@ -1,6 +1,6 @@
-"""Partitions that a hub gets while ingest runs: when to ask for them, and what the answers mean. The clock is passed in.
+"""Partitions that a hub gets while ingest runs: when to ask for them, and what the answers mean. Clock passed in.
 
-An IoT Hub keeps the partitions that it was made with; an event hub behind one of its routes may be given more at any time.
+An IoT Hub keeps its first partitions; an event hub behind one of its routes can get more at any time.
 """
 
 import logging
@@ -10,31 +10,31 @@ from typing import Any
 from ingest.config import Config
 
 REPORT_SECONDS = 600.0
-"""A question that goes on failing is told of this often."""
+"""Interval of the warnings while the question keeps failing."""
 
 logger = logging.getLogger(__name__)
 
 
 class PartitionWatch:
-    """Knows which partitions are read, and which of them are new to the hub since ingest runs.
+    """Tracks which partitions are read, and which of them the hub got since ingest started.
 
-    `begin` after every discovery, `pause` before it; in between `due`, `asked` and `answer` in turns.
+    `begin` after every discovery, `pause` before it; in between `due`, `asked` and `answer`, again and again.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self.added: set[str] = set()
-        """Without a checkpoint these begin at the oldest event, whatever `source.start` is: nothing of them was left
-        out on purpose."""
+        """Without a checkpoint these begin at the oldest event, whatever `source.start` is: none of their events was
+        left out on purpose."""
         self._clock = clock
         self._scope: tuple[str, ...] = ()
         self._known: list[str] | None = None
-        """None: not all that the hub has, so that one that is not among them need not be new."""
+        """None: not all partitions of the hub are known, so an unknown one need not be new."""
         self._seconds = 0
         self._next: float | None = None
         self._reported: dict[str, float] = {}
 
     def begin(self, config: Config, found: Sequence[str]) -> None:
-        """Discovery has found these partitions for this configuration."""
+        """Takes the partitions that discovery has found for this configuration."""
         hub = config.hub.event_hub
         scope = (hub.namespace, hub.event_hub, config.source.consumer_group) if hub else ()
         if scope != self._scope:
@@ -49,20 +49,20 @@ class PartitionWatch:
         self._wait()
 
     def pause(self) -> None:
-        """Nothing is read now; until the next `begin` the hub is not asked."""
+        """Asks the hub nothing until the next `begin`: now nothing is read."""
         self._next = None
 
     @property
     def due(self) -> bool:
-        """Whether the hub is to be asked now."""
+        """Whether it is time to ask the hub."""
         return self._next is not None and self._clock() >= self._next
 
     def asked(self) -> None:
-        """The question is out."""
+        """Notes that the question is sent."""
         self._next = None
 
     def answer(self, result: Mapping[str, Any]) -> list[str]:
-        """`result` as of `ingest.source.discover.look_again`. Gives the partitions to be started now."""
+        """Takes a `result` of `ingest.source.discover.look_again`. Returns the partitions to start now."""
         self._wait()
         known = self._known or []
         found = list(dict.fromkeys(result.get("partitions", ())))
@@ -91,7 +91,7 @@ class PartitionWatch:
         self._next = self._clock() + self._seconds if wanted else None
 
     def _report(self, kind: str, words: str) -> None:
-        """By kind, not by words: those of the hub have a time and a number in them."""
+        """Warns once per interval and kind, not per text: the hub's texts contain a time and a number."""
         now, last = self._clock(), self._reported.get(kind)
         if last is None or now - last >= REPORT_SECONDS:
             self._reported[kind] = now

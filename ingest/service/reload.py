@@ -1,7 +1,7 @@
-"""A reload as a transaction: the new configuration is tried against the services, and only then are processes changed.
+"""A reload as a transaction: it tries the new configuration against the services, and only then changes processes.
 
-Whatever is wrong with it, the old one goes on, and `Service.note` says why. Nothing here blocks: `poll` is a step of the
-supervisor's loop, so that a stop is heard at any time.
+If anything is wrong with it, the old one goes on, and `Service.note` says why. Nothing here blocks: `poll` is a step of
+the supervisor's loop, so that a stop takes effect at any time.
 """
 
 import logging
@@ -16,23 +16,23 @@ from ingest.service.systemd import Notifier
 from ingest.timing import Deadline
 
 TRY_SECONDS = 60.0
-"""A service that has not answered by then is none to change over to."""
+"""If a service has not answered by then, the new configuration is refused."""
 
 logger = logging.getLogger(__name__)
 
 
 class Service(Protocol):
-    """What a reload works on: the supervisor. `only` are the directions meant, when not all."""
+    """What a reload works on: the supervisor. `only` names the directions, if not all."""
 
     config: Config
     roles: tuple[str, ...]
-    """Those of the command."""
+    """The directions of the command."""
     directions: dict[str, Direction]
     notifier: Notifier
     note: str | None
-    """What became of the last reload, when that was nothing; for people."""
+    """Why the last reload changed nothing, for people; None if it worked."""
     reloading: bool
-    """Whether one is asked for or under way, save for the start of what was accepted."""
+    """Whether a reload is requested or under way, except the start of an accepted configuration."""
     trials: list[SupervisedProcess]
 
     def try_out(self, config: Config, roles: tuple[str, ...]) -> None:
@@ -46,7 +46,7 @@ class Service(Protocol):
     def begin_drain(self, seconds: float, only: Collection[str] | None = None) -> Deadline: ...
 
     def drained(self, deadline: Deadline) -> bool:
-        """Whether those that were asked to have ended, or are ended now as their time is over."""
+        """Whether the children that were asked to end have ended; at the deadline it ends them."""
 
     def start_anew(
         self, config: Config, running: tuple[str, ...], only: Collection[str] | None = None, *, lasting: bool = False
@@ -56,7 +56,7 @@ class Service(Protocol):
 
 
 class Reload:
-    """`ask` for one, `poll` until it is done; many that are asked for meanwhile are one."""
+    """`ask` for a reload, `poll` until it is done; further requests in between count as one."""
 
     def __init__(self, service: Service, load: Callable[[], Config]) -> None:
         """`load` reads and checks the new configuration."""
@@ -65,23 +65,23 @@ class Reload:
         self._asked = False
         self._phase: Literal["idle", "trying", "draining", "settling"] = "idle"
         self._next: tuple[Config, tuple[str, ...]] = service.config, service.roles
-        """What is tried, or started after the drain, and the roles that it has."""
+        """The configuration to try, or to start after the drain, and its roles."""
         self._changed: frozenset[str] = frozenset()
-        """The directions that start again; the others go on."""
+        """The directions that restart; the others go on."""
         self._lasting = False
         self._before: tuple[Config, tuple[str, ...]] | None = None
-        """What has worked, while what came after it has not yet."""
+        """The last configuration that worked, until the new one works."""
         self._running = service.roles
         self._worked = False
         self._deadline = Deadline(0)
 
     def ask(self) -> None:
-        """SIGHUP came."""
+        """Takes a SIGHUP."""
         self._asked = self._service.reloading = True
         self._service.notifier.reloading()
 
     def poll(self) -> None:
-        """The next step, if it is time for one."""
+        """Takes the next step if it is due."""
         if self._phase in ("idle", "settling") and not self._service.unready():
             self._worked, self._before, self._phase = True, None, "idle"
         if self._asked and self._phase != "draining":
@@ -96,11 +96,11 @@ class Reload:
             self._start()
 
     def go_back(self) -> bool:
-        """The first start of a child was refused: true when that is what a reload brought, which is undone then."""
+        """For a refused first start of a child. Returns whether a reload caused it, and then undoes that reload."""
         if self._phase == "draining":
             return True
         if self._before is None or self._service.reloading:
-            # While the next one is tried, what does not work is about to be replaced or undone.
+            # During the next trial, a configuration that fails is about to be replaced or undone.
             return self._before is not None
         reason = self._service.fatal[1] if self._service.fatal else "no reason was given"
         self._say(f"the new configuration is refused after all, going back to the old one: {reason}", reason)
@@ -114,7 +114,7 @@ class Reload:
         except ConfigError as error:
             self._refuse("is wrong", str(error))
             return
-        except Exception as error:  # whatever a file, a disk or a name makes of it: the service goes on
+        except Exception as error:  # whatever a file, a disk or a name causes: the service goes on
             logger.debug("SIGHUP", exc_info=True)
             self._refuse("cannot be read", f"{type(error).__name__}: {error}")
             return
@@ -195,7 +195,7 @@ class Reload:
         self._service.note = f"reload refused: {why}"
 
     def _end(self, note: str | None) -> None:
-        """Nothing changes."""
+        """Ends the reload without a change."""
         self._service.end_trials()
         self._phase = "idle" if self._before is None else "settling"
         self._service.note = note

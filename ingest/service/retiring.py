@@ -1,4 +1,4 @@
-"""Processes that end while the others go on: each in its time, and then without a trace in the metrics."""
+"""Processes that end while the others go on: each by its deadline; then the metrics drop its series."""
 
 import logging
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from ingest.process.supervised import SupervisedProcess
 from ingest.timing import Clock, Deadline
 
 CHILDREN_SHARE = 0.9
-"""Of the time to drain: what is left over is for a child's last words, before it is ended."""
+"""Of the time to drain: the rest is for a child's last messages, before it is terminated."""
 
 logger = logging.getLogger(__name__)
 
@@ -23,12 +23,12 @@ class Retiring:
         return (slot for slot, _ in self._slots)
 
     def add(self, slot: SupervisedProcess, seconds: float) -> None:
-        """Asks it to end within `seconds`."""
+        """Asks the process to end within `seconds`."""
         self._slots.append((slot, Deadline(seconds, clock=self._clock)))
         slot.close(Deadline(seconds * CHILDREN_SHARE))
 
     def poll(self) -> None:
-        """Ends those whose time is over, and forgets those that have ended."""
+        """Terminates processes past their deadline, and forgets those that have ended."""
         for slot, deadline in list(self._slots):
             if slot.alive and deadline.expired:
                 logger.error("Not drained in time, ended now: %s. What it held is read again at the next start.", slot)

@@ -1,6 +1,7 @@
-"""Which child processes a configuration needs, as data: the directions of a service, and in each the roles of its children.
+"""Which child processes a configuration needs, as data: the directions of a service, and the roles in each.
 
-A role is one kind of child process. Another one is a `Role` in its direction's tuple below, and the module of its entry.
+A role is one kind of child process. To add one, write a `Role` in its direction's tuple below and the module of its
+entry.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -13,58 +14,58 @@ from ingest.hub.limits import sends_per_second
 from ingest.sink.pacing import shared_rate
 
 Found = Mapping[str, Any]
-"""What the discovery of a direction has found; empty where there is none."""
+"""The result of a direction's discovery; empty if it has none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """One kind of child process that lasts."""
+    """One kind of long-running child process."""
 
     name: str
-    """As in the label `role` of the metrics."""
+    """The value of the metrics' label `role`."""
     entry: str
     """`package.module:function`, called with the `Child` (`ingest.process.child`)."""
     slots: Callable[[Config, Found], Sequence[str]]
-    """The names of its processes, one for each."""
+    """Returns the slots: a name for each of its processes."""
     noun: str = ""
-    """What its slots are, in the titles of processes; empty where there is one at most."""
+    """What its slots are, in the titles of processes; empty if it has at most one."""
     status: str = ""
-    """How systemd's status line counts them: `{} of {}`, those that are ready and all; empty: it does not."""
+    """How systemd's status line counts them: `{} of {}`, the ready ones and all; empty: not at all."""
 
 
 @dataclass(frozen=True, slots=True)
 class Direction:
-    """What moves data one way."""
+    """The processes that move data one way."""
 
     name: str
-    """As `ingest.config.directions` gives it."""
+    """As in `ingest.config.directions`."""
     roles: tuple[Role, ...]
     trial: str
-    """Entry of a one-shot child that asks the services whether they take a configuration."""
+    """Entry of a one-shot child that tests whether the services accept a configuration."""
     preloads: Callable[[Config], list[str]]
-    """What the fork server loads for its children."""
+    """Returns the modules that the fork server loads for its children."""
     news: Callable[[Config, Found], str]
-    """What the log says when its processes are started."""
+    """Returns the log line for the start of its processes."""
     discovery: str = ""
     """Entry of a one-shot child that must answer before any process is started."""
     look_again: str = ""
-    """Entry of one that is asked later which slots have been added."""
+    """Entry of a one-shot child that finds out later which slots were added."""
     expects: Callable[[Config], Sequence[str]] = lambda config: ()
-    """Slots that are known before the discovery; empty where none are."""
+    """Returns the slots that are known before the discovery, if any."""
     shared: Callable[[Config], Mapping[str, str]] = lambda config: {}
-    """What all of its processes, in all of their lives, share."""
+    """Returns what all of its processes share, in all of their lives."""
     reads: Callable[[Config], Config] = lambda config: config
-    """The configuration without what its processes do not read: where that stays equal, a reload leaves them alone."""
+    """Returns the configuration reduced to what its processes read: if that stays equal, a reload leaves them alone."""
 
 
 class _SendBudget:
-    """The one pace of all sink processes, in memory that lasts as long as the service."""
+    """The one pace of all sink processes, in memory that lives as long as the service."""
 
     def __init__(self) -> None:
         self._memory: shared_rate.Shared | None = None
 
     def __call__(self, config: Config) -> Mapping[str, str]:
-        # Once for all: what a reload needs is there.
+        # Created only once: a reload uses the same memory.
         self._memory = self._memory or shared_rate.Shared()
         self._memory.set(_rate(config), monotonic())
         return {"budget": str(self._memory.path)}
@@ -92,14 +93,14 @@ def _sink_reads(config: Config) -> Config:
 def changed_directions(
     directions: Mapping[str, Direction], old: tuple[Config, Collection[str]], new: tuple[Config, Collection[str]]
 ) -> frozenset[str]:
-    """Names of those that must start again, or end, or begin: `old` and `new` are a configuration and what runs with it."""
+    """Returns the names of those that must restart, end or begin: `old` and `new` are a configuration and its roles."""
     (before, ran), (after, runs) = old, new
     kept = {name for name in {*ran} & {*runs} if directions[name].reads(before) == directions[name].reads(after)}
     return frozenset({*ran, *runs} - kept)
 
 
 def all_directions() -> dict[str, Direction]:
-    """Those of one service, by name, in the order in which they are started."""
+    """Returns the directions of one service, by name, in the order of their start."""
     source = Direction(
         name="source",
         roles=(

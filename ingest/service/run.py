@@ -1,4 +1,4 @@
-"""The service as one process: signals, the supervisor's loop, reloads, and an end that is told as it is."""
+"""The service as one process: signals, the supervisor's loop, reloads, and an honest report at the end."""
 
 import faulthandler
 import logging
@@ -20,14 +20,14 @@ from ingest.service.supervisor import KILLED_SECONDS, Supervisor
 from ingest.service.systemd import Notifier
 
 SPARE_SECONDS = 2.0
-"""After a drain, and the end of those that do not drain."""
+"""Added to the time for a drain and for the end of those that do not drain."""
 
 logger = logging.getLogger(__name__)
 
 
 def run(config: Config, *, roles: tuple[str, ...], reload: Callable[[], Config]) -> int:
-    """Runs the roles until a signal ends them; gives the exit code. Raises ConfigError when the port is taken."""
-    faulthandler.enable()  # systemd's watchdog ends a hung service with SIGABRT: its stacks are then in the journal
+    """Runs the roles until a signal ends them; returns the exit code. Raises ConfigError if the port is taken."""
+    faulthandler.enable()  # systemd's watchdog ends a hung service by SIGABRT: its stacks go to the journal
     logs.configure(config.service.log_format, config.service.log_level)
     # Before the fork server starts, whose children would inherit systemd's variables.
     notifier = Notifier(os.environ)
@@ -49,7 +49,7 @@ def run(config: Config, *, roles: tuple[str, ...], reload: Callable[[], Config])
         notifier.close(last_words)
         last_resort.close()
     if multiprocessing.active_children():
-        # Their fork server does not tell of their ends, and Python would wait for that for ever.
+        # Their fork server does not report their ends, and Python would wait for that forever.
         _end_all(supervisor)
         own_folder.leave(folder)
         logging.shutdown()

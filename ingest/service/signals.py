@@ -1,4 +1,4 @@
-"""Signals as the supervisor's loop takes them: when it has time."""
+"""Queues signals until the supervisor's loop has time for them."""
 
 import signal
 import socket
@@ -13,7 +13,7 @@ class Signals:
     """Turns signals into a queue that the loop reads; handlers do little more than append."""
 
     def __init__(self, on_stop: Callable[[], None] = lambda: None) -> None:
-        """`on_stop` is called in the handler of a signal that asks for a stop."""
+        """The handler of a signal that requests a stop calls `on_stop`."""
         self._on_stop = on_stop
         self.queue: deque[int] = deque()
         self.readable, self._writable = socket.socketpair()
@@ -29,7 +29,7 @@ class Signals:
             self._on_stop()
 
     def take(self) -> int | None:
-        """The next one: a stop before anything else, and any number of SIGHUP as one."""
+        """Returns the next signal: a stop before anything else, several SIGHUP as one."""
         try:
             while self.readable.recv(64):
                 pass

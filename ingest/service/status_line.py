@@ -1,4 +1,4 @@
-"""The one line for people that systemd shows of a running service."""
+"""The one line for people that systemd shows for a running service."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -8,9 +8,9 @@ from ingest.process.supervised import SupervisedProcess
 def status_line(
     counted: Mapping[str, str], slots: Iterable[SupervisedProcess], unready: Sequence[str], note: str | None
 ) -> str:
-    """`counted`: role → how it is counted, as `ingest.service.roles.Role.status`.
+    """`counted`: role → its `ingest.service.roles.Role.status`.
 
-    What works, the first reason why the service is not ready, and the note on the last reload."""
+    Returns what works, the first reason why the service is not ready, and the note on the last reload."""
     parts = []
     for role, words in counted.items():
         ready = [slot.ready for slot in slots if slot.task.role == role]

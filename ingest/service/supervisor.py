@@ -32,10 +32,10 @@ from ingest.timing import Deadline
 
 LOOP_STUCK_SECONDS = 10.0
 UNENDING_SECONDS = 10.0
-"""A child whose heartbeat is so much overdue was killed long ago and has not ended: we cannot replace it."""
+"""A child whose heartbeat is this much overdue was killed long ago and has not ended: we cannot replace it."""
 TRIAL_END_SECONDS = 1.0
 KILLED_SECONDS = 5.0
-"""For the end of processes that are killed."""
+"""Time for killed processes to end."""
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ logger = logging.getLogger(__name__)
 class Supervisor:
     """Owns every child process of one node.
 
-    `start` opens the metrics port and asks the hub for its partitions; `poll` moves everything on and is the loop's
+    `start` opens the metrics port and asks the hub for its partitions; `poll` does everything else and is the loop's
     only step; `close` asks all children to end; `terminate` ends them; `join` waits. One thread calls all of it.
     """
 
@@ -57,29 +57,29 @@ class Supervisor:
         context: ForkServerContext | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`roles` are the directions of the command, of all that there are, `directions`. `notifier` hears of every turn of
-        `poll`; without it nobody does."""
+        """`roles` are the command's directions, out of all `directions`. `notifier` gets a report at every `poll`;
+        without it there are none."""
         self.config = config
         self.notifier = notifier or Notifier({})
         self.registry = Registry()
         self.slots: list[SupervisedProcess] = []
         self.directions = all_directions() if directions is None else directions
         self.roles = roles
-        """Those of the command; a configuration that is read again may have a connection string for some of them only."""
+        """The directions of the command; a reloaded configuration can have connection strings for only some of them."""
         self._clock = clock
         self._watch = PartitionWatch(clock)
         preloads = [module for role in roles for module in self.directions[role].preloads(config)]
         self._context = context or forkserver.context(preloads)
         self._discovery: SupervisedProcess | None = None
         self._question: SupervisedProcess | None = None
-        """Whether the hub was given more partitions. However it fares, the service does not depend on it."""
+        """Asks whether the hub has more partitions. The service does not depend on its success."""
         self._retiring = Retiring(self.registry, clock)
         self._leaving: list[SupervisedProcess] = []
-        """Those that the last drain has asked to end."""
+        """The children that the last drain has asked to end."""
         self._turns: CatchUpScheduler[SupervisedProcess] = CatchUpScheduler(cores(), clock=clock)
         self._closing = False
         self._lasting = False
-        """Whether a refused first start is tried again, and ends nothing."""
+        """Whether a refused first start is tried again, instead of ending the service."""
         self.note: str | None = None
         self.reloading = False
         self.trials: list[SupervisedProcess] = []
@@ -95,15 +95,15 @@ class Supervisor:
         )
 
     def start(self) -> None:
-        """Raises ConfigError when the metrics port cannot be had."""
+        """Raises ConfigError if the metrics port cannot be bound."""
         self.exposition.start()
         self.registry.set(BUILD_INFO, 1, __version__, platform.python_version())
         logger.info("Metrics are served on http://%s:%d/metrics.", self.config.metrics.host, self.exposition.port)
         self.start_roles(self.roles)
 
     def start_roles(self, running: tuple[str, ...], only: Collection[str] | None = None) -> None:
-        """Starts the children that the configuration asks for, from nothing, and forgets those of other directions; `only`:
-        of these directions alone, as the others go on."""
+        """Starts all children of the configuration, and forgets those of other directions. `only`: in these directions;
+        the others go on."""
         self.slots = [slot for slot in self.slots if slot not in self._leaving]
         self._leaving = []
         self._closing = False
@@ -129,14 +129,14 @@ class Supervisor:
     def start_anew(
         self, config: Config, running: tuple[str, ...], only: Collection[str] | None = None, *, lasting: bool = False
     ) -> None:
-        """After a drain, with the same `only`: starts the children that another configuration asks for. What is counted goes
-        on. `lasting`: a service that refuses their first start is asked again."""
+        """Starts the children of another configuration, after a drain with the same `only`. Counters go on. `lasting`:
+        if a service refuses their first start, it is tried again."""
         self.config = config
         self._lasting = lasting
         self.start_roles(running, only)
 
     def try_out(self, config: Config, roles: tuple[str, ...]) -> None:
-        """Starts the `trials`: for each role a child that asks the services whether they take the configuration."""
+        """Starts the `trials`: for each role a child that tests whether the services accept the configuration."""
         self.trials = [
             self._slot("trial", role, self.directions[role].trial, {"trial": True}, config=config) for role in roles
         ]
@@ -151,12 +151,12 @@ class Supervisor:
         self._forget_others("trial", [])
 
     def _start(self, direction: Direction, found: Found) -> None:
-        """Starts all processes of a direction; those that it has had besides are forgotten."""
+        """Starts all processes of a direction; forgets its others."""
         shared = direction.shared(self.config)
         made: list[SupervisedProcess] = []
         for role in direction.roles:
             made += self._made(role, role.slots(self.config, found), found, shared)
-        # Before they are started, which takes a while: /readyz, on another thread, must never see neither.
+        # Before the start, which takes a while: /readyz, on another thread, must always see the discovery or these.
         self.slots += made
         self._discovery = None if direction.discovery else self._discovery
         for role in direction.roles:
@@ -166,23 +166,23 @@ class Supervisor:
         logger.info("%s", direction.news(self.config, found))
 
     def add(self, role: Role, names: Iterable[str], found: Found, shared: Mapping[str, str]) -> None:
-        """Starts more processes of a role while the others go on; what refuses them ends nothing. There must be none of
-        these names, not even one that is about to end."""
+        """Starts more processes of a role while the others go on; a refusal of their start does not end the service.
+        The names must be new: not even an ending process may have one."""
         added = self._made(role, names, found, shared, joins=True)
         self.slots += added
         for slot in added:
             slot.start()
 
     def retire(self, role: str, name: str, seconds: float) -> None:
-        """Ends one process within `seconds` while the others go on; then its series are forgotten."""
+        """Ends one process within `seconds` while the others go on; then drops its series."""
         for slot in [slot for slot in self.slots if _owner(slot) == (role, name)]:
             self.slots.remove(slot)
             self._retiring.add(slot, seconds)
 
     def poll(self, timeout: float, also: Iterable[socket.socket] = ()) -> None:
-        """Waits up to `timeout` seconds for news of a child (or for `also` to become readable) and deals with it.
+        """Waits up to `timeout` seconds for a child (or for `also` to become readable) and handles what has come.
 
-        Whatever the machine runs out of meanwhile is told in the log, and the next turn is another try."""
+        If the machine runs out of anything meanwhile, the log says so, and the next pass is another try."""
         with self._outlive:
             self._turn(timeout, also)
 
@@ -207,7 +207,7 @@ class Supervisor:
         self.notifier.poll(ready=ready, coping=self.coping, status=self.status)
 
     def _start_discovered(self) -> None:
-        """Once the discovery has answered."""
+        """Starts the processes once the discovery has answered."""
         if self._discovery is None or self._discovery.alive or self._discovery.result is None:
             return
         found: dict[str, Any] = self._discovery.result
@@ -217,7 +217,7 @@ class Supervisor:
                 self._start(direction, found)
 
     def _look_for_added(self) -> None:
-        """Asks the hub when it is time to, and starts what it has been given since."""
+        """Asks the hub when that is due, and starts a process for each added partition."""
         if self._question is None:
             if self._watch.due:
                 self._watch.asked()
@@ -249,7 +249,7 @@ class Supervisor:
                 role.entry,
                 {**found, "added": name in self._watch.added} if found else {},
                 shared,
-                # In the configuration, not in the facts: it holds for every life until there is a checkpoint.
+                # In the configuration, not in the facts: it holds for every life until a checkpoint exists.
                 config=oldest if found and name in self._watch.added else None,
                 joins=joins,
                 noun=role.noun,
@@ -259,7 +259,7 @@ class Supervisor:
 
     @property
     def coping(self) -> bool:
-        """Whether every heartbeat is fresh, or its child's replacement is under way. If not, a new start is better."""
+        """Whether every heartbeat is fresh, or the child's replacement is under way. If not, a restart is better."""
         return all(slot.overdue < UNENDING_SECONDS for slot in self._all())
 
     @property
@@ -274,11 +274,11 @@ class Supervisor:
 
     @property
     def fatal(self) -> tuple[int, str] | None:
-        """(exit code, sentence) once a first start was refused, so that going on is of no use."""
+        """(exit code, sentence) once a first start was refused, so that going on is useless."""
         return next((slot.fatal for slot in self._all() if slot.fatal), None)
 
     def unready(self) -> list[str]:
-        """Why the service is not ready, a line a reason; empty when it is."""
+        """Returns why the service is not ready, one line per reason; empty if it is ready."""
         reasons = [f"{slot}: {slot.detail}" for slot in list(self._all()) if not slot.ready]
         return reasons if reasons or self.slots else ["starting"]
 
@@ -302,27 +302,27 @@ class Supervisor:
             slot.terminate()
 
     def join(self, deadline: Deadline) -> bool:
-        """Waits for all that were asked to end, taking in what they report last; True when all have ended."""
+        """Waits for all children that were asked to end, and reads their last reports. Returns whether all ended."""
         while any(slot.alive for slot in self._leaving) and not deadline.expired:
             self.poll(min(0.5, deadline.remaining()))
         return not any(slot.alive for slot in self._leaving)
 
     def drain(self, seconds: float) -> bool:
-        """Closes all children within `seconds`, ends those that do not make it; True when all made it."""
+        """Closes all children within `seconds`, terminates late ones. Returns whether all ended in time."""
         graceful = self.join(self.begin_drain(seconds))
         self._end_drain()
         return graceful
 
     def begin_drain(self, seconds: float, only: Collection[str] | None = None) -> Deadline:
-        """Asks all children to end, or those of some directions; for who does not wait in `drain`, but calls `drained` until
-        it is true."""
+        """Asks all children to end, or those of some directions; for callers that do not wait in `drain`, but call
+        `drained` until it is true."""
         deadline = Deadline(seconds)
         self.end_trials()  # they have nothing to save
         self.close(Deadline(seconds * CHILDREN_SHARE), only)
         return deadline
 
     def drained(self, deadline: Deadline) -> bool:
-        """Whether those that were asked to have ended; at the deadline they are ended."""
+        """Whether the children that were asked to end have ended; at the deadline it ends them."""
         if any(slot.alive for slot in self._leaving) and not deadline.expired:
             return False
         self._end_drain()
@@ -343,11 +343,11 @@ class Supervisor:
 
     @property
     def unsaved(self) -> list[str]:
-        """What the children could not save when they were asked to end."""
+        """What the children could not save at their end."""
         return [f"{slot}: {sentence}" for slot in self.slots for sentence in slot.unsaved]
 
     def _all(self) -> list[SupervisedProcess]:
-        """What the service consists of."""
+        """Returns the children that make up the service."""
         return [*([self._discovery] if self._discovery else []), *self.slots]
 
     def _children(self) -> list[SupervisedProcess]:
@@ -392,5 +392,5 @@ def _owner(slot: SupervisedProcess) -> Owner:
 
 
 def cores() -> int:
-    """How many cores this node may use."""
+    """Returns how many cores this node may use."""
     return len(os.sched_getaffinity(0))

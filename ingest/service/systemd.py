@@ -1,4 +1,4 @@
-"""What systemd is told about this process: sd_notify(3), one datagram per message, nothing without $NOTIFY_SOCKET."""
+"""Reports to systemd about this process: sd_notify(3), one datagram per message, nothing without $NOTIFY_SOCKET."""
 
 import logging
 import os
@@ -11,7 +11,7 @@ from typing import Literal
 from ingest.printable import printable
 
 EXTEND_SECONDS = 30.0
-"""While it starts, reloads or stops, the service asks for so much more time at each `EXTEND_EVERY_SECONDS`."""
+"""While it starts, reloads or stops, the service asks for this much more time every `EXTEND_EVERY_SECONDS`."""
 EXTEND_EVERY_SECONDS = 5.0
 STATUS_EVERY_SECONDS = 1.0
 LONGEST_STATUS = 400
@@ -20,24 +20,24 @@ logger = logging.getLogger(__name__)
 
 
 class Notifier:
-    """Speaks for the one process that systemd watches. One thread calls it; no call blocks or raises.
+    """Reports for the one process that systemd watches. One thread calls it; no call blocks or raises.
 
-    `poll` is called at every turn of the supervisor's loop and sends what is due:
+    The supervisor's loop calls `poll` in every pass, which sends what is due:
 
     - READY=1 once everything is ready, and again after a reload;
     - WATCHDOG=1 at half of $WATCHDOG_USEC (sd_watchdog_enabled(3)), only while the service copes;
-    - EXTEND_TIMEOUT_USEC while it starts, reloads or stops, only while it copes: a hub that is away is waited for;
+    - EXTEND_TIMEOUT_USEC while it starts, reloads or stops, only while it copes: so it can wait for an absent hub;
     - STATUS= when the line changes.
     """
 
     def __init__(self, environ: MutableMapping[str, str], *, clock: Callable[[], float] = time.monotonic) -> None:
-        """Takes systemd's variables out of `environ`, so that no child process speaks in our name.
+        """Takes systemd's variables out of `environ`, so that no child process reports in our name.
 
         `clock` is CLOCK_MONOTONIC in seconds, as RELOADING=1 needs it.
         """
         self._clock = clock
         self._address = _address(environ.pop("NOTIFY_SOCKET", ""))
-        # Open for good: who finds no free descriptor is not to be ended by the watchdog for that.
+        # Permanently open, so that the watchdog does not end a process for lack of a free descriptor.
         self._socket: socket.socket | None = None
         if self._address:
             self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
@@ -57,7 +57,7 @@ class Notifier:
             self._unchanged and self._phase == "reloading"
         )
         if becomes_ready:
-            self._status_at = 0.0  # whoever waited for READY=1 may look at the status next
+            self._status_at = 0.0  # a process that waited for READY=1 can read the status next
         self._say(status, now)
         if becomes_ready and self._send("READY=1"):
             self._phase = "running"
@@ -77,7 +77,7 @@ class Notifier:
         self._send(f"RELOADING=1\nMONOTONIC_USEC={self._clock() * 1e6:.0f}")
 
     def unchanged(self) -> None:
-        """The reload is over and the service goes on as it was, whether it is ready now or not."""
+        """The reload is over and the service goes on as before, ready now or not."""
         if self._phase == "reloading":
             self._unchanged = self._was_running
             self._phase = "reloading" if self._was_running else "starting"
@@ -87,7 +87,7 @@ class Notifier:
         self._send("STOPPING=1")
 
     def close(self, status: str) -> None:
-        """The last words, which `systemctl status` shows from then on."""
+        """Sends the last status, which `systemctl status` shows from then on."""
         self._status_at = 0.0
         self._say(status, self._clock())
         self._socket = None
@@ -103,19 +103,19 @@ class Notifier:
         try:
             self._socket.sendto(message.encode(), self._address)
         except OSError as error:
-            # A full queue or a systemd that is just executing itself anew: what is due is sent at the next turn.
+            # The queue is full or systemd is restarting itself: the next pass sends what is due.
             logger.debug("systemd was not told %s: %s.", message.partition("\n")[0], error.strerror)
             return False
         return True
 
 
 def _address(text: str) -> str:
-    """`@name` is an abstract socket; other kinds (vsock:) are of no use to us."""
+    """Returns the address to send to: `@name` is an abstract socket; other kinds (vsock:) are useless here."""
     return "\0" + text[1:] if text.startswith("@") else text if text.startswith("/") else ""
 
 
 def _ping_every(microseconds: str, pid: str) -> float:
-    """Seconds between two pings; 0 when nobody waits for them."""
+    """Returns the seconds between two pings; 0 if systemd does not expect any."""
     if not microseconds.isdecimal() or (pid and pid != str(os.getpid())):
         return 0.0
     return int(microseconds) / 2e6

@@ -1,4 +1,4 @@
-"""`ingest status`: what a running ingest does, read from its metrics port."""
+"""`ingest status`: shows what a running ingest does, from its metrics port."""
 
 import argparse
 
@@ -25,7 +25,7 @@ def _fill(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Raises Unreachable when the port is silent."""
+    """Runs the command. Raises Unreachable if the port does not answer."""
     from ingest.cli.status import command
 
     return command.run(args.url, interval=args.interval, once=args.once, as_json=args.as_json)

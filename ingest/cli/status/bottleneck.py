@@ -1,4 +1,4 @@
-"""What limits throughput now, in words. Pure."""
+"""Says what limits throughput now. Pure."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -7,7 +7,7 @@ from typing import Final
 from ingest.cli.status.rows import Status
 
 CAUGHT_UP: Final = 0.5
-"""A process that is idle for at least this share of its time is limited by nothing."""
+"""A process that is idle for at least this share of its time has no limit."""
 DOWN: Final = "it stands still: no process of it is up"
 UNKNOWN: Final = "not known yet"
 
@@ -28,7 +28,7 @@ _COMMANDS: Final = {
 
 
 def limits(status: Status) -> str:
-    """One line: for telemetry and for commands, what most of the waiting is for."""
+    """Returns one line: what telemetry and commands each mostly wait for."""
     said = []
     if status.partitions:
         down = all(row.up is False for row in status.partitions)

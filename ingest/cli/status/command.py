@@ -1,4 +1,4 @@
-"""`ingest status`: what a running ingest does, read from its metrics port."""
+"""`ingest status`: shows what a running ingest does, from its metrics port."""
 
 import argparse
 import http.client
@@ -19,7 +19,7 @@ from ingest.errors import EXIT_OK, Unreachable
 
 URL: Final = "http://127.0.0.1:9464"
 RATE_SECONDS: Final = 10.0
-"""Rates of the live table are those of about so long."""
+"""Rates in the live table are averages over about this time."""
 HTTP_SECONDS: Final = 5.0
 LARGEST_PAGE: Final = 32 << 20
 """Bytes; 32 partitions have about 100 KB."""
@@ -27,7 +27,7 @@ NOT_READY: Final = 503
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of the command."""
+    """Adds the options of the command."""
     add = parser.add_argument
     add("--url", type=_url, default=URL, help=f"where [metrics] host and port are (default: {URL})")
     add("--interval", type=positive_number, default=2.0, metavar="S", help="seconds between two looks (default: 2)")
@@ -43,16 +43,16 @@ def _url(text: str) -> str:
 
 
 def run(url: str, *, interval: float, once: bool, as_json: bool) -> int:
-    """Shows the status every `interval` seconds until Ctrl-C, or once. Raises Unreachable when the port is silent."""
+    """Shows the status every `interval` seconds until Ctrl-C, or once. Raises Unreachable if the port is silent."""
     look = Looking(url)
     first = look()
     if once or (not as_json and not sys.stdout.isatty()):
-        # A counter tells a rate only by its change.
+        # The rate is the change of a counter, so it takes two looks.
         time.sleep(interval)
         _print(status(look(), first), as_json=as_json)
         return EXIT_OK
     try:
-        # No Event's wait: Ctrl-C inside one may come out as RuntimeError, "release unlocked lock" (CPython's Condition.wait).
+        # Not Event.wait: Ctrl-C in it can cause RuntimeError, "release unlocked lock" (CPython's Condition.wait).
         if as_json:
             _follow_as_json(look, first, lambda: time.sleep(interval))
         _follow(look, first, lambda: time.sleep(interval))
@@ -61,12 +61,12 @@ def run(url: str, *, interval: float, once: bool, as_json: bool) -> int:
 
 
 class Looking:
-    """Called for a look at the page. Raises Unreachable, in words, when there is none."""
+    """Call it for a look at the page. Raises Unreachable, with the reason, if there is none."""
 
     def __init__(self, url: str) -> None:
-        """`url` as the user gave it: of the port, or of its /metrics."""
+        """`url` as given by the user: of the port, or of its /metrics."""
         self._url = url.rstrip("/").removesuffix("/metrics")
-        # The port is this machine's or a neighbour's: a proxy of the environment does not lead there.
+        # The port is on this machine or nearby: a proxy from the environment does not lead there.
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
     def __call__(self) -> Look:
@@ -81,7 +81,7 @@ class Looking:
         return look
 
     def _get(self, path: str, allowed: int = 200) -> str:
-        """The text of the path; nothing unless the answer's status is `allowed`."""
+        """Returns the text of the path; "" unless the answer's status is `allowed`."""
         try:
             with self._opener.open(f"{self._url}{path}", timeout=HTTP_SECONDS) as answer:
                 return _text(answer) if allowed == answer.status else ""
@@ -136,7 +136,7 @@ def _follow(look: Looking, first: Look, wait: Callable[[], object]) -> NoReturn:
             try:
                 past.append(look())
             except Unreachable as error:
-                # A service that starts again is worth waiting for: what was known last stays in view.
+                # A service can restart, so keep waiting, and keep showing the last status.
                 trouble = str(error)
             while len(past) > 2 and past[-1].at - past[1].at >= RATE_SECONDS:
                 past.popleft()

@@ -1,4 +1,4 @@
-"""What `ingest status` shows, worked out of two looks at the metrics page. Pure."""
+"""What `ingest status` shows, computed from two looks at the metrics page. Pure."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -15,21 +15,21 @@ class Look(Page):
     """The metrics page at one moment."""
 
     at: float
-    """Seconds on a clock that is never set back."""
+    """Seconds on a clock that never goes back."""
     unix: float
     """The same moment, Unix seconds."""
     unready: tuple[str, ...] = ()
-    """Why the service is not ready; empty when it is."""
+    """Why the service is not ready; empty if it is ready."""
 
 
 def read(text: str, *, at: float, unix: float, unready: Sequence[str] = ()) -> Look:
-    """`text` in the Prometheus text format. Raises ValueError."""
+    """Reads `text` in the Prometheus text format. Raises ValueError."""
     return Look(read_page(text).series, at, unix, tuple(map(printable, unready)))
 
 
 @dataclass(frozen=True, slots=True)
 class PartitionRow:
-    """One partition process. None: not known."""
+    """One partition process. None: unknown."""
 
     partition: str
     up: bool | None
@@ -40,7 +40,7 @@ class PartitionRow:
     checkpoint_age_seconds: float | None
     replay_events: float | None
     seconds_until_data_loss: float | None
-    """+Inf: not in sight."""
+    """+Inf: not expected."""
     dead_letters: float | None
     restarts: float | None
     transport: str | None
@@ -48,7 +48,7 @@ class PartitionRow:
 
 @dataclass(frozen=True, slots=True)
 class WorkerRow:
-    """One sink process. None: not known."""
+    """One sink process. None: unknown."""
 
     worker: str
     up: bool | None
@@ -67,12 +67,12 @@ class Status:
     rate_limit_per_second: float | None
     """Commands that all sink processes together may send."""
     shares: Mapping[tuple[str, str], Mapping[str, float]] = field(default_factory=dict)
-    """(role, slot) of each process that is up → part → share of its time."""
+    """(role, slot) of each running process → part → share of its time."""
     unready: tuple[str, ...] = ()
 
 
 def status(now: Look, before: Look) -> Status:
-    """Rates are those between the two looks; unknown when they are the same one, or the service began anew."""
+    """Returns the status. Rates are between the two looks; unknown if both are the same, or the service restarted."""
     partitions = _slots(now, "source", [metric for metric in m.METRICS if metric.labels[:1] == ("partition",)])
     workers = _slots(now, "sink", [m.SINK_COMMANDS, m.SINK_IN_FLIGHT, m.SINK_LAG])
     limits = now.of(m.SINK_RATE_LIMIT).values()
@@ -120,7 +120,7 @@ def _worker(now: Look, before: Look, worker: str) -> WorkerRow:
 
 
 def _slots(look: Look, role: str, metrics: Sequence[Metric]) -> list[str]:
-    """Every slot of the role that any series names, in the order of the numbers."""
+    """Returns every slot of the role that any series names, in numeric order."""
     named = {labels[0] for metric in metrics for labels in look.of(metric)}
     named |= {labels[1] for labels in look.of(m.PROCESS_UP) if labels[0] == role}
     return sorted(named, key=lambda slot: (not slot.isdecimal(), int(slot) if slot.isdecimal() else 0, slot))

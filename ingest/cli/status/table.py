@@ -1,4 +1,4 @@
-"""A status as tables: of rich on a terminal, of plain lines elsewhere, or as one JSON object. Pure."""
+"""A status as tables: by rich on a terminal, in plain lines elsewhere, or as one JSON object. Pure."""
 
 import math
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rich.console import Group
 
 SOON_SECONDS: Final = 4 * 3600.0
-"""Data that would be lost so soon is shown in red."""
+"""A data loss sooner than this is shown in red."""
 PARTITION_COLUMNS: Final = (
     "partition",
     "state",
@@ -40,12 +40,12 @@ _STEPS: Final = ((86_400.0, "d"), (3600.0, "h"), (60.0, "min"))
 
 
 def duration(seconds: float | None) -> str:
-    """`3.2 s`, `12 min`, `5 h`, `6 d`; `never` for +Inf, `-` when not known."""
+    """Returns `3.2 s`, `12 min`, `5 h`, `6 d`; `never` for +Inf, `-` if unknown."""
     if seconds is None or math.isnan(seconds):
         return "-"
     if math.isinf(seconds):
         return "never"
-    # A number is given in a unit of which there are two at least: 90 min says more than 2 h.
+    # At least two of a unit: 90 min is more exact than 2 h.
     for length, unit in _STEPS:
         if seconds >= 2 * length:
             return f"{seconds / length:,.0f} {unit}"
@@ -53,7 +53,7 @@ def duration(seconds: float | None) -> str:
 
 
 def as_json(status: Status) -> dict[str, Any]:
-    """What is not known, and a data loss that is not in sight, is None: JSON has no infinity."""
+    """Returns the JSON object. Unknown values, and an unexpected data loss, are None: JSON has no infinity."""
     shown = asdict(status)
     shown["bottleneck"] = [
         {"role": role, "slot": slot, **{part: round(share, 4) for part, share in shares.items()}}
@@ -66,7 +66,7 @@ def as_json(status: Status) -> dict[str, Any]:
 
 
 def as_lines(status: Status) -> list[str]:
-    """Plain text, columns aligned."""
+    """Returns plain text with aligned columns."""
     lines: list[str] = []
     for columns, rows in _tables(status):
         widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
@@ -89,7 +89,7 @@ def as_rich(status: Status) -> "Group":
         for column in columns:
             table.add_column(column, justify="right")
         for row, is_bad in zip(rows, bad, strict=True):
-            # Text, not markup: nothing that comes over the wire is taken for a style.
+            # Text, not markup: rich must not read text from the network as a style.
             table.add_row(*(Text(cell) for cell in row), style="red" if is_bad else None)
         shown.append(table)
     return Group(*shown, *(Text(line) for line in _below(status)))
@@ -134,7 +134,7 @@ def _worker(row: WorkerRow) -> list[str]:
 
 
 def _below(status: Status) -> list[str]:
-    # Ten partitions without a broker say the same ten times.
+    # Ten partitions without a broker report the same reason ten times.
     places: dict[str, list[str]] = {}
     for line in status.unready:
         place, _, reason = line.partition(": ")

@@ -1,7 +1,7 @@
-"""Where services connect: port 5671, which Microsoft's clients have built in, of a loopback address of its own.
+"""Where services connect: port 5671, which is fixed in Microsoft's clients, of the emulator's own loopback address.
 
-Emulators side by side take 127.0.0.1, 127.0.0.2, and so on. Linux answers on all of 127.0.0.0/8; where a system has
-127.0.0.1 alone, one emulator at a time can be a hub for cloud-to-device messages.
+Emulators side by side take 127.0.0.1, 127.0.0.2, and so on. Linux answers on all of 127.0.0.0/8; on a system with only
+127.0.0.1, one emulator at a time can serve cloud-to-device messages.
 """
 
 import socket
@@ -11,14 +11,14 @@ from ingest.errors import IngestError
 
 AMQPS_PORT: Final = 5671
 MQTTS_PORT: Final = 8883
-_EVERYWHERE: Final = "0.0.0.0"  # noqa: S104  # not bound here: what a user may have asked for
+_EVERYWHERE: Final = "0.0.0.0"  # noqa: S104  # compared, not bound: a user can give it
 _CANDIDATES: Final = [f"127.0.0.{last}" for last in range(1, 255)]
 
 
 def bind(wanted: str | None, *, mqtt: bool = False) -> socket.socket:
-    """A socket bound to port 5671 of `wanted`, or, for None, of the first loopback address where that port is free.
+    """Returns a socket bound to port 5671 of `wanted`; None: of the first loopback address where that port is free.
 
-    With `mqtt`, port 8883 must be free there, too; whoever has the one may take the other. Raises IngestError.
+    With `mqtt`, port 8883 must be free there too; the owner of the first then binds it. Raises IngestError.
     """
     port, why = AMQPS_PORT, ""
     for address in _CANDIDATES if wanted is None else [wanted]:
@@ -44,5 +44,5 @@ def bind(wanted: str | None, *, mqtt: bool = False) -> socket.socket:
 
 
 def host_name(address: str) -> str:
-    """The hub's name for clients: it leads to `address`, and stands in the certificate."""
+    """Returns the hub's name for clients: it resolves to `address` and is in the certificate."""
     return "localhost" if address in ("127.0.0.1", _EVERYWHERE) else address

@@ -1,4 +1,4 @@
-"""Cloud-to-device messages of a running emulator, for tests and benchmarks: be a device, look inside, set limits."""
+"""Cloud-to-device messages of a running emulator, for tests and benchmarks: act as a device, inspect, set limits."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -23,7 +23,7 @@ from ingest.timing import Clock
 
 
 class C2d:
-    """Every method may be called from any thread."""
+    """Every method can be called from any thread."""
 
     def __init__(self, hub: C2dHub, faults: SendFaults, clock: Clock, changes: Changes, call: Call) -> None:
         """`call(f)` runs f in the server's thread and returns its result."""
@@ -40,7 +40,7 @@ class C2d:
         hub.watch(self._on_news)
 
     def serve(self, server: AmqpServer) -> None:
-        """Let services attach to `server`; before it listens."""
+        """Let services attach to `server`. Call it before the server listens."""
 
         def sender(session: LinkOwner, attach: Attach) -> Link:
             return ServiceLink(session, attach, self.hub, self._faults)
@@ -64,7 +64,7 @@ class C2d:
         self._changes.notify()
 
     def orders(self) -> Mapping[str, Callable[..., object]]:
-        """What can be ordered from outside this process, with arguments and answers that fit JSON."""
+        """Returns what other processes can order, with arguments and answers that fit JSON."""
 
         def consumed() -> list[dict[str, object]]:
             """What was completed by auto_complete, in that order over all devices."""
@@ -82,22 +82,23 @@ class C2d:
         ]
         return {order.__name__: order for order in named}
 
-    # Be a device.
+    # Act as a device.
 
     def receive(self, device_id: str, seconds: float = 0.0) -> Delivery | None:
-        """The device's oldest message that nobody holds, locked for a minute; None if none comes within `seconds`."""
+        """Locks the device's oldest free message for a minute and returns it; None if none comes in `seconds`."""
         return self._changes.wait_for(lambda: self._call(lambda: self.hub.take(device_id)), seconds)
 
     def complete(self, delivery: Delivery) -> None:
-        """The device has done it. Raises LockLost."""
+        """As the device: the command is done. Raises LockLost."""
         self._settle(lambda: self.hub.complete(delivery.device_id, delivery.lock_token))
 
     def reject(self, delivery: Delivery) -> None:
-        """The device cannot do it: the message is dead. Raises LockLost."""
+        """As the device: the command cannot be done; its message is dead. Raises LockLost."""
         self._settle(lambda: self.hub.reject(delivery.device_id, delivery.lock_token))
 
     def abandon(self, delivery: Delivery) -> None:
-        """Not now: the message returns to its place in the queue, ten times. Raises LockLost."""
+        """As the device: not now. The message goes back to its place in the queue; the tenth time ends it. Raises
+        LockLost."""
         self._settle(lambda: self.hub.abandon(delivery.device_id, delivery.lock_token))
 
     def _settle(self, settle: Callable[[], None]) -> None:
@@ -110,7 +111,7 @@ class C2d:
         self._changes.notify()
         return purged
 
-    # Be all devices.
+    # Act as all devices.
 
     def auto_complete(self, device_ids: list[str] | None = None) -> None:
         """From now on these devices (None: all) complete every message at once; see `consumed`."""
@@ -133,12 +134,12 @@ class C2d:
         self._call(stop)
 
     def consumed(self) -> list[Delivery]:
-        """What `auto_complete` completed so far, in that order over all devices. Grows without bound."""
+        """Returns what `auto_complete` completed so far, in that order over all devices. Grows without bound."""
         return self._call(self._consumed.copy)
 
     def _consume(self, device_id: str) -> None:
         while (delivery := self.hub.take(device_id)) is not None:
-            with suppress(LockLost):  # A clock that leaps may end the lock between the two.
+            with suppress(LockLost):  # A clock that jumps can end the lock between the two.
                 self.hub.complete(device_id, delivery.lock_token)
                 self._consumed.append(delivery)
 

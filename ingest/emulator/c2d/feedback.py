@@ -1,7 +1,7 @@
-"""Delivery feedback: what became of each command, in batches for the service. Pure, clock passed in.
+"""Delivery feedback: the outcome of each command, in batches for the service. Pure, clock passed in.
 
 Source: "Send cloud-to-device messages from an IoT hub", message feedback, Microsoft Learn. A batch leaves with 64
-records or 15 seconds after its first; it lives for an hour, with locks of a minute and 10 deliveries.
+records, or 15 seconds after its first record; it lives for an hour, with locks of a minute and 10 deliveries.
 """
 
 from collections import Counter
@@ -27,12 +27,12 @@ CONTENT_TYPE: Final = "application/vnd.microsoft.iothub.feedback.json"
 
 
 def is_wanted(ack: str, end: End) -> bool:
-    """Whether a sender who asked for `ack` is told of this end."""
+    """Whether a sender that asked for `ack` gets feedback about this end."""
     return ack == "full" or ack == ("positive" if end is End.COMPLETED else "negative")
 
 
 def record(command: Command, end: End, now: float) -> dict[str, str | None]:
-    """One entry of a batch, in IoT Hub's words."""
+    """Returns one entry of a batch, in IoT Hub's words."""
     time = datetime.fromtimestamp(now, UTC)
     return {
         "originalMessageId": command.message_id,
@@ -45,7 +45,7 @@ def record(command: Command, end: End, now: float) -> dict[str, str | None]:
 
 
 class Feedback:
-    """Collects records, makes batches, and lends them out."""
+    """Collects records into batches and lends those to receivers."""
 
     def __init__(self, hub_name: str) -> None:
         self._hub_name = hub_name
@@ -55,18 +55,18 @@ class Feedback:
             limit=MOST_BATCHES, lock_seconds=LOCK_SECONDS, max_deliveries=MAX_DELIVERIES, ended=self._ended
         )
         self.records = 0
-        """Made so far."""
+        """Records made so far."""
         self.batch_ends: Counter[End] = Counter()
         self.dropped = 0
-        """Batches that found no room, because nobody fetches them."""
+        """Batches for which the queue had no room, because no receiver fetches them."""
 
     @property
     def waiting(self) -> int:
-        """Batches that nobody holds."""
+        """Batches that are not locked."""
         return self._batches.ready
 
     def add(self, command: Command, end: End, now: float) -> None:
-        """Note the end of a command, if its sender wants to know."""
+        """Note the end of a command if its sender asked for feedback about it."""
         if not is_wanted(command.ack, end):
             return
         if not self._records:
@@ -77,13 +77,13 @@ class Feedback:
             self.flush(now)
 
     def tick(self, now: float) -> None:
-        """Let go a batch that has waited long enough, and take back locks that ran out."""
+        """Release a batch that has waited long enough, and take back expired locks."""
         self._batches.tick(now)
         if self._records and now - self._first_at >= BATCH_SECONDS:
             self.flush(now)
 
     def take(self, now: float) -> tuple[str, bytes] | None:
-        """Lock token and encoded message of the oldest batch that nobody holds."""
+        """Locks the oldest free batch and returns its lock token and encoded message; None if there is none."""
         entry = self._batches.take(now)
         return None if entry is None else (entry.lock_token, entry.item)
 
@@ -96,11 +96,11 @@ class Feedback:
         self._batches.abandon(lock_token, now)
 
     def release(self, lock_token: str, now: float) -> None:
-        """The receiver went away with the batch in its hands. Raises LockLost."""
+        """Put back the batch of a receiver that is gone. Raises LockLost."""
         self._batches.release(lock_token, now)
 
     def flush(self, now: float) -> None:
-        """Let what is there go now."""
+        """Release the records collected so far as a batch now."""
         if not self._records:
             return
         records, self._records = self._records, []

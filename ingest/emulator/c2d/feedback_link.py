@@ -1,4 +1,4 @@
-"""The link by which services learn what became of their messages: source `/messages/serviceBound/feedback`."""
+"""The link that gives services the outcomes of their messages: source `/messages/serviceBound/feedback`."""
 
 from typing import Final
 
@@ -16,7 +16,7 @@ PATH: Final = "messages/servicebound/feedback"
 
 
 class FeedbackLink(SendingLink):
-    """Sends unsettled: accepted or rejected ends a batch, anything else, and the end of the link, brings it again."""
+    """Sends unsettled: accepted or rejected ends a batch; after any other state or the link's end it comes again."""
 
     auth_path = f"{IOT_HUB}/{PATH}"
     sends_settled = False
@@ -29,7 +29,7 @@ class FeedbackLink(SendingLink):
         clock: Clock,
         attached: "dict[FeedbackLink, None]",
     ) -> None:
-        """`attached` is where this link enters itself while it lives."""
+        """This link is in `attached` while it lives."""
         super().__init__(session, attach)
         self._feedback = feedback
         self._clock = clock
@@ -73,7 +73,7 @@ class FeedbackLink(SendingLink):
                 case _:
                     self._feedback.release(lock_token, now)
         except LockLost:
-            pass  # It took too long; the batch is on its way to somebody again.
+            pass  # The lock expired; the batch is delivered again.
 
     def on_closed(self) -> None:
         self._peers.pop(self, None)

@@ -20,12 +20,12 @@ from ingest.emulator.devices.requests import Refusal, answering, authenticate
 _SHORTEST_LOCK: Final = 5
 _LONGEST_LOCK: Final = 300
 _NAME_MARKS: Final = "!#$&'*+^`|"
-"""Of RFC 9110's token, beside letters, digits and - . _ ~; without % itself."""
+"""The marks of RFC 9110's token that `quote` would encode; without % itself."""
 _PATH: Final = "/devices/{id}/messages/devicebound"
 
 
 def routes(devices: Devices, hub: C2dHub, clock: Callable[[], float]) -> list[web.RouteDef]:
-    """For the device listener. `clock` gives seconds since 1970."""
+    """Returns the routes for the device listener. `clock` gives seconds since 1970."""
     receiver = _Receiver(devices, hub)
     return [
         web.get(_PATH, answering(receiver.fetch, clock)),
@@ -40,7 +40,7 @@ class _Receiver:
         self._hub = hub
 
     async def fetch(self, request: web.Request) -> web.Response:
-        """200 with the oldest command and its lock token in ETag, 204 when there is none."""
+        """Answers 200 with the oldest command and its lock token in ETag, 204 if there is none."""
         device_id = authenticate(self._devices, request)
         delivery = self._hub.take(device_id, _lock_seconds(request.headers.get("iothub-messagelocktimeout")))
         if delivery is None:
@@ -91,13 +91,13 @@ def _headers(delivery: Delivery) -> dict[str, str]:
         "iothub-contentencoding": command.content_encoding,
         "Content-Type": "application/octet-stream",
     }
-    # A header's name holds less than a property's.
+    # A header's name allows fewer characters than a property's.
     own = {f"iothub-app-{quote(name, safe=_NAME_MARKS)}": str(value) for name, value in command.properties.items()}
     return {_line(name): _line(value) for name, value in (found | own).items() if value is not None}
 
 
 def _line(value: str) -> str:
-    """A header cannot hold a line break."""
+    """Returns the value without line breaks, which a header cannot hold."""
     return value.replace("\r", " ").replace("\n", " ")
 
 

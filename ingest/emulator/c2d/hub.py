@@ -1,6 +1,6 @@
-"""Cloud-to-device messages inside the hub: what is taken, the queue of each device, what became of each message.
+"""Cloud-to-device messages inside the hub: which ones it takes, the queue of each device, how each message ends.
 
-Pure but for the clock that is passed in; for one thread. Source: "Send cloud-to-device messages from an IoT hub" and
+Pure, clock passed in; for one thread. Source: "Send cloud-to-device messages from an IoT hub" and
 "Reference - IoT Hub quotas and throttling", Microsoft Learn.
 """
 
@@ -56,7 +56,7 @@ class C2dHub:
     # For services.
 
     def send(self, message: Message) -> Condition | None:
-        """Put one message into its device's queue, or say why not.
+        """Put one message into its device's queue. Returns why not, or None.
 
         A message whose expiry has passed is accepted and expires at once, with feedback.
         """
@@ -94,7 +94,7 @@ class C2dHub:
         return None
 
     def count_rejected(self, condition: Condition) -> None:
-        """Book a rejection that was not decided here."""
+        """Count a rejection that was decided elsewhere."""
         self._rejected[condition.condition] += 1
 
     def set_daily_quota(self, messages: int | None) -> None:
@@ -102,18 +102,18 @@ class C2dHub:
         self._quota.limit = messages
 
     def device_ids(self) -> list[str]:
-        """Devices that were ever sent a message."""
+        """Returns the devices that have ever been sent a message."""
         return list(self._queues)
 
     def purge(self, device_id: str) -> int:
-        """End all messages of a device. Returns how many there were."""
+        """End all messages of a device. Returns their number."""
         queue = self._queues.get(device_id)
         return 0 if queue is None else queue.purge(self._clock())
 
     # For devices.
 
     def take(self, device_id: str, lock_seconds: float | None = None) -> Delivery | None:
-        """The oldest message that nobody holds, locked for `LOCK_SECONDS` unless told otherwise."""
+        """Locks the oldest free message and returns it. `lock_seconds` None: `LOCK_SECONDS`."""
         queue = self._queues.get(device_id)
         entry = None if queue is None else queue.take(self._clock(), lock_seconds)
         if entry is None:
@@ -142,7 +142,7 @@ class C2dHub:
         self._wake(device_id)
 
     def release(self, device_id: str, lock_token: str) -> None:
-        """The device went away before it saw the message: no attempt is counted. Raises LockLost."""
+        """Put back a message that the device did not see; no attempt is counted. Raises LockLost."""
         self._queue(device_id).release(lock_token, self._clock())
         self._wake(device_id)
 
@@ -155,9 +155,9 @@ class C2dHub:
     # News.
 
     def subscribe(self, device_id: str, notify: Callable[[], None]) -> Callable[[], None]:
-        """`notify()` is called when the device may have a message to take: a new one, or one that came back.
+        """`notify()` is called when the device can have a message to take: a new one, or one that came back.
 
-        Returns what ends the subscription.
+        Returns the function that ends the subscription.
         """
         self._subscribers[device_id].append(notify)
 
@@ -169,7 +169,7 @@ class C2dHub:
         return unsubscribe
 
     def watch(self, wake: Callable[[str], None]) -> None:
-        """`wake(device_id)`: as `subscribe`, for every device and for good."""
+        """`wake(device_id)`: as `subscribe`, for every device and permanently."""
         self._watchers.append(wake)
 
     def _wake(self, device_id: str) -> None:
@@ -179,7 +179,7 @@ class C2dHub:
             notify()
 
     def tick(self) -> None:
-        """Locks that run out, messages that expire, feedback that is due."""
+        """Handle expired locks, expired messages and due feedback."""
         now = self._clock()
         for device_id in [device_id for device_id, queue in self._queues.items() if queue.tick(now)]:
             self._wake(device_id)
@@ -192,7 +192,7 @@ class C2dHub:
         self.feedback.add(entry.item.command, end, now)
 
     def stats(self) -> C2dStats:
-        """Without what is known of links alone."""
+        """Returns the figures, except those that only the links know."""
         return C2dStats(
             accepted=self._accepted,
             rejected=dict(self._rejected),

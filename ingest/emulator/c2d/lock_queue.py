@@ -1,7 +1,7 @@
-"""A queue whose messages are lent out: locked while a receiver works on one, back in its place if it is not settled.
+"""A queue that lends its messages: one is locked while a receiver works on it, and back in its place if not settled.
 
 Pure: the clock is an argument. Source: "Send cloud-to-device messages from an IoT hub", message life cycle, Microsoft
-Learn. The delivery count rises with an abandon and not when a lock runs out.
+Learn. An abandon raises the delivery count; an expired lock does not.
 """
 
 import heapq
@@ -18,16 +18,16 @@ T = TypeVar("T")
 
 
 class QueueFull(IngestError):
-    """The queue holds as many messages as it may."""
+    """The queue has reached its limit."""
 
 
 class LockLost(IngestError):
-    """The lock token is of no message here: settled already, or its lock ran out."""
+    """The lock token matches no message here: it is settled already, or its lock expired."""
 
 
 @dataclass(slots=True, order=True)
 class Entry(Generic[T]):
-    """One message in the queue. Ordered by `sequence`, in which messages came."""
+    """One message in the queue. Ordered by `sequence`, the order of arrival."""
 
     sequence: int
     item: T = field(compare=False)
@@ -35,12 +35,12 @@ class Entry(Generic[T]):
     """Seconds since 1970."""
     abandoned: int = field(default=0, compare=False)
     lock_token: str = field(default="", compare=False)
-    """Empty while nobody holds it."""
+    """Empty while the message is free."""
     locked_until: float = field(default=0.0, compare=False)
 
 
 class LockQueue(Generic[T]):
-    """Times are seconds since 1970. A message that expires while it is locked may still be settled."""
+    """Times are seconds since 1970. A message that expires while it is locked can still be settled."""
 
     def __init__(
         self,
@@ -65,11 +65,11 @@ class LockQueue(Generic[T]):
 
     @property
     def ready(self) -> int:
-        """Messages that nobody holds; some may have expired since the last `tick`."""
+        """Number of free messages; some can have expired since the last `tick`."""
         return len(self._ready)
 
     def put(self, item: T, expires_at: float, now: float) -> Entry[T]:
-        """Append. One that has expired already ends at once. Raises QueueFull."""
+        """Append a message. One that has expired already ends at once. Raises QueueFull."""
         self.tick(now)
         if len(self) >= self._limit:
             raise QueueFull(f"The queue holds {self._limit} messages already.")
@@ -82,7 +82,7 @@ class LockQueue(Generic[T]):
         return entry
 
     def take(self, now: float, lock_seconds: float | None = None) -> Entry[T] | None:
-        """Lock the oldest message that nobody holds; None: there is none."""
+        """Lock the oldest free message and return it; None if there is none."""
         self.tick(now)
         if not self._ready:
             return None
@@ -102,7 +102,7 @@ class LockQueue(Generic[T]):
         self._ended(self._unlock(lock_token, now), End.REJECTED, now)
 
     def abandon(self, lock_token: str, now: float) -> None:
-        """Put the message back in its place, or end it when it was abandoned too often. Raises LockLost."""
+        """Put the message back in its place, or end it if it was abandoned too often. Raises LockLost."""
         entry = self._unlock(lock_token, now)
         entry.abandoned += 1
         if entry.abandoned >= self._max_deliveries:
@@ -121,7 +121,7 @@ class LockQueue(Generic[T]):
             self._return(entry)
 
     def purge(self, now: float) -> int:
-        """End every message, locked ones too. Returns how many."""
+        """End every message, locked ones too. Returns their number."""
         self.tick(now)
         entries = sorted([*self._ready, *self._locked.values()])
         self._ready, self._locked = [], {}
@@ -130,7 +130,7 @@ class LockQueue(Generic[T]):
         return len(entries)
 
     def tick(self, now: float) -> bool:
-        """Take locks back that ran out and end what expired. Returns whether a message became free again."""
+        """Take back expired locks and end expired messages. Returns whether a message became free again."""
         if now < self._due:
             return False
         freed = [entry for entry in self._locked.values() if entry.locked_until <= now]

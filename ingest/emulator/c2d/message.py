@@ -14,7 +14,6 @@ from ingest.emulator.conditions import Condition
 from ingest.emulator.errors import Rejected
 from ingest.hub.limits import COMMAND_BYTES
 
-"""Body, values of system properties, and names and values of the sender's properties, together."""
 ACK = "iothub-ack"
 ACKS = ("none", "positive", "negative", "full")
 _TO = re.compile(r"/devices/(?P<device_id>[^/]+)/messages/devicebound/?", re.IGNORECASE)
@@ -40,12 +39,12 @@ class Command:
     """The sender's own, without `iothub-ack`."""
     to: str
     size: int
-    """Bytes that count against `COMMAND_BYTES`."""
+    """Bytes that count against `COMMAND_BYTES`: body, system property values, names and values of `properties`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A command in the hands of its device, to be completed, rejected or abandoned while the lock holds."""
+    """A command that its device holds and can complete, reject or abandon until the lock expires."""
 
     command: Command
     lock_token: str
@@ -82,13 +81,13 @@ class BadMessage(Rejected):
 
 
 def device_of(message: Message) -> str | None:
-    """The device that a message is for; None if its `to` names none."""
+    """Returns the device that a message is for; None if its `to` names none."""
     found = _TO.fullmatch((message.properties and message.properties.to) or "")
     return None if found is None else unquote(found["device_id"])
 
 
 def parse(message: Message) -> Command:
-    """Raises BadMessage."""
+    """Returns the command in a message. Raises BadMessage."""
     system = message.properties or Properties()
     device_id = device_of(message)
     if device_id is None:

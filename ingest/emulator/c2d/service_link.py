@@ -1,4 +1,4 @@
-"""The link by which services send to devices: target `/messages/devicebound`."""
+"""The link on which services send to devices: target `/messages/devicebound`."""
 
 from typing import Final
 
@@ -18,11 +18,11 @@ from ingest.emulator.control.send_faults import Fate, SendFaults
 
 PATH: Final = "messages/devicebound"
 CREDIT: Final = 100
-"""Messages that a service may have on the way, as the hub's gateway grants."""
+"""Messages that a service may have on their way, as the hub's gateway grants."""
 
 
 class ServiceLink(Link):
-    """Answers each message by itself, in order: accepted, or rejected with the hub's condition."""
+    """Answers each message separately, in order: accepted, or rejected with the hub's condition."""
 
     auth_path = f"{IOT_HUB}/{PATH}"
 
@@ -76,7 +76,7 @@ class ServiceLink(Link):
         self._faults.taken(self)
 
     def _judge(self, raw: bytes) -> Composite | None:
-        """What the sender is told; None: nothing."""
+        """Returns the answer for the sender; None: no answer."""
         try:
             message = decode_message(raw)
         except AmqpError as error:

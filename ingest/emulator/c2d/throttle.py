@@ -1,7 +1,7 @@
 """How many cloud-to-device messages the hub takes: per second by tier and units, and per day. Pure, clock passed in.
 
-The documented shape is a sustained rate with a short burst above it; how long the burst may be is not documented, and
-here it is `BURST_SECONDS` of the rate, at least `SMALLEST_BURST` messages.
+Documented is a sustained rate with a short burst above it, but not the length of the burst: here it is `BURST_SECONDS`
+of the rate, at least `SMALLEST_BURST` messages.
 """
 
 import math
@@ -25,7 +25,7 @@ class TokenBucket:
         self._level = self.burst
 
     def set_rate(self, rate: float | None, burst: float | None = None) -> None:
-        """From now on. What is left of the burst stays, up to the new one. Raises ValueError."""
+        """Set the rate from now on. The rest of the burst stays, up to the new burst. Raises ValueError."""
         if rate is not None and not rate > 0:
             raise ValueError(f"A limit of {rate} sends per second is not above 0.")
         if burst is not None and not burst >= 1:
@@ -35,7 +35,7 @@ class TokenBucket:
         self._level = min(self._level, self.burst)
 
     def take(self, now: float) -> bool:
-        """Whether one more may pass at `now` (seconds, never going back)."""
+        """Whether one more may pass at `now` (in seconds; it never goes back)."""
         if self.rate is None:
             return True
         self._level = min(self.burst, self._level + self.rate * max(0.0, now - self._filled_at))
@@ -56,14 +56,14 @@ class DailyQuota:
         self._used = 0
 
     def used(self, now: float) -> int:
-        """Of the day that `now` (seconds since 1970) is in."""
+        """Returns the messages used on the day of `now` (seconds since 1970)."""
         day = int(now // _DAY_SECONDS)
         if day != self._day:
             self._day, self._used = day, 0
         return self._used
 
     def cost(self, size: int) -> int:
-        """What a message of `size` bytes counts for."""
+        """Returns how many messages one of `size` bytes counts as."""
         return max(1, math.ceil(size / self._meter_bytes))
 
     def has_room(self, size: int, now: float) -> bool:
@@ -74,7 +74,7 @@ class DailyQuota:
 
 
 def limits_of(tier: str | None, units: int) -> tuple[TokenBucket, DailyQuota]:
-    """Without a tier there is no limit. Raises IngestError for a tier or a number of units that is not on sale."""
+    """Returns the limits; none without a tier. Raises IngestError if the tier or number of units is not on sale."""
     if tier is None:
         return TokenBucket(None), DailyQuota(None)
     found = TIERS.get(cast("Tier", tier))

@@ -1,4 +1,4 @@
-"""A JSON object as the arguments of a Python function: checked against its signature, explained from it."""
+"""A JSON object as the arguments of a Python function: checked against, and explained from, its signature."""
 
 import inspect
 import types
@@ -18,11 +18,11 @@ _NAMES: Mapping[object, str] = {
 
 
 class BadArguments(Rejected):
-    """What was given does not fit. `str()` is one sentence with the argument, the value and the fix."""
+    """The arguments do not fit. `str()` is one sentence with the argument, the value and the fix."""
 
 
 def bind(function: Callable[..., object], given: object) -> dict[str, Any]:
-    """Keyword arguments for `function` out of a decoded JSON value, which must be an object. Raises `BadArguments`."""
+    """Returns keyword arguments for `function` from a decoded JSON value, an object. Raises BadArguments."""
     if not isinstance(given, dict):
         raise BadArguments('Send a JSON object, such as {} or {"count": 1}.')
     parameters = inspect.signature(function, eval_str=True).parameters
@@ -39,7 +39,7 @@ def bind(function: Callable[..., object], given: object) -> dict[str, Any]:
 
 
 def explain(function: Callable[..., object]) -> dict[str, str]:
-    """Argument → what it may be, in words."""
+    """Returns argument → its possible values, in words."""
     words = {}
     for name, parameter in inspect.signature(function, eval_str=True).parameters.items():
         kinds = _kinds_in_words(parameter.annotation)
@@ -62,7 +62,7 @@ def _check(name: str, value: object, annotation: object) -> None:
 
 
 def _kinds(annotation: object) -> list[type]:
-    """The classes that a value may have."""
+    """Returns the classes that a value can have."""
     if get_origin(annotation) in (Union, types.UnionType):
         return [kind for part in get_args(annotation) for kind in _kinds(part)]
     kind = get_origin(annotation) or annotation

@@ -1,4 +1,4 @@
-"""A loopback HTTP endpoint for what a real hub would never let you do: faults, look inside, speak for a device."""
+"""A loopback HTTP endpoint for what a real hub never allows: cause faults, look inside, act as a device."""
 
 import base64
 import binascii
@@ -21,7 +21,7 @@ from ingest.emulator.telemetry.hub import Hub
 from ingest.emulator.telemetry.log import Position
 
 HOST = "127.0.0.1"
-"""Wherever else the emulator listens: whoever reaches this endpoint owns the hub."""
+"""Wherever else the emulator listens: a client that reaches this endpoint controls the hub."""
 LARGEST_REQUEST = 2 * 1024 * 1024
 LATEST_MS = 253_402_300_799_999
 NOT_SIMULATED = Progress(events_sent=0, per_device={}, done=True)
@@ -50,7 +50,7 @@ SEND_FAULTS = (
     "close_service_connections",
     "abort_service_connections",
 )
-"""Methods of `Faults`, and of its `sends`, that can be ordered, each with its own arguments, by `POST /faults/<name>`."""
+"""Methods of `Faults`, and of its `sends`, that `POST /faults/<name>` can call, each with its own arguments."""
 
 Answer = Callable[[web.Request], Awaitable[object]]
 
@@ -66,7 +66,7 @@ class Control:
         stats: Callable[[], object],
         c2d: Mapping[str, Callable[..., object]],
     ) -> None:
-        """`stats` and the orders in `c2d` (by name, for `POST /c2d/<name>`) give what orjson can write."""
+        """`stats` and the orders in `c2d` (by name, for `POST /c2d/<name>`) return what orjson can write."""
         self._hub = hub
         self._devices = devices
         self._faults = faults
@@ -75,7 +75,7 @@ class Control:
         self._c2d = c2d
         self._stats = stats
         self.simulation: Callable[[], Progress] = lambda: NOT_SIMULATED
-        """What `GET /simulation` tells; set it when a simulation starts."""
+        """Gives the answer to `GET /simulation`; set it when a simulation starts."""
         calls: list[tuple[str, str, Answer]] = [
             ("GET", "/", self._describe),
             ("GET", "/stats", self._show_stats),
@@ -92,7 +92,7 @@ class Control:
         self._server = HttpServer(routes, largest_body=LARGEST_REQUEST, middlewares=[local_only])
 
     async def start(self, host: str = HOST) -> int:
-        """Listen and return the port. Raises OSError, and ValueError for a host that is not a loopback address."""
+        """Listen and return the port. Raises OSError, and ValueError if the host is not a loopback address."""
         if not ip_address(host).is_loopback:
             raise ValueError(f"The control endpoint listens on loopback only, not on {host}.")
         return await self._server.start(host)

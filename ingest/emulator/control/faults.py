@@ -1,7 +1,7 @@
-"""Faults on request: what the hub does wrong, where, and how often.
+"""Faults on request: what goes wrong in the hub, where, and how often.
 
 Every fault takes an optional partition (None: all) and, where it repeats, a `count` (None: until `clear`).
-All methods may be called from any thread; each has taken effect when it returns.
+All methods can be called from any thread; each has taken effect when it returns.
 """
 
 from collections.abc import Callable, Iterable
@@ -18,7 +18,7 @@ CONNECTION_FORCED = "amqp:connection:forced"
 
 
 class Peer(Protocol):
-    """A client's connection, as far as faults reach it."""
+    """A client's connection, as faults see it."""
 
     def close(self, condition: Condition) -> None: ...
 
@@ -26,7 +26,7 @@ class Peer(Protocol):
 
 
 class LiveReceiver(Protocol):
-    """An attached receiver, as far as faults reach it."""
+    """An attached receiver, as faults see it."""
 
     @property
     def partition(self) -> str: ...
@@ -40,7 +40,7 @@ class LiveReceiver(Protocol):
 
 
 class Population(Protocol):
-    """Who is connected now."""
+    """The connected clients."""
 
     def receivers(self) -> list[LiveReceiver]: ...
 
@@ -63,7 +63,7 @@ class _Rule:
 
 
 class Faults:
-    """What a test or the control endpoint orders, and below it what the server asks."""
+    """First the faults that a test or the control endpoint orders, then the questions of the server."""
 
     def __init__(self, hub: Hub, population: Population, call: Callable[[Callable[[], Any]], Any]) -> None:
         """`call(f)` runs f in the server's thread and returns its result; all state here lives in that thread."""
@@ -75,7 +75,7 @@ class Faults:
         self.sends = SendFaults(call)
         """Faults of cloud-to-device messages."""
         self.round_trip = 0.0
-        """Seconds by which each request's answer is late."""
+        """Delay of each answer to a request, in seconds."""
 
     def detach(
         self,
@@ -197,7 +197,7 @@ class Faults:
         self._call(clear)
 
     def active(self) -> list[dict[str, object]]:
-        """The faults in force, for people to read: name, partition and how often each still strikes."""
+        """Returns the faults in force, for people to read: name, partition and how often each will still strike."""
 
         def listing() -> list[dict[str, object]]:
             found: list[dict[str, object]] = [
@@ -227,7 +227,7 @@ class Faults:
         return rule is not None
 
     def starves_new(self, partition: str) -> bool:
-        """Whether a receiver that attaches now is starved for as long as it lives, by a fault with a count."""
+        """Whether a fault with a count starves a receiver that attaches now, for its whole life."""
         rule = next((r for r in self._rules if r.name == "starve" and r.left is not None and r.covers(partition)), None)
         if rule is not None:
             self._use(rule)
@@ -237,12 +237,12 @@ class Faults:
         return any(r.name == "starve" and r.left is None and r.covers(partition) for r in self._rules)
 
     def allowance(self, partition: str) -> int | None:
-        """How many deliveries may still pass before a cut; None when none is planned."""
+        """Returns how many deliveries still pass before a cut; None if no cut is planned."""
         rule = self._cut(partition)
         return rule.left if rule else None
 
     def delivered(self, receiver: LiveReceiver, count: int) -> bool:
-        """Count deliveries against a planned cut; True when the receiver is gone by it."""
+        """Count deliveries against a planned cut. Returns whether the cut has ended the receiver."""
         rule = self._cut(receiver.partition)
         if rule is None or rule.left is None:
             return False

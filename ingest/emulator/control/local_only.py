@@ -1,8 +1,8 @@
 """Keeps web pages away from an HTTP endpoint on loopback.
 
-A browser on this machine lets any page send requests to 127.0.0.1. It names the page in `Origin` when the request changes
-something or the page wants to read the answer, and, when the page's own name was made to point to loopback ("DNS
-rebinding"), that name in `Host`. A program such as curl sends neither.
+A browser on this machine lets any page send requests to 127.0.0.1. It names the page in `Origin` if the request changes
+something or the page wants to read the answer. If the page's own name was changed to point to loopback ("DNS
+rebinding"), that name is in `Host`. A program such as curl sends neither.
 """
 
 from ipaddress import ip_address
@@ -15,7 +15,7 @@ from aiohttp.typedefs import Handler
 
 @web.middleware
 async def local_only(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answers with 403 and a sentence in `error` to whatever a page of another place may have sent."""
+    """Answers with 403 and a sentence in `error` to every request that a page from elsewhere can have sent."""
     host, origin = request.headers.get("Host", ""), request.headers.get("Origin")
     if not _is_loopback(host):
         return _refused(f"The host {host[:100]!r} is not served here: use 127.0.0.1 or localhost.")

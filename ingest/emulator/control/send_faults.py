@@ -1,6 +1,6 @@
-"""Faults of the service's side of cloud-to-device messages: what befalls the links that send them, and the sends.
+"""Faults on the service's side of cloud-to-device messages: those of the sending links, and those of the sends.
 
-Every fault lets `after` sends through first and then strikes `count` times (None: until `clear`). All methods may be
+Every fault lets `after` sends through first and then strikes `count` times (None: until `clear`). All methods can be
 called from any thread; each has taken effect when it returns.
 """
 
@@ -17,7 +17,7 @@ _TEXT = "A fault of the emulator."
 
 
 class ServicePeer(Protocol):
-    """A service's connection, as far as faults reach it."""
+    """A service's connection, as faults see it."""
 
     def close(self, condition: Condition) -> None: ...
 
@@ -25,7 +25,7 @@ class ServicePeer(Protocol):
 
 
 class SenderLink(Protocol):
-    """A live link to `/messages/devicebound`, as far as faults reach it."""
+    """A live link to `/messages/devicebound`, as faults see it."""
 
     @property
     def peer(self) -> ServicePeer: ...
@@ -34,12 +34,12 @@ class SenderLink(Protocol):
 
 
 class Fate(Enum):
-    """What a send gets instead of the hub's own answer."""
+    """The answer to a send instead of the hub's own."""
 
     REJECT = auto()
     RELEASE = auto()
     LOSE = auto()
-    """The message is taken as always, and the answer never sent."""
+    """The hub takes the message as usual, but never sends the answer."""
 
 
 @dataclass
@@ -54,7 +54,7 @@ class _Rule:
 
 
 class SendFaults:
-    """What a test or the control endpoint orders, and below it what the service links ask."""
+    """First the faults that a test or the control endpoint orders, then the questions of the service links."""
 
     def __init__(self, call: Callable[[Callable[[], Any]], Any]) -> None:
         """`call(f)` runs f in the server's thread and returns its result; all state here lives in that thread."""
@@ -62,7 +62,7 @@ class SendFaults:
         self._rules: list[_Rule] = []
         self._links: dict[SenderLink, None] = {}
         self.struck: dict[Fate, int] = dict.fromkeys(Fate, 0)
-        """Sends that met each fate so far."""
+        """Number of sends for each fate so far."""
         self.attaches = 0
 
     def reject_send(
@@ -120,7 +120,7 @@ class SendFaults:
         self._call(self._rules.clear)
 
     def active(self) -> list[dict[str, object]]:
-        """The faults in force, for people to read."""
+        """Returns the faults in force, for people to read."""
 
         def listing() -> list[dict[str, object]]:
             return [
@@ -135,7 +135,7 @@ class SendFaults:
 
     @property
     def links(self) -> int:
-        """Attached now."""
+        """Number of links attached now."""
         return len(self._links)
 
     def attach_refusal(self) -> Condition | None:
@@ -153,7 +153,7 @@ class SendFaults:
         self._links.pop(link, None)
 
     def fate(self, device_id: str) -> tuple[Fate, Condition | None] | None:
-        """What befalls this send. Every fault counts sends by itself; of several that are due, the oldest strikes."""
+        """Returns the fate of this send. Each fault counts sends separately; of the due ones, the oldest strikes."""
         due = None
         for rule in self._rules:
             if rule.fate is None or rule.device_id not in (None, device_id):
@@ -169,7 +169,7 @@ class SendFaults:
         return due.fate, due.condition
 
     def taken(self, link: SenderLink) -> None:
-        """Count a send that has been answered against a planned cut, and carry the cut out."""
+        """Count an answered send against a planned cut, and carry out the cut if it is due."""
         rule = next((rule for rule in self._rules if rule.name == "cut_service_link"), None)
         if rule is None:
             return

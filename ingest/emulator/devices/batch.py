@@ -1,7 +1,7 @@
-"""Many messages of a device in one HTTPS request. Pure.
+"""Several messages of a device in one HTTPS request. Pure.
 
-Source: "Device - Send Device Event", Azure IoT Hub REST reference, and the bodies that Microsoft's device SDKs for C, Java
-and Node send: `[{"body": "…", "base64Encoded": true, "properties": {"iothub-app-name": "value"}}, …]`.
+Source: "Device - Send Device Event", Azure IoT Hub REST reference, and the bodies from Microsoft's device SDKs for C,
+Java and Node: `[{"body": "…", "base64Encoded": true, "properties": {"iothub-app-name": "value"}}, …]`.
 """
 
 import base64
@@ -22,7 +22,7 @@ _SYSTEM: Final = {
 
 
 class BadBatch(Exception):
-    """No message of the request is taken. `str()` is a sentence."""
+    """The hub takes no message of the request. `str()` is a sentence."""
 
 
 class Message(NamedTuple):
@@ -31,7 +31,7 @@ class Message(NamedTuple):
     body: bytes
     properties: dict[str, object]
     system: dict[str, str | None]
-    """`content_type`, `content_encoding`, `message_id`, `correlation_id`: all of them, None where not given."""
+    """`content_type`, `content_encoding`, `message_id`, `correlation_id`: always all four, None where not given."""
 
 
 def is_batch(content_type: str | None) -> bool:
@@ -40,7 +40,7 @@ def is_batch(content_type: str | None) -> bool:
 
 
 def messages(raw: bytes) -> list[Message]:
-    """What the request holds, in order. Raises BadBatch."""
+    """Returns the messages in the request, in order. Raises BadBatch."""
     try:
         rows = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
@@ -53,7 +53,7 @@ def messages(raw: bytes) -> list[Message]:
 
 
 def _message(number: int, row: Any) -> Message:
-    # As the service reads it: names in any case, others passed over.
+    # As the service reads it: names in any case, unknown names ignored.
     fields = {name.lower(): value for name, value in row.items()} if isinstance(row, dict) else {}
     text = fields.get("body")
     if not isinstance(text, str):

@@ -1,4 +1,4 @@
-"""What simulated devices say, and when: reproducible for a seed, no I/O, clock passed in."""
+"""What simulated devices send, and when: reproducible for a seed, no I/O, clock passed in."""
 
 from collections.abc import Iterator, Mapping
 from math import inf
@@ -13,31 +13,31 @@ _PADDING_FRAME = len(',"padding":""')
 
 
 def device_id(number: int) -> str:
-    """The id of a simulated device, from 1."""
+    """Returns the id of a simulated device; numbers start at 1."""
     return f"device-{number:04d}"
 
 
 class Telemetry(NamedTuple):
-    """One event before the hub adds what it knows."""
+    """One event before the hub adds its annotations."""
 
     device_id: str
     body: bytes
     """A JSON object, UTF-8."""
     properties: Mapping[str, str]
-    """Application properties; shared between events, not to be changed."""
+    """Application properties; shared between events, so do not change them."""
 
 
 class Fleet:
     """`devices` simulated sensors named device-0001 …, each with slowly changing values and its own counter from 1.
 
-    Devices take turns in an order drawn once from the seed, as devices with the same period do.
+    Devices take turns in an order drawn once from the seed, like devices with the same period.
     """
 
     def __init__(self, devices: int, seed: int = 0, body_bytes: int = 0) -> None:
-        """`body_bytes`: pad bodies to exactly this size; a body that is larger by itself stays as it is."""
+        """`body_bytes`: pad bodies to exactly this size; a larger body stays as it is."""
         self._random = Random(seed)  # noqa: S311 - weather, not secrets
         self._body_bytes = body_bytes
-        # A generator of its own: padding changes no value.
+        # A separate generator, so that padding changes no value.
         self._filler = Random(seed).randbytes(body_bytes).hex()  # noqa: S311
         self._devices = [_Device(device_id(number), self._random) for number in range(1, devices + 1)]
         self._random.shuffle(self._devices)
@@ -49,7 +49,7 @@ class Fleet:
         return {device.device_id: device.counter for device in sorted(self._devices, key=lambda one: one.device_id)}
 
     def take(self, count: int) -> Iterator[Telemetry]:
-        """The next `count` events."""
+        """Yields the next `count` events."""
         devices, uniform, size = self._devices, self._random.random, self._body_bytes
         for _ in range(count):
             device = devices[self._turn]
@@ -65,7 +65,7 @@ class Fleet:
         room = self._body_bytes - len(body) - _PADDING_FRAME
         if room < 0:
             return body[:-1] + " " * (self._body_bytes - len(body)) + "}"
-        # A different cut for every event: padding that repeats would make compression look better than it is.
+        # A different part for every event: repeated padding would make compression look better than it is.
         start = counter * 31 % (self._body_bytes + 1)
         return f'{body[:-1]},"padding":"{self._filler[start : start + room]}"}}'
 
@@ -83,7 +83,7 @@ class _Device:
         self.battery = random.uniform(40, 100)
 
     def next_body(self, chance: float) -> str:
-        """One step of slow drift back to the device's own mean; one draw, read three times, moves all values."""
+        """Returns the body after one step of slow drift to the device's mean; one draw, read three times, moves all."""
         self.counter += 1
         step = chance - 0.5
         self.temperature = temperature = self.temperature + (self.mean - self.temperature) * 0.01 + step
@@ -98,7 +98,7 @@ class _Device:
 
 
 class Pacer:
-    """How many events are due: `rate` a second from the start on, `total` in all. What was late is made up."""
+    """How many events are due: `rate` a second from the start on, `total` in all. Late events are made up for."""
 
     def __init__(self, rate: float, total: int, start: float) -> None:
         """`rate` 0: no limit. `total` 0: no end. `start`: the clock's value at the first event, in seconds."""
@@ -112,17 +112,17 @@ class Pacer:
         return self.sent >= self._total
 
     def due(self, now: float, at_most: int) -> int:
-        """Take up to `at_most` events that are due at `now`; they count as sent."""
+        """Returns how many events are due at `now`, up to `at_most`; they count as sent."""
         scheduled = self._total
         if self._rate:
-            # A millionth early rather than asked twice because of a rounding error.
+            # A millionth of an event early, so that a rounding error does not cause a second call.
             scheduled = min(scheduled, int((now - self._start) * self._rate + 1e-6) + 1)
         count = int(max(0, min(scheduled - self.sent, at_most)))
         self.sent += count
         return count
 
     def wait_seconds(self, now: float) -> float:
-        """Time until the next event is due; 0 when it already is; infinite when all were sent."""
+        """Returns the time until the next event is due: 0 if it is due already, infinite if all were sent."""
         if self.done:
             return inf
         return max(0.0, self._start + self.sent / self._rate - now) if self._rate else 0.0

@@ -25,7 +25,7 @@ class HttpServer:
         """`largest_body` in bytes: reading a larger one raises `web.HTTPRequestEntityTooLarge` in the handler."""
         application = web.Application(client_max_size=largest_body, middlewares=middlewares)
         application.add_routes(routes)
-        # An event's body is the bytes that were sent: a gzip body stays gzip.
+        # An event's body is the bytes as sent: a gzip body stays gzip.
         self._runner = web.AppRunner(
             application, access_log=None, shutdown_timeout=CLOSE_SECONDS, auto_decompress=False
         )
@@ -39,14 +39,14 @@ class HttpServer:
         return port
 
     async def close(self) -> None:
-        """Stop listening; requests that are being answered get `CLOSE_SECONDS`. No connection outlives this."""
+        """Stop listening; requests in progress get `CLOSE_SECONDS`. Afterwards no connection is left."""
         server = self._runner.server
         transports = [connection.transport for connection in server.connections] if server else []
         await self._runner.cleanup()
-        # A TLS transport that is closed waits for its peer's goodbye, and would outlive the loop.
+        # A closed TLS transport waits for its peer's close message, and would outlive the loop.
         for transport in transports:
             if transport is not None:
-                # For a TLS transport that has closed, Python 3.11.2 (Debian 12) raises.
+                # Python 3.11.2 (Debian 12) raises for a TLS transport that has closed.
                 with contextlib.suppress(AttributeError):
                     transport.abort()
         await asyncio.sleep(0)

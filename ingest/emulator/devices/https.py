@@ -1,4 +1,4 @@
-"""The hub's device interface over HTTPS, sending: whoever can POST is a device.
+"""The hub's device interface over HTTPS, sending: any client that can POST is a device.
 
 Source: "Device - Send Device Event", Azure IoT Hub REST reference; header names as in Microsoft's own device SDKs.
 """
@@ -38,7 +38,7 @@ class Publish(Protocol):
 class DeviceHttps:
     """`POST /devices/{id}/messages/events?api-version=…`: 204, or 400, 401, 404, 413 with IoT Hub's error object.
 
-    A body of `application/vnd.microsoft.iothub.json` is many messages: all are taken, or none.
+    A body of `application/vnd.microsoft.iothub.json` holds several messages: the hub takes all of them, or none.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class DeviceHttps:
         clock: Callable[[], float],
         more: Iterable[web.RouteDef] = (),
     ) -> None:
-        """`clock` gives seconds since 1970; `more` routes are served at the same port."""
+        """`clock` gives seconds since 1970; the `more` routes are served on the same port."""
         self._devices = devices
         self._publish = publish
         routes = [web.post("/devices/{id}/messages/events", answering(self._accept, clock))]
@@ -68,7 +68,7 @@ class DeviceHttps:
         properties = _application_properties(headers)
         content_type = headers.get("iothub-contenttype") or headers.get("Content-Type")
         system: dict[str, str | None] = {
-            # curl calls every body a form; no device means it.
+            # curl calls every body a form; a device does not mean one.
             "content_type": None if content_type == _CURL_DEFAULT_TYPE else content_type,
             "content_encoding": headers.get("iothub-contentencoding") or headers.get("Content-Encoding"),
             "message_id": headers.get("iothub-messageid"),
@@ -104,7 +104,7 @@ def _too_large(what: str) -> Refusal:
 
 
 def _application_properties(headers: CIMultiDictProxy[str]) -> dict[str, str]:
-    """Names keep the case in which they were sent; of a name sent twice the last value counts."""
+    """Returns the device's own properties: names in the case as sent, the last value of a name sent twice."""
     return {
         name[len(PROPERTY_PREFIX) :]: value
         for name, value in headers.items()

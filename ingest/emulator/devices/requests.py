@@ -1,4 +1,4 @@
-"""What all requests of devices over HTTPS have in common: API version, token, and how a refusal looks."""
+"""What all HTTPS requests of devices share: API version, token, and the form of a refusal."""
 
 import uuid
 from collections.abc import Awaitable, Callable
@@ -15,7 +15,7 @@ Handler: TypeAlias = Callable[[web.Request], Awaitable[web.Response]]
 
 
 class Refusal(Rejected):
-    """An answer in the form that IoT Hub gives its errors."""
+    """An answer in the form of IoT Hub's errors."""
 
     def __init__(self, status: int, code: str, sentence: str) -> None:
         self.status = status
@@ -24,7 +24,7 @@ class Refusal(Rejected):
         super().__init__(sentence)
 
     def response(self, now: float) -> web.Response:
-        """`now` is in seconds since 1970."""
+        """Returns the answer for the device. `now` is in seconds since 1970."""
         stamp = datetime.fromtimestamp(now, UTC).strftime("%m/%d/%Y %H:%M:%S")
         return web.json_response(
             {
@@ -37,7 +37,7 @@ class Refusal(Rejected):
 
 
 def answering(handle: Handler, clock: Callable[[], float]) -> Handler:
-    """`handle`, with what it raises as Refusal for an answer."""
+    """Returns `handle` with each Refusal that it raises turned into an answer."""
 
     async def answer(request: web.Request) -> web.Response:
         try:
@@ -49,7 +49,7 @@ def answering(handle: Handler, clock: Callable[[], float]) -> Handler:
 
 
 def authenticate(devices: Devices, request: web.Request) -> str:
-    """The id of the device in the request's path. Raises Refusal unless this is that device."""
+    """Returns the id of the device in the request's path. Raises Refusal if the token is not of that device."""
     if "api-version" not in request.query:
         raise Refusal(400, "InvalidProtocolVersion", "Add ?api-version=2021-04-12 to the address.")
     device_id = request.match_info["id"]

@@ -1,4 +1,4 @@
-"""Feeds a fleet's telemetry into the hub from inside the emulator's loop, in slices, so that serving goes on."""
+"""Sends a fleet's telemetry to the hub in the emulator's loop, in slices, so that the loop keeps serving."""
 
 import asyncio
 import logging
@@ -9,7 +9,7 @@ from ingest.emulator.devices.fleet import Fleet, Pacer, Telemetry
 
 SLICE_EVENTS = 250
 SHORTEST_WAIT_SECONDS = 0.005
-"""Events of a fast fleet go in small bundles; a timer for each would cost more than the event."""
+"""Events of a fast fleet go in small bundles; a timer for each event would cost more than the event."""
 
 _log = logging.getLogger(__name__)
 
@@ -21,7 +21,7 @@ class Progress:
     events_sent: int
     per_device: Mapping[str, int]
     done: bool
-    """All events that were asked for are sent. Never true without a total, always true without a simulation."""
+    """All requested events are sent. Never true without a total, always true without a simulation."""
 
 
 class Simulation:
@@ -36,14 +36,14 @@ class Simulation:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin on the running loop."""
+        """Start on the running loop."""
         self._task = asyncio.create_task(self._run(), name="simulated devices")
 
     def progress(self) -> Progress:
         return Progress(self._sent, self._fleet.counters, bool(self._total) and self._sent >= self._total)
 
     async def close(self) -> None:
-        """Send nothing more."""
+        """Stop sending."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)

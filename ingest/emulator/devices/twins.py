@@ -1,7 +1,7 @@
-"""Device twins: an empty desired half, and whatever the device reports. Pure.
+"""Device twins: an empty desired half, and what the device reports. Pure.
 
-Source: "Understand and use device twins in IoT Hub" and "Communicate with an IoT hub using the MQTT protocol", Microsoft
-Learn: null removes a property, objects are merged, every change counts the version up.
+Source: "Understand and use device twins in IoT Hub", "Communicate with an IoT hub using the MQTT protocol", Microsoft
+Learn: null removes a property, objects are merged, every change raises the version by one.
 """
 
 import json
@@ -11,13 +11,13 @@ from typing import Any, Final, NamedTuple
 
 VERSION: Final = "$version"
 LARGEST_BYTES: Final = 32 * 1024
-"""Of what a device reports, as JSON."""
+"""Limit of the reported half, as JSON."""
 MOST_LEVELS: Final = 10
 _TOPIC = re.compile(r"\$iothub/twin/(?P<what>GET|PATCH/properties/reported)/?\?(?P<query>.{0,1000})", re.DOTALL)
 
 
 class Answer(NamedTuple):
-    """What is published to the device."""
+    """What the hub publishes to the device."""
 
     topic: str
     body: bytes
@@ -36,11 +36,11 @@ class Twins:
         self._twins: dict[str, _Twin] = {}
 
     def answer(self, device_id: str, topic: str, body: bytes) -> Answer | None:
-        """To a request of the device; None when the topic is no request for its twin."""
+        """Returns the answer to the device; None if the topic is not a request for its twin."""
         asked = _TOPIC.fullmatch(topic)
         if asked is None:
             return None
-        # The request id is the client's own text, and goes back as it came.
+        # The request id is the client's own text, and goes back unchanged.
         number = next((pair for pair in asked["query"].split("&") if pair.startswith("$rid=")), "$rid=")
         twin = self._twins.setdefault(device_id, _Twin())
         if asked["what"] == "GET":
@@ -53,7 +53,7 @@ class Twins:
 
 
 def _report(twin: _Twin, body: bytes) -> str | None:
-    """Take a patch of the reported half over, or tell why not."""
+    """Applies a patch of the reported half. Returns why not, or None."""
     try:
         patch = json.loads(body, parse_constant=_refuse)
         if not isinstance(patch, dict) or VERSION in patch:

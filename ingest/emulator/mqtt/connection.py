@@ -1,7 +1,7 @@
-"""One device at the MQTT listener: what it may do, what it gets, and when it is disconnected.
+"""One device at the MQTT listener: what it may do, what it receives, and when it is disconnected.
 
 Source: "Communicate with an IoT hub using the MQTT protocol", Microsoft Learn: QoS 0 and 1, one connection per device,
-PUBACK completes a command; a violation has no answer in MQTT 3.1.1 but the end of the connection.
+PUBACK completes a command; in MQTT 3.1.1 the only answer to a violation is the end of the connection.
 """
 
 import asyncio
@@ -55,7 +55,7 @@ from ingest.timing import Clock
 MOST_UNACKNOWLEDGED: Final = 50
 """Commands on their way to one device: as many as its queue holds."""
 CONNECT_SECONDS: Final = 10.0
-"""How long a client may take for its CONNECT."""
+"""Time limit for a client's CONNECT."""
 _LARGEST_PACKET = EVENT_BYTES + 2 + MOST_TEXT_BYTES + 2
 _LAST_PACKET_ID = 0xFFFF
 
@@ -64,16 +64,16 @@ _log = logging.getLogger(__name__)
 
 @dataclass
 class Session:
-    """What of a client with clean_session 0 outlives its connection (MQTT 3.1.1 part 3.1.2.4)."""
+    """The state of a client with clean_session 0 that outlives its connection (MQTT 3.1.1 part 3.1.2.4)."""
 
     granted: dict[str, int] = field(default_factory=dict)
     """Topic filter → QoS."""
     packet_ids: dict[int, int] = field(default_factory=dict)
-    """Sequence number of a command that was sent and not acknowledged → its packet identifier, for good."""
+    """Sequence number of a command that is sent and not acknowledged → its packet identifier, which stays the same."""
     last_packet_id: int = 0
 
     def packet_id(self, sequence_number: int) -> tuple[int, bool]:
-        """The identifier for a command, and whether it was sent under it before (part 4.4)."""
+        """Returns the identifier for a command, and whether the command was sent with it before (part 4.4)."""
         known = self.packet_ids.get(sequence_number)
         if known is not None:
             return known, True
@@ -86,7 +86,7 @@ class Session:
 
 
 class _Violation(Exception):
-    """The client did what ends its connection. `str()` says what."""
+    """The client broke a rule, which ends its connection. `str()` says which."""
 
 
 class MqttOwner(Protocol):
@@ -103,20 +103,20 @@ class MqttOwner(Protocol):
     def joined(self, connection: "MqttConnection") -> None: ...
 
     def let_in(self, connection: "MqttConnection", device_id: str, *, clean: bool) -> tuple[Session, bool]:
-        """The device's session, and whether it is an old one. Another connection of the device is ended."""
+        """Returns the device's session, and whether it is an old one. Ends another connection of the device."""
         ...
 
     def left(self, connection: "MqttConnection") -> None:
-        """The transport is gone."""
+        """Report that the transport is gone."""
         ...
 
 
 class MqttConnection(asyncio.Protocol):
-    """Bytes in, bytes out. Lives in the loop's thread."""
+    """Bytes in, bytes out. Used only in the loop's thread."""
 
     def __init__(self, owner: MqttOwner) -> None:
         self.device_id: str | None = None
-        """None until the client is let in."""
+        """None until the client is accepted."""
         self._owner = owner
         self._splitter = PacketSplitter(_LARGEST_PACKET)
         self._transport: asyncio.Transport | None = None
@@ -141,7 +141,7 @@ class MqttConnection(asyncio.Protocol):
             self._last_received = self._owner.monotonic()
         packets = self._splitter.feed(data)
         try:
-            # Once the connection has ended, what else the client sends is nobody's.
+            # After the end of the connection, the rest of the client's bytes is dropped.
             while not self._ended and (packet := next(packets, None)) is not None:
                 self._take(packet)
         except UnknownLevel as error:
@@ -168,7 +168,7 @@ class MqttConnection(asyncio.Protocol):
     # What the server calls.
 
     def tick(self) -> None:
-        """End the connection when the client was silent for too long, or its token has expired."""
+        """End the connection if the client was silent for too long, or its token has expired."""
         silent = self._owner.monotonic() - self._last_received
         if self._silence_seconds and silent > self._silence_seconds:
             self.end(f"Nothing was heard for {silent:.1f} s.")
@@ -176,7 +176,7 @@ class MqttConnection(asyncio.Protocol):
             self.end("Its token has expired.")
 
     def pump(self) -> None:
-        """Send the commands that wait, as far as the client wants them now."""
+        """Send the waiting commands, as far as the client wants them now."""
         device_id, commands = self.device_id, self._owner.commands
         qos = None if device_id is None else self._session.granted.get(commands_filter(device_id))
         while (
@@ -190,9 +190,9 @@ class MqttConnection(asyncio.Protocol):
             self._deliver(delivery, qos)
 
     def end(self, why: str | None) -> None:
-        """Close the connection; `why` is None when the client asked for it. Harmless when repeated.
+        """Close the connection; `why` is None if the client asked for it. Can be called again.
 
-        Commands that were not acknowledged go back into the queue. Unless the client took leave, its will is published.
+        Unacknowledged commands go back into the queue. The client's will is published unless it sent DISCONNECT.
         """
         if self._ended:
             return
@@ -212,12 +212,12 @@ class MqttConnection(asyncio.Protocol):
             self._transport.close()
 
     def abort(self) -> None:
-        """Reset the TCP connection without a word."""
+        """Reset the TCP connection, with no notice."""
         if self._transport is not None:
             self._transport.abort()
 
     def forget_will(self) -> None:
-        """For the end of the hub itself: nobody would read it."""
+        """For the end of the hub itself, after which the will has no reader."""
         self._will = None
 
     # What the client asks.
@@ -286,7 +286,7 @@ class MqttConnection(asyncio.Protocol):
         self._expel(why)
 
     def _expel(self, why: str) -> None:
-        # The client is not told why: MQTT 3.1.1 has no words for it.
+        # The client does not learn why: MQTT 3.1.1 has no field for it.
         _log.warning("MQTT client %r is not served. %s", self.device_id or "that was not let in", why)
         self.end("It was not served.")
 
@@ -297,7 +297,7 @@ class MqttConnection(asyncio.Protocol):
         return REFUSED_FILTER
 
     def _published(self, device_id: str, packet: Publish) -> Answer | None:
-        """Take over what the device published; there is an answer to a request for its twin."""
+        """Take what the device published. Returns the answer if it is a request for its twin."""
         if packet.qos <= HIGHEST_QOS:
             answer = self._owner.twins.answer(device_id, packet.topic, packet.payload)
             if answer is not None or is_method_answer(packet.topic):
@@ -337,6 +337,6 @@ class MqttConnection(asyncio.Protocol):
 
 
 def _settle(how: Callable[[str, str], None], delivery: Delivery) -> None:
-    # A lock that ran out has put the command back into the queue already; it is delivered again.
+    # An expired lock has put the command back into the queue already; it is delivered again.
     with contextlib.suppress(LockLost):
         how(delivery.device_id, delivery.lock_token)

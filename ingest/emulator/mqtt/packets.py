@@ -1,6 +1,6 @@
 """MQTT 3.1.1 control packets, sans-IO: what a client sends is decoded, what a server sends is encoded.
 
-Source: "MQTT Version 3.1.1", OASIS standard, parts 1.5, 2 and 3. Whatever the standard calls a protocol violation
+Source: "MQTT Version 3.1.1", OASIS standard, parts 1.5, 2 and 3. What the standard calls a protocol violation
 raises `MqttError`.
 """
 
@@ -10,7 +10,7 @@ from enum import IntEnum
 from typing import Final, TypeAlias
 
 MOST_TEXT_BYTES: Final = 0xFFFF
-"""A text's length has two bytes (part 1.5.3)."""
+"""The length of a text is a field of two bytes (part 1.5.3)."""
 
 
 class _Kind(IntEnum):
@@ -43,7 +43,7 @@ _SIZE_BYTES = 4
 
 
 class MqttError(Exception):
-    """The bytes are not MQTT 3.1.1 as a client may send it; the connection is to be closed. `str()` says why."""
+    """The bytes are not MQTT 3.1.1 as a client may send it; close the connection. `str()` says why."""
 
 
 class UnknownLevel(MqttError):
@@ -51,7 +51,7 @@ class UnknownLevel(MqttError):
 
 
 class ConnectCode(IntEnum):
-    """Of a CONNACK (table 3.1)."""
+    """Return code of a CONNACK (table 3.1)."""
 
     ACCEPTED = 0
     UNACCEPTABLE_LEVEL = 1
@@ -61,7 +61,7 @@ class ConnectCode(IntEnum):
 
 @dataclass(frozen=True)
 class Publish:
-    """Both ways, and as the will of a CONNECT. `packet_id` is None where `qos` is 0, and in a will."""
+    """In both directions, and as the will of a CONNECT. `packet_id` is None where `qos` is 0, and in a will."""
 
     topic: str
     payload: bytes
@@ -71,7 +71,7 @@ class Publish:
     duplicate: bool = False
 
     def encode(self) -> bytes:
-        """Raises OverflowError for a topic above `MOST_TEXT_BYTES` in UTF-8."""
+        """Raises OverflowError if the topic is above `MOST_TEXT_BYTES` in UTF-8."""
         topic = self.topic.encode()
         packet_id = b"" if self.packet_id is None else self.packet_id.to_bytes(2, "big")
         flags = self.duplicate << 3 | self.qos << 1 | self.retain
@@ -85,7 +85,7 @@ class Connect:
     password: str | None = field(repr=False)
     clean_session: bool
     keep_alive_seconds: int
-    """0: the client may be silent for as long as it likes."""
+    """0: no limit to the client's silence."""
     will: Publish | None = None
 
 
@@ -128,11 +128,11 @@ def connack(code: ConnectCode, *, session_present: bool = False) -> bytes:
 
 
 REFUSED_FILTER: Final = 0x80
-"""Of a SUBACK, in place of a granted QoS."""
+"""In a SUBACK, in place of a granted QoS."""
 
 
 def suback(packet_id: int, codes: list[int]) -> bytes:
-    """`codes`: the granted QoS or `REFUSED_FILTER`, one for each filter asked for."""
+    """`codes`: the granted QoS or `REFUSED_FILTER` for each requested filter."""
     return _packet(_Kind.SUBACK, packet_id.to_bytes(2, "big") + bytes(codes))
 
 
@@ -145,15 +145,15 @@ def pingresp() -> bytes:
 
 
 class PacketSplitter:
-    """A stream of bytes, in pieces of any size, to packets."""
+    """Splits a stream of bytes, in pieces of any size, into packets."""
 
     def __init__(self, largest: int) -> None:
-        """`largest`: bytes that a packet may have behind its fixed header; no more is ever held."""
+        """`largest`: limit of a packet's bytes after its fixed header; the splitter holds no more."""
         self._largest = largest
         self._held = bytearray()
 
     def feed(self, data: bytes) -> Iterator[Packet]:
-        """The packets that `data` completes; to be used up. Raises MqttError behind the last good one."""
+        """Yields the packets that `data` completes; read them all. Raises MqttError after the last good one."""
         held = self._held
         held += data
         start = 0
@@ -168,7 +168,7 @@ class PacketSplitter:
             del held[:start]
 
     def _header(self, start: int) -> tuple[int, int] | None:
-        """Where the body of the packet at `start` begins and ends; None when its size has not come (part 2.2.3)."""
+        """Returns where the body of the packet at `start` starts and ends; None if its size is incomplete (2.2.3)."""
         size = 0
         for index, byte in enumerate(self._held[start + 1 : start + 1 + _SIZE_BYTES]):
             size |= (byte & 0x7F) << 7 * index
@@ -236,7 +236,7 @@ def _connect(fields: "_Fields") -> Connect:
     return Connect(
         client_id=client_id,
         username=fields.text() if flags & 0x80 else None,
-        # Any bytes may be a password; those that are not text are a wrong one.
+        # A password can be any bytes; bytes that are not text are a wrong password.
         password=fields.binary().decode(errors="replace") if flags & 0x40 else None,
         clean_session=bool(flags & 0x02),
         keep_alive_seconds=keep_alive,
@@ -276,7 +276,7 @@ def _filters_with_qos(fields: "_Fields") -> Iterator[tuple[str, int]]:
 
 
 class _Fields:
-    """Reads a packet's content from front to back. Everything raises MqttError when the content ends too early."""
+    """Reads a packet's content from front to back. Every method raises MqttError if the content ends too early."""
 
     def __init__(self, content: bytes) -> None:
         self._content = content

@@ -14,14 +14,14 @@ from ingest.emulator.mqtt.connection import MqttConnection, Session
 from ingest.timing import Clock
 
 PORT: Final = 8883
-"""The device SDKs know no other."""
+"""The device SDKs have this port built in."""
 _TICK_SECONDS = 0.25
 _TLS_SECONDS = 10.0
 _CLOSE_SECONDS = 2.0
 
 
 class MqttServer:
-    """MQTT 3.1.1 over TLS as IoT Hub speaks it: QoS 0 and 1, one connection for each device, sessions that last.
+    """MQTT 3.1.1 over TLS as IoT Hub speaks it: QoS 0 and 1, one connection per device, persistent sessions.
 
     Runs in the emulator's loop; a component of the emulator. Lifecycle: `start`, `close`.
     """
@@ -37,7 +37,7 @@ class MqttServer:
         port: int = PORT,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`clock` gives seconds since 1970, for tokens; `monotonic` seconds since whenever, for keep-alive."""
+        """`clock` gives seconds since 1970, for tokens; `monotonic` seconds since any moment, for keep-alive."""
         self.devices = devices
         self.publish = publish
         self.commands = commands
@@ -81,11 +81,11 @@ class MqttServer:
         await asyncio.wait_for(self._nobody.wait(), _CLOSE_SECONDS)
 
     def connected(self) -> frozenset[str]:
-        """Ids of the devices that are connected now. In the loop's thread."""
+        """Returns the ids of the devices that are connected now. In the loop's thread."""
         return frozenset(self._present)
 
     def abort(self, device_id: str) -> bool:
-        """Reset a device's connection without a word; False if it has none. In the loop's thread."""
+        """Reset a device's connection, with no notice; False if it has none. In the loop's thread."""
         connection = self._present.get(device_id)
         if connection is None:
             return False
@@ -93,7 +93,7 @@ class MqttServer:
         return True
 
     def tick(self) -> None:
-        """Disconnect who was silent for too long. In the loop's thread; runs by itself, too."""
+        """Disconnect clients that were silent for too long. In the loop's thread; a timer runs it too."""
         for connection in list(self._connections):
             connection.tick()
 
@@ -108,7 +108,7 @@ class MqttServer:
         self._nobody.clear()
 
     def let_in(self, connection: MqttConnection, device_id: str, *, clean: bool) -> tuple[Session, bool]:
-        """The device's session, and whether it is an old one. Another connection of the device is ended."""
+        """Returns the device's session, and whether it is an old one. Ends another connection of the device."""
         other = self._present.pop(device_id, None)
         if other is not None:
             other.end("The device has connected a second time.")
@@ -120,7 +120,7 @@ class MqttServer:
         return session, session is old
 
     def left(self, connection: MqttConnection) -> None:
-        """The transport is gone."""
+        """Report that the transport is gone."""
         self._connections.discard(connection)
         device_id = connection.device_id
         if device_id is not None and self._present.get(device_id) is connection:

@@ -1,6 +1,6 @@
 """Messages of devices and commands as IoT Hub publishes them: properties are URL-encoded at the topic's end. Pure.
 
-Source: "Communicate with an IoT hub using the MQTT protocol", Microsoft Learn; the encoding as in Microsoft's own
+Source: "Communicate with an IoT hub using the MQTT protocol", Microsoft Learn; the encoding is that of Microsoft's own
 device SDKs: %20 is a blank, a plus sign is a plus sign.
 """
 
@@ -13,22 +13,22 @@ from ingest.emulator.mqtt.packets import Publish
 from ingest.hub.limits import EVENT_BYTES
 
 HIGHEST_QOS = 1
-"""That IoT Hub grants and takes."""
+"""The highest QoS that IoT Hub grants and takes."""
 _SYSTEM = {"$.mid": "message_id", "$.cid": "correlation_id", "$.ct": "content_type", "$.ce": "content_encoding"}
 _NOT_KEPT = frozenset(("$.to", "$.uid", "$.exp", "$.ifid", "$.on"))
-"""System properties of telemetry for which an event has no place in the emulator."""
+"""System properties of telemetry that the emulator's events cannot hold."""
 _HARMLESS = ("$iothub/methods/", "$iothub/twin/", "$iothub/streams/", "$iothub/commands/")
 _METHOD_ANSWER = "$iothub/methods/res/"
 
 
 class Telemetry(NamedTuple):
-    """A device's message as the hub takes it."""
+    """A device's message in the form that the hub takes."""
 
     body: bytes
     properties: dict[str, object]
     """Text, or None for a name without an equals sign."""
     system: dict[str, str | None]
-    """`message_id`, `correlation_id`, `content_type`, `content_encoding`: all of them, None where not given."""
+    """`message_id`, `correlation_id`, `content_type`, `content_encoding`: always all four, None where not given."""
 
 
 class NotTelemetry(Exception):
@@ -36,17 +36,17 @@ class NotTelemetry(Exception):
 
 
 def commands_filter(device_id: str) -> str:
-    """What a device subscribes to for its commands."""
+    """Returns the topic filter by which a device subscribes to its commands."""
     return f"devices/{device_id}/messages/devicebound/#"
 
 
 def is_harmless(topic_filter: str) -> bool:
-    """Whether clients subscribe to it as a matter of course, although the emulator hardly ever publishes there."""
+    """Whether clients routinely subscribe to it, although the emulator hardly ever publishes there."""
     return topic_filter.startswith(_HARMLESS)
 
 
 def matches(topic_filter: str, topic: str) -> bool:
-    """Whether a subscription takes what is published on `topic` (MQTT 3.1.1 part 4.7)."""
+    """Whether a subscription includes `topic` (MQTT 3.1.1 part 4.7)."""
     wanted, levels = topic_filter.split("/"), topic.split("/")
     if wanted[-1] == "#":
         wanted = wanted[:-1]
@@ -55,12 +55,12 @@ def matches(topic_filter: str, topic: str) -> bool:
 
 
 def is_method_answer(topic: str) -> bool:
-    """Whether a device publishes there what came of a direct method. Nobody calls one here."""
+    """Whether a device publishes the result of a direct method there. The emulator never calls one."""
     return topic.startswith(_METHOD_ANSWER)
 
 
 def telemetry(device_id: str, packet: Publish) -> Telemetry:
-    """What `device_id` publishes. Raises NotTelemetry."""
+    """Returns the message that `device_id` publishes. Raises NotTelemetry."""
     if packet.qos > HIGHEST_QOS:
         raise NotTelemetry(f"QoS {packet.qos}; IoT Hub takes 0 and 1.")
     head = f"devices/{device_id}/messages/events"
@@ -94,7 +94,7 @@ def _read_bag(bag: str) -> tuple[dict[str, object], dict[str, str | None]]:
 
 
 def command_topic(command: Command) -> str:
-    """Where a command is published to: system properties first. ASCII."""
+    """Returns the topic of a command: system properties first. ASCII."""
     expiry = command.expiry_ms
     system = {
         "$.mid": command.message_id,

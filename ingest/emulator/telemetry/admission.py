@@ -1,7 +1,7 @@
-"""Who may read a partition: epochs, link stealing and the limit of readers. Pure.
+"""Which receivers the hub lets read a partition: epochs, link stealing, the limit of readers. Pure.
 
-Source: "Event consumers" and "Epoch" in "Features and terminology in Azure Event Hubs", Microsoft Learn; the texts that
-come with it are in `conditions`.
+Source: "Event consumers" and "Epoch" in "Features and terminology in Azure Event Hubs", Microsoft Learn; the texts of
+the errors are in `conditions`.
 """
 
 from collections.abc import Sequence
@@ -14,9 +14,9 @@ MOST_READERS = 5
 
 
 def admit(present: Sequence[int | None], asked: int | None) -> Condition | None:
-    """Why a receiver with epoch `asked` (None: without) may not join those `present`, or None if it may.
+    """Returns why a receiver with epoch `asked` (None: without) is refused beside those `present`, or None.
 
-    A receiver with an epoch that may join steals the link of every other one: equal epochs steal too.
+    A receiver with an epoch that is let in steals every other link, even one with an equal epoch.
     """
     highest = max((epoch for epoch in present if epoch is not None), default=None)
     if asked is None:

@@ -1,4 +1,4 @@
-"""A receiver of one partition: the link that serves events. The hot path of the emulator."""
+"""A receiver of one partition: the link that delivers events. The hot path of the emulator."""
 
 import asyncio
 import re
@@ -22,22 +22,22 @@ ADDRESS = re.compile(r"(?P<hub>[^/]+)/consumergroups/(?P<group>[^/]+)/partitions
 _EPOCH = "com.microsoft:epoch"
 _RUNTIME_METRIC = "com.microsoft:enable-receiver-runtime-metric"
 _CHUNK = 256
-"""Deliveries that go out in one write, before others get their turn."""
+"""Deliveries in one write, before other receivers get theirs."""
 
 
 class ReceiverFaults(Protocol):
-    """What befalls receivers."""
+    """The faults that affect receivers."""
 
     def starves_new(self, partition: str) -> bool: ...
 
     def starves(self, partition: str) -> bool: ...
 
     def allowance(self, partition: str) -> int | None:
-        """How many events can go out before the next fault; None: any number."""
+        """Returns how many events can go out before the next fault; None: any number."""
         ...
 
     def delivered(self, receiver: "EventReceiver", count: int) -> bool:
-        """Whether that many more events have brought a fault upon the receiver."""
+        """Whether these `count` events cause a fault of the receiver."""
         ...
 
 
@@ -54,7 +54,7 @@ class ReceiverOwner(Protocol):
     def delivered(self, partition: str, count: int) -> None: ...
 
     def now_ms(self) -> int:
-        """Milliseconds since 1970 by the emulator's clock."""
+        """Returns milliseconds since 1970 by the emulator's clock."""
         ...
 
 
@@ -64,7 +64,7 @@ class EventReceiver(SendingLink):
     def __init__(
         self, session: LinkOwner, attach: Attach, hub: Hub, faults: ReceiverFaults, owner: ReceiverOwner
     ) -> None:
-        """Raises LinkRefused when the hub has no such partition or consumer group, or the position is none."""
+        """Raises LinkRefused if the hub lacks the partition or consumer group, or the position is invalid."""
         super().__init__(session, attach)
         source = attach.source
         if not isinstance(source, Source):
@@ -107,7 +107,7 @@ class EventReceiver(SendingLink):
         self.pump()
 
     def pump(self) -> None:
-        """Send what credit, window and transport allow, one chunk at a time so that others get their turn."""
+        """Send what credit, window and transport allow, in chunks, so that other receivers can send between them."""
         if self._send_chunk() and not self._scheduled:
             self._scheduled = True
             self._owner.loop.call_soon(self._pump_again)
@@ -117,7 +117,7 @@ class EventReceiver(SendingLink):
         self.pump()
 
     def _send_chunk(self) -> bool:
-        """Returns whether there may be more to send at once."""
+        """Returns whether more can be sent at once."""
         session = self.session
         if not self.can_write():
             return False

@@ -1,4 +1,4 @@
-"""The hub's state: partitions, consumer groups, and how an event finds its partition. Thread-safe."""
+"""The hub's state: partitions, consumer groups, and which partition an event goes to. Thread-safe."""
 
 import hashlib
 import threading
@@ -35,7 +35,7 @@ class Hub:
         self.name = name
         self.partitions = tuple(str(index) for index in range(partitions))
         self.consumer_groups = frozenset(group.lower() for group in consumer_groups)
-        """Lower case; names are compared without regard to case."""
+        """Lower case; names are compared without case."""
         self.created_ms = int(clock() * 1000)
         self._clock = clock
         self._lock = threading.Lock()
@@ -48,8 +48,8 @@ class Hub:
         return self.partition_of(device_id), device_annotations(device_id, module_id)
 
     def add_partitions(self, count: int) -> tuple[str, ...]:
-        """Gives the hub `count` empty partitions more and returns the ids of all. From now on devices are spread over all
-        of them, so that a device may go to another one than before: as with event hubs, whose keys do so, too."""
+        """Adds `count` empty partitions and returns the ids of all. From now on devices are spread over all of them, so
+        the partition of a device can change, as that of a key does in Event Hubs."""
         if not 1 <= count <= MOST_PARTITIONS - len(self.partitions):
             raise ValueError(f"{len(self.partitions)} partitions and {count} more; {MOST_PARTITIONS} are the most.")
         with self._lock:
@@ -61,11 +61,11 @@ class Hub:
         return self.partitions
 
     def subscribe(self, listener: Callable[[str], None]) -> None:
-        """`listener(partition)` runs in the publisher's thread each time that more of a partition can be read."""
+        """`listener(partition)` runs in the publisher's thread each time a partition has more to read."""
         self._listeners.append(listener)
 
     def partition_of(self, device_id: str) -> str:
-        """The same partition for the same device id and partition count, always."""
+        """Returns the partition of a device: always the same for the same device id and partition count."""
         digest = hashlib.blake2b(device_id.encode(), digest_size=4).digest()
         return self.partitions[int.from_bytes(digest, "big") % len(self.partitions)]
 
@@ -82,10 +82,10 @@ class Hub:
         module_id: str | None = None,
         enqueued_at_ms: int | None = None,
     ) -> Position:
-        """Put one telemetry event of a device into its partition.
+        """Put one telemetry event of a device into its partition, and return where it stands.
 
         `properties` become application properties (str, int, float, bool, bytes, uuid, None).
-        `enqueued_at_ms` (milliseconds since 1970) defaults to now. Raises AmqpError for a value that AMQP cannot carry.
+        `enqueued_at_ms` (milliseconds since 1970) defaults to now. Raises AmqpError if AMQP cannot carry a value.
         """
         system = None
         if content_type or content_encoding or message_id or correlation_id:
@@ -100,7 +100,7 @@ class Hub:
         return self._append(partition, partial(telemetry, device, sections), enqueued_at_ms)
 
     def publish_many(self, events: Iterable[Event]) -> int:
-        """Put many telemetry events in, in order, cheaply. Returns how many there were."""
+        """Put many telemetry events in, in order, at a low cost. Returns their number."""
         total = 0
         bulk: list[tuple[str, tuple[int, bytes], bytes]] = []
         for device_id, body, properties in events:
@@ -111,9 +111,9 @@ class Hub:
         return total + self._append_bulk(bulk)
 
     def append(self, partition: str, message: Message | bytes, enqueued_at_ms: int | None = None) -> Position:
-        """Put an event of any shape into one partition: `message` as it is, plus sequence number, offset and time.
+        """Put an event of any shape into one partition: `message` unchanged, plus sequence number, offset and time.
 
-        Bytes are taken for all sections behind the message annotations, and are not checked.
+        Bytes are all sections after the message annotations, and are not checked.
         """
         return self._append(partition, partial(odd_event, message), enqueued_at_ms)
 
@@ -144,25 +144,25 @@ class Hub:
             return self._logs[partition].read(sequence, most_events)
 
     def query(self, partition: str, ask: Callable[[PartitionLog], _T]) -> _T:
-        """Whatever `ask` finds in the partition's log, consistently."""
+        """Returns what `ask` finds in the partition's log, under the lock."""
         with self._lock:
             log = self._logs[partition]
             log.trim()
             return ask(log)
 
     def bounds(self, partition: str) -> tuple[int, LastEnqueued]:
-        """Sequence number of the oldest event, and the newest event."""
+        """Returns the sequence number of the oldest event, and the newest event."""
         return self.query(partition, lambda log: (log.begin, log.last))
 
     def recreate(self) -> None:
-        """Another hub of the same name: empty, numbered from 0."""
+        """Become another hub of the same name: empty, numbered from 0."""
         with self._lock:
             self.created_ms = max(int(self._clock() * 1000), self.created_ms + 1)
             for partition in self.partitions:
                 self._logs[partition] = PartitionLog(self._retention_events)
 
     def pause(self, partition: str) -> None:
-        """Accept events but show no more of them until `resume`."""
+        """Accept events but show none of them until `resume`."""
 
         def hold(log: PartitionLog) -> None:
             log.hold = log.visible_end

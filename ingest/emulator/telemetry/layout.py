@@ -1,4 +1,4 @@
-"""How IoT Hub lays telemetry out as an AMQP message on its Event Hub-compatible endpoint.
+"""How IoT Hub encodes telemetry as an AMQP message on its Event Hub-compatible endpoint.
 
 The order and types of the annotations are those of a real hub: see "Read device-to-cloud messages from the built-in
 endpoint", Microsoft Learn, and samples of `EventData.system_properties` published for IoT Plug and Play.
@@ -25,7 +25,7 @@ AUTH_METHOD = json.dumps(
     {"scope": "device", "type": "sas", "issuer": "iothub", "acceptingIpFilterRule": None}, separators=(",", ":")
 )
 GATEWAY_MS = 3
-"""`iothub-enqueuedtime` is stamped where the device's message comes in, this long before the partition takes it."""
+"""From `iothub-enqueuedtime`, set where the device's message comes in, to the time at which the partition takes it."""
 
 _ENQUEUED_AT_HUB = encode(Symbol("iothub-enqueuedtime"))
 _TELEMETRY = encode(Symbol("iothub-message-source")) + encode("Telemetry")
@@ -38,12 +38,12 @@ _MAP32 = struct.Struct(">BBBBII").pack
 
 
 def generation_id(device_id: str) -> str:
-    """Tells a device from an earlier one of the same id; the same for the same id, always."""
+    """Returns the value that distinguishes a device from an earlier one of the same id; here constant for an id."""
     return str(637_000_000_000_000_000 + zlib.crc32(device_id.encode()))
 
 
 def device_annotations(device_id: str, module_id: str | None) -> tuple[int, bytes]:
-    """The annotations that all events of a device share: how many, and encoded as keys and values in turn."""
+    """Returns the annotations that all events of a device share: their number, and the encoded keys and values."""
     pairs = {"iothub-connection-device-id": device_id}
     if module_id is not None:
         pairs["iothub-connection-module-id"] = module_id
@@ -53,7 +53,7 @@ def device_annotations(device_id: str, module_id: str | None) -> tuple[int, byte
 
 
 def telemetry(device: tuple[int, bytes], sections: bytes, sequence: int, offset: int, time_ms: int) -> bytes:
-    """The whole message: the device's annotations, the hub's, and the `sections` that came from the device."""
+    """Returns the whole message: the device's annotations, the hub's, and the `sections` that the device sent."""
     count, pairs = device
     digits = b"%d" % offset
     pairs = b"".join(
@@ -78,9 +78,9 @@ def telemetry(device: tuple[int, bytes], sections: bytes, sequence: int, offset:
 
 
 def device_sections(body: bytes, properties: Mapping[str, object], system: Properties | None) -> bytes:
-    """What the device sent: system properties, its own properties and the body as one data section.
+    """Returns what the device sent: system properties, its own properties and the body as one data section.
 
-    Raises AmqpError for a property value that AMQP cannot carry.
+    Raises AmqpError if AMQP cannot carry a property value.
     """
     parts = [system.encode()] if system is not None else []
     if properties:
@@ -91,9 +91,9 @@ def device_sections(body: bytes, properties: Mapping[str, object], system: Prope
 
 
 def odd_event(message: Message | bytes, sequence: int, offset: int, time_ms: int) -> bytes:
-    """A message as given, plus the three annotations that every event has.
+    """Returns a message as given, plus the three annotations that every event has.
 
-    Bytes are put behind the annotations untouched, whatever they are.
+    Bytes follow the annotations unchanged and unchecked.
     """
     own = (message.message_annotations or {}) if isinstance(message, Message) else {}
     annotations = {

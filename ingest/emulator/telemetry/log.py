@@ -1,4 +1,4 @@
-"""One partition as the hub keeps it: a retained log of encoded messages."""
+"""One partition in the hub: a log of encoded messages, with retention."""
 
 from array import array
 from bisect import bisect_left, bisect_right
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class Position(NamedTuple):
-    """Where one event lies."""
+    """Where one event stands."""
 
     partition: str
     sequence_number: int
@@ -16,7 +16,7 @@ class Position(NamedTuple):
 
 
 class LastEnqueued(NamedTuple):
-    """The newest event of a partition, held or expired; sequence number and offset are -1, the time 0 before the first."""
+    """The newest event of a partition, even if expired; before the first: sequence number and offset -1, time 0."""
 
     sequence_number: int
     offset: int
@@ -34,9 +34,9 @@ class PartitionLog:
         self._times = array("q")
         self._next_offset = 0
         self._expired = LastEnqueued(-1, -1, 0)
-        """The newest event that is held no more."""
+        """The newest event that has expired."""
         self.begin = 0
-        """Sequence number of the oldest event that is held; equal to `end` when none is."""
+        """Sequence number of the oldest event in the log; equal to `end` if the log is empty."""
         self.hold: int | None = None
         """While set, events from this sequence number on are kept but not shown."""
 
@@ -56,7 +56,7 @@ class PartitionLog:
         return LastEnqueued(self.end - 1, self._offsets[-1], self._times[-1])
 
     def append(self, time_ms: int, encode: Callable[[int, int, int], bytes]) -> tuple[int, int]:
-        """Add the event that `encode(sequence number, offset, enqueued time)` makes.
+        """Add the event that `encode(sequence number, offset, enqueued time)` returns.
 
         A hub's clock never steps back: an event is not enqueued earlier than the one before it.
         """
@@ -73,12 +73,12 @@ class PartitionLog:
         return sequence, offset
 
     def trim(self) -> None:
-        """Forget what is past retention now; `append` does so in bulk, later."""
+        """Drop what is past retention now; `append` does so later, in bulk."""
         if self._retention is not None and len(self._payloads) > self._retention:
             self._drop(len(self._payloads) - self._retention)
 
     def expire(self) -> None:
-        """Forget every event, as retention does in the end."""
+        """Drop every event, as retention does in the end."""
         if self._payloads:
             self._drop(len(self._payloads))
 
@@ -90,7 +90,7 @@ class PartitionLog:
         self.begin += count
 
     def read(self, sequence: int, most_events: int) -> tuple[int, list[bytes]]:
-        """Up to `most_events` visible payloads from `sequence` on, or from the oldest if that is gone already.
+        """Reads up to `most_events` visible payloads from `sequence` on, or from the oldest if that is gone already.
 
         Returns the sequence number of the first and the payloads.
         """
@@ -99,9 +99,9 @@ class PartitionLog:
         return first, self._payloads[start : min(start + most_events, self.visible_end - self.begin)]
 
     def after_offset(self, offset: int, inclusive: bool) -> int:
-        """Sequence number of the first event whose offset is greater than (or equal to) `offset`."""
+        """Returns the sequence number of the first event whose offset is greater than (or equal to) `offset`."""
         return self.begin + (bisect_left if inclusive else bisect_right)(self._offsets, offset)
 
     def after_time(self, time_ms: int, inclusive: bool) -> int:
-        """Sequence number of the first event enqueued later than (or at) `time_ms`."""
+        """Returns the sequence number of the first event enqueued later than (or at) `time_ms`."""
         return self.begin + (bisect_left if inclusive else bisect_right)(self._times, time_ms)

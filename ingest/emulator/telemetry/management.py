@@ -11,11 +11,11 @@ NODE = "$management"
 _HUB = "com.microsoft:eventhub"
 _PARTITION = "com.microsoft:partition"
 _NO_EPOCH = -1
-"""Of a hub that is not replicated between regions; the Rust client insists on the field."""
+"""Of a hub without replication between regions; the Rust client requires the field."""
 
 
 def answer(peer: Peer, request: Message, hub: Hub) -> Message:
-    """200 with a map, or 400, 401, 404 with the reason."""
+    """Returns 200 with a map, or 400, 401, 404 with the reason."""
     asked = request.application_properties or {}
     kind, name = asked.get("type"), asked.get("name")
     if asked.get("operation") != "READ" or kind not in (_HUB, _PARTITION):
@@ -34,7 +34,7 @@ def answer(peer: Peer, request: Message, hub: Hub) -> Message:
 
 
 def _refusal(peer: Peer, path: str, token: object) -> str | None:
-    """Why the request is not let in, or None. Its own token decides; without one, what the connection has put on $cbs."""
+    """Returns why the request is refused, or None. Its own token decides; without one, the connection's from $cbs."""
     if token is None:
         return peer.authorization.refusal(path)
     try:

@@ -1,4 +1,4 @@
-"""Where a receiver starts: the selector filter of its source, and what it comes to in a partition's log."""
+"""Where a receiver starts: the selector filter of its source, and the event that it means in a partition's log."""
 
 import re
 from typing import NamedTuple
@@ -18,7 +18,7 @@ _EXPRESSION = re.compile(
 
 
 class StartPosition(NamedTuple):
-    """`by` is offset, sequence-number, enqueued-time or, of older clients, enqueuedtimeutc (milliseconds since 1970)."""
+    """`by` is offset, sequence-number, enqueued-time or, in older clients, enqueuedtimeutc (ms since 1970)."""
 
     by: str
     value: str
@@ -29,7 +29,7 @@ FROM_START = StartPosition("offset", "-1", False)
 
 
 def start_position(source: Source) -> StartPosition:
-    """The position that the source's filter asks for; without a filter the start. Raises LinkRefused."""
+    """Returns the position that the source's filter names; without a filter the start. Raises LinkRefused."""
     selector = (source.filter or {}).get(SELECTOR)
     if isinstance(selector, Described):
         selector = selector.value
@@ -42,9 +42,9 @@ def start_position(source: Source) -> StartPosition:
 
 
 def first_sequence(log: PartitionLog, start: StartPosition) -> int:
-    """Sequence number of the first event to deliver. Raises LinkRefused for a position behind the end of the log.
+    """Returns the sequence number of the first event to deliver. Raises LinkRefused if the position is past the end.
 
-    A position older than the oldest event that is held means that event.
+    A position older than the oldest event in the log means that event.
     """
     if start.value == "@latest":
         return log.visible_end
