@@ -1,6 +1,7 @@
 """Frames: bytes off a socket → protocol headers and frames, and back (AMQP 1.0 part 2.2 and 2.3)."""
 
 import struct
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from ingest.amqp.composites import Composite, composite
@@ -43,13 +44,16 @@ class FrameSplitter:
 
     def feed(self, data: Buffer) -> list[ProtocolHeader | Frame]:
         """Raises AmqpError for a frame that is larger than was agreed, or that is no frame."""
-        found: list[ProtocolHeader | Frame] = []
-        buf = self._rest + data
+        return list(self.each(data))
+
+    def each(self, data: Buffer) -> Iterator[ProtocolHeader | Frame]:
+        """As `feed`, one by one: what is in front of bytes that are no frame comes before the error, and they are dropped."""
+        buf, self._rest = self._rest + data, b""
         pos = 0
         while len(buf) - pos >= 8:
             size, offset, kind, channel = _HEADER.unpack_from(buf, pos)
             if buf[pos : pos + 4] == b"AMQP":
-                found.append(ProtocolHeader(buf[pos : pos + 8]))
+                yield ProtocolHeader(buf[pos : pos + 8])
                 pos += 8
                 continue
             if size < 8 or not 2 <= offset <= size // 4 or kind > SASL_FRAME:
@@ -58,10 +62,14 @@ class FrameSplitter:
                 raise AmqpError(f"A frame of {size} bytes is larger than the agreed {self._limit}.")
             if len(buf) - pos < size:
                 break
-            found.append(Frame(kind, channel, buf[pos + 4 * offset : pos + size]))
+            yield Frame(kind, channel, buf[pos + 4 * offset : pos + size])
             pos += size
         self._rest = buf[pos:]
-        return found
+
+    def take_rest(self) -> bytes:
+        """The beginning of a frame that is still held, which is then held no more."""
+        rest, self._rest = self._rest, b""
+        return bytes(rest)
 
 
 def encode_frame(channel: int, performative: Composite, payload: bytes = b"", *, kind: int = AMQP_FRAME) -> bytes:

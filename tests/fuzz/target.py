@@ -1,7 +1,8 @@
-"""What a fuzzer gives its bytes to: the hot path from the socket to the record, and what must hold for any bytes: the
-compiled core's events and records are those of Python.
+"""What a fuzzer gives its bytes to: the hot path from the socket to the record, both sides of a
+connection, and what must hold for any bytes: the compiled core's events and records are those of Python.
 
-The first byte chooses: even, the rest is one message; odd, it is a stream of frames, cut as the second byte says.
+The first byte chooses: even, the rest is one message; odd, it is a stream of frames, cut as the second byte says; 0xff, it
+is what a hub says to our client and what a client says to the emulator, cut as well.
 """
 
 import contextlib
@@ -17,9 +18,11 @@ from ingest.source.events.slices import PythonSlices, Slices
 from ingest.source.events.template_decoder import TemplateDecoder
 from ingest.source.formats import FORMATS
 from ingest.source.transport.frames import TransferSplitter
+from tests.fuzz.peers import peers
 from tests.source.core import compare
 from tests.source.messages import usual
 
+PEERS = b"\xff"
 HANDLE = 0
 FRAME_BYTES = 65_536
 KNOWN = (
@@ -33,7 +36,9 @@ KNOWN = (
 
 def hot_path(data: bytes) -> None:
     """Returns, whatever the bytes are. Raises AssertionError, or what should not have been raised."""
-    if data[:1] and data[0] % 2:
+    if data[:1] == PEERS:
+        peers(data[1:])
+    elif data[:1] and data[0] % 2:
         stream(data[2:], size=1 + data[1] if len(data) > 1 else 1)
     else:
         message(data[1:])

@@ -2,9 +2,9 @@
 
 from ingest.amqp.performatives import Attach, Flow
 from ingest.amqp.serial import advanced
+from ingest.amqp.transfers import TransferEncoder
 from ingest.emulator.amqp.link import Link
 from ingest.emulator.amqp.ports import LinkOwner
-from ingest.emulator.amqp.transfers import TransferEncoder
 
 
 class SendingLink(Link):

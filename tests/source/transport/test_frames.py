@@ -14,8 +14,8 @@ from ingest.amqp.encoding import encode
 from ingest.amqp.errors import AmqpError
 from ingest.amqp.frames import EMPTY_FRAME, encode_frame
 from ingest.amqp.performatives import Attach, Detach, Disposition, Flow, Transfer
+from ingest.amqp.transfers import TransferEncoder
 from ingest.amqp.types import UInt
-from ingest.emulator.amqp.transfers import TransferEncoder
 from ingest.source.core.slices import Slices as CompiledSlices
 from ingest.source.events.slices import Layout, PythonSlices, Slices
 from ingest.source.transport.frames import TransferSplitter

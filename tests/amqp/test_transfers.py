@@ -3,7 +3,7 @@ from hypothesis import strategies as st
 
 from ingest.amqp.frames import Frame, FrameSplitter, decode_body
 from ingest.amqp.performatives import Transfer
-from ingest.emulator.amqp.transfers import TransferEncoder
+from ingest.amqp.transfers import TransferEncoder
 
 LARGEST = 512
 handles = st.integers(0, 255)

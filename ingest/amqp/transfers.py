@@ -1,26 +1,31 @@
 """Deliveries to transfer frames, with everything but the delivery id prepared once per link."""
 
 import struct
+from collections.abc import Sequence
 
 from ingest.amqp.encoding import encode
 from ingest.amqp.types import UInt
 
-_TRUE, _FALSE = 0x41, 0x42
+_TRUE, _FALSE, _NULL = 0x41, 0x42, 0x40
 _TAG = b"\xa0\x04"
 _ID_MASK = 0xFFFF_FFFF
 
 
-def _tail(settled: bool, more: bool) -> bytes:
+def _tail(settled: bool, more: bool, spelled_out: bool) -> bytes:
     """message-format 0, settled, more, rcv-settle-mode and state null, not resume, aborted, batchable."""
-    return bytes((0x43, _TRUE if settled else _FALSE, _TRUE if more else _FALSE, 0x40, 0x40, _FALSE, _FALSE, _FALSE))
+    no = _FALSE if spelled_out else _NULL
+    return bytes((0x43, _TRUE if settled else _FALSE, _TRUE if more else _FALSE, _NULL, _NULL, no, no, no))
 
 
 class TransferEncoder:
     """Makes the frames of deliveries: all 11 fields, the delivery id as tag (AMQP 1.0 part 2.7.5)."""
 
-    def __init__(self, channel: int, handle: int, max_frame_size: int, *, settled: bool = True) -> None:
+    def __init__(
+        self, channel: int, handle: int, max_frame_size: int, *, settled: bool = True, spelled_out: bool = True
+    ) -> None:
+        """`spelled_out`: false is sent as false, as the service does; if not, as null, as its clients do."""
         fields = encode(UInt(handle))
-        self._tail, self._tail_more = _tail(settled, False), _tail(settled, True)
+        self._tail, self._tail_more = _tail(settled, False, spelled_out), _tail(settled, True, spelled_out)
         size = 1 + len(fields) + 5 + 6 + len(self._tail)
         self._lead = struct.pack(">BBHBBBBBB", 2, 0, channel, 0, 0x53, 0x14, 0xC0, size, 11) + fields + b"\x70"
         layout = struct.Struct(f">I{len(self._lead)}sI2sI{len(self._tail)}s")
@@ -28,7 +33,7 @@ class TransferEncoder:
         self._overhead = layout.size
         self._max_payload = max_frame_size - layout.size
 
-    def encode(self, out: list[bytes], delivery_id: int, payloads: list[bytes]) -> tuple[int, list[bytes]]:
+    def encode(self, out: list[bytes], delivery_id: int, payloads: Sequence[bytes]) -> tuple[int, list[bytes]]:
         """Append whole frames for `payloads` to `out`, up to the first that needs more than one frame.
 
         Returns how many payloads went in, and the frames of the one that follows if it has to be split.

@@ -1,0 +1,54 @@
+"""Frames that say why something ends are read whatever they look like: the reason is worth more than its form."""
+
+from typing import Any
+
+from ingest.amqp.composites import Composite, composite
+from ingest.amqp.decoding import decode_as_bytes
+from ingest.amqp.errors import AmqpError
+from ingest.amqp.frames import decode_body
+from ingest.amqp.performatives import Close, Detach, Disposition, End, Transfer
+from ingest.amqp.types import Array, Binary, Described, Pairs, Symbol
+
+_REASONS = (Detach, End, Close, Disposition)
+_CODES = {kind.CODE for kind in _REASONS}
+_PLAIN = frozenset(bytes((0x00, 0x53, kind.CODE)) for kind in (Transfer, *_REASONS))
+"""How frames begin in which no number is sent back, so that its type does not matter."""
+
+
+def read_frame(body: bytes) -> tuple[Composite, bytes]:
+    """As `decode_body`, but text that is no UTF-8 in a reason is read as far as it goes. Raises AmqpError.
+
+    Numbers in maps keep their type where they are sent back.
+    """
+    try:
+        return decode_body(body, typed=body[:3] not in _PLAIN)
+    except AmqpError:
+        if len(body) < 3 or body[:2] != b"\x00\x53" or body[2] not in _CODES:
+            raise
+        value, end = decode_as_bytes(body)
+        return composite(_as_text(value)), body[end:]
+
+
+def _as_text(value: Any) -> Any:
+    """Bytes that stand for text or a symbol → text."""
+    match value:
+        case Binary():
+            return bytes(value)
+        case bytes():
+            return Symbol(value.decode(errors="replace"))
+        case Described(descriptor, inner):
+            return Described(_as_text(descriptor), _as_text(inner))
+        case Pairs():
+            return {str(_as_text(key)): _as_text(each) for key, each in value}
+        case Array():
+            return Array(map(_as_text, value))
+        case list():
+            return [_as_text(each) for each in value]
+        case dict():
+            return {_key(key): _as_text(each) for key, each in value.items()}
+        case _:
+            return value
+
+
+def _key(key: Any) -> Any:
+    return _as_text(key) if isinstance(key, bytes | int | str) else str(key)

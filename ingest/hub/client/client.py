@@ -1,0 +1,176 @@
+"""A connection to a hub with one session: a thin, blocking shell around `ingest.amqp.connection`.
+
+One thread uses it. What comes is given to the part that owns the link (`ingest.hub.client.requests`, `.sending`,
+`.receiving`); whatever ends the connection comes out of `work` as HubError or OSError.
+"""
+
+import contextlib
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from ingest.amqp.connection import Closed, Connection, Event
+from ingest.amqp.link import AttachAsked, Link
+from ingest.amqp.performatives import Error
+from ingest.amqp.session import Ended, Session, SessionLimits
+from ingest.hub.client.manners import Manner
+from ingest.hub.service_errors import HubError
+from ingest.timing import Clock, Deadline
+
+READ_BYTES = 1 << 16
+HANDLE_MAX = 0xFFFF_FFFF
+NOT_HERE = Error(condition="amqp:not-allowed", description="Links are attached from this side only.")
+
+
+class Stream(Protocol):
+    """What carries the bytes; as in the contract of `hub/network`."""
+
+    def wait(self, seconds: float) -> bool:
+        """Whether `read` has something to say, waited for `seconds` at most."""
+        ...
+
+    def read(self, most: int) -> bytes | None:
+        """The next bytes; None when none are there, b"" when the other side has ended. Never blocks. Raises OSError."""
+        ...
+
+    def write(self, data: bytes) -> None:
+        """Sends all of `data`. Raises OSError."""
+        ...
+
+    def close(self) -> None:
+        """Raises nothing."""
+        ...
+
+
+class Part(Protocol):
+    """Who owns a link."""
+
+    def on(self, event: Any) -> None:
+        """An event of the link. Raises nothing."""
+        ...
+
+
+class Client:
+    """`open`, then `work` again and again, `close`."""
+
+    def __init__(
+        self,
+        stream: Stream,
+        host: str,
+        manner: Manner,
+        *,
+        container_id: str,
+        idle_seconds: float | None = None,
+        properties: Mapping[Any, Any] | None = None,
+        clock: Clock = time.monotonic,
+    ) -> None:
+        """`idle_seconds`: a hub from which nothing comes for so long, not even an empty frame, is given up."""
+        self.host = host
+        self.manner = manner
+        self.container_id = container_id
+        self.clock = clock
+        self._stream = stream
+        self._connection = Connection(
+            manner.open(host, container_id=container_id, idle_seconds=idle_seconds, properties=properties),
+            sasl=manner.sasl(host),
+            clock=clock,
+        )
+        self._session: Session | None = None
+        self._next_handle = manner.first_handle
+        self._parts: dict[Link, Part] = {}
+        self._error: Exception | None = None
+
+    @property
+    def session(self) -> Session:
+        """Raises HubError if it is not there."""
+        if self._session is None or not self._session.up:
+            raise self._error or HubError("", "the session with the hub is not open")
+        return self._session
+
+    def open(self, deadline: Deadline) -> None:
+        """Logs in, opens the connection and begins the session. Raises HubError, OSError or TimeoutError."""
+        self._connection.start()
+        self.until(lambda: self._connection.up, deadline, "opened the connection")
+        self._session = self._connection.begin(SessionLimits(handle_max=HANDLE_MAX), channel=self.manner.channel)
+        self.until(lambda: self._session is not None and self._session.up, deadline, "begun the session")
+
+    def handles(self) -> tuple[int, int]:
+        """The next two numbers of links."""
+        first = self._next_handle
+        self._next_handle += 2
+        return first, first + 1
+
+    def own(self, link: Link, part: Part) -> None:
+        """Events of `link` go to `part`."""
+        self._parts[link] = part
+
+    def until(self, reached: Callable[[], bool], deadline: Deadline, what: str) -> None:
+        """Works until then. Raises TimeoutError when the hub has not done `what` in time, else as `work`."""
+        while not reached():
+            if deadline.expired:
+                raise TimeoutError(f"{self.host} has not {what} in time")
+            self.work(deadline.remaining())
+
+    def work(self, timeout: float) -> None:
+        """Sends what is due, and takes what comes within `timeout` seconds; returns as soon as something has.
+
+        Raises HubError, in the hub's words where it gave any, or OSError when the connection is over.
+        """
+        if self._error is not None:
+            raise self._error
+        try:
+            self._take(self._connection.tick())
+            self.flush()
+            if self._stream.wait(max(0.0, min(timeout, self._connection.due_in))):
+                self._read()
+            self.flush()
+        except OSError as error:
+            if self._error is None:
+                self._error = error
+                self._take(self._connection.lose(Error(condition="", description=str(error))))
+        if self._error is not None:
+            raise self._error
+
+    def flush(self) -> None:
+        """Sends what is due. Raises OSError."""
+        data = self._connection.data_to_send()
+        if data:
+            self._stream.write(data)
+
+    def close(self) -> None:
+        """Says good-bye without waiting for an answer. Raises nothing."""
+        self._connection.close()
+        with contextlib.suppress(OSError):  # a broken stream cannot say good-bye
+            self.flush()
+        self._error = self._error or HubError("", "the connection was closed from this side")
+        self._stream.close()
+
+    def _read(self) -> None:
+        data = self._stream.read(READ_BYTES)
+        if data == b"":
+            raise ConnectionResetError("the hub closed the connection")
+        if data:
+            self._take(self._connection.receive(data))
+
+    def _take(self, events: list[Event]) -> None:
+        for event in events:
+            match event:
+                case Closed(error, _):
+                    self._error = self._error or hub_error(error, "the hub closed the connection without a reason")
+                case Ended(_, error):
+                    self._error = self._error or hub_error(error, "the hub ended the session without a word")
+                case AttachAsked(link):
+                    if link.asked:
+                        link.refuse(NOT_HERE)
+                case _:
+                    part = self._parts.get(getattr(event, "link", None))  # type: ignore[arg-type]  # None is no key
+                    if part is not None:
+                        part.on(event)
+
+
+def hub_error(error: Error | None, otherwise: str) -> HubError:
+    """What the hub said at an end; `otherwise` in its place if it said nothing."""
+    if error is None:
+        return HubError("", otherwise)
+    words = error.description or ""
+    return HubError(error.condition, words if error.condition or words else otherwise)

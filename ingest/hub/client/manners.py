@@ -1,0 +1,132 @@
+"""How the stock Python clients introduce themselves, so that the service sees the same frames from us.
+
+The order of attaches, their numbers and a few fields differ between azure-eventhub (Event Hubs) and uamqp (commands and
+feedback); none of it means anything, and a service that has seen nothing else for years is a service that takes it.
+"""
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ingest.amqp.performatives import RECEIVER, SENDER, UNSETTLED, Attach, Open, Source, Target
+from ingest.amqp.sasl import ANONYMOUS, MSSBCBS, SaslClient
+from ingest.amqp.types import Described, Symbol
+
+FIRST: Final = 0
+"""`rcv_settle_mode`: settled as soon as the receiver says so (AMQP 1.0 part 2.8.3)."""
+SECOND: Final = 1
+MESSAGE_BYTES: Final = 1_048_576
+NODE_CREDIT: Final = 10_000
+"""What is granted on links from `$cbs` and `$management`."""
+SELECTOR: Final = "apache.org:selector-filter:string"
+CHANNEL_MAX: Final = 65_535
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manner:
+    """One client's habits."""
+
+    mechanism: str
+    initial_response: bytes | None
+    tells_host: bool
+    """Whether SASL names the host."""
+    max_frame_size: int
+    channel: int
+    first_handle: int
+    receiver_first: bool
+    """Of the two links to a node; the sender has the lower handle in any case."""
+    announces: bool
+    """Whether the sender to a node sends a flow as well."""
+    node_message_bytes: int | None
+    named_after_node: bool
+
+    def sasl(self, host: str) -> SaslClient:
+        return SaslClient(self.mechanism, self.initial_response, host if self.tells_host else None)
+
+    def open(
+        self, host: str, *, container_id: str, idle_seconds: float | None, properties: Mapping[Any, Any] | None = None
+    ) -> Open:
+        return Open(
+            container_id=container_id,
+            hostname=host,
+            max_frame_size=self.max_frame_size,
+            channel_max=CHANNEL_MAX,
+            idle_time_out=None if idle_seconds is None else round(idle_seconds * 1000),
+            properties=None if properties is None else dict(properties),
+        )
+
+    def to_node(self, node: str, role: bool) -> Attach:
+        """A link to or from `$cbs` or `$management`."""
+        side = "receiver" if role is RECEIVER else "sender"
+        return Attach(
+            name=f"{node}-{side}" if self.named_after_node else str(uuid.uuid4()),
+            handle=0,
+            role=role,
+            snd_settle_mode=UNSETTLED,
+            rcv_settle_mode=FIRST,
+            source=Source(address=node),
+            target=Target(address=node),
+            initial_delivery_count=0 if role is SENDER else None,
+            max_message_size=self.node_message_bytes,
+        )
+
+
+EVENT_HUBS: Final = Manner(
+    mechanism=ANONYMOUS,
+    initial_response=b"",
+    tells_host=True,
+    max_frame_size=1_048_576,
+    channel=1,
+    first_handle=1,
+    receiver_first=True,
+    announces=True,
+    node_message_bytes=None,
+    named_after_node=False,
+)
+IOT_HUB: Final = Manner(
+    mechanism=MSSBCBS,
+    initial_response=None,
+    tells_host=False,
+    max_frame_size=65_536,
+    channel=0,
+    first_handle=0,
+    receiver_first=False,
+    announces=False,
+    node_message_bytes=0,
+    named_after_node=True,
+)
+
+
+def commands(host: str, container_id: str) -> Attach:
+    """The link that commands go out on."""
+    return Attach(
+        name=f"sender-link-{uuid.uuid4()}",
+        handle=0,
+        role=SENDER,
+        snd_settle_mode=UNSETTLED,
+        rcv_settle_mode=SECOND,
+        source=Source(address=container_id),
+        target=Target(address=f"amqps://{host}/messages/devicebound"),
+        initial_delivery_count=0,
+        max_message_size=MESSAGE_BYTES,
+    )
+
+
+def feedback(host: str, container_id: str) -> Attach:
+    """The link that feedback comes in on."""
+    return Attach(
+        name=f"receiver-link-{uuid.uuid4()}",
+        handle=0,
+        role=RECEIVER,
+        snd_settle_mode=UNSETTLED,
+        rcv_settle_mode=SECOND,
+        source=Source(address=f"amqps://{host}/messages/serviceBound/feedback"),
+        target=Target(address=container_id),
+        max_message_size=MESSAGE_BYTES,
+    )
+
+
+def selector(expression: str) -> dict[Any, Any]:
+    """A filter that the service evaluates, such as `amqp.annotation.x-opt-offset > '17'`."""
+    return {Symbol(SELECTOR): Described(Symbol(SELECTOR), expression)}

@@ -1,0 +1,83 @@
+"""A link that sends to the hub: commands, each with what became of it."""
+
+from typing import Any, NamedTuple
+
+from ingest.amqp.composites import Composite
+from ingest.amqp.link import Attached, Detached
+from ingest.amqp.performatives import Accepted, Attach, Error, Rejected
+from ingest.amqp.sender import Outcome
+from ingest.hub.client.client import Client, hub_error
+from ingest.hub.client.manners import NODE_CREDIT
+from ingest.hub.service_errors import HubError
+
+
+class Answer(NamedTuple):
+    """What became of one message."""
+
+    number: int
+    """As `send` gave it."""
+    state: Composite | None
+    """Accepted, Rejected, Released, Modified; None where the hub has settled without a word."""
+
+    @property
+    def accepted(self) -> bool:
+        return isinstance(self.state, Accepted)
+
+    @property
+    def error(self) -> HubError | None:
+        """Why the hub rejects the message, in its words; None if it does not reject it, or gives no reason."""
+        if isinstance(self.state, Rejected) and isinstance(self.state.error, Error):
+            return hub_error(self.state.error, "")
+        return None
+
+
+class SendingLink:
+    """Every message gets one answer, unless the link ends first: then it is in `unanswered`."""
+
+    def __init__(self, client: Client, attach: Attach) -> None:
+        self.error: HubError | None = None
+        """Why the link has ended, in the hub's words."""
+        self._client = client
+        self._answers: list[Answer] = []
+        self._unanswered: dict[int, None] = {}
+        self._link = client.session.attach_sender(attach, handle=client.handles()[0])
+        client.own(self._link, self)
+
+    @property
+    def ready(self) -> bool:
+        """Whether the hub has taken the link."""
+        return self._link.attached
+
+    @property
+    def room(self) -> int:
+        """How many messages the hub lets us send now."""
+        return self._link.room
+
+    @property
+    def unanswered(self) -> list[int]:
+        """Messages whose fate is not known, oldest first."""
+        return list(self._unanswered)
+
+    def send(self, message: bytes) -> int:
+        """Puts one encoded message on the link; it goes out with the client's next `work`. Returns its number.
+
+        Raises WrongMove if there is no `room`.
+        """
+        number = self._link.send(message)
+        self._unanswered[number] = None
+        return number
+
+    def answers(self) -> list[Answer]:
+        """Those that have come since the last call."""
+        answers, self._answers = self._answers, []
+        return answers
+
+    def on(self, event: Any) -> None:
+        match event:
+            case Attached():
+                self._link.announce(NODE_CREDIT)
+            case Outcome(_, number, state):
+                self._unanswered.pop(number, None)
+                self._answers.append(Answer(number, state))
+            case Detached(_, error):
+                self.error = hub_error(error, "the hub detached the link without a reason")

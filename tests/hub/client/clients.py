@@ -1,0 +1,84 @@
+"""Our client, connected to an emulated hub over plain TCP."""
+
+import base64
+import select
+import socket
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from typing import TypeVar, cast
+
+from ingest.emulator import Emulator
+from ingest.emulator.amqp.sas import sign
+from ingest.emulator.keys import POLICY
+from ingest.hub.client.client import Client
+from ingest.hub.client.manners import EVENT_HUBS, IOT_HUB, Manner
+from ingest.hub.client.requests import CBS, Node, put_token
+from ingest.timing import Deadline
+
+PATIENCE = 60.0
+HOST = "localhost"
+_T = TypeVar("_T")
+
+
+class PlainStream:
+    def __init__(self, address: str) -> None:
+        host, _, port = address.rpartition("/")[2].rpartition(":")
+        self.socket = socket.create_connection((host, int(port)), timeout=PATIENCE)
+
+    def wait(self, seconds: float) -> bool:
+        return bool(select.select([self.socket], [], [], min(seconds, PATIENCE))[0])
+
+    def read(self, most: int) -> bytes | None:
+        return self.socket.recv(most)
+
+    def write(self, data: bytes) -> None:
+        self.socket.sendall(data)
+
+    def close(self) -> None:
+        self.socket.close()
+
+
+def connected(emulator: Emulator, manner: Manner, *, idle_seconds: float | None = None, host: str = HOST) -> Client:
+    """Open, but not authorized."""
+    stream = PlainStream(emulator.endpoints.amqp)
+    made = Client(stream, host, manner, container_id=str(uuid.uuid4()), idle_seconds=idle_seconds)
+    made.open(Deadline(PATIENCE))
+    return made
+
+
+def service(emulator: Emulator, *, idle_seconds: float | None = None, host: str = HOST) -> Client:
+    """May send commands and receive feedback."""
+    made = connected(emulator, IOT_HUB, idle_seconds=idle_seconds, host=host)
+    token = sign(host, base64.b64decode(emulator.keys.service), int(time.time()) + 3600, POLICY)
+    Node(made, CBS).answer(put_token(f"https://{host}", token), Deadline(PATIENCE))
+    return made
+
+
+def reader(emulator: Emulator, audience: str, *, key: str = "", host: str = HOST) -> tuple[Client, str]:
+    """May ask and read Event Hubs; with its token."""
+    made = connected(emulator, EVENT_HUBS, host=host)
+    expires = int(time.time()) + 3600
+    token = sign(audience, (key or emulator.keys.service).encode(), expires, POLICY)
+    try:
+        Node(made, CBS).answer(put_token(audience, token, expires=expires), Deadline(PATIENCE))
+    except BaseException:
+        made.close()
+        raise
+    return made, token
+
+
+def stream_of(client: Client) -> PlainStream:
+    return cast("PlainStream", client._stream)
+
+
+def gathered(client: Client, take: Callable[[], Sequence[_T]], count: int) -> list[_T]:
+    """What `take` gives until there is enough of it."""
+    found: list[_T] = []
+
+    def enough() -> bool:
+        found.extend(take())
+        return len(found) >= count
+
+    client.until(enough, Deadline(PATIENCE), "sent enough")
+    return found
