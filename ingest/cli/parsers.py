@@ -4,10 +4,11 @@ import argparse
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ingest.config import Command, Config, load
-from ingest.config.layers import NOTHING_BELOW, Below
+if TYPE_CHECKING:
+    from ingest.config import Command, Config
+    from ingest.config.layers import Below
 
 Handler = Callable[[argparse.Namespace], int]
 """Runs the command; returns its exit code."""
@@ -63,6 +64,15 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", dest="as_json", help="one line of JSON instead of text")
 
 
-def load_config(args: argparse.Namespace, command: Command, below: Below = NOTHING_BELOW) -> Config:
+def load_config(args: argparse.Namespace, command: "Command", below: "Below | None" = None) -> "Config":
     """From the file, the environment and the options of `add_config`, over what is `below`. Raises ConfigError."""
-    return load(args.config, environ=os.environ, overrides=args.overrides, for_command=command, below=below)
+    from ingest.config import load
+    from ingest.config.layers import NOTHING_BELOW
+
+    return load(
+        args.config,
+        environ=os.environ,
+        overrides=args.overrides,
+        for_command=command,
+        below=below or NOTHING_BELOW,
+    )

@@ -5,12 +5,15 @@ import os
 import sys
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ingest.cli.parsers import Commands, add_command, add_config, load_config
-from ingest.config import Command, Config, directions
 from ingest.printable import printable
 
-_WHAT: dict[Command, str] = {
+if TYPE_CHECKING:
+    from ingest.config import Command, Config
+
+_WHAT: dict["Command", str] = {
     "run": "everything that is configured",
     "source": "only the source: telemetry, hub → Kafka",
     "sink": "only the sink: commands, Kafka → devices",
@@ -49,7 +52,9 @@ def add(commands: Commands) -> None:
             )
 
 
-def run(args: argparse.Namespace, command: Command) -> int:
+def run(args: argparse.Namespace, command: "Command") -> int:
+    from ingest.config import directions
+
     if args.connect is not None and len(args.connect) < 2:
         args.parser.error("--connect expects the worker's file, and the file of one connector or of both")
     load = partial(_load, args, command)
@@ -61,7 +66,7 @@ def run(args: argparse.Namespace, command: Command) -> int:
     return run_service(config, roles=directions(config, command), reload=load)
 
 
-def _load(args: argparse.Namespace, command: Command) -> Config:
+def _load(args: argparse.Namespace, command: "Command") -> "Config":
     if args.connect is None:
         return load_config(args, command)
     from ingest.migrate.connect_files import load
@@ -70,7 +75,7 @@ def _load(args: argparse.Namespace, command: Command) -> Config:
     return load_config(args, command, translation.below())
 
 
-def _take_over(config: Config, args: argparse.Namespace) -> None:
+def _take_over(config: "Config", args: argparse.Namespace) -> None:
     """Where there is no checkpoint yet, the old connector's position is one."""
     from ingest.migrate.connect_files import load
     from ingest.migrate.positions import Owner
