@@ -70,5 +70,9 @@ def load_config(args: argparse.Namespace, command: "Command", below: "Below | No
     from ingest.config.layers import NOTHING_BELOW
 
     return load(
-        args.config, environ=os.environ, overrides=args.overrides, for_command=command, below=below or NOTHING_BELOW
+        args.config,
+        environ=os.environ,
+        overrides=args.overrides,
+        for_command=command,
+        below=below or NOTHING_BELOW,
     )
