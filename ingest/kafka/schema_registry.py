@@ -16,8 +16,8 @@ from ingest.config import SchemaRegistry
 from ingest.errors import IngestError, Refused, Unreachable
 from ingest.printable import printable
 
-CONNECT_SECONDS: Final = 5.0
-ANSWER_SECONDS: Final = 10.0
+CONNECT_SECONDS: Final = 4.0
+ANSWER_SECONDS: Final = 5.0
 _MEDIA: Final = "application/vnd.schemaregistry.v1+json"
 _ANY_MEDIA: Final = f"{_MEDIA}, application/json"
 _LARGEST_BYTES: Final = 4 << 20
