@@ -4,15 +4,16 @@ import argparse
 import json
 import os
 import sys
-from getpass import getpass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ingest.cli.parsers import Commands, add_command
-from ingest.config import Secret, secret_files
-from ingest.config.values import BadValue
-from ingest.discovery.found import Found, dotted
 from ingest.errors import EXIT_OK, Refused
 from ingest.printable import printable
+
+if TYPE_CHECKING:
+    from ingest.config import Secret
+    from ingest.discovery.found import Found
 
 
 def add(commands: Commands) -> None:
@@ -92,7 +93,10 @@ def _az(args: argparse.Namespace) -> int:
     return _deliver(discover(decoded(sys.stdin.buffer.read(MOST_BYTES + 1)), hub=args.hub), args)
 
 
-def _password(args: argparse.Namespace) -> Secret:
+def _password(args: argparse.Namespace) -> "Secret":
+    from ingest.config import Secret, secret_files
+    from ingest.config.values import BadValue
+
     if args.password_file is not None:
         try:
             return Secret(secret_files.read(args.password_file))
@@ -100,10 +104,15 @@ def _password(args: argparse.Namespace) -> Secret:
             raise Refused(f"--password-file: {error}") from None
     if not sys.stdin.isatty():
         raise Refused("--password-file is missing, and there is no terminal to ask for the password on")
+    from getpass import getpass
+
     return Secret(getpass(f"Password of {printable(args.user)}: "))
 
 
-def _deliver(found: Found, args: argparse.Namespace) -> int:
+def _deliver(found: "Found", args: argparse.Namespace) -> int:
+    from ingest.config import Secret
+    from ingest.discovery.found import dotted
+
     if args.write is not None:
         _write(args.write, found, replace_secrets=args.replace_secrets)
         for note in found.notes:
@@ -123,7 +132,8 @@ def _deliver(found: Found, args: argparse.Namespace) -> int:
     return EXIT_OK
 
 
-def _write(path: Path, found: Found, *, replace_secrets: bool) -> None:
+def _write(path: Path, found: "Found", *, replace_secrets: bool) -> None:
+    from ingest.discovery.found import dotted
     from ingest.discovery.merging import merge_into
 
     for change in merge_into(path, found, replace_secrets=replace_secrets, environ=os.environ):

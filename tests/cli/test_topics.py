@@ -2,11 +2,11 @@ from dataclasses import replace
 
 import pytest
 
-from ingest.cli import topics
 from ingest.cli.main import main
 from ingest.cli.topics import wanted_topics
 from ingest.config import Config, Secret
 from ingest.errors import EXIT_OK
+from ingest.kafka import admin
 from ingest.kafka.admin import TopicResult, TopicSpec
 
 
@@ -33,7 +33,7 @@ def test_the_command_of_the_how_to(option: str, monkeypatch: pytest.MonkeyPatch)
         made.append(specs)
         return []
 
-    monkeypatch.setattr(topics, "create_topics", create_topics)
+    monkeypatch.setattr(admin, "create_topics", create_topics)
     assert main(["topics", "create", "--partitions", "8", option, "3"]) == EXIT_OK
     assert made == [wanted_topics(Config(), 8, 3)]
 
