@@ -11,6 +11,7 @@ from bench.results import Results
 from ingest.amqp.message import decode_message
 from ingest.hub.position import Position
 from ingest.source.delivery.progress import Progress
+from ingest.source.events.batch import Batch
 from ingest.source.events.decoder import event_of
 from ingest.source.events.template_decoder import TemplateDecoder
 from ingest.source.formats import FORMATS
@@ -89,7 +90,8 @@ def test_progress(benchmark: Any, results: Results) -> None:
         progress = Progress()
         open_batches = []
         for position in positions:
-            open_batches.append(progress.add(position, BATCH))
+            open_batches.append(Batch(position, BATCH))
+            progress.add(open_batches[-1])
             if len(open_batches) == 10:
                 batch = open_batches.pop(0)
                 for _ in range(BATCH):

@@ -46,23 +46,16 @@ def read_topic(kafka: Kafka, topic: str) -> list[Entry]:
 
     Raises Refused if there is no such topic, Unreachable if Kafka does not answer or the end is not reached in time.
     """
-    from confluent_kafka import Consumer, KafkaException
-    from confluent_kafka.admin import AdminClient
-
     from ingest.kafka.admin import describe
     from ingest.kafka.bounded_reader import CONSUMER, BoundedReader, ends_of
+    from ingest.kafka.client import new_admin, new_consumer, settings
     from ingest.kafka.complaints import Complaints
-    from ingest.kafka.not_made import not_made
-    from ingest.kafka.client import settings
 
     answer, deadline = Deadline(ANSWER_SECONDS), Deadline(SECONDS)
     chosen, complaints = settings(kafka), Complaints()
-    try:
-        # librdkafka wants a group; nobody joins it.
-        consumer = Consumer({**CONSUMER, **chosen, "group.id": "ingest-migrate"})
-        admin = AdminClient({"log_level": 2, **chosen}, error_cb=complaints)
-    except KafkaException as wrong:
-        raise not_made(wrong) from None
+    # librdkafka wants a group; nobody joins it.
+    consumer = new_consumer({**CONSUMER, **chosen, "group.id": "ingest-migrate"})
+    admin = new_admin(chosen, error_cb=complaints)
     try:
         partitions = describe(admin, topic, answer.remaining(), complaints)
         ends = ends_of(consumer, topic, partitions, answer)

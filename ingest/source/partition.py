@@ -197,14 +197,15 @@ class PartitionProcess:
             self._wait_for_kafka(0 if settled else LAST_ACKS_SECONDS)
         elif self.delivery.room:
             self.shares.enter("hub" if self.backlog or not self.receiver.attached else "idle")
-            events = self.receiver.poll(self._event_wait)
+            batch = self.receiver.poll(self._event_wait)
             self.shares.enter("decode")
-            if events:
-                self.delivery.send(events)
-            self.catch_up.received(len(events), more=self.transport.more)
-            self._look_for_stall(moved=bool(events) or not self.receiver.attached)
+            events = len(batch) if batch is not None else 0
+            if batch is not None:
+                self.delivery.send(batch)
+            self.catch_up.received(events, more=self.transport.more)
+            self._look_for_stall(moved=events > 0 or not self.receiver.attached)
             self._acknowledgements()
-            if 0 < len(events) < SMALL_TURN and self.backlog > COLLECT_BACKLOG:
+            if 0 < events < SMALL_TURN and self.backlog > COLLECT_BACKLOG:
                 self._child.wait(COLLECT_SECONDS)
         else:
             self.receiver.tend()

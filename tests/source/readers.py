@@ -42,7 +42,7 @@ class Reader:
         deadline = Deadline(PATIENCE)
         while not reached():
             assert not deadline.expired, (len(self.events), self.receiver.trouble)
-            self.events += self.receiver.poll(0.1)
+            self.events += self.receiver.poll(0.1) or ()
 
     def until_events(self, count: int) -> None:
         self.until(lambda: len(self.events) >= count)

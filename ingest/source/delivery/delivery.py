@@ -18,9 +18,10 @@ from ingest.kafka.shipping import ShippingPool
 from ingest.metrics.catalogue import DELIVERY_BUCKETS
 from ingest.metrics.meter import Histogram
 from ingest.source.delivery.dead_letters import DeadLetters
-from ingest.source.delivery.progress import Batch, Progress
+from ingest.source.delivery.progress import Progress
 from ingest.source.delivery.slow_way import SlowWay
-from ingest.source.events.received import Received, content_bytes
+from ingest.source.events.batch import Batch
+from ingest.source.events.received import Received
 from ingest.source.hot_path import encoder_of
 from ingest.timing import Deadline
 
@@ -87,8 +88,8 @@ class Delivery:
         self._may_send = may_send
         self._abandoned = 0
         """How often."""
-        self._ready: deque[tuple[Batch, Sequence[Received], int]] = deque()
-        """What is sent once everything before it is acknowledged, with the bytes of its bodies."""
+        self._ready: deque[Batch] = deque()
+        """What is sent once everything before it is acknowledged."""
         self._ready_events = self._ready_bytes = 0
         self._requests = config.kafka.producers * topic_partitions
         self._record_bytes = 0.0
@@ -138,7 +139,7 @@ class Delivery:
 
     def restart(self, position: Position) -> None:
         """What is given from now on comes after `position`, which is safe once everything given before is."""
-        self._progress.add(position, 0)
+        self._progress.mark(position)
 
     def abandon(self) -> None:
         """Forgets what Kafka has not been given yet. `position` still moves with the acknowledgements of the rest, up to the
@@ -152,16 +153,16 @@ class Delivery:
         """After `abandon`: what is given from now on comes after `position`, whatever becomes of everything before."""
         self._progress = Progress()
         if position is not None:
-            self._progress.add(position, 0)
+            self._progress.mark(position)
 
-    def send(self, events: Sequence[Received]) -> None:
+    def send(self, batch: Batch) -> None:
         """Takes one batch; its events come after all that were given before."""
         if self.idle:
             self._acked_at = self._clock()
-        body_bytes = content_bytes(events)
-        self._ready.append((self._progress.add(events[-1].position, len(events)), events, body_bytes))
-        self._ready_events += len(events)
-        self._ready_bytes += body_bytes
+        self._progress.add(batch)
+        self._ready.append(batch)
+        self._ready_events += len(batch.events)
+        self._ready_bytes += batch.bytes
         self._send_ready()
 
     def _send_ready(self) -> None:
@@ -203,26 +204,25 @@ class Delivery:
     def _go_slow(self) -> None:
         """What is ready goes the slow way, too, behind what is there."""
         while self._ready:
-            batch, events, _ = self._ready.popleft()
-            self.slow_way.add(batch, events)
+            batch = self._ready.popleft()
+            self.slow_way.add(batch, batch.take(len(batch)))
         self._ready_events = self._ready_bytes = 0
         self.slow_way.poll()
 
-    def _shipment(self) -> Iterator[tuple[Batch, Sequence[Received]]]:
+    def _shipment(self) -> Iterator[Taken]:
         """Takes from what is ready as much as one request of each producer for each partition of the topic holds."""
         room: float = FIRST_SHIPMENT_EVENTS
         if self._record_bytes:
             filled = FILLED if self._requests > 1 else FILLED_ALONE
             room = max(1.0, self.pool.batch_bytes * self._requests * filled / self._record_bytes)
         while self._ready and room >= 1:
-            batch, events, body_bytes = self._ready.popleft()
-            if len(events) > room:
-                events, rest = events[: int(room)], events[int(room) :]
-                rest_bytes = content_bytes(rest)
-                self._ready.appendleft((batch, rest, rest_bytes))
-                body_bytes -= rest_bytes
+            batch = self._ready[0]
+            before = batch.bytes
+            events = batch.take(int(room))
+            if not batch.events:
+                self._ready.popleft()
             self._ready_events -= len(events)
-            self._ready_bytes -= body_bytes
+            self._ready_bytes -= before - batch.bytes
             room -= len(events)
             yield batch, events
 

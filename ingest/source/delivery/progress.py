@@ -8,18 +8,7 @@ batch has nothing left to wait for. Cost: one decrement per event, one queue ste
 from collections import deque
 
 from ingest.hub.position import Position
-
-
-class Batch:
-    """Events received together; done when each of them was acknowledged or dead-lettered."""
-
-    __slots__ = ("last", "pending")
-
-    def __init__(self, last: Position, pending: int) -> None:
-        self.last = last
-        """Position of the batch's last event."""
-        self.pending = pending
-        """Events not done yet. Whoever finishes an event decrements it; `Progress.advance` looks at the result."""
+from ingest.source.events.batch import Batch
 
 
 class Progress:
@@ -29,11 +18,13 @@ class Progress:
         self._batches: deque[Batch] = deque()
         self._safe: Position | None = None
 
-    def add(self, last: Position, events: int) -> Batch:
-        """Starts to track `events` events that end at `last` and come after all added before."""
-        batch = Batch(last, events)
+    def add(self, batch: Batch) -> None:
+        """Starts to track a batch, whose events come after all added before."""
         self._batches.append(batch)
-        return batch
+
+    def mark(self, position: Position) -> None:
+        """A position without events of its own, safe once everything added before is."""
+        self._batches.append(Batch(position, 0))
 
     def advance(self) -> Position | None:
         """The highest safe position; None until the first batch is done."""

@@ -14,8 +14,8 @@ from ingest.kafka.producer import TOO_LARGE, ProducerPool
 from ingest.kafka.shipment import Shipment
 from ingest.source.delivery.dead_letter_limit import DeadLetterLimit
 from ingest.source.delivery.dead_letters import DeadLetters
-from ingest.source.delivery.progress import Batch
 from ingest.source.delivery.suspects import Entry, Suspects
+from ingest.source.events.batch import Batch
 from ingest.source.events.received import Received
 from ingest.source.formats.contract import Record
 

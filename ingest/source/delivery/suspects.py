@@ -30,7 +30,7 @@ from confluent_kafka import KafkaError
 
 from ingest.kafka.errors import innocent
 from ingest.kafka.outbox import MOST_AT_ONCE, Answer
-from ingest.source.delivery.progress import Batch
+from ingest.source.events.batch import Batch
 from ingest.source.events.received import Received
 from ingest.timing import Backoff
 

@@ -16,7 +16,8 @@ from ingest.hub.link_errors import LinkEnded, last_offset
 from ingest.hub.position import EARLIEST, LATEST, Position, StartAt, offset_number
 from ingest.hub.reconnect import ReconnectPolicy
 from ingest.logs import Repeated
-from ingest.source.events.received import Received, content_bytes
+from ingest.source.events.batch import Batch
+from ingest.source.events.received import Received
 from ingest.source.transport.contract import Transport
 from ingest.timing import Backoff
 
@@ -91,8 +92,8 @@ class Receiver:
         logger.info("Partition %s starts at %s.", self._partition, self._start)
         self._life.start(self._clock())
 
-    def poll(self, timeout: float) -> Sequence[Received]:
-        """The next events, repeats left out; empty when none came in `timeout` seconds.
+    def poll(self, timeout: float) -> Batch | None:
+        """The next events, repeats left out; None when none came in `timeout` seconds.
 
         Raises Refused when the hub refuses the first link for a reason that waiting does not mend.
         """
@@ -101,10 +102,10 @@ class Receiver:
             early = HELD_SECONDS if self._held else life.seconds_until_due(now)
             if early > 0:
                 self._wait(min(timeout, early))
-                return ()
+                return None
             if self._ask and not self._may_open():
                 self._wait(min(timeout, HELD_SECONDS))
-                return ()
+                return None
             self._ask = False
             life.opened(now)
             self._silent = True
@@ -117,8 +118,8 @@ class Receiver:
                 raise LinkEnded("lost", "timeout", f"no answer from {self._host} within {ATTACH_SECONDS:g} s")
         except LinkEnded as ended:
             self._down(ended)
-            return ()
-        return self._fresh(events) if events else events
+            return None
+        return self._fresh(events) if events else None
 
     def tend(self) -> None:
         """In place of `poll` while no events are wanted."""
@@ -258,7 +259,7 @@ class Receiver:
             return f"after sequence number {last.sequence_number} at offset {last.offset} came {came}"
         return None
 
-    def _fresh(self, events: Sequence[Received]) -> Sequence[Received]:
+    def _fresh(self, events: Sequence[Received]) -> Batch | None:
         """Drops repeats, counts what is missing, and moves on."""
         last = self.last.sequence_number if self.last is not None else None
         silent, self._silent = self._silent, False
@@ -270,13 +271,13 @@ class Receiver:
                 from_oldest = self._start.position == EARLIEST
                 self.renumber(contradiction)
                 if not from_oldest:
-                    return ()
+                    return None
                 last = None
         if last is not None and events[0].sequence_number <= last:
             fresh = [event for event in events if event.sequence_number > last]
             self.duplicates += len(events) - len(fresh)
             if not fresh:
-                return ()
+                return None
             events = fresh
         first, newest = events[0], events[-1]
         missing = newest.sequence_number - first.sequence_number + 1 - len(events)
@@ -292,9 +293,10 @@ class Receiver:
                 missing,
                 newest.offset,
             )
+        batch = Batch.of(events)
         self.events += len(events)
-        self.bytes += content_bytes(events)
-        self.last = newest.position
+        self.bytes += batch.bytes
+        self.last = batch.last
         self.last_enqueued_ms = newest.enqueued_ms
         self._start = StartAt(newest.offset)
-        return events
+        return batch

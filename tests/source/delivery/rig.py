@@ -8,6 +8,7 @@ import pytest
 from ingest.config import Config, Source
 from ingest.errors import Undeliverable
 from ingest.source.delivery.delivery import Delivery
+from ingest.source.events.batch import Batch
 from ingest.source.events.event import Event
 from ingest.source.formats.contract import Record
 from tests.source.delivery.refusing_kafka import BAD, DeadLetterShelf, Pool, RefusingKafka
@@ -73,7 +74,7 @@ class Rig:
                 if self.delivery.room:
                     break
                 self.poll()
-            self.delivery.send(stream[start : start + batch])
+            self.delivery.send(Batch.of(stream[start : start + batch]))
             self.poll()
 
     def settle(self) -> None:

@@ -8,6 +8,7 @@ from ingest.errors import RestartRequired
 from ingest.hub.position import Position
 from ingest.kafka.mock_cluster import MockCluster
 from ingest.source.delivery.delivery import READY_BYTES, READY_EVENTS, Delivery
+from ingest.source.events.batch import Batch
 from ingest.source.events.event import Event
 from ingest.timing import Deadline
 from tests.source.sample_events import make_event
@@ -53,8 +54,8 @@ def read(cluster: MockCluster, topic: str, count: int) -> list[Message]:
 def test_the_position_is_that_of_the_last_acknowledged_batch(cluster: MockCluster) -> None:
     delivery = started(cluster)
     assert delivery.position is None
-    delivery.send([event(0), event(1)])
-    delivery.send([event(2)])
+    delivery.send(Batch.of([event(0), event(1)]))
+    delivery.send(Batch.of([event(2)]))
     settle(delivery)
     assert delivery.position == Position("20", 2)
     assert delivery.acked == 3
@@ -68,7 +69,7 @@ def test_nothing_is_sent_behind_what_is_on_its_way(cluster: MockCluster) -> None
     cluster.set_down(1)
     sequence = 0
     while delivery.room:
-        delivery.send([event(sequence + n) for n in range(100)])
+        delivery.send(Batch.of([event(sequence + n) for n in range(100)]))
         sequence += 100
         assert delivery.pool.in_flight == 100
     assert sequence == 100 + READY_EVENTS
@@ -82,12 +83,12 @@ def test_nothing_is_sent_behind_what_is_on_its_way(cluster: MockCluster) -> None
 def test_no_more_is_sent_at_once_than_one_request_for_each_partition_holds(cluster: MockCluster) -> None:
     """The rest would wait behind it in librdkafka's queue, and keep its thread spinning."""
     delivery = started(cluster, batch_size="100000")
-    delivery.send([event(n, body=b"x" * 2_000) for n in range(10)])
+    delivery.send(Batch.of([event(n, body=b"x" * 2_000) for n in range(10)]))
     settle(delivery)
     taken = 10
     for count in (500, 20, 400):
         cluster.set_down(1)
-        delivery.send([event(taken + n, body=b"x" * 2_000) for n in range(count)])
+        delivery.send(Batch.of([event(taken + n, body=b"x" * 2_000) for n in range(count)]))
         assert 0 < delivery.pool.in_flight_bytes < 100_000
         taken += count
         cluster.set_up(1)
@@ -101,9 +102,9 @@ def test_no_more_is_sent_at_once_than_one_request_for_each_partition_holds(clust
 
 def test_records_larger_than_a_request_is_meant_to_be_go_one_by_one(cluster: MockCluster) -> None:
     delivery = started(cluster, batch_size="1000")
-    delivery.send([event(n, body=b"x" * 2_000) for n in range(5)])
+    delivery.send(Batch.of([event(n, body=b"x" * 2_000) for n in range(5)]))
     settle(delivery)
-    delivery.send([event(n, body=b"x" * 2_000) for n in range(5, 10)])
+    delivery.send(Batch.of([event(n, body=b"x" * 2_000) for n in range(5, 10)]))
     assert delivery.pool.in_flight == 1
     settle(delivery)
     assert delivery.position == Position("90", 9)
@@ -115,7 +116,7 @@ def test_large_events_are_no_longer_taken_when_their_bytes_are_many(cluster: Moc
     size = 500_000
     taken = 0
     while delivery.room:
-        delivery.send([event(taken, body=b"x" * size)])
+        delivery.send(Batch.of([event(taken, body=b"x" * size)]))
         taken += 1
     assert (taken - 1) * size < READY_BYTES + size
     cluster.set_up(1)
@@ -125,10 +126,10 @@ def test_large_events_are_no_longer_taken_when_their_bytes_are_many(cluster: Moc
 
 def test_the_position_stays_while_kafka_is_away(cluster: MockCluster) -> None:
     delivery = started(cluster)
-    delivery.send([event(0)])
+    delivery.send(Batch.of([event(0)]))
     settle(delivery)
     cluster.set_down(1)
-    delivery.send([event(1)])
+    delivery.send(Batch.of([event(1)]))
     delivery.poll(0.5)
     assert delivery.position == Position("0", 0)
     cluster.set_up(1)
@@ -138,7 +139,9 @@ def test_the_position_stays_while_kafka_is_away(cluster: MockCluster) -> None:
 
 def test_what_cannot_be_delivered_is_dead_lettered_with_its_place_and_the_rest_goes_on(cluster: MockCluster) -> None:
     delivery = started(cluster)
-    delivery.send([event(0), event(1, body=b"\x00SwE", kind="malformed"), event(2, body=b"x" * 3_990), event(3)])
+    delivery.send(
+        Batch.of([event(0), event(1, body=b"\x00SwE", kind="malformed"), event(2, body=b"x" * 3_990), event(3)])
+    )
     settle(delivery)
     assert delivery.position == Position("30", 3)
     assert delivery.acked == 2
@@ -158,7 +161,7 @@ def test_what_cannot_be_delivered_is_dead_lettered_with_its_place_and_the_rest_g
 
 def test_a_body_that_even_the_dead_letter_topic_refuses_leaves_its_position_there(cluster: MockCluster) -> None:
     delivery = started(cluster)
-    delivery.send([event(0, body=b"x" * 5_000)])
+    delivery.send(Batch.of([event(0, body=b"x" * 5_000)]))
     settle(delivery)
     assert delivery.position == Position("0", 0)
     (letter,) = read(cluster, "iotin.dead", 1)
@@ -171,7 +174,7 @@ def test_a_body_that_even_the_dead_letter_topic_refuses_leaves_its_position_ther
 def test_records_of_a_refused_batch_count_once_they_are_delivered(cluster: MockCluster) -> None:
     delivery = started(cluster)
     cluster.push_errors(PRODUCE, [KafkaError.INVALID_RECORD])
-    delivery.send([event(n) for n in range(3)])
+    delivery.send(Batch.of([event(n) for n in range(3)]))
     settle(delivery)
     assert delivery.errors == {"INVALID_RECORD": 3}
     assert delivery.acked == sum(delivery.seconds.counts) == 3
@@ -183,7 +186,7 @@ def test_an_error_that_no_record_is_to_blame_for_ends_the_process_before_the_pos
 ) -> None:
     delivery = started(cluster)
     cluster.push_errors(PRODUCE, [KafkaError.TOPIC_AUTHORIZATION_FAILED] * 3)
-    delivery.send([event(0)])
+    delivery.send(Batch.of([event(0)]))
     with pytest.raises(RestartRequired, match="TOPIC_AUTHORIZATION_FAILED"):
         settle(delivery)
     assert delivery.position is None
@@ -192,7 +195,7 @@ def test_an_error_that_no_record_is_to_blame_for_ends_the_process_before_the_pos
 
 def test_more_than_librdkafka_has_room_for_waits_in_order(cluster: MockCluster) -> None:
     delivery = started(cluster, queue_buffering_max_messages="3", linger_ms="20")
-    delivery.send([event(n) for n in range(20)])
+    delivery.send(Batch.of([event(n) for n in range(20)]))
     assert not delivery.room
     settle(delivery)
     assert delivery.room
@@ -203,7 +206,7 @@ def test_more_than_librdkafka_has_room_for_waits_in_order(cluster: MockCluster) 
 
 def test_the_end_waits_for_what_is_out(cluster: MockCluster) -> None:
     delivery = started(cluster)
-    delivery.send([event(n) for n in range(100)])
+    delivery.send(Batch.of([event(n) for n in range(100)]))
     delivery.close()
     assert delivery.join(Deadline(PATIENCE), while_waiting=lambda: None)
     assert delivery.position == Position("990", 99)
@@ -212,7 +215,7 @@ def test_the_end_waits_for_what_is_out(cluster: MockCluster) -> None:
 def test_the_end_does_not_wait_for_ever(cluster: MockCluster) -> None:
     delivery = started(cluster)
     cluster.set_down(1)
-    delivery.send([event(0)])
+    delivery.send(Batch.of([event(0)]))
     beats = []
     assert not delivery.join(Deadline(1.0), while_waiting=lambda: beats.append(1))
     assert beats

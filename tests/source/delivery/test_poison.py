@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ingest.source.events.batch import Batch
 from ingest.source.formats import FORMATS
 from tests.source.delivery.refusing_kafka import BAD, RefusingKafka
 from tests.source.delivery.rig import REASONS, Rig, ToyFormat, check, stream_of
@@ -98,7 +99,7 @@ def test_a_cluster_that_refuses_everything_costs_no_dead_letter(
     rest = deque(stream[start : start + 100] for start in range(100, len(stream), 100))
     for _ in range(1_000):
         if rest and rig.delivery.room:
-            rig.delivery.send(rest.popleft())
+            rig.delivery.send(Batch.of(rest.popleft()))
         rig.poll()
     assert rig.delivery.trouble is not None
     assert "timestamp" in rig.delivery.trouble

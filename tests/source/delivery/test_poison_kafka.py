@@ -12,6 +12,7 @@ from confluent_kafka import Consumer, KafkaError, TopicPartition
 from ingest.config import Config, Kafka, Source
 from ingest.kafka.mock_cluster import MockCluster
 from ingest.source.delivery.delivery import Delivery
+from ingest.source.events.batch import Batch
 from ingest.source.events.event import Event
 from ingest.source.formats import FORMATS
 from ingest.source.formats.contract import Record
@@ -88,7 +89,7 @@ class Run:
         self.cluster.clear_errors(PRODUCE)
         self.cluster.push_errors(PRODUCE, [self.rng.choice(REFUSED) for _ in range(self.rng.randint(0, 3))])
         for _ in range(self.rng.randint(1, 3)):
-            self.delivery.send([self._event() for _ in range(self.rng.randint(1, 12))])
+            self.delivery.send(Batch.of([self._event() for _ in range(self.rng.randint(1, 12))]))
 
     def _event(self) -> Event:
         self.sequence += 1

@@ -3,7 +3,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from ingest.hub.position import BEFORE_FIRST, Position
-from ingest.source.delivery.progress import Batch, Progress
+from ingest.source.delivery.progress import Progress
+from ingest.source.events.batch import Batch
 
 
 class AgainstAModel(RuleBasedStateMachine):
@@ -19,7 +20,8 @@ class AgainstAModel(RuleBasedStateMachine):
     @rule(events=st.integers(1, 5))
     def receive(self, events: int) -> None:
         last = sum(len(batch) for batch in self.model) + events
-        self.batches.append(self.progress.add(Position(str(last), last), events))
+        self.batches.append(Batch(Position(str(last), last), events))
+        self.progress.add(self.batches[-1])
         self.model.append([False] * events)
 
     @rule(data=st.data())
@@ -57,7 +59,9 @@ TestAgainstAModel = AgainstAModel.TestCase
 @given(st.permutations(range(20)))
 def test_any_order_of_acknowledgements_ends_at_the_last_event(order: list[int]) -> None:
     progress = Progress()
-    batches = [progress.add(Position(str(n), n), 1) for n in range(20)]
+    batches = [Batch(Position(str(n), n), 1) for n in range(20)]
+    for batch in batches:
+        progress.add(batch)
     for n in order:
         batches[n].pending -= 1
         position = progress.advance()
@@ -68,13 +72,14 @@ def test_any_order_of_acknowledgements_ends_at_the_last_event(order: list[int]) 
 
 def test_a_place_between_two_numberings_is_safe_once_everything_before_it_is() -> None:
     progress = Progress()
-    old = progress.add(Position("990", 99), 1)
-    progress.add(BEFORE_FIRST, 0)
-    new = progress.add(Position("0", 0), 1)
+    old, new = Batch(Position("990", 99), 1), Batch(Position("0", 0), 1)
+    progress.add(old)
+    progress.mark(BEFORE_FIRST)
+    progress.add(new)
     assert progress.advance() is None
     new.pending = 0
     assert progress.advance() is None
     old.pending = 0
     assert progress.advance() == Position("0", 0)
-    progress.add(BEFORE_FIRST, 0)
+    progress.mark(BEFORE_FIRST)
     assert progress.advance() == BEFORE_FIRST

@@ -5,6 +5,7 @@ from confluent_kafka import KafkaError
 
 from ingest.errors import RestartRequired, Undeliverable
 from ingest.source.delivery.dead_letter_limit import DeadLetterLimit
+from ingest.source.events.batch import Batch
 from ingest.source.events.event import Event
 from ingest.source.formats import FORMATS
 from ingest.source.formats.contract import Record
@@ -121,7 +122,7 @@ def test_suspects_behind_the_limit_are_delivered_when_kafka_takes_them() -> None
 def test_what_no_record_is_to_blame_for_ends_the_process_and_is_no_dead_letter(code: int) -> None:
     rig = Rig(kafka_of())
     rig.kafka.failing, rig.kafka.failure = {0}, code
-    rig.delivery.send(stream_of([(1, b"")] * 10))
+    rig.delivery.send(Batch.of(stream_of([(1, b"")] * 10)))
     with pytest.raises(RestartRequired, match=KafkaError(code).name()):
         rig.settle()
     assert not rig.shelf.letters

@@ -95,7 +95,7 @@ def receiver(
 
 
 def drain(under_test: Receiver, polls: int = 50) -> list[int]:
-    return [event.sequence_number for _ in range(polls) for event in under_test.poll(0)]
+    return [event.sequence_number for _ in range(polls) for event in under_test.poll(0) or ()]
 
 
 def test_a_link_that_ends_is_opened_again_after_the_last_event() -> None:
@@ -150,7 +150,7 @@ def test_a_refusal_after_a_link_is_a_trouble_with_its_condition_and_tried_again(
     seen = []
     troubles = []
     for _ in range(10):
-        seen += [event.sequence_number for event in under_test.poll(0)]
+        seen += [event.sequence_number for event in under_test.poll(0) or ()]
         troubles.append(under_test.trouble)
     assert seen == [0, 1]
     assert "hub: amqp:unauthorized: words of the service" in troubles

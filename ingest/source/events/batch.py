@@ -1,0 +1,43 @@
+"""Events that were received together, and how many of them are not safe yet: made by the receiver, done in Kafka."""
+
+from collections.abc import Iterator, Sequence
+
+from ingest.hub.position import Position
+from ingest.source.events.received import Received, content_bytes
+
+
+class Batch:
+    """Travels with its acknowledgement: done when each of its events was acknowledged or dead-lettered."""
+
+    __slots__ = ("bytes", "events", "last", "pending")
+
+    def __init__(self, last: Position, pending: int, events: Sequence[Received] = (), size: int = 0) -> None:
+        self.last = last
+        """Position of the batch's last event."""
+        self.pending = pending
+        """Events not done yet. Whoever finishes an event decrements it; `Progress.advance` looks at the result."""
+        self.events = events
+        """Those that wait, in order: none of what `take` has given is kept here."""
+        self.bytes = size
+        """Of the contents of `events`."""
+
+    @classmethod
+    def of(cls, events: Sequence[Received]) -> "Batch":
+        """Of one event or more."""
+        return cls(events[-1].position, len(events), events, content_bytes(events))
+
+    def __iter__(self) -> Iterator[Received]:
+        return iter(self.events)
+
+    def __len__(self) -> int:
+        return len(self.events)
+
+    def take(self, most: int) -> Sequence[Received]:
+        """The first of those that wait, up to `most`; they do not wait any more."""
+        events = self.events
+        if len(events) <= most:
+            self.events, self.bytes = (), 0
+            return events
+        taken, self.events = events[:most], events[most:]
+        self.bytes -= content_bytes(taken)
+        return taken
