@@ -209,6 +209,22 @@ def test_the_help_of_all_commands_imports_none_of_their_parts() -> None:
     assert {part(name, 0) for name in all_imports("cli.main")} == {"cli", "errors", "extras", "printable"}
 
 
+MAKES_KAFKA_CLIENTS = "kafka.client"
+
+
+@every_module
+def test_clients_of_kafka_are_made_in_one_place(dotted: str, path: Path) -> None:
+    """Elsewhere one would lack the settings that all have in common, or the errors that say why there is none."""
+    if dotted == MAKES_KAFKA_CLIENTS:
+        return
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name | ast.Attribute):
+            name = node.func.id if isinstance(node.func, ast.Name) else node.func.attr
+            assert name not in ("Producer", "Consumer", "AdminClient"), (
+                f"{dotted}:{node.lineno}: use {MAKES_KAFKA_CLIENTS}"
+            )
+
+
 def test_no_module_has_outgrown_its_job() -> None:
     lengths = {dotted: len(path.read_text(encoding="utf-8").splitlines()) for dotted, path in modules()}
     assert {dotted: lines for dotted, lines in lengths.items() if lines > 400} == {}

@@ -56,14 +56,11 @@ _TIMEOUT_SECONDS = 30.0
 
 def create(config: "Config", *, partitions: int, replication_factor: int, as_json: bool) -> int:
     """Creates what is missing and prints one line per topic, or one JSON list. Raises Refused or Unreachable."""
-    from ingest.config import Secret
     from ingest.kafka.admin import create_topics
+    from ingest.kafka.client import settings
 
-    settings = {
-        name: value.reveal() if isinstance(value, Secret) else value for name, value in config.kafka.librdkafka.items()
-    }
     specs = wanted_topics(config, partitions, replication_factor)
-    results = create_topics(config.kafka.bootstrap_servers, settings, specs, _TIMEOUT_SECONDS)
+    results = create_topics(config.kafka.bootstrap_servers, settings(config.kafka), specs, _TIMEOUT_SECONDS)
     if as_json:
         rows = [{"topic": topic.name, "outcome": topic.outcome, "partitions": topic.partitions} for topic in results]
         print(json.dumps(rows))

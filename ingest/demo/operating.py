@@ -8,13 +8,14 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from itertools import cycle
 
-from confluent_kafka import KafkaError, Message, Producer
+from confluent_kafka import KafkaError, Message
 
 from ingest.demo.audit import Audit
 from ingest.demo.order import record_of
 from ingest.demo.plan import Plan
 from ingest.demo.summary import Commands
 from ingest.errors import IngestError
+from ingest.kafka.client import new_producer
 
 AHEAD_COMMANDS = 2_000
 DEFAULT_RATE = 5.0
@@ -49,7 +50,7 @@ class Operator:
         self._began = 0.0
         self._refusal: KafkaError | None = None
         # Idempotent: what Kafka held twice, devices would rightly receive twice.
-        self._producer = Producer(
+        self._producer = new_producer(
             {"bootstrap.servers": bootstrap, "enable.idempotence": True, "linger.ms": 5, "log_level": 3}
         )
 

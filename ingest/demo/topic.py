@@ -1,10 +1,11 @@
 """The demo's own reader of the topic, which trusts nobody's counters: it reads every record and tells the audit."""
 
 import orjson
-from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
+from confluent_kafka import KafkaError, Message, TopicPartition
 
 from ingest.demo.audit import Audit
 from ingest.errors import IngestError
+from ingest.kafka.client import new_consumer
 from ingest.timing import Deadline
 
 BATCH_RECORDS = 1_000
@@ -18,7 +19,7 @@ class TopicReader:
         self._topic = topic
         self._next = dict.fromkeys(range(partitions), 0)
         """Kafka partition → offset that comes next."""
-        self._consumer = Consumer(
+        self._consumer = new_consumer(
             {
                 "bootstrap.servers": bootstrap,
                 "group.id": "ingest-demo-audit",

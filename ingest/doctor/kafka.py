@@ -9,7 +9,8 @@ from ingest.doctor.check import Check, Verdict, fail, ok
 from ingest.doctor.kafka_brokers import BROKERS, SIDE_BY_SIDE, ask_brokers
 from ingest.doctor.listener import Address, Doubt, addresses
 from ingest.doctor.listener_judges import Security
-from ingest.kafka.producer import settings
+from ingest.errors import ConfigError
+from ingest.kafka.client import new_admin, settings
 from ingest.kafka.record_limit import max_record_bytes
 from ingest.kafka.topics_in_use import Use, topics_in_use
 
@@ -57,16 +58,13 @@ class KafkaChecks:
 
     def _ask_cluster(self) -> Verdict:
         from confluent_kafka import KafkaException
-        from confluent_kafka.admin import AdminClient
 
         servers = self._config.kafka.bootstrap_servers
         try:
             # Its log lines say on stderr what the callback says.
-            self._client = AdminClient(
-                {**settings(self._config.kafka), "log_level": 0}, error_cb=self._complaints.append
-            )
-        except KafkaException as wrong:
-            return fail(wrong.args[0].str(), "correct [kafka.librdkafka]")
+            self._client = new_admin({**settings(self._config.kafka), "log_level": 0}, error_cb=self._complaints.append)
+        except ConfigError as wrong:
+            return fail(wrong.problems[0].fix, "correct [kafka.librdkafka]")
         doubt = Doubt(addresses(servers)[:SIDE_BY_SIDE], self._security.speech)
         try:
             cluster = self._client.list_topics(timeout=listener.CLIENT_SECONDS)

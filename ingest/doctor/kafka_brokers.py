@@ -8,7 +8,7 @@ from ingest.doctor import listener
 from ingest.doctor.check import Verdict
 from ingest.doctor.listener import Address, Doubt, Look, addresses, look, side_by_side
 from ingest.doctor.listener_judges import Broker, Security, judge_brokers
-from ingest.kafka.producer import settings
+from ingest.kafka.client import new_admin, settings
 
 BROKERS = "Kafka brokers"
 SIDE_BY_SIDE = 100
@@ -62,10 +62,9 @@ class _NotServed(Exception):
 def _serves(chosen: Mapping[str, Any], address: Address) -> str | None:
     """The id of the cluster in which the broker serves us. Raises _NotServed."""
     from confluent_kafka import KafkaException
-    from confluent_kafka.admin import AdminClient
 
     complaints: list[Any] = []
-    client = AdminClient({**chosen, "bootstrap.servers": str(address), "log_level": 0}, error_cb=complaints.append)
+    client = new_admin({**chosen, "bootstrap.servers": str(address), "log_level": 0}, error_cb=complaints.append)
     try:
         return client.list_topics(timeout=listener.CLIENT_SECONDS).cluster_id
     except KafkaException as failed:

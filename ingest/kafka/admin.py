@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from ingest.errors import Refused
+from ingest.kafka.client import EVERY_CLIENT, new_admin, new_producer
 from ingest.kafka.complaints import Complaints, classified
-from ingest.kafka.not_made import not_made
 from ingest.timing import Deadline
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def create_topics(
     from confluent_kafka.admin import NewTopic  # type: ignore[attr-defined]  # documented, but missing from __all__
 
     deadline = Deadline(timeout)
-    admin = _Admin(bootstrap_servers, settings)
+    admin = Topics({**EVERY_CLIENT, **settings, "bootstrap.servers": bootstrap_servers})
     # Asked for all, as asking for one may create it.
     existing = admin.partitions(deadline)
     missing = [
@@ -60,7 +60,7 @@ def create_topics(
     created = admin.create(missing, deadline)
     for topic in missing:
         if topic.topic not in created:  # somebody else made it meanwhile
-            existing[topic.topic] = describe(admin.client, topic.topic, deadline.remaining(), admin.complaints)
+            existing[topic.topic] = admin.describe(topic.topic, deadline.remaining())
     return [
         TopicResult(spec.name, "created", spec.partitions)
         if spec.name in created
@@ -101,47 +101,36 @@ class TopicMaker:
     broker allows that; an admin client's and a consumer's do not."""
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
-        """`settings`: librdkafka's, secrets in the clear. Raises ConfigError for those that it does not take, Unreachable
-        when the machine has no room for a client now."""
-        from confluent_kafka import KafkaException, Producer
-
+        """`settings` and errors as of `new_producer`."""
         self._complaints = Complaints()
-        try:
-            self._producer = Producer({"log_level": 2, **settings, "error_cb": self._complaints})
-        except KafkaException as wrong:
-            raise not_made(wrong) from None
+        self._producer = new_producer(settings, error_cb=self._complaints)
 
     def describe(self, topic: str, timeout: float) -> int:
         """As `describe` above."""
         return describe(self._producer, topic, timeout, self._complaints)
 
 
-class _Admin:
-    """An AdminClient that remembers why no broker answers."""
+class Topics:
+    """An admin client, which remembers why no broker answers. Its questions make no topic."""
 
-    def __init__(self, bootstrap_servers: str, settings: Mapping[str, str]) -> None:
-        from confluent_kafka import KafkaException
-        from confluent_kafka.admin import AdminClient
+    def __init__(self, settings: Mapping[str, Any]) -> None:
+        """`settings` and errors as of `new_admin`."""
+        self._complaints = Complaints()
+        self._client = new_admin(settings, error_cb=self._complaints)
 
-        self.complaints = Complaints()
-        try:
-            self.client = AdminClient(
-                # Its log lines say on stderr what the callback says.
-                {"log_level": 2, **settings, "bootstrap.servers": bootstrap_servers},
-                error_cb=self.complaints,
-            )
-        except KafkaException as wrong:
-            raise not_made(wrong) from wrong
+    def describe(self, topic: str, timeout: float) -> int:
+        """As `describe` above."""
+        return describe(self._client, topic, timeout, self._complaints)
 
     def partitions(self, deadline: Deadline) -> dict[str, int]:
         """Topic → number of partitions, of all topics that this client may see."""
         from confluent_kafka import KafkaException
 
         try:
-            topics = self.client.list_topics(timeout=max(_LEAST_SECONDS, deadline.remaining())).topics
+            topics = self._client.list_topics(timeout=max(_LEAST_SECONDS, deadline.remaining())).topics
         except KafkaException as failed:
-            self.client.poll(0)
-            raise classified(self.complaints.reason(failed.args[0]), "Kafka does not answer") from failed
+            self._client.poll(0)
+            raise classified(self._complaints.reason(failed.args[0]), "Kafka does not answer") from failed
         return {name: len(topic.partitions) for name, topic in topics.items()}
 
     def create(self, topics: "Sequence[NewTopic]", deadline: Deadline) -> set[str]:
@@ -152,7 +141,7 @@ class _Admin:
             return set()
         seconds = max(_LEAST_SECONDS, deadline.remaining())
         created = set()
-        answers = self.client.create_topics(list(topics), operation_timeout=seconds, request_timeout=seconds)
+        answers = self._client.create_topics(list(topics), operation_timeout=seconds, request_timeout=seconds)
         for name, answer in answers.items():
             try:
                 answer.result()

@@ -10,7 +10,7 @@ from ingest.errors import Unreachable
 from ingest.kafka.unreadable import Unreadable
 from ingest.timing import Deadline
 
-CONSUMER = {"enable.auto.commit": False, "enable.partition.eof": True, "auto.offset.reset": "earliest", "log_level": 2}
+CONSUMER = {"enable.auto.commit": False, "enable.partition.eof": True, "auto.offset.reset": "earliest"}
 """What a consumer needs to be read with; the user's own settings go on top."""
 
 _LEAST_SECONDS = 0.1

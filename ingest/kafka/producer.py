@@ -1,29 +1,17 @@
 """A pool of librdkafka producers, sharded by key so that the order of one key holds."""
 
-import logging
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from ingest.config import Kafka, Secret
+from ingest.config import Kafka
 from ingest.errors import IngestError, RestartRequired, Undeliverable
-from ingest.kafka.complaints import Complaints
+from ingest.kafka.client import SILENT_MS, STATISTICS_MS, ClientHealth, new_producer, settings
 from ingest.kafka.records import Headers
 from ingest.kafka.shipment import OnDelivery
-from ingest.kafka.statistics import KafkaStatistics
-from ingest.logs import Repeated
 from ingest.timing import Deadline
-
-SILENT_MS = 20_000
-EVERY_CLIENT: Mapping[str, str | int | bool] = {
-    "socket.keepalive.enable": True,
-    # A connection that died without a word is given up after so long; librdkafka's minute is too long for whoever waits.
-    "socket.timeout.ms": SILENT_MS,
-    # A client that is idle asks so often, and finds a dead connection before somebody waits for it.
-    "topic.metadata.refresh.interval.ms": 10_000,
-}
 
 DEFAULTS: Mapping[str, str | int | bool] = {
     "enable.idempotence": True,
@@ -40,10 +28,8 @@ DEFAULTS: Mapping[str, str | int | bool] = {
     "queue.buffering.max.kbytes": 65_536,
     # Java's partitioner, so that records join with those of other producers.
     "partitioner": "murmur2_random",
-    "statistics.interval.ms": 2_000,
+    "statistics.interval.ms": STATISTICS_MS,
     "reconnect.backoff.max.ms": 5_000,
-    # What librdkafka logs of lost connections, the error callback tells, too, and less often.
-    "log_level": 2,
 }
 
 TOO_LARGE = "too_large"
@@ -53,8 +39,6 @@ _FATAL = (KafkaException, SystemError)
 """How `poll` and `flush` end after librdkafka's fatal errors: a producer that has one is of no use any more. What the
 client makes of it depends on the callback that it runs next."""
 
-logger = logging.getLogger(__name__)
-
 
 def record_bytes(key: bytes | None, value: bytes, headers: Headers | None) -> int:
     """Of one record, as librdkafka compares them with `message.max.bytes`, less what it adds for each record."""
@@ -62,30 +46,25 @@ def record_bytes(key: bytes | None, value: bytes, headers: Headers | None) -> in
     return len(key or b"") + len(value) + named
 
 
-def settings(kafka: Kafka) -> dict[str, Any]:
-    """What the user configured for librdkafka, secrets in the clear, over what suits any kind of client here."""
-    chosen = {key: value.reveal() if isinstance(value, Secret) else value for key, value in kafka.librdkafka.items()}
-    return {**EVERY_CLIENT, "bootstrap.servers": kafka.bootstrap_servers, **chosen}
-
-
 class ProducerPool:
     """`start, poll, close, terminate, join`; all on one thread. Callbacks run inside `poll`, `close` and `join`."""
 
     def __init__(self, kafka: Kafka, *, client_id: str, max_record_bytes: int | None = None) -> None:
-        self.statistics = KafkaStatistics()
         self.in_flight = 0
         self.in_flight_bytes = 0
-        self.trouble: str | None = None
-        """Why Kafka cannot be reached, in words; None while it can."""
         self._chosen = {**DEFAULTS, "client.id": client_id, **settings(kafka)}
+        self.health = ClientHealth(self._chosen, silence_is_trouble=True)
         self._config = _limited(self._chosen, max_record_bytes)
         self._count = kafka.producers
         self.clients: list[Producer] = []
         """All that were made, and must be polled."""
         self._producers: list[Producer] = []
         """Those of `send`."""
-        self._repeated = Repeated()
-        self._complaints = Complaints()
+
+    @property
+    def trouble(self) -> str | None:
+        """Why Kafka cannot be reached, in words; None while it can."""
+        return self.health.trouble
 
     @property
     def batch_bytes(self) -> int:
@@ -108,18 +87,9 @@ class ProducerPool:
     def _made(self, first: int = 0, **more: str | int | bool) -> list[Producer]:
         """New producers with `more` settings. The statistics of the first are kept under the number `first`."""
         return [
-            Producer(
-                {**self._config, **more, "error_cb": self._on_error, "stats_cb": self._stats_of(first + index)},
-                logger=logger,
-            )
+            new_producer({**self._config, **more}, **self.health.callbacks(first + index))
             for index in range(self._count)
         ]
-
-    @property
-    def handle(self) -> Producer:
-        """Any of the producers, for metadata requests (a producer's may create the topic where the broker allows
-        it)."""
-        return self.clients[0]
 
     def send(
         self,
@@ -142,7 +112,7 @@ class ProducerPool:
             self.in_flight -= 1
             self.in_flight_bytes -= size
             if error is None:
-                self.trouble = None
+                self.health.answered()
             on_delivery(error, message)
 
         try:
@@ -211,26 +181,6 @@ class ProducerPool:
         for producer in self.clients:
             producer.purge()
             producer.poll(0)
-
-    def _on_error(self, error: KafkaError) -> None:
-        self._complaints(error)
-        bootstrap, brokers_up = self._config["bootstrap.servers"], self.statistics.brokers_up
-        self.trouble = self._complaints.trouble(error, bootstrap, brokers_up=brokers_up) or self.trouble
-        held = self._repeated.admit(error.name())
-        if held is not None:
-            logger.warning("Kafka: %s%s.", error.str(), f" ({held} more like it)" if held else "")
-
-    def _stats_of(self, index: int) -> Callable[[str], None]:
-        def on_stats(text: str) -> None:
-            self.statistics.update(text, producer=index)
-            silence = self.statistics.silence
-            if silence is not None:
-                self.trouble = f"Kafka at {self._config['bootstrap.servers']}: {silence}"
-            elif self.statistics.brokers_up:
-                self.trouble = None
-                self._complaints.clear()
-
-        return on_stats
 
 
 def shard(producers: Sequence[Producer], key: bytes | None) -> Producer:

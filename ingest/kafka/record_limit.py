@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ingest.errors import IngestError
+from ingest.kafka.client import new_admin
 from ingest.kafka.complaints import lasting
 
 ATTEMPTS = 2
@@ -14,11 +15,10 @@ def max_record_bytes(settings: Mapping[str, Any], topic: str, timeout: float) ->
     """The topic's `max.message.bytes`; None when it may not be read, no broker answers within `timeout` seconds,
     or the question fails twice."""
     from confluent_kafka import KafkaException
-    from confluent_kafka.admin import AdminClient
     from confluent_kafka.admin._config import ConfigResource
     from confluent_kafka.admin._resource import ResourceType
 
-    client = AdminClient({"log_level": 2, **settings})
+    client = new_admin(settings)
     resource = ConfigResource(ResourceType.TOPIC, topic)
     for _ in range(ATTEMPTS):
         try:

@@ -114,5 +114,5 @@ class ShippingPool(ProducerPool):
         self.in_flight_bytes -= size
         refused = self._reports.refused
         if len(refused) < records:
-            self.trouble = None
+            self.health.answered()
         done(Shipment(records, size, refused))

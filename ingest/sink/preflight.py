@@ -2,7 +2,7 @@
 
 from ingest.config import Config
 from ingest.kafka.admin import TopicMaker
-from ingest.kafka.producer import settings
+from ingest.kafka.client import settings
 from ingest.kafka.topics_in_use import topics_in_use
 
 ANSWER_SECONDS = 5.0

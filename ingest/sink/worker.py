@@ -10,11 +10,8 @@ from collections import Counter
 from functools import partial
 from pathlib import Path
 
-from confluent_kafka import Message
-
 from ingest.config import Config
 from ingest.errors import ConfigError, Problem, Refused, Undeliverable
-from ingest.kafka.dead_letters.record import DeadLetter
 from ingest.kafka.dead_letters.topic import DeadLetterTopic
 from ingest.logs import Repeated, and_more
 from ingest.metrics.bottleneck import Part, TimeShares
@@ -22,10 +19,10 @@ from ingest.metrics.catalogue import SEND_BUCKETS
 from ingest.metrics.meter import Histogram
 from ingest.process.child import Child
 from ingest.process.waiting import wait_until_available
-from ingest.sink.commands.command import Command, Origin
+from ingest.sink.commands.command import Command
 from ingest.sink.commands.expiry import check_expiry
 from ingest.sink.commands.formats import format_named
-from ingest.sink.commands.records import command_of, letter_of, letter_of_place, origin_of, size_of, unexpected
+from ingest.sink.commands.records import command_of, letter_of, letter_of_place, size_of, unexpected
 from ingest.sink.commands.unread_fields import Unread
 from ingest.sink.ending import Closing, end
 from ingest.sink.feedback.topic_reader import FeedbackReader
@@ -33,6 +30,7 @@ from ingest.sink.instrumentation import SinkMeasures
 from ingest.sink.intake.consumer import CommandConsumer, Place
 from ingest.sink.intake.reread import Again, Found
 from ingest.sink.intake.schema_cache import InOrder, registry_schemas
+from ingest.sink.intake.ticket import Ticket
 from ingest.sink.pacing.device_queues import DeviceQueues
 from ingest.sink.pacing.outstanding import OutstandingLimit
 from ingest.sink.pacing.shared_rate import CONTENDED_SECONDS, SharedRate
@@ -123,8 +121,6 @@ class Worker:
         form = format_named(config.sink.format, lenient_expiry=config.sink.lenient_expiry, schemas=self._schemas)
         self._read = partial(command_of, default_ack=config.sink.ack, form=form)
         self._arrived, self._found = InOrder(self._take), InOrder(self._take_again)
-        self._originals: dict[Origin, Message] = {}
-        """Records whose commands are in the lanes or on their way, for their dead letters."""
         self._dead_bytes = 0
         """Of dead letters that are on their way."""
         self._reads_ahead = True
@@ -147,17 +143,17 @@ class Worker:
         """One turn of the loop."""
         busy = len(self.lanes) or self.lanes.deferred or self.sender.in_flight
         self.shares.enter("decode" if busy else self._waits_for(paced=False))
-        messages = self.commands.poll(FETCH if self._may_read() else 0, 0 if busy else IDLE_SECONDS)
+        tickets = self.commands.poll(FETCH if self._may_read() else 0, 0 if busy else IDLE_SECONDS)
         self.shares.enter("decode")
-        self._arrived.take(messages)
+        self._arrived.take(tickets)
         while self.commands.unreadable:
-            origin, sentence = self.commands.unreadable.pop()
-            self._write_off(origin, None, Undeliverable("unreadable", f"Kafka's record cannot be read: {sentence}"))
+            ticket, sentence = self.commands.unreadable.pop()
+            self._dead_letter(ticket, Undeliverable("unreadable", f"Kafka's record cannot be read: {sentence}"))
         self._read_again()
         for device_id, message_id in self._answers.poll() if self._answers is not None else ():
             self.lanes.feedback(device_id, message_id, time.monotonic())
         wait, part = self._send()
-        if messages or not self._again.idle:
+        if tickets or not self._again.idle:
             # There may be more to read.
             wait = min(wait, PACED_SECONDS)
         self.shares.enter(part)
@@ -187,8 +183,7 @@ class Worker:
 
     def _may_read(self) -> bool:
         if not self.lanes.has_room:
-            for origin in self.lanes.spill():
-                self._originals.pop(origin, None)
+            self.lanes.spill()
         if self._arrived or self.dead_letters.in_flight >= DEAD_LETTERS or self._dead_bytes >= DEAD_LETTER_BYTES:
             return False
         # Past commands that are kept by their places alone it reads on only for devices that would else have to wait.
@@ -202,21 +197,21 @@ class Worker:
         reads_back = self._answers is None or self._answers.ready
         return self.sender.ready and reads_back and self.commands.trouble is None
 
-    def _take(self, message: Message) -> None:
-        origin = origin_of(message)
+    def _take(self, ticket: Ticket) -> None:
+        record = ticket.record
+        assert record is not None, "it was read just now"
         try:
-            command = self._read(message, now_ms=_now_ms())
+            command = self._read(record, now_ms=_now_ms())
         except Undeliverable as why:
-            self._write_letter(letter_of(message, why), origin, why)
+            self._dead_letter(ticket, why)
             return
-        self._originals[origin] = message
         if command is None:
             self.counts["tombstone"] += 1
-            self._finish(origin)
+            ticket.finish()
         else:
             self._unread.tell(command)
-            if not self.lanes.offer(command, time.monotonic(), kept_bytes=size_of(message)):
-                del self._originals[origin]
+            ticket.command = command
+            self.lanes.offer(ticket, time.monotonic(), kept_bytes=size_of(record))
 
     def _read_again(self) -> None:
         """Fills lanes from the places behind them."""
@@ -225,26 +220,22 @@ class Worker:
             self._again.want(self.lanes.wanted(FETCH))
 
     def _take_again(self, found: Found) -> None:
-        command, why = None, None
-        if found.message is None:
-            why = Undeliverable(
-                "deleted",
-                "Kafka has deleted the command while it waited for its device: raise the topic's retention.ms.",
-            )
-        else:
+        ticket, parsed, kept_bytes = self.commands.ticket(found.origin, found.message), False, 0
+        why = Undeliverable(
+            "deleted", "Kafka has deleted the command while it waited for its device: raise the topic's retention.ms."
+        )
+        if found.message is not None:
+            kept_bytes = size_of(found.message)
             try:
                 command = self._read(found.message, now_ms=_now_ms())
+                if command is not None:
+                    ticket.command, parsed = command, True
             except Undeliverable as bad:
                 why = bad
-        kept_bytes = 0 if found.message is None else size_of(found.message)
-        if not self.lanes.returned(found.device_id, found.origin, command, kept_bytes=kept_bytes):
+        if not self.lanes.returned(found.device_id, found.origin, ticket if parsed else None, kept_bytes=kept_bytes):
             return
-        if found.message is not None:
-            self._originals[found.origin] = found.message
-        if why is not None and found.message is not None:
-            self._dead_letter(found.origin, why)
-        elif why is not None:
-            self._write_off(found.origin, found.device_id.encode(), why)
+        if not parsed:
+            self._dead_letter(ticket, why, key=found.device_id.encode())
 
     def _send(self) -> tuple[float, Part]:
         """Sends what the pace allows now; gives the seconds until there may be more to send, and what for."""
@@ -253,14 +244,13 @@ class Worker:
         wanted = min(window, self.lanes.ready(now))
         granted, pace_wait = self.budget.take(wanted)
         for _ in range(granted):
-            command = self._next(now)
-            if command is None:
+            ticket = self._next(now)
+            if ticket is None:
                 break
             try:
-                self.sender.send(command)
+                self.sender.send(ticket.command)
             except Exception as error:  # whatever a library makes of one command, the others go on
-                why = unexpected(error)
-                self._give_up(command, why.reason, str(why))
+                self._give_up(ticket, unexpected(error))
         self._stall.may_go = self.sender.in_flight > 0 or (wanted > 0 and pace_wait <= CONTENDED_SECONDS)
         part = self._waits_for(paced=wanted > granted)
         if wanted > granted:
@@ -284,16 +274,15 @@ class Worker:
             return "c2d_limit"
         return "kafka_queue" if self.dead_letters.in_flight else "idle"
 
-    def _next(self, now: float) -> Command | None:
+    def _next(self, now: float) -> Ticket | None:
         """The next command that has not expired while it waited."""
-        while (command := self.lanes.take(now)) is not None:
+        while (ticket := self.lanes.take(now)) is not None:
             try:
-                check_expiry(command.expiry_ms, _now_ms())
+                check_expiry(ticket.command.expiry_ms, _now_ms())
             except Undeliverable as why:
-                self._dead_letter(command.origin, why)
-                self.lanes.finish(command)
+                self._give_up(ticket, why)
                 continue
-            return command
+            return ticket
         return None
 
     def _settle(self, timeout: float) -> None:
@@ -301,7 +290,8 @@ class Worker:
             self._answered(command, outcome, time.monotonic())
 
     def _answered(self, command: Command, outcome: Outcome, now: float) -> None:
-        taken_at = self.lanes.taken_at(command)
+        ticket = self.lanes.flying(command)
+        taken_at = self.lanes.taken_at(ticket)
         lost = outcome in (LINK_LOST, UNANSWERED)
         if not lost:
             self._stall.answers += 1
@@ -313,15 +303,15 @@ class Worker:
                 self._quota = None
                 self._taken_at = now
                 self.counts["sent"] += 1
-                self.lanes.sent(command, now)
-                self._finish(command.origin)
+                self.lanes.sent(ticket, now)
+                ticket.finish()
                 return
             case "dead":
-                self._give_up(command, outcome.reason, outcome.sentence)
+                self._give_up(ticket, Undeliverable(outcome.reason, outcome.sentence))
                 return
             case "queue_full":
-                if not self.lanes.hold(command, now):
-                    self._give_up(command, outcome.reason, f"{outcome.sentence}; {self.lanes.waited(command, now)}")
+                if not self.lanes.hold(ticket, now):
+                    self._give_up(ticket, self._waited(ticket, outcome, now))
                 return
             case "quota":
                 self._quota = f"IoT Hub: {outcome.sentence}"
@@ -332,34 +322,33 @@ class Worker:
                 raise Refused(f"IoT Hub refuses commands: {outcome.sentence}")
             case "retry":
                 blamed = outcome != LINK_LOST and now - self._taken_at < RECENT_SECONDS
-        if not self.lanes.retry(command, now, blamed=blamed):
-            self._give_up(command, outcome.reason, f"{outcome.sentence}; {self.lanes.waited(command, now)}")
+        if not self.lanes.retry(ticket, now, blamed=blamed):
+            self._give_up(ticket, self._waited(ticket, outcome, now))
             return
         self.counts["possible_repeat" if lost else "retried"] += 1
         held = self._repeated.admit(outcome.reason)
         if held is not None:
             logger.warning("Sent again later: %s%s.", outcome.sentence.rstrip("."), and_more(held))
 
-    def _give_up(self, command: Command, reason: str, sentence: str) -> None:
-        self.lanes.finish(command)
-        self._dead_letter(command.origin, Undeliverable(reason, sentence))
+    def _waited(self, ticket: Ticket, outcome: Outcome, now: float) -> Undeliverable:
+        return Undeliverable(outcome.reason, f"{outcome.sentence}; {self.lanes.waited(ticket, now)}")
 
-    def _dead_letter(self, origin: Origin, why: Undeliverable) -> None:
-        message = self._originals.get(origin)
-        if message is None:
+    def _give_up(self, ticket: Ticket, why: Undeliverable) -> None:
+        """One that is in flight is never sent again."""
+        self.lanes.finish(ticket)
+        self._dead_letter(ticket, why)
+
+    def _dead_letter(self, ticket: Ticket, why: Undeliverable, *, key: bytes | None = None) -> None:
+        """Finishes the ticket with a dead letter; `key`: of one without a record."""
+        if not self.commands.has(ticket):
             # Its partition went to another process while it was in flight; that one reads it again and decides.
             return
-        self._write_letter(letter_of(message, why), origin, why)
-
-    def _write_off(self, origin: Origin, key: bytes | None, why: Undeliverable) -> None:
-        """A dead letter for a record of which nothing is left but its place."""
-        self._write_letter(letter_of_place(origin, key, why), origin, why)
-
-    def _write_letter(self, letter: DeadLetter, origin: Origin, why: Undeliverable) -> None:
+        record = ticket.record
+        letter = letter_of(record, why) if record is not None else letter_of_place(ticket.origin, key, why)
         held = self._repeated.admit(f"dead {why.reason}")
         if held is not None:
             sentence, topic = str(why).rstrip("."), self.dead_letters.topic
-            logger.error("%s[%d] at %d: %s. The command goes to %s%s.", *origin, sentence, topic, and_more(held))
+            logger.error("%s[%d] at %d: %s. The command goes to %s%s.", *ticket.origin, sentence, topic, and_more(held))
 
         size = len(letter.value)
         self._dead_bytes += size
@@ -367,13 +356,9 @@ class Worker:
         def done() -> None:
             self._dead_bytes -= size
             self.counts["dead_letter"] += 1
-            self._finish(origin)
+            ticket.finish()
 
         self.dead_letters.send(letter, why.reason, done)
-
-    def _finish(self, origin: Origin) -> None:
-        self._originals.pop(origin, None)
-        self.commands.finish(origin)
 
     def _revoked(self, places: list[Place]) -> None:
         """Partitions go to another process: what waits is left to it, what is in flight may still be answered here."""
@@ -387,9 +372,8 @@ class Worker:
             self.dead_letters.poll()
             self._child.beat(True, "handing partitions over")
         gone = set(places)
-        self._arrived.drop(lambda message: origin_of(message)[:2] in gone)
+        self._arrived.drop(lambda ticket: ticket.origin[:2] in gone)
         self._found.drop(lambda found: found.origin[:2] in gone)
-        self._originals = {origin: kept for origin, kept in self._originals.items() if origin[:2] not in gone}
 
 
 def _now_ms() -> int:

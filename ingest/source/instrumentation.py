@@ -115,7 +115,7 @@ class SourceMeasures:
 
     def _kafka(self, meter: Meter) -> None:
         delivery, slot = self._process.delivery, ("source", self._process.partition)
-        statistics = delivery.pool.statistics
+        statistics = delivery.pool.health.statistics
         meter.gauge(m.KAFKA_QUEUE_MESSAGES, delivery.pool.in_flight, *slot)
         meter.gauge(m.KAFKA_QUEUE_BYTES, delivery.pool.in_flight_bytes, *slot)
         meter.total(m.KAFKA_RETRIES, statistics.retries, *slot)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from ingest.config import Config
 from ingest.kafka.admin import TopicMaker
-from ingest.kafka.producer import settings
+from ingest.kafka.client import settings
 from ingest.kafka.record_limit import max_record_bytes
 from ingest.source.delivery.schema import schema_id
 

@@ -7,9 +7,10 @@ import pytest
 
 from ingest.config import Kafka, Secret
 from ingest.errors import Undeliverable
-from ingest.kafka import producer, statistics
+from ingest.kafka import client, producer, statistics
+from ingest.kafka.client import EVERY_CLIENT, settings
 from ingest.kafka.mock_cluster import MockCluster
-from ingest.kafka.producer import DEFAULTS, EVERY_CLIENT, ProducerPool, settings
+from ingest.kafka.producer import DEFAULTS, ProducerPool
 from ingest.timing import Deadline
 from tests.kafka.mocked import PATIENCE, nobody, read
 
@@ -156,7 +157,7 @@ def test_an_idle_producer_finds_a_broker_that_has_fallen_silent_and_tells_it(
     cluster: MockCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(statistics, "SILENCE_SECONDS", 1.0)
-    monkeypatch.setattr(producer, "EVERY_CLIENT", {**EVERY_CLIENT, **FAST_QUESTIONS})
+    monkeypatch.setattr(client, "EVERY_CLIENT", {**EVERY_CLIENT, **FAST_QUESTIONS})
     monkeypatch.setattr(producer, "DEFAULTS", {**DEFAULTS, "statistics.interval.ms": 200})
     pool = started(cluster)
     assert pool.send("t", b"k", b"before", None, 1, nobody)

@@ -39,7 +39,9 @@ def partition(*, last: Position | None = None) -> Any:
             pool=SimpleNamespace(
                 in_flight=0,
                 in_flight_bytes=0,
-                statistics=SimpleNamespace(retries=0, request_p50_seconds=None, request_p99_seconds=None),
+                health=SimpleNamespace(
+                    statistics=SimpleNamespace(retries=0, request_p50_seconds=None, request_p99_seconds=None)
+                ),
             ),
         ),
         transport=SimpleNamespace(name="fast", newest=None, credit=300),

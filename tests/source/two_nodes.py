@@ -272,7 +272,8 @@ class Node:
         )
         pool = WatchedPool(world.kafka)
         pool.node = self
-        made.delivery.pool = made.delivery.slow_way._pool = pool  # type: ignore[assignment]
+        slow_way = made.delivery.slow_way
+        made.delivery.pool = slow_way._pool = slow_way._outbox._pool = pool  # type: ignore[assignment]
         made.delivery.dead_letters.topic = DeadLetterShelf()  # type: ignore[assignment]
         made.transport = made.receiver._transport = self.link
         made.start()

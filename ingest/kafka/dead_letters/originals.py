@@ -7,6 +7,7 @@ from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from ingest.errors import Undeliverable, Unreachable
 from ingest.kafka.bounded_reader import CONSUMER, BoundedReader
+from ingest.kafka.client import new_consumer
 from ingest.kafka.dead_letters.restore import Letter, Place
 from ingest.kafka.headers import headers_of
 from ingest.timing import Deadline
@@ -26,7 +27,7 @@ class Originals:
     def read(self, place: Place) -> Letter:
         """Raises Undeliverable with the reason `gone` when it is no longer there, Unreachable when Kafka does not
         answer."""
-        consumer = self._consumer = self._consumer or Consumer(self._config)
+        consumer = self._consumer = self._consumer or new_consumer(self._config)
         try:
             low, high = consumer.get_watermark_offsets(TopicPartition(*place[:2]), timeout=ANSWER_SECONDS)
         except KafkaException as failed:

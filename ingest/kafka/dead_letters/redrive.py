@@ -11,18 +11,19 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
-from confluent_kafka.admin import AdminClient
 
 from ingest.config import Kafka
 from ingest.errors import IngestError, Refused, Undeliverable, Unreachable
-from ingest.kafka.admin import describe
+from ingest.kafka.admin import Topics
 from ingest.kafka.bounded_reader import CONSUMER, BoundedReader, Ends, ends_of
-from ingest.kafka.complaints import Complaints
+from ingest.kafka.client import new_consumer, settings
 from ingest.kafka.dead_letters.originals import Originals, letter_of
 from ingest.kafka.dead_letters.restore import NOW, Again, Letter, is_omitted, place_of, reason_of, redriven
-from ingest.kafka.errors import outcome
-from ingest.kafka.producer import ProducerPool, settings
+from ingest.kafka.outbox import OneByOne, Outbox
+from ingest.kafka.producer import ProducerPool
 from ingest.kafka.raw_names import raw_names
+from ingest.kafka.records import Headers, Record
+from ingest.kafka.shipment import OnDelivery
 from ingest.timing import Deadline
 
 CHUNK_RECORDS = 500
@@ -31,7 +32,6 @@ ANSWER_SECONDS = 30.0
 LARGEST_BYTES = 32 << 20
 """Larger than any event or command. What the topic takes, the broker says of each record."""
 _POLL_SECONDS = 0.2
-_OF_ONE_RECORD = frozenset({KafkaError.INVALID_TIMESTAMP, KafkaError.MSG_SIZE_TOO_LARGE})
 
 Restore: TypeAlias = Callable[[Letter], Again]
 """Makes the record of a letter whose original was none. Raises Undeliverable when that is not possible, and Refused or
@@ -57,6 +57,30 @@ class Tally:
     """Matched, but not to be sent again, by why not."""
     sentences: dict[str, str] = field(default_factory=dict)
     """Why not, of the first such record."""
+
+
+@dataclass(slots=True, eq=False)
+class _Redriven:
+    """A letter and the record that is made of it."""
+
+    message: Message
+    again: Again
+
+
+class _RawNamesPool(ProducerPool):
+    """Headers have the names that they were read with."""
+
+    def send(
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes,
+        headers: Headers | None,
+        timestamp_ms: int,
+        on_delivery: OnDelivery,
+    ) -> bool:
+        with raw_names(headers or ()) as named:
+            return super().send(topic, key, value, named, timestamp_ms, on_delivery)
 
 
 def group_of(topic: str, reason: str | None) -> str:
@@ -90,16 +114,21 @@ class Redrive:
         self._clock = clock
         self._next_at = clock()
         self._restore = restore
-        self._pool = ProducerPool(kafka, client_id="ingest-redrive", max_record_bytes=LARGEST_BYTES)
+        self._pool = _RawNamesPool(kafka, client_id="ingest-redrive", max_record_bytes=LARGEST_BYTES)
+        self._records: OneByOne[_Redriven] = OneByOne()
+        self._outbox = Outbox(
+            self._pool,
+            self._records,
+            topic_of=lambda redriven: redriven.again.topic,
+            record=self._record,
+            acked=self._sent,
+            give_up=self._give_up,
+        )
         self._originals = Originals(self._settings, group_of(topic, reason))
-        self._complaints = Complaints()
-        self._admin = AdminClient({"log_level": 2, **self._settings}, error_cb=self._complaints)
+        self._topics = Topics(self._settings)
         self._known_topics: set[str] = set()
         self._done_for: dict[str, dict[int, int]] = {}
         """By reason: partition → the offset before which all of that reason is redriven."""
-        self._suspects: list[tuple[Message, Again]] = []
-        """Letters and their records, of batches that the broker refused; they are sent alone."""
-        self._failed: KafkaError | None = None
 
     def run(self, progress: Callable[[Tally], None] = lambda _: None) -> Tally:
         """Redrives what is in the topic now; calls `progress` a few times a second.
@@ -107,9 +136,9 @@ class Redrive:
         Raises Refused for a topic that does not exist or takes no records, Unreachable when Kafka does not answer. The
         position is then behind the last records that were acknowledged.
         """
-        partitions = describe(self._admin, self._topic, ANSWER_SECONDS, self._complaints)
+        partitions = self._topics.describe(self._topic, ANSWER_SECONDS)
         group = group_of(self._topic, self._reason)
-        consumer = Consumer({**CONSUMER, **self._settings, "group.id": group})
+        consumer = new_consumer({**CONSUMER, **self._settings, "group.id": group})
         self._pool.start()
         try:
             ends = ends_of(consumer, self._topic, partitions, Deadline(ANSWER_SECONDS))
@@ -183,7 +212,7 @@ class Redrive:
             again = self._again(letter)
             if not self._dry_run:
                 self._pace(progress)
-                self._send(message, again)
+                self._send(_Redriven(message, again))
         except Undeliverable as why:
             self._refuse(message, why.reason, str(why))
 
@@ -199,25 +228,25 @@ class Redrive:
         key, value, headers = self._originals.read(place) if is_omitted(letter.headers) else letter
         return Again(place.topic, key, value, redriven(headers, headers), NOW)
 
-    def _send(self, message: Message, again: Again, *, alone: bool = False) -> None:
-        def delivered(error: KafkaError | None, _: Message) -> None:
-            if error is None:
-                self.tally.sent += 1
-            elif outcome(error) == "recycle" and error.code() not in _OF_ONE_RECORD:
-                self._failed = error
-            elif not alone:
-                self._suspects.append((message, again))
-            elif error.code() == KafkaError.INVALID_TIMESTAMP and again.timestamp_ms != NOW:
-                self._suspects.append((message, again._replace(timestamp_ms=NOW)))
-            else:
-                self._refuse(message, error.name().lower(), f"Kafka topic {again.topic}: {error.str()}")
+    def _send(self, redriven: _Redriven) -> None:
+        self._records.add([redriven])
+        self._outbox.poll()  # what finds no room waits for `_settle`
 
-        while not self._queue(again, delivered):
-            self._pool.poll(_POLL_SECONDS)
+    @staticmethod
+    def _record(redriven: _Redriven) -> Record:
+        again = redriven.again
+        return again.key, again.value, again.headers, again.timestamp_ms
 
-    def _queue(self, again: Again, delivered: Callable[[KafkaError | None, Message], None]) -> bool:
-        with raw_names(again.headers) as headers:
-            return self._pool.send(again.topic, again.key, again.value, headers, again.timestamp_ms, delivered)
+    def _sent(self, _: _Redriven) -> None:
+        self.tally.sent += 1
+
+    def _give_up(self, redriven: _Redriven, why: Undeliverable, error: KafkaError | None) -> bool:
+        again = redriven.again
+        if error is not None and error.code() == KafkaError.INVALID_TIMESTAMP and again.timestamp_ms != NOW:
+            redriven.again = again._replace(timestamp_ms=NOW)
+            return False
+        self._refuse(redriven.message, why.reason, str(why))
+        return True
 
     def _refuse(self, message: Message, code: str, sentence: str) -> None:
         self.tally.refused[code] += 1
@@ -233,17 +262,14 @@ class Redrive:
         self._next_at = max(self._next_at, self._clock()) + 1 / self._rate
 
     def _settle(self, progress: Callable[[Tally], None]) -> None:
-        """Everything that was sent is acknowledged, or the run ends."""
-        self._join(progress)
-        while self._suspects:
-            self._send(*self._suspects.pop(0), alone=True)
-            self._join(progress)
-
-    def _join(self, progress: Callable[[Tally], None]) -> None:
-        complete = self._pool.join(Deadline(ANSWER_SECONDS), while_waiting=lambda: progress(self.tally))
-        if self._failed is not None:
+        """Everything that was sent is acknowledged or refused, or the run ends."""
+        complete = True
+        while complete and len(self._outbox) and self._outbox.fault is None:
+            complete = self._pool.join(Deadline(ANSWER_SECONDS), while_waiting=lambda: progress(self.tally))
+            self._outbox.poll()
+        if self._outbox.fault is not None:
             raise Refused(
-                f"Kafka refuses redriven records: {self._failed.str()}; the next run sends again what it had not "
+                f"Kafka refuses redriven records: {self._outbox.fault.str()}; the next run sends again what it had not "
                 "acknowledged"
             )
         if not complete:
@@ -254,7 +280,7 @@ class Redrive:
 
     def _check_topic(self, topic: str) -> None:
         if topic not in self._known_topics:
-            describe(self._admin, topic, ANSWER_SECONDS, self._complaints)
+            self._topics.describe(topic, ANSWER_SECONDS)
             self._known_topics.add(topic)
 
     def _commit(self, consumer: Consumer, own: dict[int, int], reached: Mapping[int, int]) -> None:
@@ -276,7 +302,7 @@ class Redrive:
         """Partition → the offset that earlier runs for this reason have reached."""
         key = group_of(self._topic, reason)
         if key not in self._done_for:
-            consumer = Consumer({**CONSUMER, **self._settings, "group.id": key})
+            consumer = new_consumer({**CONSUMER, **self._settings, "group.id": key})
             try:
                 self._done_for[key] = self._committed(consumer, partitions)
             finally:

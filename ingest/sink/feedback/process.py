@@ -8,16 +8,17 @@ import logging
 import time
 from collections import Counter, deque
 from dataclasses import dataclass
-from functools import partial
+from typing import NamedTuple
 
-from confluent_kafka import KafkaError, Message
+from confluent_kafka import KafkaError
 
 from ingest.config import Config
-from ingest.errors import ConfigError, IngestError, Problem, RestartRequired
+from ingest.errors import ConfigError, Problem, Undeliverable
 from ingest.kafka.dead_letters.record import dead_letter
 from ingest.kafka.dead_letters.topic import DeadLetterTopic
-from ingest.kafka.errors import outcome
+from ingest.kafka.outbox import OneByOne, Outbox
 from ingest.kafka.producer import ProducerPool
+from ingest.kafka.records import Record
 from ingest.logs import Repeated, and_more
 from ingest.metrics import catalogue as m
 from ingest.metrics.meter import MALFORMED_FEEDBACK, Meter
@@ -77,6 +78,13 @@ class _Held:
     """Records and dead letters that Kafka has not acknowledged."""
 
 
+class _Told(NamedTuple):
+    """One record of a message."""
+
+    held: _Held
+    feedback: Feedback
+
+
 class FeedbackProcess:
     """`start, poll, close`. Counters are plain ints."""
 
@@ -101,11 +109,15 @@ class FeedbackProcess:
         self._host = hub.host
         self._seen = seen
         self._held: deque[_Held] = deque()
-        self._unsent: deque[tuple[_Held, Feedback]] = deque()
-        """Records that librdkafka had no room for yet."""
-        self._suspects: deque[tuple[_Held, Feedback]] = deque()
-        """Records of batches that the broker refused; they are sent alone, before anything newer."""
-        self._broken: IngestError | None = None
+        self._records: OneByOne[_Told] = OneByOne()
+        self._outbox = Outbox(
+            self.pool,
+            self._records,
+            topic_of=lambda _: self._topic,
+            record=self._record,
+            acked=self._delivered,
+            give_up=self._give_up,
+        )
         self._paused = False
         self._repeated = Repeated()
         child.measure(self._measure)
@@ -125,7 +137,7 @@ class FeedbackProcess:
 
     def close(self, deadline: Deadline) -> None:
         """Takes no more messages, waits for Kafka, accepts what it has; all within the deadline."""
-        while self._held and self._broken is None and not deadline.expired:
+        while self._held and self._outbox.broken is None and not deadline.expired:
             self.link.poll()  # what still comes is not taken, and goes back to the hub with the link
             self._serve(min(ACK_WAIT_SECONDS, deadline.remaining()))
             self._child.beat(False, "draining")
@@ -144,7 +156,7 @@ class FeedbackProcess:
         for record in records:
             if self._seen.admit(record):
                 held.pending += 1
-                self._unsent.append((held, record))
+                self._records.add([_Told(held, record)])
             else:
                 self.repeats += 1
                 logger.debug("Feedback on message %s of %s is known.", record.message_id, record.device_id)
@@ -153,41 +165,30 @@ class FeedbackProcess:
             self._dead_letter(held, None, received.body, MALFORMED_FEEDBACK, f"feedback of {self._host}: {problem}")
 
     def _serve(self, timeout: float) -> None:
-        self._send()
+        self._outbox.poll()
         self.pool.poll(timeout)
+        self._outbox.poll()
         self.dead_letters.poll()
-        broken = self._broken or self.dead_letters.broken
+        broken = self._outbox.broken or self.dead_letters.broken
         if broken is not None:
             raise broken
         # In order: a message whose records are all known may repeat an earlier one, which is not safe yet.
         while self._held and not self._held[0].pending:
             self._held.popleft().received.accept()
 
-    def _send(self) -> None:
-        if self._suspects:
-            if not self.pool.in_flight:
-                held, record = self._suspects.popleft()
-                self._produce(held, record, alone=True)
-            return
-        while self._unsent and self._produce(*self._unsent[0], alone=False):
-            self._unsent.popleft()
+    @staticmethod
+    def _record(told: _Told) -> Record:
+        return told.feedback.key, told.feedback.value, None, told.feedback.enqueued_ms
 
-    def _produce(self, held: _Held, record: Feedback, *, alone: bool) -> bool:
-        delivered = partial(self._delivered, held, record, alone)
-        return self.pool.send(self._topic, record.key, record.value, None, record.enqueued_ms, delivered)
+    def _delivered(self, told: _Told) -> None:
+        told.held.pending -= 1
+        status = told.feedback.status
+        self.told[status if status in STATUSES else "other"] += 1
 
-    def _delivered(self, held: _Held, record: Feedback, alone: bool, error: KafkaError | None, _: Message) -> None:
-        if error is None:
-            held.pending -= 1
-            self.told[record.status if record.status in STATUSES else "other"] += 1
-        elif outcome(error) == "recycle":
-            self._broken = RestartRequired(f"Kafka topic {self._topic}: {error.name()}: {error.str()}")
-        elif alone:
-            held.pending -= 1
-            reason, sentence = error.name().lower(), f"Kafka topic {self._topic}: {error.str()}"
-            self._dead_letter(held, record.key, record.value, reason, sentence)
-        else:
-            self._suspects.append((held, record))
+    def _give_up(self, told: _Told, why: Undeliverable, _: KafkaError | None) -> bool:
+        told.held.pending -= 1
+        self._dead_letter(told.held, told.feedback.key, told.feedback.value, why.reason, str(why))
+        return True
 
     def _dead_letter(self, held: _Held, key: bytes | None, value: bytes, reason: str, sentence: str) -> None:
         more = self._repeated.admit(reason)

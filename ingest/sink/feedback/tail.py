@@ -6,15 +6,13 @@ acceptance, gets the message again in its next life.
 
 from collections.abc import Callable
 
-from confluent_kafka import Consumer, Message
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import Message
 
 from ingest.config import Kafka
 from ingest.errors import Unreachable
-from ingest.kafka.admin import describe
+from ingest.kafka.admin import Topics
 from ingest.kafka.bounded_reader import CONSUMER, BoundedReader, ends_of
-from ingest.kafka.complaints import Complaints
-from ingest.kafka.producer import settings
+from ingest.kafka.client import new_consumer, settings
 from ingest.sink.feedback.dedup import FeedbackDedup
 from ingest.sink.feedback.message import read_back
 from ingest.timing import Deadline
@@ -39,11 +37,9 @@ def read_tail(kafka: Kafka, topic: str, seen: FeedbackDedup, *, go_on: Callable[
     answer, deadline = Deadline(ANSWER_SECONDS), Deadline(SECONDS)
     # librdkafka wants a group; nobody joins it.
     chosen = settings(kafka)
-    consumer = Consumer({**CONSUMER, **chosen, "group.id": "ingest-feedback-tail"})
+    consumer = new_consumer({**CONSUMER, **chosen, "group.id": "ingest-feedback-tail"})
     try:
-        complaints = Complaints()
-        admin = AdminClient({"log_level": 2, **chosen}, error_cb=complaints)
-        partitions = describe(admin, topic, answer.remaining(), complaints)
+        partitions = Topics(chosen).describe(topic, answer.remaining())
         ends = ends_of(consumer, topic, partitions, answer)
         share = max(LEAST_RECORDS, RECORDS // max(1, len(ends)))
         stretch = BoundedReader(

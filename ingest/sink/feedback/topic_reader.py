@@ -12,8 +12,7 @@ from collections.abc import Callable
 from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from ingest.config import Kafka
-from ingest.kafka.producer import settings
-from ingest.kafka.statistics import KafkaStatistics
+from ingest.kafka.client import STATISTICS_MS, ClientHealth, new_consumer, settings
 from ingest.kafka.unreadable import Unreadable
 from ingest.sink.feedback.message import read_back
 from ingest.timing import Backoff, Deadline
@@ -43,21 +42,19 @@ class FeedbackReader:
             # Required by the client; no group is joined, as partitions are assigned by hand.
             "group.id": f"{client_id}-{uuid.uuid4()}",
             "enable.auto.commit": False,
-            "statistics.interval.ms": 2_000,
-            "log_level": 2,
+            "statistics.interval.ms": STATISTICS_MS,
             **settings(kafka),
             # What is told is never passed over: feedback that is read twice changes nothing.
             "auto.offset.reset": "earliest",
         }
         self._unreadable: dict[int, Unreadable] = {}
-        self._statistics = KafkaStatistics()
+        # The process's other consumer tells of errors, too.
+        self._health = ClientHealth(self._config, purpose="reading feedback back", level=logging.DEBUG)
         self._consumer: Consumer | None = None
 
     def start(self) -> None:
         """Asks where the topic ends; when nobody answers, `poll` asks again."""
-        self._consumer = Consumer(
-            {**self._config, "error_cb": self._on_error, "stats_cb": self._on_statistics}, logger=logger
-        )
+        self._consumer = new_consumer(self._config, **self._health.callbacks())
         self._seek_end()
 
     @property
@@ -69,7 +66,7 @@ class FeedbackReader:
     @property
     def silence(self) -> str | None:
         """Which broker owes answers and gives none, in words; what it holds back is read later, and nothing is missed."""
-        silence = self._statistics.silence
+        silence = self._health.statistics.silence
         return f"Kafka's feedback topic {self._topic}: {silence}" if silence is not None else None
 
     def _seek_end(self) -> None:
@@ -151,10 +148,3 @@ class FeedbackReader:
         if self._consumer is not None:
             self._consumer.close()
             self._consumer = None
-
-    def _on_statistics(self, text: str) -> None:
-        self._statistics.update(text, producer=0)
-
-    @staticmethod
-    def _on_error(error: KafkaError) -> None:
-        logger.debug("Feedback topic: %s", error.str())

@@ -4,7 +4,6 @@ What is finished behind a command that is held back goes into the commit's metad
 next passes it over (`finished`).
 """
 
-import contextlib
 import logging
 from collections.abc import Callable
 from typing import Final, TypeAlias
@@ -14,14 +13,13 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from ingest.config import Kafka
 from ingest.errors import RestartRequired
-from ingest.kafka.complaints import Complaints
-from ingest.kafka.producer import settings
-from ingest.kafka.statistics import KafkaStatistics
+from ingest.kafka.client import STATISTICS_MS, ClientHealth, new_consumer, settings
 from ingest.kafka.unreadable import Unreadable
 from ingest.logs import Repeated, and_more
 from ingest.sink.commands.command import Origin
 from ingest.sink.intake.finished import MAX_BYTES, NOTHING, decode, encode
 from ingest.sink.intake.offsets import OffsetTracker
+from ingest.sink.intake.ticket import Ticket
 
 Place: TypeAlias = tuple[str, int]
 """(topic, partition)"""
@@ -37,9 +35,7 @@ DEFAULTS = {
     "queued.max.messages.kbytes": 8_192,
     # Nothing else tells how far the partition is read when its last offsets hold no record (transactions, compaction).
     "enable.partition.eof": True,
-    "statistics.interval.ms": 2_000,
-    # What librdkafka logs of lost connections, the error callback tells, too, and less often.
-    "log_level": 2,
+    "statistics.interval.ms": STATISTICS_MS,
 }
 
 COMMITTED_SECONDS: Final = 5.0
@@ -48,7 +44,7 @@ logger = logging.getLogger(__name__)
 
 
 class CommandConsumer:
-    """`start, poll, finish, commit, close`, on one thread. Commits only the contiguous prefix of finished records, and
+    """`start, poll, commit, close`, on one thread. Commits only the contiguous prefix of finished tickets, and
     beside it what is finished behind."""
 
     def __init__(
@@ -62,14 +58,14 @@ class CommandConsumer:
     ) -> None:
         """`on_revoked` is called, inside `poll` or `close`, before partitions go to another member: it finishes or drops
         what is in flight of them."""
-        self.trouble: str | None = None
-        self.unreadable: list[tuple[Origin, str]] = []
-        """Places that were passed over in `poll` because what stands there cannot be read, and why; the caller takes
+        self.unreadable: list[tuple[Ticket, str]] = []
+        """Of places that were passed over in `poll` because what stands there cannot be read, and why; the caller takes
         them out, and finishes them."""
         self.uncommitted = False
         """Whether `close` could not commit all that is finished, or is still at it."""
         self._topics = topics
         self._config = {**DEFAULTS, "client.id": client_id, "group.id": group, **settings(kafka)}
+        self._health = ClientHealth(self._config)
         self._on_revoked = on_revoked
         self._prefixes: dict[Place, OffsetTracker] = {}
         self._committed: dict[Place, tuple[int, int]] = {}
@@ -82,22 +78,24 @@ class CommandConsumer:
         """None: some may be and some not."""
         self._closing = False
         self._repeated = Repeated()
-        self._statistics = KafkaStatistics()
-        self._complaints = Complaints()
         self._consumer: Consumer | None = None
 
     def start(self) -> None:
-        callbacks = {"error_cb": self._on_error, "stats_cb": self._on_statistics, "on_commit": self._on_commit}
-        self._consumer = Consumer({**self._config, **callbacks}, logger=logger)
+        callbacks = self._health.callbacks() | {"stats_cb": self._on_statistics, "on_commit": self._on_commit}
+        self._consumer = new_consumer(self._config, **callbacks)
         self._consumer.subscribe(
             list(self._topics), on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost
         )
 
     @property
+    def trouble(self) -> str | None:
+        """Why Kafka cannot be reached, in words; None while it can."""
+        return self._health.trouble
+
+    @property
     def silence(self) -> str | None:
         """Which broker owes answers and gives none, in words; None while all answer. No reason to stop: others may."""
-        silence = self._statistics.silence
-        return f"Kafka at {self._config['bootstrap.servers']}: {silence}" if silence is not None else None
+        return self._health.silence
 
     @property
     def assigned(self) -> list[Place]:
@@ -108,37 +106,37 @@ class CommandConsumer:
         """Records of the assigned partitions that are not finished, as far as the last fetch told. What is in no
         finished transaction cannot be read and does not count."""
         lag = 0
-        for place, prefix in self._prefixes.items():
+        for place, prefix in list(self._prefixes.items()):  # as in `_high`: partitions may be forgotten meanwhile
             lag += prefix.unfinished
             high = self._high(*place)
             if high is not None and prefix.end is not None:
                 lag += max(0, min(high, self._stable.get(place, high)) - prefix.end)
         return lag
 
-    def poll(self, count: int, timeout: float) -> list[Message]:
-        """Up to `count` records; with 0, serves the group only and fetches nothing more for now."""
+    def poll(self, count: int, timeout: float) -> list[Ticket]:
+        """Tickets of up to `count` records; with 0, serves the group only and fetches nothing more for now."""
         consumer = self._started
         self._pause(count == 0)
         messages = consumer.consume(max(count, 1), timeout)
-        records = []
+        tickets = []
         for message in messages:
             place = (message.topic() or "", message.partition() or 0)
             error = message.error()
             if error is not None:
                 self._failed(error, place, message.offset() or 0)
-            elif place in self._prefixes and self._prefix(place, message.offset() or 0).add(
-                message.offset() or 0, message.leader_epoch()
-            ):
-                records.append(message)
-        return records
+            elif place in self._prefixes:
+                offset = message.offset() or 0
+                if self._prefix(place, offset).add(offset, message.leader_epoch()):
+                    tickets.append(self.ticket(Origin(*place, offset), message))
+        return tickets
 
-    def finish(self, origin: Origin) -> None:
-        """The record needs nothing more. One of a partition that has gone to another member is that member's now."""
-        prefix = self._prefixes.get((origin.topic, origin.partition))
-        if prefix is not None:
-            # A partition that left and came back is read again: its commands may be finished twice.
-            with contextlib.suppress(KeyError):
-                prefix.finish(origin.offset)
+    def ticket(self, origin: Origin, record: Message | None) -> Ticket:
+        """Of a place that was read and is not finished; `record`: what was found there, None for nothing."""
+        return Ticket(origin, record, self._prefixes.get((origin.topic, origin.partition)))
+
+    def has(self, ticket: Ticket) -> bool:
+        """Whether its partition is still this member's, since it was read. If not, another member reads it again."""
+        return ticket.belongs_to(self._prefixes.get((ticket.origin.topic, ticket.origin.partition)))
 
     def commit(self, *, wait: bool = False, places: list[Place] | None = None) -> None:
         """Commits what is finished, of all partitions or of `places`."""
@@ -286,7 +284,7 @@ class CommandConsumer:
             return
         if error.fatal():
             raise RestartRequired(f"Kafka consumer: {error.str()}")
-        self._on_error(error)
+        self._health.on_error(error)
         if place in self._prefixes and self._unreadable.setdefault(place, Unreadable()).is_certain(error, offset):
             self._pass_over(place, offset, error)
 
@@ -297,16 +295,13 @@ class CommandConsumer:
         try:
             self._started.seek(TopicPartition(*place, at + 1))
         except KafkaException as failed:
-            self._on_error(failed.args[0])
+            self._health.on_error(failed.args[0])
             return
         if prefix.add(at):
-            self.unreadable.append((Origin(*place, at), error.str()))
+            self.unreadable.append((self.ticket(Origin(*place, at), None), error.str()))
 
     def _on_statistics(self, text: str) -> None:
-        self._statistics.update(text, producer=0)
-        if self._statistics.brokers_up:
-            self.trouble = None
-            self._complaints.clear()
+        self._health.on_statistics(text)
         if self._config.get("isolation.level") == "read_uncommitted":
             return
         for topic, told in orjson.loads(text).get("topics", {}).items():
@@ -314,12 +309,3 @@ class CommandConsumer:
                 place = (topic, partition["partition"])
                 if place in self._prefixes and partition["ls_offset"] >= 0:
                     self._stable[place] = partition["ls_offset"]
-
-    def _on_error(self, error: KafkaError) -> None:
-        if error.code() < 0:  # others are of a topic or a group, which a broker has told
-            self._complaints(error)
-        bootstrap, brokers_up = self._config["bootstrap.servers"], self._statistics.brokers_up
-        self.trouble = self._complaints.trouble(error, bootstrap, brokers_up=brokers_up) or self.trouble
-        held = self._repeated.admit(error.name())
-        if held is not None:
-            logger.warning("Kafka: %s%s.", error.str(), and_more(held))

@@ -1,6 +1,5 @@
 """Commands that were read and not kept, read again from their places; in no consumer group, and nothing is committed."""
 
-import logging
 import uuid
 from collections import deque
 from collections.abc import Iterable
@@ -9,17 +8,14 @@ from typing import NamedTuple
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from ingest.config import Kafka
-from ingest.kafka.producer import settings
+from ingest.kafka.client import ClientHealth, new_consumer, settings
 from ingest.kafka.unreadable import Unreadable
-from ingest.logs import Repeated, and_more
 from ingest.sink.commands.command import Origin
 from ingest.sink.intake.consumer import Place
 
 MOST = 500
 FAR = 10_000
 """Offsets between two wanted places from which on the client jumps, where it reads what is between."""
-
-logger = logging.getLogger(__name__)
 
 
 class Found(NamedTuple):
@@ -46,14 +42,13 @@ class Again:
             "queued.max.messages.kbytes": 2_048,
             # All that is wanted is there. At the end of a partition a fetch waits so long, and the next places with it.
             "fetch.wait.max.ms": 10,
-            "log_level": 2,
             **settings(kafka),
         }
         self._wanted: dict[Place, deque[tuple[int, str]]] = {}
         """Offset and device, in ascending order; never empty."""
         self._unreadable: dict[Place, Unreadable] = {}
         self._consumer: Consumer | None = None
-        self._repeated = Repeated()
+        self._health = ClientHealth(self._config, purpose="reading waiting commands again")
 
     @property
     def idle(self) -> bool:
@@ -71,7 +66,7 @@ class Again:
         self._wanted = {place: deque(sorted(wanted)) for place, wanted in by_place.items()}
         self._unreadable.clear()
         if self._consumer is None:
-            self._consumer = Consumer({**self._config, "error_cb": self._on_error}, logger=logger)
+            self._consumer = new_consumer(self._config, error_cb=self._health.on_error)
         self._consumer.assign([TopicPartition(*place, wanted[0][0]) for place, wanted in self._wanted.items()])
 
     def poll(self) -> list[Found]:
@@ -106,7 +101,7 @@ class Again:
         elif error.code() == KafkaError._PARTITION_EOF:
             self._gone(place, offset, found)
         else:
-            self._on_error(error)
+            self._health.on_error(error)
             if not self._unreadable.setdefault(place, Unreadable()).is_certain(error, offset):
                 return
             # It could be read before. What follows in the same batch comes here again.
@@ -129,9 +124,4 @@ class Again:
             self._consumer.seek(TopicPartition(*place, offset))
         except KafkaException as error:
             # Then all that is between is read.
-            self._on_error(error.args[0])
-
-    def _on_error(self, error: KafkaError) -> None:
-        held = self._repeated.admit(error.name())
-        if held is not None:
-            logger.warning("Kafka, reading waiting commands again: %s%s.", error.str(), and_more(held))
+            self._health.on_error(error.args[0])

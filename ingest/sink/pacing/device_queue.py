@@ -3,7 +3,7 @@
 from collections import deque
 from typing import Final, Literal
 
-from ingest.sink.commands.command import Command
+from ingest.sink.intake.ticket import Ticket
 from ingest.sink.pacing.backlog import Backlog
 from ingest.timing import Backoff
 
@@ -17,22 +17,6 @@ WORDS: Final[dict[WaitsFor, str]] = {
 }
 
 
-class Waiting:
-    """One command from `offer` until `finish` or `drop`."""
-
-    __slots__ = ("bytes", "command", "dropped", "offered_at", "taken_at")
-
-    def __init__(self, command: Command, offered_at: float, size: int) -> None:
-        self.command = command
-        self.bytes = size
-        """What it takes in memory, with all that is kept for it."""
-        self.offered_at = offered_at
-        self.taken_at: float | None = None
-        """None unless in flight."""
-        self.dropped = False
-        """Its partition went to another process while it was in flight: it is not tried again."""
-
-
 class DeviceQueue:
     """Oldest first: `queue`, then `backlog`."""
 
@@ -40,7 +24,7 @@ class DeviceQueue:
 
     def __init__(self, device_id: str) -> None:
         self.device_id = device_id
-        self.queue: deque[Waiting] = deque()
+        self.queue: deque[Ticket] = deque()
         self.backlog = Backlog()
         self.backoff: Backoff | None = None
         """Of the first command, which met a fault that passes."""

@@ -13,7 +13,8 @@ from collections import deque
 from typing import Final
 
 from ingest.sink.commands.command import Command, Origin
-from ingest.sink.pacing.device_queue import WORDS, DeviceQueue, Waiting
+from ingest.sink.intake.ticket import Ticket
+from ingest.sink.pacing.device_queue import WORDS, DeviceQueue
 from ingest.sink.pacing.outstanding import OutstandingLimit
 from ingest.timing import Backoff
 
@@ -93,22 +94,22 @@ class DeviceQueues:
         waiting = self._count + self.deferred
         return f"{waiting} commands wait, most of them for devices that take none ({held} now), and no more are read"
 
-    def offer(self, command: Command, now: float, *, kept_bytes: int = 0) -> bool:
+    def offer(self, ticket: Ticket, now: float, *, kept_bytes: int = 0) -> bool:
         """Queues a command behind those of its device; False when its place alone is kept.
 
-        `kept_bytes`: what the caller keeps for it beside the command, its record as a rule.
+        `kept_bytes`: what its ticket keeps beside the command, its record as a rule.
         """
-        lane = self._lanes.get(command.device_id)
+        lane = self._lanes.get(ticket.device_id)
         if lane is None:
-            lane = self._lanes[command.device_id] = DeviceQueue(command.device_id)
+            lane = self._lanes[ticket.device_id] = DeviceQueue(ticket.device_id)
             self._ready.append(lane)
             self._bytes += LANE_BYTES
         if lane.backlog or len(lane.queue) >= self._per_device:
-            lane.backlog.append(command.origin, now)
+            lane.backlog.append(ticket.origin, now)
             self.deferred += 1
             self._look(lane)
             return False
-        self._add(lane, Waiting(command, now, command.size + kept_bytes + OVERHEAD_BYTES))
+        self._add(lane, ticket, now, kept_bytes)
         return True
 
     def wanted(self, count: int) -> list[tuple[str, Origin]]:
@@ -125,7 +126,7 @@ class DeviceQueues:
                 break
         return found
 
-    def returned(self, device_id: str, origin: Origin, command: Command | None, *, kept_bytes: int = 0) -> bool:
+    def returned(self, device_id: str, origin: Origin, ticket: Ticket | None, *, kept_bytes: int = 0) -> bool:
         """A wanted command was read again; None: there is none any more, or it is no good, and the caller finishes it.
 
         False: nobody waits for it any more.
@@ -135,10 +136,10 @@ class DeviceQueues:
         if lane is None or offered_at is None:
             return False
         self.deferred -= 1
-        if command is not None:
+        if ticket is not None:
             if not lane.queue:
                 self._ready.append(lane)
-            self._add(lane, Waiting(command, offered_at, command.size + kept_bytes + OVERHEAD_BYTES))
+            self._add(lane, ticket, offered_at, kept_bytes)
         self._tidy(lane)
         return True
 
@@ -152,11 +153,11 @@ class DeviceQueues:
             if lane.hold != number or len(lane.queue) < 2:
                 continue
             first, *others = lane.queue
-            lane.backlog.put_first([(waiting.command.origin, waiting.offered_at) for waiting in others])
+            lane.backlog.put_first([(ticket.origin, ticket.offered_at) for ticket in others])
             lane.queue = deque([first])
-            for waiting in others:
-                self._remove(waiting)
-                spilled.append(waiting.command.origin)
+            for ticket in others:
+                self._remove(ticket)
+                spilled.append(ticket.origin)
             self.deferred += len(others)
             self._look(lane)
         return spilled
@@ -166,22 +167,29 @@ class DeviceQueues:
         self._wake(now)
         return len(self._ready)
 
-    def take(self, now: float) -> Command | None:
+    def take(self, now: float) -> Ticket | None:
         """The next command to send; None while none may be sent. It is in flight until sent, finish, retry or hold."""
         self._wake(now)
         while self._ready:
             lane = self._ready.popleft()
             if not self._may_go(lane, now):
                 continue
-            waiting = lane.queue[0]
-            waiting.taken_at = now
+            ticket = lane.queue[0]
+            ticket.taken_at = now
             self.in_flight += 1
-            return waiting.command
+            return ticket
         return None
 
-    def taken_at(self, command: Command) -> float:
+    def flying(self, command: Command) -> Ticket:
+        """The ticket of a command that is in flight. Raises ValueError for any other."""
+        lane = self._lanes.get(command.device_id)
+        if lane is None or not lane.queue or lane.queue[0].command is not command or lane.queue[0].taken_at is None:
+            raise ValueError(f"the command {command.message_id} is not in flight")
+        return lane.queue[0]
+
+    def taken_at(self, ticket: Ticket) -> float:
         """When a command that is in flight was taken. Raises ValueError for any other."""
-        taken_at = self._flying(command).queue[0].taken_at
+        taken_at = self._flying(ticket).queue[0].taken_at
         assert taken_at is not None
         return taken_at
 
@@ -196,34 +204,35 @@ class DeviceQueues:
             moments.append(end)
         return max(0.0, min(moments) - now) if moments else None
 
-    def sent(self, command: Command, now: float) -> None:
+    def sent(self, ticket: Ticket, now: float) -> None:
         """The hub took it: finished, and counted against the device's credit."""
-        lane = self._flying(command)
+        lane = self._flying(ticket)
         if self._credit is not None and lane.probing and not self._credit.has(lane.device_id):
             self._credit.forget(lane.device_id)
+        command = ticket.command
         if self._credit is not None and command.ack == "full":
             self._credit.spend(command.device_id, command.message_id, now)
         lane.moves()
-        self.finish(command)
+        self.finish(ticket)
 
-    def finish(self, command: Command) -> None:
+    def finish(self, ticket: Ticket) -> None:
         """It is dead-lettered, or of no more concern. The device's next command may go."""
-        lane = self._landed(command)
+        lane = self._landed(ticket)
         self._remove(lane.queue.popleft())
         lane.backoff = None
         if lane.queue:
             self._ready.append(lane)
         self._tidy(lane)
 
-    def retry(self, command: Command, now: float, *, blamed: bool = False) -> bool:
+    def retry(self, ticket: Ticket, now: float, *, blamed: bool = False) -> bool:
         """A fault that passes (throttled, busy, time-out, disconnect): the same command again, a little later.
 
         `blamed`: it is the device's own, as the hub takes commands for others. False, as in `hold`, when it has gone on
         for `max_wait_seconds`; a fault that all devices share may go on for ever.
         """
-        lane = self._flying(command)
+        lane = self._flying(ticket)
         if lane.queue[0].dropped:
-            self.finish(command)
+            self.finish(ticket)
             return True
         if blamed:
             lane.wait("answer", now)
@@ -231,33 +240,33 @@ class DeviceQueues:
                 return False
         elif lane.waits_for == "answer":
             lane.since = None
-        self._landed(command)
+        self._landed(ticket)
         lane.backoff = lane.backoff or Backoff(*RETRY_SECONDS, rng=self._rng)
         self._hold(lane, now + lane.backoff.next())
         return True
 
-    def hold(self, command: Command, now: float) -> bool:
+    def hold(self, ticket: Ticket, now: float) -> bool:
         """The device's queue in the hub is full: the same command again, later each time.
 
         False when the device has held it back for `max_wait_seconds`: still in flight, for the caller to dead-letter and
         `finish`. What waits behind it has been held back as long, and is then tried once each.
         """
-        lane = self._flying(command)
+        lane = self._flying(ticket)
         if lane.queue[0].dropped:
-            self.finish(command)
+            self.finish(ticket)
             return True
         lane.wait("feedback" if lane.probing and lane.since is not None else "queue", now)
         left = lane.left(self._max_wait, now)
         if left <= 0:
             return False
-        self._landed(command)
+        self._landed(ticket)
         lane.slow_backoff = lane.slow_backoff or Backoff(*QUEUE_FULL_SECONDS, rng=self._rng)
         self._hold(lane, now + min(lane.slow_backoff.next(), left))
         return True
 
-    def waited(self, command: Command, now: float) -> str:
+    def waited(self, ticket: Ticket, now: float) -> str:
         """How long the device has held back a command that is in flight, and what it waits for, in words."""
-        lane = self._flying(command)
+        lane = self._flying(ticket)
         since = now if lane.since is None else max(lane.since, lane.queue[0].offered_at)
         return f"it has waited {now - since:.0f} s {WORDS[lane.waits_for]}"
 
@@ -267,22 +276,22 @@ class DeviceQueues:
             self._credit.give_back(device_id, message_id)
             self._wake(now)
 
-    def drop(self, topic: str, partition: int) -> list[Command]:
+    def drop(self, topic: str, partition: int) -> list[Ticket]:
         """Forgets the partition's commands that are not in flight, and gives them; those in flight are not tried again.
         Its deferred commands are forgotten, too."""
-        dropped: list[Command] = []
+        dropped: list[Ticket] = []
         for lane in list(self._lanes.values()):
             self.deferred -= lane.backlog.drop(topic, partition)
-            kept: deque[Waiting] = deque()
-            for waiting in lane.queue:
-                if waiting.command.origin[:2] != (topic, partition):
-                    kept.append(waiting)
-                elif waiting.taken_at is not None:
-                    waiting.dropped = True
-                    kept.append(waiting)
+            kept: deque[Ticket] = deque()
+            for ticket in lane.queue:
+                if ticket.origin[:2] != (topic, partition):
+                    kept.append(ticket)
+                elif ticket.taken_at is not None:
+                    ticket.dropped = True
+                    kept.append(ticket)
                 else:
-                    self._remove(waiting)
-                    dropped.append(waiting.command)
+                    self._remove(ticket)
+                    dropped.append(ticket)
             lane.queue = kept
             if not kept:
                 lane.hold = 0
@@ -317,14 +326,13 @@ class DeviceQueues:
                     moved.probing = False
                     self._ready.append(moved)
 
-    def _flying(self, command: Command) -> DeviceQueue:
-        lane = self._lanes.get(command.device_id)
-        if lane is None or not lane.queue or lane.queue[0].command is not command or lane.queue[0].taken_at is None:
-            raise ValueError(f"the command {command.message_id} is not in flight")
-        return lane
+    def _flying(self, ticket: Ticket) -> DeviceQueue:
+        if self.flying(ticket.command) is not ticket:
+            raise ValueError(f"another ticket of the command {ticket.command.message_id} is in flight")
+        return self._lanes[ticket.device_id]
 
-    def _landed(self, command: Command) -> DeviceQueue:
-        lane = self._flying(command)
+    def _landed(self, ticket: Ticket) -> DeviceQueue:
+        lane = self._flying(ticket)
         lane.queue[0].taken_at = None
         lane.probing = False
         self.in_flight -= 1
@@ -354,11 +362,13 @@ class DeviceQueues:
             del self._lanes[lane.device_id]
             self._bytes -= LANE_BYTES
 
-    def _add(self, lane: DeviceQueue, waiting: Waiting) -> None:
-        lane.queue.append(waiting)
+    def _add(self, lane: DeviceQueue, ticket: Ticket, offered_at: float, kept_bytes: int) -> None:
+        ticket.offered_at = offered_at
+        ticket.bytes = ticket.command.size + kept_bytes + OVERHEAD_BYTES
+        lane.queue.append(ticket)
         self._count += 1
-        self._bytes += waiting.bytes
+        self._bytes += ticket.bytes
 
-    def _remove(self, waiting: Waiting) -> None:
+    def _remove(self, ticket: Ticket) -> None:
         self._count -= 1
-        self._bytes -= waiting.bytes
+        self._bytes -= ticket.bytes

@@ -8,8 +8,9 @@ from functools import partial
 from operator import attrgetter
 
 from ingest.config import Config
+from ingest.errors import RestartRequired
 from ingest.hub.position import Position
-from ingest.kafka.producer import settings
+from ingest.kafka.client import settings
 from ingest.kafka.record_limit import max_record_bytes as ask_max_record_bytes
 from ingest.kafka.records import Headers, Records
 from ingest.kafka.shipment import Shipment
@@ -57,13 +58,15 @@ class Delivery:
         topic_partitions: int,
         schema_id: int | None = None,
         may_send: Callable[[], bool] = lambda: True,
+        pool: ShippingPool | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`may_send` is asked before anything is given to Kafka. `schema_id`: the registry's, for a format that needs one."""
+        """`may_send` is asked before anything is given to Kafka. `schema_id`: the registry's, for a format that needs one;
+        `pool`: other producers than those of `config`."""
         self.acked = 0
         self.seconds = Histogram(DELIVERY_BUCKETS)
         """From the hub's enqueued time to Kafka's acknowledgement."""
-        self.pool = ShippingPool(
+        self.pool = pool or ShippingPool(
             config.kafka, client_id=f"ingest-source-{partition}", max_record_bytes=max_record_bytes
         )
         self.dead_letters = DeadLetters(config, partition)
@@ -257,7 +260,7 @@ class Delivery:
 
     def poll(self, timeout: float) -> None:
         """Sends what is ready and serves acknowledgements, waiting up to `timeout` seconds for all of them. Raises
-        Recycle when Kafka will not go on."""
+        RestartRequired when Kafka will not go on."""
         before = self.pool.in_flight
         at_rest = self._all_answered and self.slow_way.empty
         self.pool.flush(timeout if before or at_rest else min(timeout, SLOW_SECONDS))
@@ -274,9 +277,13 @@ class Delivery:
         self.pool.close()
 
     def join(self, deadline: Deadline, *, while_waiting: Callable[[], None]) -> bool:
-        """Waits for all acknowledgements; True when all came."""
+        """Waits for all acknowledgements; True when all came. Whatever Kafka has acknowledged is told by `position`, also
+        when it will not go on."""
         while not (self.idle or self._stuck or deadline.expired):
-            self.poll(min(0.2, deadline.remaining()))
+            try:
+                self.poll(min(0.2, deadline.remaining()))
+            except RestartRequired:
+                return False
             while_waiting()
         return self.idle
 

@@ -4,18 +4,18 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
 
-from confluent_kafka import KafkaError, Message
+from confluent_kafka import KafkaError
 
-from ingest.errors import IngestError, RestartRequired, Undeliverable
-from ingest.kafka.errors import outcome, reason_of, too_large
+from ingest.errors import IngestError, Undeliverable
+from ingest.kafka.errors import too_large
+from ingest.kafka.outbox import Answer, Outbox
 from ingest.kafka.producer import TOO_LARGE, ProducerPool
 from ingest.kafka.shipment import Shipment
 from ingest.source.delivery.dead_letter_limit import DeadLetterLimit
 from ingest.source.delivery.dead_letters import DeadLetters
 from ingest.source.delivery.progress import Batch
-from ingest.source.delivery.suspects import Answer, Entry, Suspects
+from ingest.source.delivery.suspects import Entry, Suspects
 from ingest.source.events.received import Received
 from ingest.source.formats.contract import Record
 
@@ -42,9 +42,6 @@ class SlowWay:
     ) -> None:
         """`limit` as `source.max_dead_letters_per_minute`. `acked` is called for each event that Kafka has taken.
         `max_record_bytes` asks the topic; None where it does not tell."""
-        self.errors: Counter[str] = Counter()
-        """Refused records, by Kafka's name of the error."""
-        self.broken: IngestError | None = None
         self.limit = DeadLetterLimit(limit)
         self._suspects = Suspects()
         self._pool = pool
@@ -58,23 +55,40 @@ class SlowWay:
         self._looked_at = float("-inf")
         self._shipments: list[tuple[Sequence[tuple[Batch, Received]], Shipment]] = []
         """Of which something was refused, and nothing is judged yet."""
-        self._sent: list[Entry] = []
-        self._answers: dict[Entry, tuple[KafkaError | None, int | None]] = {}
         self._limited_by = ""
+        self._outbox = Outbox(
+            pool,
+            self._suspects,
+            topic_of=lambda _: topic,
+            record=lambda entry: self._record(entry.event),
+            acked=self._taken,
+            give_up=self._give_up,
+            judged=self._judged,
+            clock=clock,
+        )
+
+    @property
+    def errors(self) -> Counter[str]:
+        """Refused records, by Kafka's name of the error."""
+        return self._outbox.errors
+
+    @property
+    def broken(self) -> IngestError | None:
+        return self._outbox.broken
 
     @property
     def busy(self) -> bool:
         """Whether everything must come this way."""
-        return self._suspects.busy or bool(self._sent or self._shipments)
+        return self._suspects.busy or bool(self._outbox.on_the_way or self._shipments)
 
     @property
     def empty(self) -> bool:
-        return self._suspects.empty and not (self._sent or self._shipments)
+        return not (len(self._outbox) or self._shipments)
 
     @property
     def waiting(self) -> bool:
         """Whether events are here that have their turn before anything newer."""
-        return bool(self._suspects.waiting or self._sent or self._shipments)
+        return bool(self._suspects.waiting or self._outbox.on_the_way or self._shipments)
 
     @property
     def trouble(self) -> str | None:
@@ -99,7 +113,8 @@ class SlowWay:
 
     def abandon(self) -> None:
         """Forgets all that is here; nothing is made of the answers to what is on its way."""
-        self._suspects, self._shipments, self._sent, self._answers = Suspects(), [], [], {}
+        self._suspects, self._shipments = Suspects(), []
+        self._outbox.abandon(self._suspects)
 
     def refused(self, events: Sequence[tuple[Batch, Received]], shipment: Shipment) -> None:
         """Takes what was refused of a shipment of these events. May be called from within the producers' callbacks."""
@@ -111,35 +126,13 @@ class SlowWay:
 
     def poll(self) -> None:
         """Judges what was answered, once all of it is, and sends more."""
-        while not self._pool.in_flight:
+        if not self._pool.in_flight:
             for events, shipment in self._shipments:
-                self._judge(self._answers_of(events, shipment))
+                self._outbox.judge(self._answers_of(events, shipment))
             self._shipments = []
-            if self._sent:
-                sent, answers = self._sent, self._answers
-                self._sent, self._answers = [], {}
-                self._judge([Answer(entry, *answers[entry]) for entry in sent])
-            chunk = self._suspects.next(self._clock()) if self.broken is None else ()
-            if not chunk:
-                return
-            self._send(chunk)
+        self._outbox.poll()
 
-    def _send(self, chunk: Sequence[Entry]) -> None:
-        for place, entry in enumerate(chunk):
-            try:
-                queued = self._queue(entry)
-            except Undeliverable as why:
-                if entry.repeat or self._dead_letter(entry, why):
-                    self._suspects.forget(entry)
-                    continue
-                self._suspects.put_back(chunk[place:])
-                return
-            if not queued:
-                self._suspects.put_back(chunk[place:])
-                return
-            self._sent.append(entry)
-
-    def _answers_of(self, events: Sequence[tuple[Batch, Received]], shipment: Shipment) -> list[Answer]:
+    def _answers_of(self, events: Sequence[tuple[Batch, Received]], shipment: Shipment) -> list[Answer[Entry]]:
         told = {refusal.place: refusal for refusal in shipment.refused}
         answers = []
         for place, (batch, event) in enumerate(events):
@@ -147,15 +140,6 @@ class SlowWay:
             error, partition = (None, None) if refusal is None else (refusal.error, refusal.partition)
             answers.append(Answer(Entry(batch, event, self._key_of), error, partition))
         return answers
-
-    def _queue(self, entry: Entry) -> bool:
-        """False when there is no room before something is acknowledged. Raises Undeliverable."""
-        key, value, headers, timestamp = self._record(entry.event)
-        queued = self._pool.send(self._topic, key, value, headers, timestamp, partial(self._answered, entry))
-        if not queued and not self._pool.in_flight:
-            sentence = f"the record of {len(value)} bytes is larger than the client's whole queue; raise "
-            raise Undeliverable(TOO_LARGE, f"{sentence}queue.buffering.max.kbytes in [kafka.librdkafka]")
-        return queued
 
     def _record(self, event: Received) -> Record:
         """Raises Undeliverable, whatever is wrong with the event."""
@@ -174,31 +158,20 @@ class SlowWay:
         except Undeliverable:
             return None
 
-    def _answered(self, entry: Entry, error: KafkaError | None, message: Message) -> None:
-        self._answers[entry] = error, message.partition()
+    def _taken(self, entry: Entry) -> None:
+        self.limit.mended()
+        if not entry.repeat:
+            self._acked(entry.batch, entry.event)
 
-    def _judge(self, answers: Sequence[Answer]) -> None:
-        for entry, error, _ in answers:
-            if error is None:
-                self.limit.mended()
-                if not entry.repeat:
-                    self._acked(entry.batch, entry.event)
-                continue
-            self.errors[error.name()] += 1
-            if outcome(error) == "recycle":
-                self.broken = RestartRequired(f"Kafka topic {self._topic}: {error.name()}: {error.str()}")
-        for entry in self._suspects.settled(answers, self._clock()):
-            error = entry.error
-            if error is None or entry.repeat:
-                continue
-            if not self._dead_letter(entry, Undeliverable(reason_of(error), f"Kafka: {error.str()}")):
-                self._suspects.keep(entry)
+    def _judged(self, answers: Sequence[Answer[Entry]]) -> None:
         if any(error is not None and too_large(error) for _, error, _ in answers):
             self._look_at_limit()
 
-    def _dead_letter(self, entry: Entry, why: Undeliverable) -> bool:
+    def _give_up(self, entry: Entry, why: Undeliverable, _: KafkaError | None) -> bool:
         """False when the event is to be tried again: too many are dead letters in this minute already, or the topic may
         take larger records by now."""
+        if entry.repeat:
+            return True
         now = self._clock()
         if why.reason == TOO_LARGE and self._may_look(now) and (self._pool.in_flight or self._look_at_limit()):
             return False

@@ -24,11 +24,12 @@ was, and is taken later after all, what has overtaken it is sent again behind it
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from confluent_kafka import KafkaError
 
 from ingest.kafka.errors import innocent
+from ingest.kafka.outbox import MOST_AT_ONCE, Answer
 from ingest.source.delivery.progress import Batch
 from ingest.source.events.received import Received
 from ingest.timing import Backoff
@@ -42,7 +43,6 @@ PATIENCE_SECONDS = 1.0
 LONG_SECONDS = 30.0
 """A suspect is blamed after this time when only other partitions of the topic have records to take."""
 MOST_HELD = 100
-MOST_AT_ONCE = 1_000
 ROW_SECONDS = 600.0
 """A row that has not grown for so long is over."""
 
@@ -113,14 +113,6 @@ class Entry:
         return Entry(self.batch, self.event, self._key_of, repeat=True, taken_at=turn)
 
 
-class Answer(NamedTuple):
-    entry: Entry
-    error: KafkaError | None
-    """None: acknowledged."""
-    partition: int | None
-    """Of the topic; None: not known."""
-
-
 class _Row:
     """Suspects that came without an acknowledged record between them."""
 
@@ -146,7 +138,9 @@ class _Row:
 
 
 class Suspects:
-    """`add` what is to be sent, send `next`, tell what became of it with `settled`."""
+    """The `Isolation` of events: see above."""
+
+    together = True
 
     def __init__(self, backoff: Callable[[], Backoff] = lambda: Backoff(0.1, 5.0)) -> None:
         self.waiting: deque[Entry] = deque()
@@ -173,9 +167,8 @@ class Suspects:
         """Whether everything must come this way, as something waits or was refused a short while ago."""
         return bool(self.waiting or self.held) or self._at_once < MOST_AT_ONCE
 
-    @property
-    def empty(self) -> bool:
-        return not (self.waiting or self.held)
+    def __len__(self) -> int:
+        return len(self.waiting) + len(self.held)
 
     @property
     def trouble(self) -> str | None:
@@ -195,7 +188,7 @@ class Suspects:
         self.waiting.extendleft(entry for entry in reversed(entries) if not entry.held)
 
     def forget(self, entry: Entry) -> None:
-        """It is a dead letter, for a reason of its own."""
+        """It is a dead letter, for a reason of its own, or was acknowledged when nothing more is sent."""
         if entry.held:
             self._release(entry)
 
@@ -208,11 +201,7 @@ class Suspects:
         self._hold(entry, entry.held_at)
         entry.proved = True
 
-    def next(self, now: float) -> list[Entry]:
-        """What to send now, all at once, and then nothing until all of it is answered; none: ask again later.
-
-        `now` is in seconds of a clock that never goes back.
-        """
+    def next(self, now: float, on_the_way: int = 0) -> list[Entry]:
         if now < self._pause_until:
             return []
         many = self._many()
@@ -237,8 +226,7 @@ class Suspects:
         self.pause(now)
         return self._chunk(1)
 
-    def settled(self, answers: Sequence[Answer], now: float) -> list[Entry]:
-        """`answers` to what was sent at once, in its order. Returns those to blame, in order, with their errors."""
+    def settled(self, answers: Sequence[Answer[Entry]], now: float) -> list[Entry]:
         self._turn += 1
         self._settled_at = now
         for entry, error, partition in answers:
@@ -252,7 +240,7 @@ class Suspects:
             entry.error, entry.partition = error, -1 if partition is None else partition
         if len(answers) == 1:
             self._at_once = 1
-            return self._refused_alone(answers[0].entry, now)
+            return self._refused_alone(answers[0].item, now)
         self._refused_together(answers)
         return []
 
@@ -275,7 +263,7 @@ class Suspects:
         self._rows.setdefault(entry.partition, _Row()).add(entry.key, now)
         return []
 
-    def _refused_together(self, answers: Sequence[Answer]) -> None:
+    def _refused_together(self, answers: Sequence[Answer[Entry]]) -> None:
         again: list[Entry] = []
         keys: set[bytes | None] = set()
         named = innocents = 0

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
@@ -194,7 +195,15 @@ def test_a_record_that_is_still_too_large_takes_no_neighbour_with_it(cluster: Mo
     write(cluster, *(letter(number) for number in range(4)))
     cluster.push_errors(PRODUCE, [KafkaError.MSG_SIZE_TOO_LARGE] * 2)
     tally = redrive(cluster)
-    assert (tally.sent, tally.refused) == (3, {"msg_size_too_large": 1})
+    assert (tally.sent, tally.refused) == (3, {"too_large": 1})
+
+
+def test_a_record_larger_than_the_clients_whole_queue_is_refused_and_waits_for_nothing(cluster: MockCluster) -> None:
+    write(cluster, letter(0), letter(1)._replace(value=b"x" * 2_000), letter(2))
+    kafka = replace(settings_of(cluster), librdkafka={"queue.buffering.max.kbytes": "1"})
+    tally = Redrive(kafka, DEAD).run()
+    assert (tally.sent, tally.refused) == (2, {"too_large": 1})
+    assert "queue.buffering.max.kbytes" in tally.sentences["too_large"]
 
 
 def test_a_record_larger_than_a_usual_topic_takes_is_sent(cluster: MockCluster) -> None:
@@ -273,12 +282,12 @@ def test_the_rate_is_kept(cluster: MockCluster) -> None:
 def test_a_topic_that_is_gone_ends_the_run_before_its_record_is_passed(
     cluster: MockCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def described(_: object, topic: str, timeout: float, complaints: object) -> int:
+    def described(_: object, topic: str, timeout: float) -> int:
         if topic == "gone":
             raise Refused("topic 'gone' does not exist")  # the mock cluster makes every topic that is asked for
         return 2
 
-    monkeypatch.setattr("ingest.kafka.dead_letters.redrive.describe", described)
+    monkeypatch.setattr("ingest.kafka.admin.Topics.describe", described)
     write(cluster, letter(0, topic="gone"))
     for _ in range(2):
         with pytest.raises(Refused, match="topic 'gone' does not exist"):

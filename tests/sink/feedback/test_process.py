@@ -244,6 +244,22 @@ def test_a_record_that_the_broker_refuses_is_tried_alone_before_it_is_dead_lette
     assert len(read(cluster, DEAD)) == dead
 
 
+@pytest.mark.parametrize(
+    ("setting", "least"), [("message.max.bytes", "1000"), ("queue.buffering.max.kbytes", "1")], ids=["client", "queue"]
+)
+def test_a_record_that_the_client_does_not_take_is_dead_lettered_and_stops_nothing(
+    cluster: MockCluster, config: Config, child: Child, link: Link, setting: str, least: str
+) -> None:
+    child.task = replace(child.task, config=replace(config, kafka=replace(config.kafka, librdkafka={setting: least})))
+    process = started(child, link)
+    link.incoming = [batch("m1", "m" * 1_100, "m2")]
+    settle(process, link, 1)
+    process.pool.terminate()
+    assert told(cluster) == ["m1", "m2"]
+    (found,) = read(cluster, DEAD)
+    assert dict(found.headers() or [])["ingest-reason"] == b"too_large"
+
+
 def test_the_next_life_knows_what_the_topic_has(
     cluster: MockCluster, config: Config, child: Child, process: FeedbackProcess, link: Link
 ) -> None:

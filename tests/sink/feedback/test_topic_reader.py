@@ -102,7 +102,7 @@ class _Topic:
 def test_a_question_that_fails_at_the_start_is_asked_again(first: object, monkeypatch: pytest.MonkeyPatch) -> None:
     """Else feedback is never read back, and each device gets 50 commands and no more."""
     topic = _Topic([first, first, SimpleNamespace(error=None, partitions={0: None, 1: None})])
-    monkeypatch.setattr("ingest.sink.feedback.topic_reader.Consumer", lambda *_, **__: topic)
+    monkeypatch.setattr("ingest.sink.feedback.topic_reader.new_consumer", lambda *_, **__: topic)
     now = 0.0
     answers = FeedbackReader(Kafka(), "feedback", client_id="answers", clock=lambda: now)
     answers.start()
@@ -128,7 +128,7 @@ def test_nothing_is_ready_before_every_partition_has_told_its_end(
     partitions = SimpleNamespace(error=None, partitions={0: None, 1: None})
     topic = _Topic([partitions, partitions])
     topic.ends = [4, first]
-    monkeypatch.setattr("ingest.sink.feedback.topic_reader.Consumer", lambda *_, **__: topic)
+    monkeypatch.setattr("ingest.sink.feedback.topic_reader.new_consumer", lambda *_, **__: topic)
     now = 0.0
     answers = FeedbackReader(Kafka(), "feedback", client_id="answers", clock=lambda: now)
     answers.start()

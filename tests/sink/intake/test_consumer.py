@@ -4,17 +4,18 @@ from collections.abc import Callable, Iterator
 from itertools import count
 
 import pytest
-from confluent_kafka import Consumer, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from ingest.config import Kafka
-from ingest.kafka import producer, statistics
+from ingest.kafka import client, statistics
 from ingest.kafka.admin import TopicSpec, create_topics
+from ingest.kafka.client import EVERY_CLIENT
 from ingest.kafka.mock_cluster import MockCluster
-from ingest.kafka.producer import EVERY_CLIENT
 from ingest.sink.commands.command import Origin
 from ingest.sink.intake import consumer
 from ingest.sink.intake.consumer import CommandConsumer, Place
+from ingest.sink.intake.ticket import Ticket
 from ingest.timing import Deadline
 from tests.kafka.raw_batch import append_batch
 from tests.services.kafka import KafkaCluster
@@ -68,6 +69,7 @@ class Member:
     def __init__(self, group: Group, number: int) -> None:
         self.read: list[tuple[int, int]] = []
         """(partition, offset) in the order of reading."""
+        self.tickets: dict[tuple[int, int], Ticket] = {}
         self.revoked: list[Place] = []
         self.finishes_on_revoke = True
         self._group = group
@@ -84,14 +86,18 @@ class Member:
     def partitions(self) -> list[int]:
         return sorted(partition for _, partition in self.commands.assigned)
 
-    def poll(self, room: int = 100) -> list[Message]:
-        messages = self.commands.poll(room, 0.05)
-        self.read += [(message.partition() or 0, message.offset() or 0) for message in messages]
-        return messages
+    def poll(self, room: int = 100) -> list[Ticket]:
+        tickets = self.commands.poll(room, 0.05)
+        for ticket in tickets:
+            place = ticket.origin.partition, ticket.origin.offset
+            self.read.append(place)
+            self.tickets[place] = ticket
+        return tickets
 
     def finish(self, partition: int, *offsets: int) -> None:
+        unreadable = {ticket.origin[1:]: ticket for ticket, _ in self.commands.unreadable}
         for offset in offsets:
-            self.commands.finish(Origin(self._group.topic, partition, offset))
+            (self.tickets | unreadable)[partition, offset].finish()
 
     def _on_revoked(self, places: list[Place]) -> None:
         self.revoked += places
@@ -353,7 +359,7 @@ def test_a_broker_that_falls_silent_is_told_until_it_answers(
     mock: tuple[MockCluster, Group], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(statistics, "SILENCE_SECONDS", 1.0)
-    monkeypatch.setattr(producer, "EVERY_CLIENT", {**EVERY_CLIENT, "socket.timeout.ms": 5_000})
+    monkeypatch.setattr(client, "EVERY_CLIENT", {**EVERY_CLIENT, "socket.timeout.ms": 5_000})
     monkeypatch.setattr(consumer, "DEFAULTS", {**consumer.DEFAULTS, "statistics.interval.ms": 200})
     cluster, ours = mock
     member = ours.join()
@@ -466,7 +472,10 @@ def test_what_cannot_be_read_is_passed_over_and_named(mock: tuple[MockCluster, G
     member.finishes_on_revoke = False
     ours.turn(lambda: len(member.read) == 2)
     assert member.read == [(0, 0), (0, 3)]
-    assert [origin for origin, _ in member.commands.unreadable] == [Origin(ours.topic, 0, 1), Origin(ours.topic, 0, 2)]
+    assert [ticket.origin for ticket, _ in member.commands.unreadable] == [
+        Origin(ours.topic, 0, 1),
+        Origin(ours.topic, 0, 2),
+    ]
     assert "ecompress" in member.commands.unreadable[0][1]
     member.finish(0, 0, 1, 2, 3)
     member.commands.commit(wait=True)

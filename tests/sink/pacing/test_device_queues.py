@@ -8,14 +8,15 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from ingest.hub.limits import COMMANDS_PER_DEVICE
 from ingest.sink.commands.command import Ack, Command, Origin
+from ingest.sink.intake.ticket import Ticket
 from ingest.sink.pacing.device_queues import PROBE_SECONDS, QUEUE_FULL_SECONDS, RETRY_SECONDS, DeviceQueues
 from ingest.sink.pacing.outstanding import OutstandingLimit
 
 
-def command(device_id: str, offset: int, partition: int = 0, body: bytes = b"on", ack: Ack = "full") -> Command:
-    return Command(
-        device_id, body, f"m-{partition}-{offset}", None, None, ack, None, {}, Origin("t", partition, offset)
-    )
+def command(device_id: str, offset: int, partition: int = 0, body: bytes = b"on", ack: Ack = "full") -> Ticket:
+    origin = Origin("t", partition, offset)
+    made = Command(device_id, body, f"m-{partition}-{offset}", None, None, ack, None, {}, origin)
+    return Ticket(origin, command=made)
 
 
 def lanes(
@@ -38,7 +39,7 @@ def lanes(
     )
 
 
-def took(lanes: DeviceQueues, now: float) -> Command:
+def took(lanes: DeviceQueues, now: float) -> Ticket:
     one = lanes.take(now)
     assert one is not None
     return one
@@ -440,16 +441,16 @@ class AgainstAHub(RuleBasedStateMachine):
             capacity=20,
             per_device=4,
         )
-        self.kafka: dict[Origin, Command] = {}
+        self.kafka: dict[Origin, Ticket] = {}
         self.offset = 0
         self.offered_at: list[float] = []
         self.dropped: set[int] = set()
         """Commands in flight whose partition was revoked, by offset."""
-        self.expected: dict[str, deque[Command]] = {}
-        self.flying: list[Command] = []
+        self.expected: dict[str, deque[Ticket]] = {}
+        self.flying: list[Ticket] = []
         self.outstanding: dict[str, list[str]] = {}
 
-    def gone(self, one: Command) -> None:
+    def gone(self, one: Ticket) -> None:
         assert self.expected[one.device_id].popleft() is one, "in order"
 
     @precondition(lambda self: self.lanes.has_room)
@@ -496,7 +497,7 @@ class AgainstAHub(RuleBasedStateMachine):
         dropped = one.origin.offset in self.dropped
         if answer == "taken":
             self.lanes.sent(one, self.now)
-            self.outstanding.setdefault(one.device_id, []).append(one.message_id)
+            self.outstanding.setdefault(one.device_id, []).append(one.command.message_id)
         elif answer == "retry":
             self.lanes.retry(one, self.now)
         elif answer in ("full", "blamed"):
@@ -542,7 +543,7 @@ class AgainstAHub(RuleBasedStateMachine):
         """The faults end: nothing is stuck, and `wait` alone tells when to go on."""
         for one in self.flying:
             self.lanes.sent(one, self.now)
-            self.outstanding.setdefault(one.device_id, []).append(one.message_id)
+            self.outstanding.setdefault(one.device_id, []).append(one.command.message_id)
             self.gone(one)
         for device_id, messages in self.outstanding.items():
             for message_id in messages:
@@ -560,7 +561,7 @@ class AgainstAHub(RuleBasedStateMachine):
                 continue
             self.lanes.sent(again, self.now)
             self.gone(again)
-            self.lanes.feedback(again.device_id, again.message_id, self.now)
+            self.lanes.feedback(again.device_id, again.command.message_id, self.now)
         assert not any(self.expected.values())
 
 

@@ -50,15 +50,15 @@ class Rig:
         self.now = 1_000.0
         self.shelf = DeadLetterShelf()
         self.kafka = kafka
+        self.pool = Pool(kafka, room=room)
         self.delivery = Delivery(
             Config(source=Source(format="toy", max_dead_letters_per_minute=per_minute)),
             "0",
             max_record_bytes=None,
             topic_partitions=kafka.partitions,
+            pool=self.pool,  # type: ignore[arg-type]
             clock=lambda: self.now,
         )
-        self.pool = Pool(kafka, room=room)
-        self.delivery.pool = self.delivery.slow_way._pool = self.pool  # type: ignore[assignment]
         self.delivery.slow_way._max_record_bytes = max_record_bytes
         self.delivery.dead_letters.topic = self.shelf  # type: ignore[assignment]
 

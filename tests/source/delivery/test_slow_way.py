@@ -8,8 +8,9 @@ from ingest.source.delivery.dead_letter_limit import DeadLetterLimit
 from ingest.source.events.event import Event
 from ingest.source.formats import FORMATS
 from ingest.source.formats.contract import Record
+from ingest.timing import Deadline
 from tests.source.delivery.refusing_kafka import BAD, RefusingKafka
-from tests.source.delivery.rig import STEP_SECONDS, Rig, check, stream_of
+from tests.source.delivery.rig import POLLS, STEP_SECONDS, Rig, check, stream_of
 from tests.source.sample_events import make_event
 
 ODD = b"undeliverable"
@@ -125,6 +126,22 @@ def test_what_no_record_is_to_blame_for_ends_the_process_and_is_no_dead_letter(c
         rig.settle()
     assert not rig.shelf.letters
     assert rig.delivery.position is None
+
+
+def test_one_that_was_refused_before_is_no_dead_letter_when_a_right_is_missing_now() -> None:
+    rig = Rig(kafka_of())
+    stream = stream_of([(1, b""), (1, BAD), (2, b"")])
+    rig.run(stream)
+    for _ in range(POLLS):
+        if rig.delivery.slow_way._suspects.held:
+            break
+        rig.poll()
+    rig.kafka.failing, rig.kafka.failure = {0}, KafkaError.TOPIC_AUTHORIZATION_FAILED
+    with pytest.raises(RestartRequired, match="TOPIC_AUTHORIZATION_FAILED"):
+        rig.settle()
+    assert not rig.shelf.letters
+    assert not rig.delivery.join(Deadline(60.0), while_waiting=lambda: None), "whoever saves what Kafka has is told"
+    assert not rig.delivery.idle
 
 
 def test_a_few_refused_with_nothing_beside_them_are_dead_letters_soon() -> None:
