@@ -56,6 +56,13 @@ def _registry(config: Config, command: Command) -> Broken:
         name = "kafka.schema_registry.url"
         fix = 'is required by source.format = "connect-avro": write where the registry is, such as "https://registry:8081"'
         yield (name, "source.format"), Problem(name, "", fix)
+    registry = config.kafka.schema_registry
+    if registry.password and not registry.user:
+        name = "kafka.schema_registry.user"
+        yield (
+            (name, "kafka.schema_registry.password"),
+            Problem(name, "", "is required by a password: write whose it is"),
+        )
 
 
 def _missing(section: str, name: str, otherwise: str = "") -> tuple[tuple[str, ...], Problem]:
