@@ -67,7 +67,7 @@ def test_codec_many_devices(benchmark: Any, results: Results) -> None:
 
 
 @sizes
-@pytest.mark.parametrize("record_format", ["json", "raw"])
+@pytest.mark.parametrize("record_format", FORMATS)
 def test_record(benchmark: Any, results: Results, frame_bytes: int, record_format: str) -> None:
     """From the event to key, value and headers."""
     decode = TemplateDecoder().decode

@@ -12,6 +12,7 @@ from ingest.doctor.event_hub import KEY_CHECK, EventHubChecks
 from ingest.doctor.iot_hub import iot_hub_checks
 from ingest.doctor.kafka import KafkaChecks
 from ingest.doctor.local import METRICS, ask_decoder, ask_metrics_port, ask_secret_files, partitions_read
+from ingest.doctor.schema_registry import schema_registry_checks
 
 
 def checks_of(config: Config, environ: Mapping[str, str], now: Callable[[], float] = time.time) -> list[Check]:
@@ -47,6 +48,7 @@ def connection_checks(config: Config) -> list[Check]:
 
 def _of_services(config: Config, event_hub: EventHubChecks | None) -> list[Check]:
     checks = [*event_hub.checks(), *checkpoint_checks(config)] if event_hub is not None else []
+    checks += schema_registry_checks(config)
     if config.hub.iot_hub is not None:
         checks += iot_hub_checks(config, config.hub.iot_hub)
     return checks + KafkaChecks(config).checks()

@@ -16,8 +16,8 @@ from ingest.config import SchemaRegistry
 from ingest.errors import IngestError, Refused, Unreachable
 from ingest.printable import printable
 
-CONNECT_SECONDS: Final = 5.0
-ANSWER_SECONDS: Final = 10.0
+CONNECT_SECONDS: Final = 4.0
+ANSWER_SECONDS: Final = 5.0
 _MEDIA: Final = "application/vnd.schemaregistry.v1+json"
 _ANY_MEDIA: Final = f"{_MEDIA}, application/json"
 _LARGEST_BYTES: Final = 4 << 20
@@ -60,7 +60,7 @@ class Registry:
     def id_of(self, subject: str, schema: str) -> int:
         """Returns the id of the schema under this subject; registers it first if it is not there and the configuration
         allows that. `schema`: in JSON."""
-        found = self._registered(subject, schema)
+        found = self.find(subject, schema)
         if found is not None:
             return found
         if not self._config.auto_register:
@@ -78,8 +78,11 @@ class Registry:
             raise self._strange()
         return schema
 
-    def _registered(self, subject: str, schema: str) -> int | None:
-        """By what the schema says: registries compare its text, white space and all, when they are asked for it."""
+    def find(self, subject: str, schema: str) -> int | None:
+        """Returns the id of the schema under this subject; None if it is not there.
+
+        Compares what schemas say: a registry that is asked for one compares its text, white space and all.
+        """
         path = f"/subjects/{quote(subject, safe='')}/versions"
         wanted = parsed(schema)
         try:
@@ -119,9 +122,8 @@ class Registry:
         except exceptions.SSLError as error:
             raise self._untrusted(error) from None
         except (exceptions.HTTPError, OSError) as error:
-            words = "no answer in time" if isinstance(error, exceptions.TimeoutError) else _words(str(error))
             raise Unreachable(
-                f"the schema registry at {self._url} does not answer ({words}): see that it runs, that "
+                f"the schema registry at {self._url} does not answer ({_why(error)}): see that it runs, that "
                 "kafka.schema_registry.url is right, and whether a firewall is between"
             ) from None
         try:
@@ -135,7 +137,7 @@ class Registry:
     def _refusal(self, status: int, told: Any) -> IngestError:
         code = told.get("error_code") if isinstance(told, dict) else None
         words = _words(str(told.get("message", ""))) if isinstance(told, dict) else ""
-        said = f"{status}: {words}" if words else f"{status}"
+        said = f"{status}, {words}" if words else f"{status}"
         where = f"the schema registry at {self._url}"
         if status == 401:
             return Refused(
@@ -168,7 +170,7 @@ class Registry:
 
     def _untrusted(self, error: Exception) -> Refused:
         return Refused(
-            f"there is no TLS with the schema registry at {self._url} ({_words(str(error))}): write the authority that signed "
+            f"there is no TLS with the schema registry at {self._url} ({_why(error)}): write the authority that signed "
             "its certificate into kafka.schema_registry.ca_file, or correct the url"
         )
 
@@ -198,5 +200,16 @@ def _plain(schema: Any) -> Any:
     return schema
 
 
+def _why(error: BaseException | None) -> str:
+    """Of what the client raises, the words of the system."""
+    cause = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.strerror:
+            return _words(cause.strerror)
+        cause = cause.__cause__ or cause.__context__
+    return "no answer in time" if isinstance(error, exceptions.TimeoutError) else _words(str(error))
+
+
 def _words(text: str) -> str:
-    return printable(" ".join(text.split()))[:_LONGEST_WORDS]
+    """In one line, and without a colon: what stands behind one in a sentence of ours is the fix."""
+    return printable(" ".join(text.split()).replace(": ", ", "))[:_LONGEST_WORDS]

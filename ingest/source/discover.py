@@ -5,6 +5,7 @@ import contextlib
 import logging
 import threading
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from ingest.config import Config
@@ -16,7 +17,8 @@ from ingest.process.waiting import wait_until_available
 from ingest.source import hot_path
 from ingest.source.checkpoints import open_store
 from ingest.source.checkpoints.scope import scope
-from ingest.source.preflight import check_topics
+from ingest.source.delivery.schema import schema_id
+from ingest.source.preflight import check_topics, with_schema
 from ingest.timing import Deadline
 
 ANSWER_SECONDS = 25.0
@@ -43,6 +45,8 @@ def run(child: Child) -> None:
     topics = wait_until_available(
         child, f"connecting to Kafka at {config.kafka.bootstrap_servers}", lambda: check_topics(config)
     )
+    if topics is not None:
+        topics = with_schema(child, topics)
     if not child.stopping and told is not None:
         child.result({"partitions": told.partition_ids, "created_ms": told.created_ms, "topics": topics})
 
@@ -77,7 +81,7 @@ def _answer(config: Config, known: Iterable[str]) -> dict[str, Any]:
     if not set(partitions) <= set(known):
         # If they cannot be looked at, each new partition says so for itself.
         with contextlib.suppress(IngestError):
-            topics = check_topics(config)
+            topics = replace(check_topics(config), schema_id=schema_id(config))
     return {"partitions": partitions, "topics": topics}
 
 

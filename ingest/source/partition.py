@@ -25,7 +25,7 @@ from ingest.source.delivery.delivery import Delivery
 from ingest.source.hot_path import decoder_in_use
 from ingest.source.instrumentation import SourceMeasures
 from ingest.source.ownership import Ownership
-from ingest.source.preflight import Topics, check_topics
+from ingest.source.preflight import Topics, check_topics, with_schema
 from ingest.source.receiving.identity import Identity
 from ingest.source.receiving.receiver import Receiver
 from ingest.source.receiving.start import resolve, start_at
@@ -65,9 +65,7 @@ def run(child: Child) -> None:
     """The entry of the role `source`. Returns when asked to stop; raises Refused, RestartRequired or another IngestError."""
     config, partition = child.task.config, child.task.slot
     store = open_store(config.checkpoints, scope(config))
-    topics: Topics | None = child.task.facts.get("topics") or wait_until_available(
-        child, f"connecting to Kafka at {config.kafka.bootstrap_servers}", lambda: check_topics(config)
-    )
+    topics: Topics | None = child.task.facts.get("topics") or _topics(child)
     if child.stopping or topics is None:
         return
     # Last, so that it is fresh. Without knowing the position nothing may start: too early would repeat days, too late would
@@ -88,6 +86,14 @@ def run(child: Child) -> None:
         process.close(Deadline(SAVE_SECONDS))
         raise
     process.close(child.deadline or Deadline(config.service.shutdown_seconds))
+
+
+def _topics(child: Child) -> Topics | None:
+    config = child.task.config
+    found = wait_until_available(
+        child, f"connecting to Kafka at {config.kafka.bootstrap_servers}", lambda: check_topics(config)
+    )
+    return None if found is None else with_schema(child, found)
 
 
 def _first_checkpoint(child: Child, store: CheckpointStore, lease: Checkpoint | None) -> Checkpoint | None:

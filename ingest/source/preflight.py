@@ -1,12 +1,15 @@
 """What must be true of Kafka and its schema registry before events are taken from the hub."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ingest.config import Config
 from ingest.kafka.admin import TopicMaker
 from ingest.kafka.client import settings
 from ingest.kafka.record_limit import max_record_bytes
+from ingest.process.child import Child
+from ingest.process.waiting import wait_until_available
 from ingest.source.delivery.schema import schema_id
+from ingest.source.formats import SCHEMAS
 
 ANSWER_SECONDS = 5.0
 
@@ -24,14 +27,23 @@ class Topics:
 
 
 def check_topics(config: Config) -> Topics:
-    """Both topics exist, or the broker makes them now, and so does the schema, if there is one. Raises ConfigError, Refused or
-    Unreachable; takes up to some 15 s, and with a schema registry 20 more."""
+    """Both topics exist, or the broker makes them now. Raises ConfigError, Refused or Unreachable; takes up to some 15 s."""
     chosen = settings(config.kafka)
     cluster = TopicMaker(chosen)
     partitions = cluster.describe(config.source.topic, ANSWER_SECONDS)
     cluster.describe(config.source.dead_letter_topic, ANSWER_SECONDS)
-    schema = schema_id(config)
     own_limit = config.kafka.librdkafka.get("message.max.bytes")
     if own_limit is not None:
-        return Topics(int(str(own_limit)), partitions, schema)
-    return Topics(max_record_bytes(chosen, config.source.topic, ANSWER_SECONDS), partitions, schema)
+        return Topics(int(str(own_limit)), partitions)
+    return Topics(max_record_bytes(chosen, config.source.topic, ANSWER_SECONDS), partitions)
+
+
+def with_schema(child: Child, topics: Topics) -> Topics | None:
+    """Returns the topics with the schema's id, once the registry has told it, if the format needs one; None when a stop was
+    asked for before. Raises Refused."""
+    config = child.task.config
+    if config.source.format not in SCHEMAS:
+        return topics
+    doing = f"asking the schema registry at {config.kafka.schema_registry.url}"
+    found = wait_until_available(child, doing, lambda: schema_id(config))
+    return None if found is None else replace(topics, schema_id=found)

@@ -9,7 +9,15 @@ import threading
 from contextlib import ExitStack
 from types import FrameType
 
-from tests.services import ServiceError, javascript, kafka_jars, prerequisites, processors, prometheus_programs
+from tests.services import (
+    ServiceError,
+    javascript,
+    kafka_jars,
+    prerequisites,
+    processors,
+    prometheus_programs,
+    registry,
+)
 from tests.services.azurite import Azurite
 from tests.services.kafka import KafkaCluster
 
@@ -52,6 +60,8 @@ def install_all(say: Say) -> None:
     say("Fetching and compiling the event processors in Java and Go, if they are not there yet.")
     processors.java_processor()
     processors.go_processor()
+    say("Fetching Apicurio's schema registry, if it is not there yet.")
+    registry.ensure()
 
 
 def up(brokers: int, with_parent: bool, say: Say) -> None:

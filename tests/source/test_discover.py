@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ingest.config import Checkpoints, Config, Hub, Secret
+from ingest.config import Checkpoints, Config, Hub, SchemaRegistry, Secret
 from ingest.emulator import Emulator
 from ingest.errors import ConfigError, Refused, Unreachable
 from ingest.hub import event_hubs
@@ -17,6 +17,7 @@ from ingest.process.child import Child, ProcessSpec
 from ingest.source import discover
 from ingest.source.preflight import Topics
 from tests.config.samples import EVENT_HUB
+from tests.kafka.toy_registry import ToyRegistry
 from tests.source.readers import Reader, configured
 
 
@@ -139,3 +140,23 @@ def test_a_trial_asks_to_be_let_read_and_disturbs_nobody(
         assert reader.receiver.attaches == 1, "the reader had to attach again"
     finally:
         reader.receiver.close()
+
+
+def test_the_schema_registry_is_asked_once_for_all_partitions(
+    emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(discover, "check_topics", lambda _: Topics(None, 1))
+    with ToyRegistry() as toy:
+        config = configured(emulator, "fast")
+        config = replace(
+            config,
+            source=replace(config.source, format="connect-avro"),
+            kafka=replace(config.kafka, schema_registry=SchemaRegistry(toy.url)),
+            checkpoints=Checkpoints(store="file", path=tmp_path),
+        )
+        child = Asking(config)
+        discover.run(child)
+        assert child.results[0]["topics"] == Topics(None, 1, schema_id=100)
+        toy.answers[f"/subjects/{config.source.topic}-value/versions"] = (401, b"{}")
+        with pytest.raises(Refused, match="correct user and password"):
+            discover.run(Asking(config))

@@ -5,7 +5,8 @@ from ingest.source.formats import SCHEMAS
 
 
 def schema_id(config: Config) -> int | None:
-    """Returns the id; None where `source.format` needs no registry. Raises Refused or Unreachable; takes up to some 20 s."""
+    """Returns the id; None where `source.format` needs no registry. Raises Refused or Unreachable; takes up to some 10 s for
+    a registry that does not answer."""
     schema = SCHEMAS.get(config.source.format)
     if schema is None:
         return None

@@ -1,14 +1,13 @@
 """What Java 17 writes for the values of an event: the old connector, and so its consumers, know nothing else. Pure."""
 
 import base64
-import math
 import re
-import struct
 from typing import Any
 
 import orjson
 
 from ingest.source.events.values import MARK
+from ingest.source.formats.java_numbers import number_text
 
 _SURROGATE = re.compile(rb"\xed[\xa0-\xbf][\x80-\xbf]?")
 _ESCAPED_BYTE = re.compile(rb"%([0-9A-F]{2})")
@@ -95,44 +94,6 @@ def _map_text(pairs: Any) -> str:
 
 _BINARY = tuple(chr(byte) if 0x20 <= byte < 0x7F and byte != 0x5C else f"\\x{byte:02x}" for byte in range(256))
 """What Proton's `Binary` writes for each byte."""
-
-
-def number_text(number: float) -> str:
-    """Returns `Double.toString`, or `Float.toString` of a number that a float holds exactly.
-
-    An event does not say which of both it was. Where that makes a difference, the number that a sender wrote is the shorter.
-    """
-    if not math.isfinite(number):
-        return "NaN" if math.isnan(number) else "Infinity" if number > 0 else "-Infinity"
-    sign = "-" if math.copysign(1.0, number) < 0 else ""
-    magnitude = abs(number)
-    if not magnitude:
-        return sign + "0.0"
-    digits, exponent = _shortest(magnitude)
-    if -3 <= exponent < 7:
-        if exponent < 0:
-            return f"{sign}0.{'0' * (-exponent - 1)}{digits}"
-        return f"{sign}{digits[: exponent + 1].ljust(exponent + 1, '0')}.{digits[exponent + 1 :] or '0'}"
-    return f"{sign}{digits[0]}.{digits[1:] or '0'}E{exponent}"
-
-
-def _shortest(magnitude: float) -> tuple[str, int]:
-    """The fewest significant digits that tell the number from its neighbours, two at least, and its decimal exponent."""
-    narrow = _single(magnitude) == magnitude
-    for decimals in range(1, 17):
-        written = f"{magnitude:.{decimals}e}"
-        if (_single(float(written)) if narrow else float(written)) == magnitude:
-            break
-    digits, _, exponent = written.partition("e")
-    return digits.replace(".", "").rstrip("0"), int(exponent)
-
-
-def _single(number: float) -> float:
-    """The nearest float of 32 bits; infinite beyond them."""
-    try:
-        return float(struct.unpack(">f", struct.pack(">f", number))[0])
-    except OverflowError:
-        return math.inf
 
 
 def date_text(milliseconds: int) -> str:

@@ -1,4 +1,4 @@
-"""Java's texts of values; what is not obvious was seen in a Java 17."""
+"""Java's texts of values, as a Java 17 writes them."""
 
 import math
 import struct
@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.source.events.values import again, aside, name_of
-from ingest.source.formats.java_text import date_text, instant_second, name_text, number_text, utf8_text, value_text
+from ingest.source.formats.java_numbers import number_text
+from ingest.source.formats.java_text import date_text, instant_second, name_text, utf8_text, value_text
 
 NUMBERS = {
     1.0: "1.0",
@@ -21,7 +22,10 @@ NUMBERS = {
     9_999_999.0: "9999999.0",
     1e7: "1.0E7",
     -1.5e10: "-1.5E10",
-    1e23: "1.0E23",
+    1e23: "9.999999999999999E22",
+    9.06930671788664e17: "9.0693067178866406E17",
+    1 / 3: "0.3333333333333333",
+    123_456_789.125: "1.23456789125E8",
     1234.5678: "1234.5678",
     math.pi: "3.141592653589793",
     5e-324: "4.9E-324",
@@ -35,7 +39,9 @@ SINGLES = {
     16_777_216.0: "1.6777216E7",
     1.4e-45: "1.4E-45",
     3.4028235e38: "3.4028235E38",
-    1.1754944e-38: "1.1754944E-38",
+    1.1754944e-38: "1.17549435E-38",
+    -1.3439009e13: "-1.34390093E13",
+    -5.8090355e25: "-5.8090355E25",
 }
 DATES = {
     1_543_593_600_123: "Fri Nov 30 16:00:00 UTC 2018",
