@@ -57,6 +57,13 @@ def _registry(config: Config, command: Command) -> Broken:
             name, key = "kafka.schema_registry.url", f"{direction}.format"
             fix = f'is required by {key} = "connect-avro": write where the registry is, such as "https://registry:8081"'
             yield (name, key), Problem(name, "", fix)
+    registry = config.kafka.schema_registry
+    if registry.password and not registry.user:
+        name = "kafka.schema_registry.user"
+        yield (
+            (name, "kafka.schema_registry.password"),
+            Problem(name, "", "is required by a password: write whose it is"),
+        )
 
 
 def _missing(section: str, name: str, otherwise: str = "") -> tuple[tuple[str, ...], Problem]:

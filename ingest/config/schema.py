@@ -197,7 +197,7 @@ class SchemaRegistry:
     url: str = key(
         "", Text(values.http_url, "https://registry:8081"), "Where it is, such as https://registry:8081. Empty: none."
     )
-    user: str = key("", Text(None, "ingest"), "User name. Empty: it asks for none.")
+    user: str = key("", Text(None, "ingest"), "User name. Empty: it asks for none.", '"ingest"')
     password: Secret = key(NO_SECRET, SecretText(str, "…"), "The user's password.")
     ca_file: Path | None = key(
         None,

@@ -149,7 +149,7 @@ def _zookeeper(get: Get, root: str, properties: Mapping[str, object]) -> str:
         return printable(connect)[:2_000]
     try:
         hosts = _hosts(get, f"{root}/services/ZOOKEEPER/components/ZOOKEEPER_SERVER")
-    except Refused:
+    except (Refused, Unreachable):
         return ""
     return ",".join(f"{host}:{_ZOOKEEPER_PORT}" for host in hosts)
 

@@ -47,9 +47,8 @@ def connection_checks(config: Config) -> list[Check]:
 
 
 def _of_services(config: Config, event_hub: EventHubChecks | None) -> list[Check]:
-    checks: list[Check] = []
-    if event_hub is not None:
-        checks += [*event_hub.checks(), *checkpoint_checks(config), *schema_registry_checks(config)]
+    checks = [*event_hub.checks(), *checkpoint_checks(config)] if event_hub is not None else []
+    checks += schema_registry_checks(config)
     if config.hub.iot_hub is not None:
         checks += iot_hub_checks(config, config.hub.iot_hub)
     return checks + KafkaChecks(config).checks()

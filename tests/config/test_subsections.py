@@ -76,6 +76,10 @@ def test_what_is_in_force_can_be_read_again(tmp_path: Path) -> None:
         ('[kafka.schema_registry]\nurl = "http://a:1,http://b:1"', "begins with http:// or https://"),
         ('[kafka.schema_registry]\nurl = "http://user:word@registry"', "without a user"),
         ('[kafka.schema_registry]\nauto_register = "yes"', "write true or false"),
+        (
+            '[kafka.schema_registry]\npassword_file = "password"',
+            "kafka.schema_registry.user: is required by a password",
+        ),
     ],
 )
 def test_mistakes(tmp_path: Path, text: str, words: str) -> None:

@@ -70,6 +70,16 @@ def test_the_listener_of_the_version_that_is_in_force() -> None:
     }
 
 
+@pytest.mark.parametrize("status", [404, 503])
+def test_without_zookeeper_the_brokers_are_found_all_the_same(status: int) -> None:
+    answers = bodies()
+    answers[DESIRED]["Clusters"]["desired_configs"]["kafka-broker"]["tag"] = "version3"
+    answers[f"{ROOT}/mykafka/services/ZOOKEEPER/components/ZOOKEEPER_SERVER"] = Answer(status, "", "")
+    found = discover(get_of(answers), cluster=None, protocol=None)
+    assert len(found.settings) == 1
+    assert "ZooKeeper" not in str(found.notes)
+
+
 def test_a_host_can_have_a_configuration_of_its_own() -> None:
     answers = bodies()
     desired = answers[DESIRED]["Clusters"]["desired_configs"]["kafka-broker"]

@@ -2,11 +2,12 @@
 
 from dataclasses import replace
 
-from ingest.config import Config, Kafka, SchemaRegistry, Source
+from ingest.config import Config, Hub, Kafka, SchemaRegistry, Secret, Source
 from ingest.doctor.check import Finding
 from ingest.doctor.runner import run_checks
 from ingest.doctor.schema_registry import schema_registry_checks
 from ingest.source.formats import SCHEMAS
+from tests.config.samples import IOT_HUB
 from tests.kafka.toy_registry import ToyRegistry
 
 
@@ -33,6 +34,19 @@ def test_what_is_there_and_what_is_not() -> None:
         assert not toy.versions
         toy.versions["iotin-value"] = [(7, SCHEMAS["connect-avro"])]
         assert found(registry).seen.endswith("id 7")
+
+
+def test_commands_alone_need_no_more_than_an_answer() -> None:
+    with ToyRegistry() as toy:
+        kafka, hub = Kafka(schema_registry=SchemaRegistry(toy.url)), Hub(iot_hub_connection_string=Secret(IOT_HUB))
+        config = Config(hub=hub, kafka=kafka, source=Source(format="connect-avro"))
+        (finding,) = run_checks(schema_registry_checks(config))
+        assert (finding.result, finding.seen.partition(";")[0]) == ("ok", f"{toy.url} answers")
+        assert not toy.versions
+        assert not schema_registry_checks(replace(config, sink=replace(config.sink, format="json")))
+        assert not schema_registry_checks(replace(config, kafka=Kafka()))
+    (finding,) = run_checks(schema_registry_checks(config))
+    assert "does not answer" in finding.seen
 
 
 def test_a_refusal_is_split_into_what_was_seen_and_the_fix() -> None:

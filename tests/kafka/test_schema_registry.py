@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from ingest.config import SchemaRegistry, Secret
+from ingest.emulator.certificate import make_certificate
 from ingest.errors import IngestError, Refused, Unreachable
 from ingest.kafka.schema_registry import Registry
 from ingest.source.formats.connect_avro import SCHEMA
@@ -119,6 +120,15 @@ def test_no_answer_can_be_waited_for() -> None:
 
 def test_no_address_is_said() -> None:
     assert "kafka.schema_registry.url is empty" in refusal(SchemaRegistry())
+
+
+def test_an_authority_of_ones_own_is_trusted_when_it_is_named(tmp_path: Path) -> None:
+    certificate = make_certificate(tmp_path)
+    with ToyRegistry(tls=certificate.server_context()) as toy:
+        assert id_of(SchemaRegistry(toy.url, ca_file=certificate.ca_file)) == 100
+        said = refusal(SchemaRegistry(toy.url))
+    assert "kafka.schema_registry.ca_file" in said
+    assert "certificate" in said
 
 
 def test_tls_without_a_certificate_is_said(toy: ToyRegistry, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import ssl
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -13,7 +14,7 @@ class ToyRegistry:
     """On a free port of 127.0.0.1. `versions`: by subject the schemas, each with its id; a request for a path that is in
     `answers` gets that status and body instead."""
 
-    def __init__(self, login: str = "") -> None:
+    def __init__(self, login: str = "", tls: ssl.SSLContext | None = None) -> None:
         self.versions: dict[str, list[tuple[int, str]]] = {}
         self.answers: dict[str, tuple[int, bytes]] = {}
         self.asked: list[tuple[str, str]] = []
@@ -45,11 +46,14 @@ class ToyRegistry:
                 pass
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._scheme = "http" if tls is None else "https"
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        return f"{self._scheme}://127.0.0.1:{self._server.server_address[1]}"
 
     def _told(self, method: str, path: str, body: Any) -> tuple[int, Any]:
         match [unquote(part) for part in path.split("/")[1:]]:

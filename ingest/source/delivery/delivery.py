@@ -62,7 +62,7 @@ class Delivery:
         pool: ShippingPool | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`may_send` is asked before anything is given to Kafka. `schema_id`: the registry's, for a format that needs one.
+        """`may_send` is asked before anything is given to Kafka. `schema_id`: the registry's, for a format that needs one;
         `pool`: other producers than those of `config`."""
         self.acked = 0
         self.seconds = Histogram(DELIVERY_BUCKETS)

@@ -15,6 +15,8 @@ from ingest.sink.commands.quoting import clip
 
 HEAD_BYTES: Final = 5
 MARK: Final = 0
+MOST_NUMBER: Final = (1 << 31) - 1
+"""It is a signed integer to Confluent's clients and registries."""
 
 
 class ConnectAvro:
@@ -37,6 +39,11 @@ class ConnectAvro:
                 f"The record is {foreign_bytes(value)}. To read it, name the registry in kafka.schema_registry.",
             )
         number = int.from_bytes(value[1:HEAD_BYTES], "big")
+        if number > MOST_NUMBER:
+            # Registries answer such a question in ways of their own, by which a typing error in the url cannot be told from it.
+            raise Undeliverable(
+                "unknown_schema", f"The record is a frame of schema {number}, and no registry counts so far."
+            )
         schema = self._schemas.get(number)
         try:
             found = avro_reader.read(value[HEAD_BYTES:], schema)

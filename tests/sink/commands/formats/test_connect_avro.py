@@ -116,6 +116,7 @@ def test_with_a_registry_its_frame_is_no_other_s() -> None:
         (frame(7, b"\xff" * 100), "malformed", "does not fit"),
         (frame(7, b"\x04on"), "malformed", "not JSON"),
         (frame(8, b"\x04on"), "unknown_schema", "no schema 8"),
+        (frame(1 << 31, b"\x04on"), "unknown_schema", "schema 2147483648, and no registry counts so far"),
     ],
 )
 def test_what_is_no_command_is_named(value: bytes, reason: str, named: str) -> None:
