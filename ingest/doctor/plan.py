@@ -37,7 +37,11 @@ def checks_of(config: Config, environ: Mapping[str, str], now: Callable[[], floa
         clock.clock_check(config, now, newest_event, (KEY_CHECK,) if event_hub is not None else ()),
     ]
     if event_hub is not None:
-        checks += [Check("decoder", ask_decoder), *event_hub.checks(), *checkpoint_checks(config)]
+        checks += [
+            Check("decoder", lambda: ask_decoder(config.source.format)),
+            *event_hub.checks(),
+            *checkpoint_checks(config),
+        ]
         checks += schema_registry_checks(config)
     if config.hub.iot_hub is not None:
         checks += iot_hub_checks(config, config.hub.iot_hub)
