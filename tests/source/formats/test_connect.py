@@ -74,6 +74,12 @@ def test_the_last_of_two_properties_of_one_name_wins() -> None:
     assert fields(event_of(messages.odd("the same key twice")))["properties"] == {"k": "b"}
 
 
+def test_the_content_type_is_the_last_of_its_name() -> None:
+    twice = {"contentType": None, '%:{"$again":["contentType",2]}': "text/plain"}
+    assert fields(make_event(7, properties=twice))["contentType"] == "text/plain"
+    assert fields(make_event(7, properties={"contentType": None}))["contentType"] is None
+
+
 def test_names_are_as_the_sender_wrote_them() -> None:
     properties = fields(event_of(messages.odd("names that no header has")))["properties"]
     assert properties == {"a\0b": "\0", "%41": "", "%:5": "{$double=NaN}", "": "null"}
