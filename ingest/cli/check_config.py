@@ -68,10 +68,13 @@ def _source(config: "Config") -> dict[str, str]:
     source, checkpoints, hub = config.source, config.checkpoints, config.hub.event_hub
     address = f"{hub.event_hub} at {hub.namespace}" if hub else ""
     partitions = f"partitions {', '.join(source.partitions)}" if source.partitions else "all partitions"
+    form = source.format if source.has_keys else f"{source.format}, without keys"
+    if source.format == "connect-avro":
+        form += f", schema registry {config.kafka.schema_registry.url}"
     place = f"container {checkpoints.container}" if checkpoints.store == "blob" else f"folder {checkpoints.path}"
     return {
         "source": f"{address}, consumer group {source.consumer_group}, {partitions}, from {_start(config)}",
-        "telemetry": f"to {source.topic} ({source.format}), dead letters to {source.dead_letter_topic}",
+        "telemetry": f"to {source.topic} ({form}), dead letters to {source.dead_letter_topic}",
         "checkpoints": f"{place}, at most every {checkpoints.interval_seconds:g} s",
     }
 

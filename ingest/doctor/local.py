@@ -66,10 +66,10 @@ def _listed(paths: Sequence[Path]) -> str:
     return ", ".join(map(str, paths))
 
 
-def ask_decoder() -> Verdict:
-    """Checks whether the hot path is compiled."""
+def ask_decoder(record_format: str = "") -> Verdict:
+    """Checks whether the hot path is compiled; `record_format`: `source.format`."""
     if not hot_path.WHY_PYTHON or os.environ.get(hot_path.ENVIRONMENT) == "python":
-        return ok(hot_path.sentence().rstrip("."))
+        return ok(hot_path.sentence(record_format).rstrip("."))
     return warn(
         hot_path.sentence().rstrip("."),
         "install a C compiler with Python's headers (on Debian: gcc and python3-dev) and ingest once more, or a wheel that "

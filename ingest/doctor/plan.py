@@ -37,7 +37,7 @@ def checks_of(config: Config, environ: Mapping[str, str], now: Callable[[], floa
         clock.clock_check(config, now, newest_event, (KEY_CHECK,) if event_hub is not None else ()),
     ]
     if event_hub is not None:
-        local.append(Check("decoder", ask_decoder))
+        local.append(Check("decoder", lambda: ask_decoder(config.source.format)))
     return local + _of_services(config, event_hub)
 
 

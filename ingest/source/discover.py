@@ -37,7 +37,7 @@ def run(child: Child) -> None:
     """
     config = child.task.config
     # Here, as this child is the only one of its kind in the life of a service.
-    logger.info(hot_path.sentence())
+    logger.info(hot_path.sentence(config.source.format))
     told = wait_until_available(child, "asking the hub for its partitions", lambda: _partitions(config))
     if told is not None and child.task.facts.get("trial"):
         wait_until_available(child, "asking the hub to be let read", lambda: _look(config, told.partition_ids))

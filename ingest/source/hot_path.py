@@ -105,8 +105,11 @@ def decoder_in_use(record_format: str, transport: str) -> Name:
     return "compiled" if record_format in _ENCODERS and transport == "fast" else "python"
 
 
-def sentence() -> str:
-    """What this installation uses, in words."""
+def sentence(record_format: str = "") -> str:
+    """What this installation uses, in words, for a format if one is given."""
+    if _ENCODERS and record_format and record_format not in _ENCODERS:
+        compiled = " and ".join(_ENCODERS)
+        return f"Events are decoded in Python, as source.format is {record_format}; the compiled core has {compiled}."
     if _ENCODERS:
         return "Events are decoded by the compiled core."
     return f"Events are decoded in Python, for several times the CPU time: {WHY_PYTHON}."

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ingest.cli import check_config, doctor
-from ingest.config import At, Checkpoints, Config, Hub, Kafka, Secret, Sink, load
+from ingest.config import At, Checkpoints, Config, Hub, Kafka, SchemaRegistry, Secret, Sink, load
 from ingest.doctor.check import Finding, Result
 from ingest.errors import EXIT_OK, EXIT_UNAVAILABLE
 from tests.config.samples import COMPLETE
@@ -113,3 +113,13 @@ def test_a_configuration_for_commands_alone_is_right_too(tmp_path: Path, capsys:
     config = load(path, environ={}, for_command="check-config")
     assert check_config.run(config, connect=False) == EXIT_OK
     assert "no event hub" in capsys.readouterr().out
+
+
+def test_a_format_of_the_old_connector_says_that_there_are_no_keys(config: Config) -> None:
+    registry = SchemaRegistry("http://registry:8081")
+    config = replace(
+        config,
+        source=replace(config.source, format="connect-avro"),
+        kafka=replace(config.kafka, schema_registry=registry),
+    )
+    assert "(connect-avro, without keys, schema registry http://registry:8081)" in check_config.summary(config)

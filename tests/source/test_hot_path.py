@@ -4,7 +4,7 @@ import pytest
 
 from ingest.config import Config, Source
 from ingest.source.formats import FORMATS
-from ingest.source.hot_path import decoder_of, encoder_of
+from ingest.source.hot_path import WHY_PYTHON, decoder_in_use, decoder_of, encoder_of, sentence
 from tests.source import messages
 
 
@@ -27,3 +27,10 @@ def test_the_formats_of_the_old_connector_have_no_keys_unless_told(record_format
     assert has_keys("auto") == (record_format in ("json", "raw"))
     assert has_keys("device_id")
     assert not has_keys("none")
+
+
+@pytest.mark.parametrize("record_format", FORMATS)
+def test_it_is_said_which_code_makes_the_events(record_format: str) -> None:
+    compiled = decoder_in_use(record_format, "fast") == "compiled"
+    assert ("by the compiled core" in sentence(record_format)) == compiled
+    assert compiled or WHY_PYTHON or f"source.format is {record_format}" in sentence(record_format)

@@ -127,26 +127,22 @@ class ConnectFormat(ABC):
         system = {name: self.entry(name, text) for name, text in _system_texts(labels)}
         entries: dict[str, bytes] = {}
         content_type: str | None = ""
-        for name, text in _texts(labels.properties):
+        for key, value in labels.properties.items():
+            name = name_text(key)
             if name == _CONTENT_TYPE:
-                content_type = None if labels.properties[name] is None else text
+                content_type = None if value is None else value_text(value)
             else:
-                entries[name] = self.entry(name, text)
+                entries[name] = self.entry(name, value_text(value))
         labels.encoded = type(self), kept(self.optional(content_type)), system, self.map(entries.values())
         return labels.encoded
 
     def _entries(self, values: Mapping[str, Any]) -> dict[str, bytes]:
-        return {name: self.entry(name, text) for name, text in _texts(values) if name != _DEVICE}
+        named = ((name_text(key), value) for key, value in values.items())
+        return {name: self.entry(name, value_text(value)) for name, value in named if name != _DEVICE}
 
 
 _MILLIS = (b"Z", *(b".%03dZ" % millis for millis in range(1, 1000)))
 """How `Instant.toString()` ends: without digits at a whole second."""
-
-
-def _texts(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Names and values of properties, as Java has them."""
-    for name, value in values.items():
-        yield name_text(name), value_text(value)
 
 
 def _device_id(origin: Origin) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 
+from ingest.errors import Undeliverable
 from ingest.source.events.values import MARK
 from ingest.source.formats.java_numbers import number_text
 
@@ -35,10 +36,14 @@ def name_text(name: str) -> str:
         return name
     if not name.startswith("%:"):
         return utf8_text(_ESCAPED_BYTE.sub(_byte, name.encode()))
-    match orjson.loads(name[2:]):
+    try:
+        key = orjson.loads(name[2:])
+    except orjson.JSONDecodeError:  # none of ours
+        return name
+    match key:
         case {"$again": [str(first), int()]}:
             return name_text(first)
-        case key:
+        case _:
             return value_text(key)
 
 
@@ -49,7 +54,8 @@ def _byte(found: "re.Match[bytes]") -> bytes:
 def value_text(value: Any) -> str:
     """Returns the `toString()` of a value as `ingest.source.events.values.plain` makes them.
 
-    What has no text in Java that says anything (decimals, described values) is written as docs/records.md has it.
+    What has no text in Java that says anything (decimals, described values) is written as docs/records.md has it. Raises
+    Undeliverable for what is no such value.
     """
     match value:
         case str():
@@ -64,12 +70,13 @@ def value_text(value: Any) -> str:
             return number_text(value)
         case list():
             return "[" + ", ".join(map(value_text, value)) + "]"
-        case _:
+        case dict():
             if len(value) == 1:
                 ((kind, held),) = value.items()
                 if kind.startswith(MARK):
                     return _marked_text(kind, held)
             return _map_text(value.items())
+    raise Undeliverable("not_json", f"a property value cannot be written as text (it is a {type(value).__name__})")
 
 
 def _marked_text(kind: str, value: Any) -> str:

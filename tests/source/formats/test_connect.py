@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.source.events.decoder import event_of
-from ingest.source.events.event import Event
+from ingest.source.events.event import HUB_TIME, Event
 from ingest.source.formats import FORMATS
 from ingest.source.formats.connect import ConnectFormat
 from ingest.source.formats.connect_avro import long
 from ingest.source.formats.connect_json import ConnectJsonFormat, jackson
 from tests.amqp import strategies as amqp
 from tests.source import messages
-from tests.source.formats.vectors import written
+from tests.source.formats.vectors import FOLDER, written
 from tests.source.sample_events import make_event
 
 CONNECT = [name for name in FORMATS if name.startswith("connect-")]
@@ -74,6 +74,12 @@ def test_the_last_of_two_properties_of_one_name_wins() -> None:
     assert fields(event_of(messages.odd("the same key twice")))["properties"] == {"k": "b"}
 
 
+def test_the_content_type_is_the_last_of_its_name() -> None:
+    twice = {"contentType": None, '%:{"$again":["contentType",2]}': "text/plain"}
+    assert fields(make_event(7, properties=twice))["contentType"] == "text/plain"
+    assert fields(make_event(7, properties={"contentType": None}))["contentType"] is None
+
+
 def test_names_are_as_the_sender_wrote_them() -> None:
     properties = fields(event_of(messages.odd("names that no header has")))["properties"]
     assert properties == {"a\0b": "\0", "%41": "", "%:5": "{$double=NaN}", "": "null"}
@@ -109,3 +115,19 @@ def test_an_avro_long_is_read_back(number: int) -> None:
     assert (value >> 1) ^ -(value & 1) == number
     assert all(byte > 0x7F for byte in written[:-1])
     assert written[-1] <= 0x7F
+
+
+def test_the_page_shows_what_is_written() -> None:
+    hub_time = {HUB_TIME: 1_603_288_810_824}
+    event = make_event(
+        13_280,
+        offset="12890070640",
+        enqueued_ms=1_603_288_810_824,
+        body=b'{"t":1}',
+        device_id="dev-1",
+        system_properties=hub_time,
+        properties={"level": "high"},
+    )
+    page = (FOLDER.parents[1] / "docs" / "records.md").read_text()
+    for name in ("connect-string", "connect-json"):
+        assert connect(name).encode(event).value.decode() in page.replace("\n ", "")

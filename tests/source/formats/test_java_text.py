@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ingest.errors import Undeliverable
 from ingest.source.events.values import again, aside, name_of
 from ingest.source.formats.java_numbers import number_text
 from ingest.source.formats.java_text import date_text, instant_second, name_text, utf8_text, value_text
@@ -128,3 +129,9 @@ def test_a_name_is_its_key_again(key: bytes) -> None:
     assert name_text(name_of(key)) == name_text(again(name_of(key), 2)) == utf8_text(key)
     if key:
         assert name_text(aside(name_of(b"to"))) == "to"
+
+
+def test_what_is_no_value_or_name_of_ours_breaks_nothing() -> None:
+    assert name_text("%:{") == "%:{"
+    with pytest.raises(Undeliverable):
+        value_text(object())
