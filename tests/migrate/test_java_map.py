@@ -4,7 +4,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.migrate.java_map import BadMap, read_pairs
@@ -34,6 +34,7 @@ def written(pairs: Pairs, count: int | None = None) -> bytes:
 _ARRAYS = st.none() | st.binary(max_size=20) | st.sampled_from([b"one and the same", b""])
 
 
+@settings(max_examples=40)
 @given(st.lists(st.tuples(_ARRAYS, _ARRAYS), max_size=8))
 def test_maps_of_byte_arrays(pairs: Pairs) -> None:
     assert read_pairs(written(pairs)) == pairs

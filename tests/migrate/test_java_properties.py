@@ -1,7 +1,7 @@
 from contextlib import suppress
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.migrate.java_properties import BadEscape, parse
@@ -45,6 +45,7 @@ _ESCAPED = str.maketrans(
 _TEXTS = st.text(st.characters(codec="utf-16", max_codepoint=0xFFFF))
 
 
+@settings(max_examples=40)
 @given(st.dictionaries(_TEXTS, _TEXTS), st.sampled_from(["\n", "\r", "\r\n", "\n\n# c\\\n", "\\\n\n"]))
 def test_what_is_escaped_comes_back(properties: dict[str, str], end: str) -> None:
     def written(text: str) -> str:

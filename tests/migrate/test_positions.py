@@ -2,7 +2,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.migrate.positions import Entry, Owner, positions
@@ -63,6 +63,7 @@ def test_others_positions_are_named_and_left_alone() -> None:
     assert found.others == (hub, other)
 
 
+@settings(max_examples=40)
 @given(st.lists(st.tuples(st.integers(0, 5), st.none() | st.integers(0, 99)), max_size=30), st.booleans())
 def test_a_log_and_what_is_left_after_compaction_say_the_same(log: list[tuple[int, int | None]], wrapped: bool) -> None:
     entries = [
@@ -73,6 +74,7 @@ def test_a_log_and_what_is_left_after_compaction_say_the_same(log: list[tuple[in
     assert positions(entries, OWNER).offsets == positions(compacted, OWNER).offsets == wanted
 
 
+@settings(max_examples=40)
 @given(st.lists(st.tuples(st.none() | st.binary(max_size=30), st.none() | st.binary(max_size=30)), max_size=5))
 def test_any_entries_are_read(pairs: list[tuple[bytes | None, bytes | None]]) -> None:
     assert dict(positions([Entry(*pair) for pair in pairs], OWNER).offsets) == {}
