@@ -13,6 +13,8 @@ class Deadline:
     own."""
 
     def __init__(self, seconds: float, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self.seconds = seconds
+        """The whole of it."""
         self._clock = clock
         self._end = clock() + seconds
 

@@ -13,6 +13,7 @@ CREDENTIALS: Final = {
     "event_hub_connection_string": "event-hub",
     "iot_hub_connection_string": "iot-hub",
     "blob_connection_string": "blob",
+    "password": "proxy-password",
 }
 """Key → the credential that the units load for it (systemd.exec(5), LoadCredential=)."""
 KAFKA_PASSWORD: Final = "kafka-password"  # noqa: S105 - the name of a file

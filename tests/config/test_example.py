@@ -19,6 +19,7 @@ SECRETS = {
 } | {
     "iot-hub": "HostName=h.azure-devices.net;SharedAccessKeyName=service;SharedAccessKey=a2V5",
     KAFKA_PASSWORD: "hunter22",
+    "proxy-password": "hunter23",
 }
 
 

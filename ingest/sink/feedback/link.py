@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from ingest.config.connection_strings import IotHubAddress
 from ingest.errors import Refused
 from ingest.hub.link_times import IDLE_SECONDS, OPEN_SECONDS, STEADY_SECONDS
+from ingest.hub.network.route import AMQPS_PORT, Route
 from ingest.hub.service_errors import is_refusal, words
 from ingest.hub.tls_question import TlsQuestion
 from ingest.timing import Backoff
@@ -41,11 +42,13 @@ class FeedbackLink:
         hub: IotHubAddress,
         ca_file: Path | None,
         *,
+        route: Route | None = None,
         clock: Callable[[], float] = time.monotonic,
         backoff: Backoff | None = None,
         idle_seconds: float = IDLE_SECONDS,
     ) -> None:
-        """`idle_seconds`: a connection on which nothing comes for so long, not even an empty frame, is given up."""
+        """`route`: how the hub is reached, by default directly in AMQP. `idle_seconds`: a connection on which nothing
+        comes for so long, not even an empty frame, is given up."""
         self.links = 0
         """Links opened so far."""
         self.trouble: str | None = "connecting to the hub"
@@ -53,10 +56,11 @@ class FeedbackLink:
         self._known_to_work = False
         self._hub = hub
         self._ca_file = ca_file
+        self._route = route or Route(hub.host, hub.port or AMQPS_PORT)
         self._clock = clock
         self._backoff = backoff or Backoff(0.2, 20.0)
         self._idle_seconds = idle_seconds
-        self._tls = TlsQuestion(hub, ca_file)
+        self._tls = TlsQuestion(self._route, ca_file)
         self._client: Any = None
         self._ready = False
         self._opened_at = 0.0
@@ -120,7 +124,9 @@ class FeedbackLink:
         try:
             from ingest.hub.service_client import FeedbackClient
 
-            self._client = FeedbackClient(self._hub, self._ca_file, prefetch=PREFETCH, idle_seconds=self._idle_seconds)
+            self._client = FeedbackClient(
+                self._hub, self._ca_file, self._route, prefetch=PREFETCH, idle_seconds=self._idle_seconds
+            )
             self._client.open()
         except Exception as error:
             self._lost(error)

@@ -16,6 +16,7 @@ from typing import Any
 from ingest.config.connection_strings import IotHubAddress
 from ingest.errors import Refused
 from ingest.hub.link_times import IDLE_SECONDS, OPEN_SECONDS, STEADY_SECONDS
+from ingest.hub.network.route import AMQPS_PORT, Route
 from ingest.hub.service_errors import condition_of, is_refusal, words
 from ingest.hub.tls_question import TlsQuestion
 from ingest.sink.commands.command import Command
@@ -38,23 +39,26 @@ class Sender:
         hub: IotHubAddress,
         ca_file: Path | None,
         *,
+        route: Route | None = None,
         clock: Callable[[], float] = time.monotonic,
         backoff: Backoff | None = None,
         answer_seconds: float = ANSWER_SECONDS,
         idle_seconds: float = IDLE_SECONDS,
     ) -> None:
-        """`idle_seconds`: a connection on which nothing comes for so long, not even an empty frame, is given up."""
+        """`route`: how the hub is reached, by default directly in AMQP. `idle_seconds`: a connection on which nothing
+        comes for so long, not even an empty frame, is given up."""
         self.links = 0
         """Links opened so far."""
         self.trouble: str | None = "connecting to the hub"
         """Why nothing can be sent now; None while the link is up."""
         self._hub = hub
         self._ca_file = ca_file
+        self._route = route or Route(hub.host, hub.port or AMQPS_PORT)
         self._clock = clock
         self._backoff = backoff or Backoff(0.2, 20.0)
         self._answer_seconds = answer_seconds
         self._idle_seconds = idle_seconds
-        self._tls = TlsQuestion(hub, ca_file)
+        self._tls = TlsQuestion(self._route, ca_file)
         self._client: Any = None
         self._opened_at: float | None = None
         self._open_at = 0.0
@@ -173,7 +177,7 @@ class Sender:
         try:
             from ingest.hub.service_client import CommandClient
 
-            self._client = CommandClient(self._hub, self._ca_file, idle_seconds=self._idle_seconds)
+            self._client = CommandClient(self._hub, self._ca_file, self._route, idle_seconds=self._idle_seconds)
             self._client.open()
         except Exception as error:
             self._lost(error)
