@@ -7,6 +7,7 @@ from typing import Final
 from ingest.config.proxies import ProxyAddress
 from ingest.hub.network.faults import NetworkFault, quoted
 from ingest.hub.network.http_head import Answer, NoHttp, ask
+from ingest.hub.network.route import AMQPS_PORT
 from ingest.timing import Deadline
 
 _REFUSED: Final = 407
@@ -15,12 +16,8 @@ _REFUSED: Final = 407
 def connect_through(connected: socket.socket, proxy: ProxyAddress, host: str, port: int, deadline: Deadline) -> None:
     """Has the proxy connect to host:port; afterwards the socket is a connection with that. Raises NetworkFault."""
     target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    headers = [("Host", target)]
-    if proxy.username:
-        pair = f"{proxy.username}:{proxy.password.reveal()}".encode()
-        headers.append(("Proxy-Authorization", f"Basic {base64.b64encode(pair).decode('ascii')}"))
     try:
-        answer = ask(connected, "CONNECT", target, headers, deadline)
+        answer = ask(connected, "CONNECT", target, [("Host", target), *authorization(proxy)], deadline)
     except TimeoutError:
         raise NetworkFault(
             "proxy",
@@ -47,14 +44,22 @@ def connect_through(connected: socket.socket, proxy: ProxyAddress, host: str, po
         )
 
 
+def authorization(proxy: ProxyAddress) -> list[tuple[str, str]]:
+    """The header that tells the proxy who we are; none without a user."""
+    if not proxy.username:
+        return []
+    pair = f"{proxy.username}:{proxy.password.reveal()}".encode()
+    return [("Proxy-Authorization", f"Basic {base64.b64encode(pair).decode('ascii')}")]
+
+
 def refusal(proxy: ProxyAddress, target: str, answer: Answer) -> NetworkFault:
     """What an answer other than 2xx means."""
     said = quoted(answer.status_line)
     if answer.status == _REFUSED:
         return _no_password(proxy, said, answer)
     if answer.status in (401, 403, 405):
-        port = target.rpartition(":")[2]
-        otherwise = "" if port == "443" else ', or write hub.network = "websocket", which needs port 443 alone'
+        amqps = target.endswith(f":{AMQPS_PORT}")
+        otherwise = ', or write hub.network = "websocket", which needs port 443 alone' if amqps else ""
         return NetworkFault(
             "proxy_refuses",
             f'the proxy {proxy} does not let us through to {target} ("{said}")',

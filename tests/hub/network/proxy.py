@@ -1,6 +1,7 @@
 """A small HTTP proxy on loopback that takes CONNECT, with Basic authentication if wanted, and can be told to misbehave."""
 
 import base64
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -56,7 +57,8 @@ class Proxy:
             self.seen.append(text)
             if self._script is not None and not self._script(client, text):
                 return
-            if self._wanted and f"Proxy-Authorization: Basic {self._wanted}\r\n" not in text:
+            given = re.search(r"(?im)^proxy-authorization: *Basic *(\S+)\r$", text)
+            if self._wanted and (given is None or given[1] != self._wanted):
                 client.sendall(answer(407, "Proxy Authentication Required", f"Proxy-Authenticate: {BASIC}"))
                 return
             host, _, port = text.split(" ")[1].rpartition(":")

@@ -76,6 +76,12 @@ def test_what_a_proxy_answers(script: Script, hop: str, seen: str, fix: str) -> 
     assert link_ended(fault).verdict == ("refused" if hop.startswith("proxy_") else "lost")
 
 
+def test_a_port_that_the_proxy_does_not_let_through() -> None:
+    with proxy(script=answers(403, "Access violation")) as between:
+        fault = fault_of(replace(through(between.port), port=5671, network="amqp"))
+    assert 'write hub.network = "websocket", which needs port 443 alone' in fault.fix
+
+
 def test_a_password_that_is_wanted_and_not_there() -> None:
     with proxy("ingest", PASSWORD) as between:
         fault = fault_of(through(between.port, user=""))
