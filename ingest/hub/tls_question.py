@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ingest import scarcity
-from ingest.hub.network.faults import NetworkFault
+from ingest.hub.network.faults import REFUSALS, NetworkFault
 from ingest.hub.network.probing import look
 from ingest.hub.network.route import Route
 from ingest.hub.service_errors import condition_of, is_refusal, words
@@ -23,11 +23,13 @@ class TlsQuestion:
         route: Route,
         ca_file: Path | None,
         *,
-        ask: Callable[[Route, Path | None], str | None] | None = None,
+        ask: Callable[[Route, Path | None], NetworkFault | None] | None = None,
     ) -> None:
-        """`ask` gives the fault in words; None when there is none."""
+        """`ask` gives the fault; None when there is none."""
         self.fault: str | None = None
         """What was found last; None when the way is free, or has not been looked at since `forget`."""
+        self.refused = False
+        """Whether that is a proxy's refusal, which waiting does not mend."""
         self._route = route
         self._ca_file = ca_file
         self._ask = ask or _ask
@@ -52,17 +54,20 @@ class TlsQuestion:
     def forget(self) -> None:
         """The link is up."""
         self.fault = None
+        self.refused = False
 
     def _run(self) -> None:
         found = self._ask(self._route, self._ca_file)
-        if found is not None and found != self.fault:
-            logger.error("IoT Hub %s: %s", self._route.host, found)
-        self.fault = found
+        words = str(found) if found is not None else None
+        if words is not None and words != self.fault:
+            logger.error("IoT Hub %s: %s", self._route.host, words)
+        self.refused = found is not None and found.hop in REFUSALS
+        self.fault = words
 
 
-def _ask(route: Route, ca_file: Path | None) -> str | None:
+def _ask(route: Route, ca_file: Path | None) -> NetworkFault | None:
     try:
         look(route, lambda: iot_hub_context(ca_file))
     except NetworkFault as fault:
-        return str(fault)
+        return fault
     return None

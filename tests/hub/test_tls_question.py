@@ -92,7 +92,7 @@ def test_a_hub_that_says_nothing_is_named() -> None:
 
 
 def test_what_the_hub_says_is_not_asked_about() -> None:
-    def never(*_: object) -> str | None:
+    def never(*_: object) -> NetworkFault | None:
         raise AssertionError("nothing to ask")
 
     question = TlsQuestion(Route(HOST, 1), None, ask=never)
@@ -128,7 +128,7 @@ def test_a_link_tells_it(
 def test_a_question_for_which_there_is_no_thread_costs_words_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = threading.Event()
 
-    def ask(route: Route, ca_file: Path | None) -> str | None:
+    def ask(route: Route, ca_file: Path | None) -> NetworkFault | None:
         asked.set()
         return None
 

@@ -79,12 +79,14 @@ class FeedbackLink:
         """Works on the link; gives the messages that came. Takes about 50 ms when none does, nothing when there is no
         link.
 
-        Raises Refused when the hub refuses the first link.
+        Raises Refused when the hub, or a proxy on the way, refuses the first link.
         """
         now = self._clock()
         if self._client is None:
             if self._tls.fault is not None and self._open_at < float("inf"):
                 self.trouble = f"IoT Hub {self._hub.host}: {self._tls.fault}"
+                if self._tls.refused and not self._known_to_work:
+                    raise Refused(self.trouble)
             if now >= self._open_at:
                 self._open(now)
             return []

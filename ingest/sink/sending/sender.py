@@ -112,7 +112,7 @@ class Sender:
 
         A command that was in flight when its link ended comes back with LINK_LOST, in the order of sending; one that the
         hub has not answered in time ends the link, and comes back first, with UNANSWERED.
-        Raises Refused when the hub refuses a link before any was up.
+        Raises Refused when the hub, or a proxy on the way, refuses a link before any was up.
         """
         end = self._clock() + timeout
         while True:
@@ -140,6 +140,8 @@ class Sender:
         if self._client is None:
             if self._tls.fault is not None:
                 self.trouble = f"IoT Hub {self._hub.host}: {self._tls.fault}"
+                if self._tls.refused and not self._known_to_work:
+                    raise Refused(self.trouble)
             if now >= self._open_at:
                 self._open(now)
             return
