@@ -19,6 +19,7 @@ PROTOCOL_ERROR: Final = 1002
 _MOST_CONTROL_BYTES: Final = 125
 _FINAL, _RESERVED, _MASKED = 0x80, 0x70, 0x80
 _LONGEST: Final = 1 << 62
+_WHOLE_MESSAGE: Final = BINARY | _FINAL
 
 
 class BadFrame(Exception):
@@ -80,12 +81,25 @@ class FrameReader:
     def _cut(self, data: bytes, parts: list[bytes]) -> None:
         at, end = 0, len(data)
         self._held = b""
+        plain = not self._masked
         while at < end:
             if self._left:
                 taken = data[at : at + self._left]
                 at += len(taken)
                 self._left -= len(taken)
                 parts.append(self._unmasked(taken))
+                continue
+            # A hub may send each frame of AMQP as a message of its own: these few lines in place of `_head` halve their cost.
+            if plain and at + 4 <= end and data[at] == _WHOLE_MESSAGE and data[at + 1] < 127 and not self._in_message:
+                size = data[at + 1]
+                at += 2
+                if size == 126:
+                    size = data[at] << 8 | data[at + 1]
+                    at += 2
+                taken = data[at : at + size]
+                parts.append(taken)
+                self._left = size - len(taken)
+                at += len(taken)
                 continue
             head = self._head(data, at)
             if head is None:
