@@ -99,7 +99,9 @@ class _Transport(SASLTransport):
             self.connected = True
 
     def _shutdown_transport(self) -> None:
-        """The stream says good-bye by itself."""
+        """The client calls it before it cuts the socket, when there is nothing left to say good-bye with."""
+        if self.sock is not None:
+            self.sock.close()
 
 
 class RoutedTransport(PyamqpTransport):
