@@ -33,7 +33,7 @@ test: $(VENV)/.test ## All tests, against Apache Kafka and Azurite: make test AR
 
 .PHONY: unit
 unit: $(VENV)/.test ## The tests that start no service: no Java, no Node, no network
-	@$(PYTEST) -m 'not services and not faults' \
+	@INGEST_TESTS_WITHOUT_SERVICES=1 $(PYTEST) -m 'not services and not faults' \
 		--ignore=tests/end_to_end --ignore=tests/interop --ignore=tests/systemd $(ARGS)
 
 .PHONY: check
@@ -64,7 +64,7 @@ sanitize: $(VENV)/.test ## The compiled core's tests and the fuzzer's corpus, wi
 		$(CURDIR)/$(BIN)/python setup.py -q build_ext --inplace
 	@cd $(SANITIZED) && LD_PRELOAD="$$(cc -print-file-name=libasan.so) $$(cc -print-file-name=libubsan.so)" \
 		ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 PYTHONMALLOC=malloc \
-		$(CURDIR)/$(BIN)/python -m $(or $(RUN),pytest --quiet -p no:benchmark tests/source/core tests/fuzz) $(ARGS)
+		$(CURDIR)/$(BIN)/python -m $(or $(RUN),pytest --quiet -p no:benchmark tests/source/core tests/source/events tests/source/transport/test_frames.py tests/fuzz) $(ARGS)
 
 .PHONY: wheel
 wheel: $(VENV)/.demo ## A wheel in dist/ for machines like this one; for any Python, but slower, where there is no C compiler

@@ -181,20 +181,32 @@ def test_no_module_imports_itself_by_way_of_others() -> None:
         pytest.fail(f"a circle: {' → '.join(reversed(error.args[1]))}")
 
 
+def all_imports(dotted: str) -> set[str]:
+    """The modules of ingest that are imported with this one, itself included."""
+    seen: set[str] = set()
+    waiting = [dotted]
+    while waiting:
+        name = waiting.pop()
+        # Importing a module imports the packages around it.
+        around = {name.rsplit(".", depth)[0] for depth in range(1, name.count(".") + 1)}
+        for module in {name, *around} - seen:
+            seen.add(module)
+            waiting += [each for _, each in own_imports(PATHS[module], at_import_time_only=True) if each in PATHS]
+    return seen
+
+
 @pytest.mark.parametrize(("light", "heavy"), LIGHT.items())
 def test_what_every_process_imports_is_light(light: str, heavy: set[str]) -> None:
-    seen: set[str] = set()
-    waiting = [light]
-    while waiting:
-        dotted = waiting.pop()
-        # Importing a module imports the packages around it.
-        around = {dotted.rsplit(".", depth)[0] for depth in range(1, dotted.count(".") + 1)}
-        for module in {dotted, *around} - seen:
-            seen.add(module)
-            for line, name in imported(PATHS[module], at_import_time_only=True):
-                assert name.partition(".")[0] not in heavy, f"{module}:{line} imports {name} at import time"
-            waiting += [name for _, name in own_imports(PATHS[module], at_import_time_only=True) if name in PATHS]
-    assert len(seen) > 1
+    modules_seen = all_imports(light)
+    assert len(modules_seen) > 1
+    for module in modules_seen:
+        for line, name in imported(PATHS[module], at_import_time_only=True):
+            assert name.partition(".")[0] not in heavy, f"{module}:{line} imports {name} at import time"
+
+
+def test_the_help_of_all_commands_imports_none_of_their_parts() -> None:
+    """What a command is made of is imported when it runs: `--help` and a wrong option cost no more than the command line."""
+    assert {part(name, 0) for name in all_imports("cli.main")} == {"cli", "errors", "extras", "printable"}
 
 
 def test_no_module_has_outgrown_its_job() -> None:

@@ -1,11 +1,13 @@
 """`ingest check-config`: what a configuration means in a few lines, and whether everything it names answers."""
 
+from typing import TYPE_CHECKING
+
 from ingest.cli.parsers import Commands, add_command, add_config, load_config
-from ingest.config import At, Config, Latest, Offsets, directions
 from ingest.errors import EXIT_OK, EXIT_UNAVAILABLE
-from ingest.hub.limits import sends_per_second
-from ingest.hub.network.route import event_hub_route, iot_hub_route
 from ingest.printable import printable
+
+if TYPE_CHECKING:
+    from ingest.config import Config
 
 
 def add(commands: Commands) -> None:
@@ -19,11 +21,13 @@ def add(commands: Commands) -> None:
     )
     add_config(parser)
     parser.add_argument(
-        "--connect", action="store_true", help="also try all that it needs, as `ingest doctor` does; a failure exits 69"
+        "--connect",
+        action="store_true",
+        help="also try every service that it names, as `ingest doctor` does; a failure exits 69",
     )
 
 
-def run(config: Config, *, connect: bool) -> int:
+def run(config: "Config", *, connect: bool) -> int:
     """Prints the summary, and with `connect` what the doctor finds; 69 when one of its checks fails."""
     print("ok")
     print(summary(config))
@@ -32,7 +36,7 @@ def run(config: Config, *, connect: bool) -> int:
     from ingest.cli import doctor
 
     failed = False
-    for finding in doctor.findings(config):
+    for finding in doctor.try_connections(config):
         failed = failed or finding.result == "fail"
         fix = f"; {finding.fix}" if finding.fix else ""
         word = {"ok": "ok", "warn": "warn", "fail": "failed", "skipped": "skipped"}[finding.result]
@@ -40,8 +44,10 @@ def run(config: Config, *, connect: bool) -> int:
     return EXIT_UNAVAILABLE if failed else EXIT_OK
 
 
-def summary(config: Config) -> str:
+def summary(config: "Config") -> str:
     """One line per part, without secrets; a direction that is not run says why."""
+    from ingest.config import directions
+
     running = directions(config)
     lines = {"runs": f"{' and '.join(running)}, with `ingest run`"} if running else {}
     lines |= _source(config) if "source" in running else {"source": _not_run("event hub", "event_hub")}
@@ -59,7 +65,7 @@ def _not_run(what: str, key: str) -> str:
     return f"not run: no {what}, as hub.{key}_connection_string (or …_file) is not given"
 
 
-def _source(config: Config) -> dict[str, str]:
+def _source(config: "Config") -> dict[str, str]:
     source, checkpoints, hub = config.source, config.checkpoints, config.hub.event_hub
     address = f"{hub.event_hub} at {hub.namespace}" if hub else ""
     partitions = f"partitions {', '.join(source.partitions)}" if source.partitions else "all partitions"
@@ -71,7 +77,9 @@ def _source(config: Config) -> dict[str, str]:
     }
 
 
-def _sink(config: Config) -> dict[str, str]:
+def _sink(config: "Config") -> dict[str, str]:
+    from ingest.hub.limits import sends_per_second
+
     sink, hub = config.sink, config.hub.iot_hub
     rate = sends_per_second(sink.tier, sink.units, sink.sends_per_second)
     processes = f"{sink.processes} process{'es' * (sink.processes != 1)}"
@@ -85,8 +93,10 @@ def _sink(config: Config) -> dict[str, str]:
     }
 
 
-def _network(config: Config, running: tuple[str, ...]) -> dict[str, str]:
+def _network(config: "Config", running: tuple[str, ...]) -> dict[str, str]:
     """The ways to the hubs, where they are not the usual ones."""
+    from ingest.hub.network.route import event_hub_route, iot_hub_route
+
     event_hub, iot_hub = config.hub.event_hub, config.hub.iot_hub
     ways = [event_hub_route(config, event_hub)] if event_hub and "source" in running else []
     ways += [iot_hub_route(config, iot_hub)] if iot_hub and "sink" in running else []
@@ -94,7 +104,9 @@ def _network(config: Config, running: tuple[str, ...]) -> dict[str, str]:
     return {"network": "; ".join(unusual)} if unusual else {}
 
 
-def _start(config: Config) -> str:
+def _start(config: "Config") -> str:
+    from ingest.config import At, Latest, Offsets
+
     match config.source.start:
         case At(time):
             return time.isoformat()

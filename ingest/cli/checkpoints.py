@@ -5,13 +5,16 @@ import json
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from ingest.cli.parsers import Commands, add_command, add_config, add_json, load_config
-from ingest.config import Config
 from ingest.errors import EXIT_OK, EXIT_UNAVAILABLE, EXIT_USAGE, Refused
 from ingest.printable import printable
-from ingest.source.checkpoints import Checkpoint, CheckpointStore, Scope, open_store
-from ingest.source.checkpoints.store import Damaged
+
+if TYPE_CHECKING:
+    from ingest.config import Config
+    from ingest.source.checkpoints import Checkpoint, CheckpointStore
+    from ingest.source.checkpoints.store import Damaged
 
 
 def add(commands: Commands) -> None:
@@ -48,14 +51,14 @@ def add(commands: Commands) -> None:
         add_json(parser)
 
 
-def run(config: Config, args: argparse.Namespace, action: str) -> int:
+def run(config: "Config", args: argparse.Namespace, action: str) -> int:
     """`action`: show or reset."""
     if action == "show":
         return show(config, partition=args.partition, as_json=args.as_json)
     return reset(config, partition=args.partition, as_json=args.as_json, confirmed=args.yes)
 
 
-def show(config: Config, *, partition: str | None, as_json: bool) -> int:
+def show(config: "Config", *, partition: str | None, as_json: bool) -> int:
     """Prints the checkpoints, as a table or as one JSON list, and on stderr those that cannot be read, which make the exit
     code 69. Raises Refused or Unreachable from the store."""
     store = _open(config)
@@ -78,7 +81,7 @@ def show(config: Config, *, partition: str | None, as_json: bool) -> int:
     return EXIT_UNAVAILABLE if damaged else EXIT_OK
 
 
-def reset(config: Config, *, partition: str | None, as_json: bool, confirmed: bool) -> int:
+def reset(config: "Config", *, partition: str | None, as_json: bool, confirmed: bool) -> int:
     """Deletes the checkpoints of one partition or of all, also damaged ones; not confirmed, it only says which and gives exit
     code 2."""
     store = _open(config)
@@ -115,12 +118,14 @@ def reset(config: Config, *, partition: str | None, as_json: bool, confirmed: bo
     return EXIT_OK if confirmed or not (found or damaged) else EXIT_USAGE
 
 
-def _complain(damaged: Sequence[Damaged]) -> None:
+def _complain(damaged: "Sequence[Damaged]") -> None:
     for each in damaged:
         print(printable(str(each)), file=sys.stderr)
 
 
-def _open(config: Config) -> CheckpointStore:
+def _open(config: "Config") -> "CheckpointStore":
+    from ingest.source.checkpoints import Scope, open_store
+
     hub = config.hub.event_hub
     if hub is None:
         raise Refused("no hub is configured, so there are no checkpoints: write hub.event_hub_connection_string")
@@ -129,8 +134,10 @@ def _open(config: Config) -> CheckpointStore:
     )
 
 
-def _chosen(store: CheckpointStore, partition: str | None) -> tuple[list[Checkpoint], list[Damaged]]:
+def _chosen(store: "CheckpointStore", partition: str | None) -> "tuple[list[Checkpoint], list[Damaged]]":
     """Those that can be read, and those that cannot."""
+    from ingest.source.checkpoints.store import Damaged
+
     damaged: list[Damaged] = []
     if partition is None:
         return store.load_all(damaged), damaged
@@ -141,13 +148,13 @@ def _chosen(store: CheckpointStore, partition: str | None) -> tuple[list[Checkpo
     return [] if checkpoint is None else [checkpoint], []
 
 
-def _saved(checkpoint: Checkpoint) -> str | None:
+def _saved(checkpoint: "Checkpoint") -> str | None:
     if checkpoint.time is None:
         return None
     return datetime.fromtimestamp(checkpoint.time, UTC).isoformat(timespec="seconds")
 
 
-def _as_json(checkpoint: Checkpoint) -> dict[str, str | int | None]:
+def _as_json(checkpoint: "Checkpoint") -> dict[str, str | int | None]:
     return {
         "partition": checkpoint.partition,
         "sequenceNumber": checkpoint.sequence_number,
@@ -157,6 +164,6 @@ def _as_json(checkpoint: Checkpoint) -> dict[str, str | int | None]:
     }
 
 
-def _damaged_as_json(damaged: Damaged) -> dict[str, str | int | None]:
+def _damaged_as_json(damaged: "Damaged") -> dict[str, str | int | None]:
     nothing = dict.fromkeys(("sequenceNumber", "offset", "saved", "readFrom"))
     return {"partition": damaged.partition, **nothing, "damage": str(damaged)}

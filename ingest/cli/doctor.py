@@ -9,15 +9,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
+from typing import TYPE_CHECKING
 
 from ingest.cli.parsers import Commands, add_command, add_config, add_json, load_config
-from ingest.config import Config
-from ingest.doctor.check import Check, Finding, Result
 from ingest.errors import EXIT_CONFIG, EXIT_CRASH, EXIT_OK, ConfigError
 from ingest.printable import printable
 
-_WORDS: Mapping[Result, str] = {"ok": "ok", "warn": "warn", "fail": "FAIL", "skipped": "skip"}
-_COLOURS: Mapping[Result, str] = {"ok": "32", "warn": "33", "fail": "31;1", "skipped": "2"}
+if TYPE_CHECKING:
+    from ingest.config import Config
+    from ingest.doctor.check import Check, Finding, Result
+
+_WORDS: Mapping["Result", str] = {"ok": "ok", "warn": "warn", "fail": "FAIL", "skipped": "skip"}
+_COLOURS: Mapping["Result", str] = {"ok": "32", "warn": "33", "fail": "31;1", "skipped": "2"}
 
 
 def add(commands: Commands) -> None:
@@ -35,7 +38,7 @@ def add(commands: Commands) -> None:
 
 
 def run(
-    load: Callable[[], Config],
+    load: "Callable[[], Config]",
     *,
     as_json: bool,
     environ: Mapping[str, str] = os.environ,
@@ -49,6 +52,8 @@ def run(
         try:
             config = load()
         except ConfigError as error:
+            from ingest.doctor.check import Finding
+
             problems = [
                 Finding("configuration", "fail", f"{each.key} = {each.value}" if each.value else each.key, each.fix, 0)
                 for each in error.problems
@@ -59,25 +64,27 @@ def run(
         return _show(_run(checks), as_json=as_json, width=max(len(check.name) for check in checks))
 
 
-def findings(config: Config) -> Iterator[Finding]:
-    """Each as soon as it and those before it are known."""
+def try_connections(config: "Config") -> Iterator["Finding"]:
+    """What the checks of all services find, each as soon as it and those before it are known; nothing of this machine."""
+    from ingest.doctor.plan import connection_checks
+
     with _quiet():
-        yield from _run(_checks(config, os.environ, time.time))
+        yield from _run(connection_checks(config))
 
 
-def _checks(config: Config, environ: Mapping[str, str], now: Callable[[], float]) -> list[Check]:
+def _checks(config: "Config", environ: Mapping[str, str], now: Callable[[], float]) -> list["Check"]:
     from ingest.doctor.plan import checks_of
 
     return checks_of(config, environ, now)
 
 
-def _run(checks: Sequence[Check]) -> Iterator[Finding]:
+def _run(checks: Sequence["Check"]) -> Iterator["Finding"]:
     from ingest.doctor.runner import run_checks
 
     return run_checks(checks)
 
 
-def _show(findings: Iterator[Finding], *, as_json: bool, width: int) -> int:
+def _show(findings: Iterator["Finding"], *, as_json: bool, width: int) -> int:
     if as_json:
         found = list(findings)
         print(json.dumps([asdict(finding) for finding in found], ensure_ascii=False))
@@ -91,7 +98,7 @@ def _show(findings: Iterator[Finding], *, as_json: bool, width: int) -> int:
     return EXIT_CRASH if any(finding.result == "fail" for finding in found) else EXIT_OK
 
 
-def line_of(finding: Finding, width: int, *, coloured: bool) -> str:
+def line_of(finding: "Finding", width: int, *, coloured: bool) -> str:
     """`width`: of the column of names."""
     word = f"{_WORDS[finding.result]:<5}"
     if coloured:
@@ -100,7 +107,7 @@ def line_of(finding: Finding, width: int, *, coloured: bool) -> str:
     return f"{word} {finding.check:<{width}}  {printable(' '.join(finding.seen.split()))}{fix}"
 
 
-def summary(found: list[Finding]) -> str:
+def summary(found: list["Finding"]) -> str:
     counts = {result: sum(finding.result == result for finding in found) for result in _WORDS}
     words = {"fail": "failed", "warn": "to look at", "skipped": "skipped", "ok": "ok"}
     told = [f"{counts[result]} {word}" for result, word in words.items() if counts[result]]  # type: ignore[index]

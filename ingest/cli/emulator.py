@@ -43,8 +43,7 @@ def add(commands: Commands) -> None:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options; some are those of the emulator's parts. Raises IngestError where its packages are not installed."""
     require_emulator("ingest emulator")
-    from ingest.emulator.c2d.throttle import TIERS
-    from ingest.emulator.devices.https import LARGEST_MESSAGE
+    from ingest.hub.limits import EVENT_BYTES, TIERS
 
     whole, number = _whole_number, _number
     parser.add_argument("--partitions", type=whole(1, 32), default=4, metavar="N", help="1 to 32 (default: 4)")
@@ -76,7 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--body-bytes",
-        type=whole(0, LARGEST_MESSAGE),
+        type=whole(0, EVENT_BYTES),
         default=0,
         metavar="N",
         help="pad simulated bodies to this size (default: 0 = about 125 bytes, not padded)",

@@ -4,9 +4,10 @@ import argparse
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ingest.config import Command, Config, load
+if TYPE_CHECKING:
+    from ingest.config import Command, Config
 
 Handler = Callable[[argparse.Namespace], int]
 """Runs the command; returns its exit code."""
@@ -62,6 +63,8 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", dest="as_json", help="one line of JSON instead of text")
 
 
-def load_config(args: argparse.Namespace, command: Command) -> Config:
+def load_config(args: argparse.Namespace, command: "Command") -> "Config":
     """From the file, the environment and the options of `add_config`. Raises ConfigError."""
+    from ingest.config import load
+
     return load(args.config, environ=os.environ, overrides=args.overrides, for_command=command)

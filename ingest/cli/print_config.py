@@ -3,7 +3,6 @@
 import argparse
 
 from ingest.cli.parsers import Commands, add_command, add_config, load_config
-from ingest.config import effective_toml, example_toml
 from ingest.errors import EXIT_OK
 
 
@@ -23,5 +22,7 @@ def add(commands: Commands) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from ingest.config import effective_toml, example_toml
+
     print(example_toml() if args.example else effective_toml(load_config(args, "print-config")), end="")
     return EXIT_OK

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from ingest.cli.options import positive_number
 from ingest.cli.parsers import Commands, add_command, add_config, add_json, load_config
-from ingest.config import Config
 from ingest.errors import EXIT_CRASH, EXIT_OK, Undeliverable
 from ingest.printable import printable
 
 if TYPE_CHECKING:
+    from ingest.config import Config
     from ingest.kafka.dead_letters.redrive import Restore, Tally
     from ingest.kafka.dead_letters.restore import Again, Letter
 
@@ -47,7 +47,7 @@ def add(commands: Commands) -> None:
     add_json(parser)
 
 
-def run(config: Config, args: argparse.Namespace) -> int:
+def run(config: "Config", args: argparse.Namespace) -> int:
     """Prints a summary, or one line of JSON; exit code 1 when a record was refused. Raises Refused or Unreachable."""
     from ingest.kafka.dead_letters.redrive import Redrive
 
@@ -69,7 +69,7 @@ def run(config: Config, args: argparse.Namespace) -> int:
     return EXIT_CRASH if tally.refused else EXIT_OK
 
 
-def _restore(config: Config, consumer_group: str | None) -> "Restore":
+def _restore(config: "Config", consumer_group: str | None) -> "Restore":
     """For the letters of events and of feedback, which came from a hub."""
     from ingest.kafka.dead_letters.restore import NOW, Again, first, is_omitted
     from ingest.source.delivery.redriven import RestoredEvents

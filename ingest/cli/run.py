@@ -2,11 +2,14 @@
 
 import argparse
 from functools import partial
+from typing import TYPE_CHECKING
 
 from ingest.cli.parsers import Commands, add_command, add_config, load_config
-from ingest.config import Command, directions
 
-_WHAT: dict[Command, str] = {
+if TYPE_CHECKING:
+    from ingest.config import Command
+
+_WHAT: dict["Command", str] = {
     "run": "everything that is configured",
     "source": "only the source: telemetry, hub → Kafka",
     "sink": "only the sink: commands, Kafka → devices",
@@ -37,7 +40,9 @@ def add(commands: Commands) -> None:
             )
 
 
-def run(args: argparse.Namespace, command: Command) -> int:
+def run(args: argparse.Namespace, command: "Command") -> int:
+    from ingest.config import directions
+
     config = load_config(args, command)
     from ingest.service.run import run as run_service
 

@@ -2,13 +2,15 @@
 
 import argparse
 import json
+from typing import TYPE_CHECKING
 
 from ingest.cli.options import positive
 from ingest.cli.parsers import Commands, add_command, add_config, add_json, load_config
-from ingest.config import Config, Secret, directions
 from ingest.errors import EXIT_OK
-from ingest.kafka.admin import TopicSpec, create_topics
-from ingest.kafka.topics_in_use import topics_in_use
+
+if TYPE_CHECKING:
+    from ingest.config import Config
+    from ingest.kafka.admin import TopicSpec
 
 
 def add(commands: Commands) -> None:
@@ -50,8 +52,11 @@ def _create(args: argparse.Namespace) -> int:
 _TIMEOUT_SECONDS = 30.0
 
 
-def create(config: Config, *, partitions: int, replication_factor: int, as_json: bool) -> int:
+def create(config: "Config", *, partitions: int, replication_factor: int, as_json: bool) -> int:
     """Creates what is missing and prints one line per topic, or one JSON list. Raises Refused or Unreachable."""
+    from ingest.config import Secret
+    from ingest.kafka.admin import create_topics
+
     settings = {
         name: value.reveal() if isinstance(value, Secret) else value for name, value in config.kafka.librdkafka.items()
     }
@@ -66,9 +71,13 @@ def create(config: Config, *, partitions: int, replication_factor: int, as_json:
     return EXIT_OK
 
 
-def wanted_topics(config: Config, partitions: int, replication_factor: int) -> list[TopicSpec]:
+def wanted_topics(config: "Config", partitions: int, replication_factor: int) -> "list[TopicSpec]":
     """The topics of the directions that are configured, of the source when none is. Dead letters are rare and get one
     partition."""
+    from ingest.config import directions
+    from ingest.kafka.admin import TopicSpec
+    from ingest.kafka.topics_in_use import topics_in_use
+
     rare = {config.source.dead_letter_topic, config.sink.dead_letter_topic}
     wanted = topics_in_use(config, directions(config) or ("source",))
     return [TopicSpec(name, 1 if name in rare else partitions, replication_factor) for name in wanted]

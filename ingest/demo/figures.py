@@ -1,23 +1,10 @@
 """The figures of the demo's table, read from the metrics page of `ingest run`. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from prometheus_client.parser import text_string_to_metric_families
-
 from ingest.metrics import catalogue as m
-
-_PER_PARTITION = {
-    m.SOURCE_EVENTS.full_name: "received",
-    m.SOURCE_ACKED.full_name: "acked",
-    m.SOURCE_LAG_EVENTS.full_name: "lag",
-    m.SOURCE_CHECKPOINT.full_name: "checkpoint_at",
-}
-_PER_WORKER = {
-    m.SINK_IN_FLIGHT.full_name: "in_flight",
-    m.SINK_LAG.full_name: "lag",
-    m.SINK_THROTTLED.full_name: "throttled",
-}
+from ingest.metrics.page import Page, read_page
 
 
 @dataclass(slots=True)
@@ -55,25 +42,37 @@ class Figures:
 
 def read_figures(text: str) -> Figures:
     """`text` in the Prometheus text format."""
-    partitions: dict[str, PartitionFigures] = {}
-    workers: dict[str, WorkerFigures] = {}
-    figures = Figures()
-    for family in text_string_to_metric_families(text):
-        for sample in family.samples:
-            if name := _PER_PARTITION.get(sample.name):
-                setattr(partitions.setdefault(sample.labels["partition"], PartitionFigures()), name, sample.value)
-            elif sample.name == m.PROCESS_RESTARTS.full_name:
-                figures.restarts += sample.value
-            elif sample.name in (m.SOURCE_DEAD_LETTERS.full_name, m.SINK_DEAD_LETTERS.full_name):
-                figures.dead_letters += sample.value
-            elif name := _PER_WORKER.get(sample.name):
-                setattr(workers.setdefault(sample.labels["worker"], WorkerFigures()), name, sample.value)
-            elif sample.name == m.SINK_COMMANDS.full_name:
-                worker = workers.setdefault(sample.labels["worker"], WorkerFigures())
-                if sample.labels["outcome"] == "sent":
-                    worker.sent += sample.value
-                elif sample.labels["outcome"] in ("retried", "possible_repeat"):
-                    worker.again += sample.value
-    figures.workers = {worker: workers[worker] for worker in sorted(workers, key=int)}
-    figures.partitions = {partition: partitions[partition] for partition in sorted(partitions, key=int)}
-    return figures
+    page = read_page(text)
+
+    def of_partition(partition: str) -> PartitionFigures:
+        return PartitionFigures(
+            received=page.value(m.SOURCE_EVENTS, partition) or 0.0,
+            acked=page.value(m.SOURCE_ACKED, partition) or 0.0,
+            lag=page.value(m.SOURCE_LAG_EVENTS, partition),
+            checkpoint_at=page.value(m.SOURCE_CHECKPOINT, partition),
+        )
+
+    def of_worker(worker: str) -> WorkerFigures:
+        return WorkerFigures(
+            sent=page.total(m.SINK_COMMANDS, worker, "sent") or 0.0,
+            again=sum(page.total(m.SINK_COMMANDS, worker, how) or 0.0 for how in ("retried", "possible_repeat")),
+            throttled=page.value(m.SINK_THROTTLED, worker) or 0.0,
+            in_flight=page.value(m.SINK_IN_FLIGHT, worker) or 0.0,
+            lag=page.value(m.SINK_LAG, worker) or 0.0,
+        )
+
+    return Figures(
+        {partition: of_partition(partition) for partition in _named(page, _OF_PARTITION)},
+        {worker: of_worker(worker) for worker in _named(page, _OF_WORKER)},
+        restarts=page.total(m.PROCESS_RESTARTS) or 0.0,
+        dead_letters=sum(page.total(metric) or 0.0 for metric in (m.SOURCE_DEAD_LETTERS, m.SINK_DEAD_LETTERS)),
+    )
+
+
+_OF_PARTITION = (m.SOURCE_EVENTS, m.SOURCE_ACKED, m.SOURCE_LAG_EVENTS, m.SOURCE_CHECKPOINT)
+_OF_WORKER = (m.SINK_COMMANDS, m.SINK_IN_FLIGHT, m.SINK_LAG, m.SINK_THROTTLED)
+
+
+def _named(page: Page, metrics: Sequence[m.Metric]) -> list[str]:
+    """The first label of all their series, in the order of the numbers."""
+    return sorted({labels[0] for metric in metrics for labels in page.of(metric)}, key=int)

@@ -20,11 +20,12 @@ _IMPORTS = ("azure.eventhub", "ingest.hub.management")
 class EventHubChecks:
     """Made for a configuration with an event hub."""
 
-    def __init__(self, config: Config, metrics_check: str) -> None:
-        """`metrics_check`: the check that tells whether an ingest runs here, see `ingest_runs_here`."""
+    def __init__(self, config: Config, *after: str) -> None:
+        """`after`: the checks that tell whether an ingest runs here, see `ingest_runs_here`; where there are none, that is
+        not known."""
         self._config = config
         self._address = event_hubs.address(config)
-        self._metrics_check = metrics_check
+        self._after = after
         self._partitions: list[str] = []
         self.ingest_runs_here = False
         """Set by the caller before the consumer group is looked at."""
@@ -39,8 +40,8 @@ class EventHubChecks:
         return [
             *reached,
             Check(KEY_CHECK, self._ask_key, needs=(reached[-1].name,), imports=_IMPORTS),
-            Check("partitions", self._judge_partitions, needs=(KEY_CHECK,), after=(self._metrics_check,)),
-            Check("consumer group", self._ask_readers, needs=("partitions",), after=(self._metrics_check,)),
+            Check("partitions", self._judge_partitions, needs=(KEY_CHECK,), after=self._after),
+            Check("consumer group", self._ask_readers, needs=("partitions",), after=self._after),
         ]
 
     def _ask_key(self) -> Verdict:

@@ -5,7 +5,7 @@ from ingest.config.connection_strings import IotHubAddress
 from ingest.doctor.check import Check, Verdict, fail, ok, warn
 from ingest.doctor.endpoint import endpoint_checks
 from ingest.errors import Refused
-from ingest.hub.limits import sends_per_second
+from ingest.hub.limits import TIERS, sends_per_second
 from ingest.hub.network.route import iot_hub_route
 from ingest.hub.tls import iot_hub_context
 from ingest.timing import Deadline
@@ -14,9 +14,6 @@ NAME = "IoT hub"
 _KEY = "hub.iot_hub_connection_string"
 _IMPORTS = ("ingest.sink.sending.sender", "ingest.hub.service_client")
 _LINK_SECONDS = 4.5
-_MOST_UNITS = {"F1": 1, "S1": 200, "S2": 200, "S3": 10}
-_MESSAGES_PER_DAY = {"F1": 8_000, "S1": 400_000, "S2": 6_000_000, "S3": 300_000_000}
-"""Per unit, telemetry and commands together ("Reference - IoT Hub quotas and throttling", Microsoft Learn)."""
 
 
 def iot_hub_checks(config: Config, hub: IotHubAddress) -> list[Check]:
@@ -58,9 +55,10 @@ def judge_rate(sink: Sink) -> Verdict:
     """The wanted rate against what tier and units of the hub allow."""
     allowed = sends_per_second(sink.tier, sink.units)
     hub = f"{sink.tier} with {sink.units} unit{'s' * (sink.units != 1)}"
-    if sink.units > _MOST_UNITS[sink.tier]:
+    most_units = TIERS[sink.tier].most_units
+    if sink.units > most_units:
         return warn(
-            f"sink.units = {sink.units}, and {sink.tier} is sold with {_MOST_UNITS[sink.tier]} at the most",
+            f"sink.units = {sink.units}, and {sink.tier} is sold with {most_units} at the most",
             "write what the portal shows (IoT Hub → Pricing and scale)",
         )
     wanted = sends_per_second(sink.tier, sink.units, sink.sends_per_second)
@@ -69,5 +67,5 @@ def judge_rate(sink: Sink) -> Verdict:
             f"sink.sends_per_second = {wanted:g}, and {hub} takes {allowed:.3g} commands/s",
             f"lower it to {allowed:.3g} or less, leave it out, or scale the hub: it answers the rest with throttling",
         )
-    a_day = _MESSAGES_PER_DAY[sink.tier] * sink.units
+    a_day = TIERS[sink.tier].messages_per_day * sink.units
     return ok(f"{wanted:.3g} commands/s of {allowed:.3g} that {hub} takes; {a_day:,} messages a day both ways")

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from ingest.doctor.check import Verdict, fail, ok, warn
 from ingest.doctor.listener import Look
 from ingest.doctor.listener_judges import PLAINTEXT, Security, mismatch, troubles
+from ingest.hub.limits import EVENT_BYTES
 from ingest.kafka.topics_in_use import Use
 from ingest.source.formats import FORMATS
 
-_EVENT_BYTES = 256 * 1024
 """The largest telemetry message of IoT Hub, properties counted ("IoT Hub quotas and throttling", Microsoft Learn)."""
 _ENVELOPE_BYTES = 4 * 1024
 """Room for Kafka's own framing, and for a device id that stands in two places."""
@@ -88,7 +88,7 @@ def judge_size(limit: int | None, own_limit: int | None, form: str, *, dead_lett
         return warn("the cluster does not tell max.message.bytes", f"see that it is {_needed('json')} or more")
     needed = _needed("raw" if dead_letters else form)
     if most >= needed:
-        return ok(f"{most:,} bytes, enough for the hub's largest event ({_EVENT_BYTES // 1024} KB)")
+        return ok(f"{most:,} bytes, enough for the hub's largest event ({EVENT_BYTES // 1024} KB)")
     which = "[kafka.librdkafka] message.max.bytes" if most == own_limit else "max.message.bytes of the topic"
     harm = "larger dead letters lose their body" if dead_letters else "larger events become dead letters"
     return warn(f"{most:,} bytes, and the hub's largest event needs {needed:,}: {harm}", f"raise {which} to {needed}")
@@ -96,7 +96,7 @@ def judge_size(limit: int | None, own_limit: int | None, form: str, *, dead_lett
 
 def _needed(form: str) -> int:
     """Bytes of the largest record of a format, that of an event which is all body."""
-    return _EVENT_BYTES + FORMATS[form].overhead_bytes(_EVENT_BYTES) + _ENVELOPE_BYTES
+    return EVENT_BYTES + FORMATS[form].overhead_bytes(EVENT_BYTES) + _ENVELOPE_BYTES
 
 
 def judge_group(group: str, rights: Sequence[str] | None, members: Sequence[str]) -> Verdict:

@@ -3,7 +3,6 @@
 import errno
 import http.client
 import os
-import re
 import socket
 import stat
 from collections.abc import Mapping, Sequence
@@ -14,12 +13,13 @@ from ingest.config.layers import Layer, over, read_environment, read_file
 from ingest.config.schema import holds_secret, names_secret_file
 from ingest.config.values import BadValue
 from ingest.doctor.check import Verdict, fail, ok, warn
+from ingest.metrics.catalogue import BUILD_INFO, PROCESS_UP
+from ingest.metrics.page import Page, read_page
 from ingest.source import hot_path
 
 METRICS = "metrics port"
 _ASK_SECONDS = 2.0
 _LARGEST_PAGE = 4 << 20
-_READ = re.compile(r'^ingest_process_up\{role="source",slot="([^"]+)"\} 1', re.MULTILINE)
 
 
 def ask_secret_files(path: Path | None, environ: Mapping[str, str]) -> Verdict:
@@ -110,22 +110,22 @@ def judge_metrics_port(metrics: Metrics, problem: int, *, ingest: bool) -> Verdi
 
 
 def _is_ingest(metrics: Metrics) -> bool:
-    return "ingest_build_info" in _page(metrics)
+    return bool(_page(metrics).of(BUILD_INFO))
 
 
 def partitions_read(metrics: Metrics) -> list[str]:
     """Those that the ingest at that port has a process for; none when there is no such ingest, or only a sink."""
-    return _READ.findall(_page(metrics))
+    return [slot for (role, slot), up in _page(metrics).of(PROCESS_UP).items() if role == "source" and up == 1]
 
 
-def _page(metrics: Metrics) -> str:
-    """The metrics page, as far as it goes; empty when there is none."""
+def _page(metrics: Metrics) -> Page:
+    """The metrics page; empty when there is none."""
     host = "127.0.0.1" if metrics.host in ("0.0.0.0", "") else metrics.host  # noqa: S104  # compared, not bound
     connection = http.client.HTTPConnection(host, metrics.port, timeout=_ASK_SECONDS)
     try:
         connection.request("GET", "/metrics")
-        return connection.getresponse().read(_LARGEST_PAGE).decode("utf-8", "replace")
-    except (OSError, http.client.HTTPException):
-        return ""
+        return read_page(connection.getresponse().read(_LARGEST_PAGE).decode("utf-8", "replace"))
+    except (OSError, http.client.HTTPException, ValueError):
+        return Page({})
     finally:
         connection.close()

@@ -29,14 +29,24 @@ def checks_of(config: Config, environ: Mapping[str, str], now: Callable[[], floa
         return event_hub.newest_event if event_hub is not None else None
 
     where = str(config.path) if config.path is not None else "defaults and environment"
-    checks = [
+    local = [
         Check("configuration", lambda: ok(where)),
         Check("secret files", lambda: ask_secret_files(config.path, environ)),
         Check(METRICS, metrics_port),
         clock.clock_check(config, now, newest_event, (KEY_CHECK,) if event_hub is not None else ()),
     ]
     if event_hub is not None:
-        checks += [Check("decoder", ask_decoder), *event_hub.checks(), *checkpoint_checks(config)]
+        local.append(Check("decoder", ask_decoder))
+    return local + _of_services(config, event_hub)
+
+
+def connection_checks(config: Config) -> list[Check]:
+    """Those of the services that the configuration names, and none of this machine."""
+    return _of_services(config, EventHubChecks(config) if config.reads_telemetry else None)
+
+
+def _of_services(config: Config, event_hub: EventHubChecks | None) -> list[Check]:
+    checks = [*event_hub.checks(), *checkpoint_checks(config)] if event_hub is not None else []
     if config.hub.iot_hub is not None:
         checks += iot_hub_checks(config, config.hub.iot_hub)
     return checks + KafkaChecks(config).checks()

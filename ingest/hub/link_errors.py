@@ -1,38 +1,18 @@
-"""What an error of the hub means for us: the service's condition in words, and what to do about it.
-
-Conditions: AMQP 1.0 part 2.8.15 to 2.8.18, Event Hubs' own start with `com.microsoft:`.
-"""
+"""An error of azure-eventhub or of the socket below it: the service's condition in words, and what to do about it."""
 
 import re
 from typing import Literal
 
 from ingest import scarcity
+from ingest.hub.conditions import BAD_ARGUMENTS, KNOWN, of_link, of_status
 from ingest.hub.network.faults import REFUSALS, fault_in
 
 Verdict = Literal["refused", "bad_position", "lost"]
 """refused: the same try will be refused again (key, name). bad_position: the hub does not know the offset or sequence
 number, and another position may do. lost: try again after a while."""
 
-_REFUSED = {
-    "amqp:unauthorized-access": "unauthorized",
-    "amqp:not-found": "not_found",
-    "amqp:not-allowed": "not_allowed",
-    "com.microsoft:auth-failed": "unauthorized",
-}
-_LOST = {
-    "amqp:link:stolen": "stolen",
-    "amqp:link:detach-forced": "detached",
-    "amqp:connection:forced": "closed",
-    "amqp:resource-limit-exceeded": "too_many_readers",
-    "com.microsoft:server-busy": "server_busy",
-    "com.microsoft:timeout": "timeout",
-    "com.microsoft:entity-updated": "entity_updated",
-    "amqp:socket-error": "connection_lost",
-}
-_OF_STATUS = {"401": "amqp:unauthorized-access", "404": "amqp:not-found"}
-_REQUEST_REFUSED = re.compile(r"Status code: (?P<status>401|404)\b(?:,? *\n?Description: (?P<words>.*))?")
+_REQUEST_REFUSED = re.compile(r"Status code: (?P<status>\d{3})\b(?:,? *\n?Description: (?P<words>.*))?")
 """How azure-eventhub words an answer of $cbs or $management, which have status codes instead of conditions."""
-_BAD_ARGUMENT = ("com.microsoft:argument-error", "com.microsoft:argument-out-of-range", "amqp:invalid-field")
 _GEO_POSITION = "com.microsoft:georeplication:invalid-offset"
 _POSITION = re.compile(r"offset|sequence.?number", re.IGNORECASE)
 _SILENT = "No frame received for the idle timeout"
@@ -64,20 +44,19 @@ def link_ended(error: BaseException) -> LinkEnded:
     if _SILENT in words:
         return LinkEnded("lost", "silent", "no frame from the hub for as long as it was told to send one")
     answer = _REQUEST_REFUSED.search(str(error))
-    if answer is not None:
-        condition = _OF_STATUS[answer["status"]]
-        return LinkEnded("refused", _REFUSED[condition], _sentence(condition, answer["words"] or words))
-    if condition == _GEO_POSITION or (condition in _BAD_ARGUMENT and _POSITION.search(words)):
+    refused = of_status(int(answer["status"])) if answer is not None else None
+    if answer is not None and refused is not None:
+        return LinkEnded(*of_link(refused), _sentence(refused, answer["words"] or words))
+    if condition == _GEO_POSITION or (condition in BAD_ARGUMENTS and _POSITION.search(words)):
         return LinkEnded("bad_position", "bad_position", _sentence(condition, words))
-    if condition in _BAD_ARGUMENT:
-        return LinkEnded("refused", "argument_error", _sentence(condition, words))
-    if condition in _REFUSED:
-        return LinkEnded("refused", _REFUSED[condition], _sentence(condition, words))
+    verdict, reason = of_link(condition)
+    if verdict == "refused":
+        return LinkEnded(verdict, reason, _sentence(condition, words))
     if isinstance(error, TimeoutError):
         return LinkEnded("lost", "timeout", _sentence("", words or "the hub did not answer in time"))
     if isinstance(error, OSError):
         return LinkEnded("lost", "connection_lost", _sentence("", words))
-    return LinkEnded("lost", _LOST.get(condition, "other"), _sentence(condition, words))
+    return LinkEnded(verdict, reason, _sentence(condition, words))
 
 
 def last_offset(ended: LinkEnded) -> int | None:
@@ -94,8 +73,7 @@ def _condition(error: BaseException) -> str:
         return raw.decode(errors="replace") if isinstance(raw, bytes) else str(raw)
     # azure-eventhub's own errors keep what follows the first colon only.
     rest = getattr(error, "error", None)
-    known = (*_REFUSED, *_LOST, *_BAD_ARGUMENT, _GEO_POSITION)
-    return next((full for full in known if rest and full.partition(":")[2] == rest), rest or "")
+    return next((full for full in (*KNOWN, _GEO_POSITION) if rest and full.partition(":")[2] == rest), rest or "")
 
 
 def _words(error: BaseException) -> str:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-REFUSED_STATUSES = (401, 403, 404)
+from ingest.hub.conditions import of_link, of_status
 
 
 class HubError(Exception):
@@ -45,8 +45,8 @@ def words(error: Any) -> str:
 
 
 def is_refusal(error: Exception) -> bool:
-    """Whether the hub knows our policy or key not, or does not let it do this: waiting does not mend that."""
-    return _is_refused_token(error) or condition_of(error) == "amqp:unauthorized-access"
+    """Whether the hub rejects our policy, key or name: waiting does not mend that."""
+    return _is_refused_token(error) or of_link(condition_of(error)).verdict == "refused"
 
 
 def condition_of(error: Any) -> str:
@@ -59,7 +59,7 @@ def condition_of(error: Any) -> str:
 
 def _is_refused_token(error: Any) -> bool:
     if type(error).__name__ == "TokenAuthFailure":
-        return error.status_code in REFUSED_STATUSES
+        return of_status(error.status_code) is not None
     # uamqp keeps a pointer to the hub's words, but reads them after they were freed: often they are no text any more.
     of_token = type(error).__name__ == "AuthenticationException"
     return of_token and isinstance(getattr(error, "__context__", None), UnicodeDecodeError)

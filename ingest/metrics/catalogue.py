@@ -8,8 +8,9 @@ Counters therefore survive the death of the process that counted them.
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["counter", "gauge", "histogram", "summary"]
-"""A summary is written like a gauge, by somebody who knows the quantiles already."""
+Kind = Literal["counter", "gauge", "histogram", "summary", "info"]
+"""A summary is written like a gauge, by somebody who knows the quantiles already. An info is a gauge that is always 1: its last
+label has one value at a time."""
 
 DELIVERY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 """Seconds. From a quiet loopback to a catch-up after an outage."""
@@ -30,6 +31,13 @@ class Metric:
     buckets: tuple[float, ...] = ()
     known: tuple[str, ...] = ()
     """Values of the last label that are counted from 0; others appear with their first count."""
+    roles: tuple[str, ...] = ()
+    """Whose processes measure it; empty for what the supervisor alone knows."""
+
+    @property
+    def type(self) -> str:
+        """Prometheus's name of its kind."""
+        return "gauge" if self.kind == "info" else self.kind
 
     @property
     def full_name(self) -> str:
@@ -40,13 +48,22 @@ class Metric:
         return f"{self.meaning} {self.action}".strip()
 
 
+_SOURCE, _SINK, _FEEDBACK = ("source",), ("sink",), ("feedback",)
+_EVERY_CHILD = ("source", "sink", "feedback")
+
 _P = ("partition",)
 PER_PROCESS = ("role", "slot")
 
-SOURCE_EVENTS = Metric("source_events_total", "counter", _P, "Events received from the hub, repeats left out.")
-SOURCE_BYTES = Metric("source_bytes_total", "counter", _P, "Body bytes received from the hub.")
+SOURCE_EVENTS = Metric(
+    "source_events_total", "counter", _P, "Events received from the hub, repeats left out.", roles=_SOURCE
+)
+SOURCE_BYTES = Metric("source_bytes_total", "counter", _P, "Body bytes received from the hub.", roles=_SOURCE)
 SOURCE_ACKED = Metric(
-    "source_records_acked_total", "counter", _P, "Records that Kafka has acknowledged, dead letters left out."
+    "source_records_acked_total",
+    "counter",
+    _P,
+    "Records that Kafka has acknowledged, dead letters left out.",
+    roles=_SOURCE,
 )
 SOURCE_DEAD_LETTERS = Metric(
     "source_dead_letters_total",
@@ -64,6 +81,7 @@ SOURCE_DEAD_LETTERS = Metric(
         "not_sendable",
         "too_large",
     ),
+    roles=_SOURCE,
 )
 SOURCE_HELD_BACK = Metric(
     "source_held_back",
@@ -73,6 +91,7 @@ SOURCE_HELD_BACK = Metric(
     "alike. dead_letter_limit: more dead letters in a minute than source.max_dead_letters_per_minute. dead_letter_topic: "
     "that topic refuses them.",
     "/readyz has the words; mend the cause, and it goes on by itself.",
+    roles=_SOURCE,
 )
 SOURCE_GAPS = Metric(
     "source_sequence_gaps_total",
@@ -80,12 +99,14 @@ SOURCE_GAPS = Metric(
     _P,
     "Sequence numbers that were skipped: events that the hub no longer held when this process got to them.",
     "If it grows, data was lost to retention: raise the hub's retention or find out why ingestion was away.",
+    roles=_SOURCE,
 )
 SOURCE_DUPLICATES = Metric(
     "source_duplicates_total",
     "counter",
     _P,
     "Events that the hub delivered again within one process's life and that were dropped by sequence number.",
+    roles=_SOURCE,
 )
 SOURCE_LAG_EVENTS = Metric(
     "source_lag_events",
@@ -93,9 +114,14 @@ SOURCE_LAG_EVENTS = Metric(
     _P,
     "Events in the hub after the last one received.",
     "If it grows steadily, this partition is slower than its devices.",
+    roles=_SOURCE,
 )
 SOURCE_LAG_SECONDS = Metric(
-    "source_lag_seconds", "gauge", _P, "Age of the last event received while behind, in seconds; 0 when caught up."
+    "source_lag_seconds",
+    "gauge",
+    _P,
+    "Age of the last event received while behind, in seconds; 0 when caught up.",
+    roles=_SOURCE,
 )
 SOURCE_DATA_LOSS = Metric(
     "source_seconds_until_data_loss",
@@ -104,6 +130,7 @@ SOURCE_DATA_LOSS = Metric(
     "When the hub drops events that were not received yet, if receiving goes on as in the last minute, in seconds; "
     "+Inf when not behind or catching up; absent until the first event or the hub's first word on its newest one.",
     "If it falls below a few hours, see ingest_bottleneck for what holds this partition up; raise the hub's retention.",
+    roles=_SOURCE,
 )
 SOURCE_REPLAY = Metric(
     "source_replay_events",
@@ -111,12 +138,21 @@ SOURCE_REPLAY = Metric(
     _P,
     "Events that would be received again if this process were killed now: those after the last checkpoint.",
     "If it grows, checkpoints are not written or Kafka does not acknowledge.",
+    roles=_SOURCE,
 )
 SOURCE_LAST_EVENT = Metric(
-    "source_last_event_timestamp_seconds", "gauge", _P, "Enqueued time of the last event received, Unix seconds."
+    "source_last_event_timestamp_seconds",
+    "gauge",
+    _P,
+    "Enqueued time of the last event received, Unix seconds.",
+    roles=_SOURCE,
 )
 SOURCE_CHECKPOINT = Metric(
-    "source_checkpoint_timestamp_seconds", "gauge", _P, "When the checkpoint was last written, Unix seconds."
+    "source_checkpoint_timestamp_seconds",
+    "gauge",
+    _P,
+    "When the checkpoint was last written, Unix seconds.",
+    roles=_SOURCE,
 )
 SOURCE_CHECKPOINT_FAILURES = Metric(
     "source_checkpoint_failures_total",
@@ -124,6 +160,7 @@ SOURCE_CHECKPOINT_FAILURES = Metric(
     _P,
     "Checkpoint writes that failed; ingestion goes on and the next write catches up.",
     "Check that the blob store or the checkpoint folder is reachable and writable.",
+    roles=_SOURCE,
 )
 SOURCE_RECONNECTS = Metric(
     "source_reconnects_total",
@@ -137,15 +174,19 @@ SOURCE_RECONNECTS = Metric(
         "connection_lost",
         "detached",
         "entity_updated",
+        "hub_suspended",
         "other",
+        "quota_exceeded",
         "scarcity",
         "server_busy",
         "silent",
         "stolen",
         "timeout",
+        "throttled",
         "too_many_readers",
         "unauthorized",
     ),
+    roles=_SOURCE,
 )
 SOURCE_STALLS = Metric(
     "source_stalls_total",
@@ -153,23 +194,28 @@ SOURCE_STALLS = Metric(
     _P,
     "Times that the hub held newer events but sent none, so that the process was recycled.",
     "If it grows, the hub or the network between drops links without a word.",
+    roles=_SOURCE,
 )
-SOURCE_PREFETCH = Metric("source_prefetch_credit", "gauge", _P, "Events that the hub may send ahead of us.")
+SOURCE_PREFETCH = Metric(
+    "source_prefetch_credit", "gauge", _P, "Events that the hub may send ahead of us.", roles=_SOURCE
+)
 SOURCE_DELIVERY = Metric(
     "source_delivery_seconds",
     "histogram",
     _P,
     "From the hub's enqueued time to Kafka's acknowledgement, seconds.",
     buckets=DELIVERY_BUCKETS,
+    roles=_SOURCE,
 )
 SOURCE_TRANSPORT = Metric(
-    "source_transport_info", "gauge", ("partition", "transport"), "Always 1; names the transport in use."
+    "source_transport_info", "info", ("partition", "transport"), "Always 1; names the transport in use.", roles=_SOURCE
 )
 SOURCE_DECODER = Metric(
     "source_decoder_info",
-    "gauge",
+    "info",
     ("partition", "decoder"),
     "Always 1; compiled or python, the code that makes records.",
+    roles=_SOURCE,
 )
 
 _W = ("worker",)
@@ -182,6 +228,7 @@ SINK_COMMANDS = Metric(
     "Commands by what became of them: sent, dead_letter, tombstone, retried, possible_repeat.",
     "Read the dead-letter topic's headers for reasons; redrive them with `ingest redrive`.",
     known=("sent", "dead_letter", "tombstone", "retried", "possible_repeat"),
+    roles=_SINK,
 )
 SINK_DEAD_LETTERS = Metric(
     "sink_dead_letters_total",
@@ -211,6 +258,7 @@ SINK_DEAD_LETTERS = Metric(
         "unknown_field",
         "unreadable",
     ),
+    roles=_SINK,
 )
 SINK_THROTTLED = Metric(
     "sink_throttled_total",
@@ -218,13 +266,18 @@ SINK_THROTTLED = Metric(
     _W,
     "Sends that the hub answered with a throttle.",
     "If it grows, another sender shares the hub's limit, or sink.tier and sink.units are too high.",
+    roles=_SINK,
 )
-SINK_IN_FLIGHT = Metric("sink_in_flight", "gauge", _W, "Commands sent and not answered.")
+SINK_IN_FLIGHT = Metric("sink_in_flight", "gauge", _W, "Commands sent and not answered.", roles=_SINK)
 SINK_RATE_LIMIT = Metric(
-    "sink_rate_limit_per_second", "gauge", _W, "Sends per second that the whole node allows itself now."
+    "sink_rate_limit_per_second", "gauge", _W, "Sends per second that the whole node allows itself now.", roles=_SINK
 )
 SINK_LAG = Metric(
-    "sink_lag_records", "gauge", _W, "Command records that are not finished, of the partitions of this worker."
+    "sink_lag_records",
+    "gauge",
+    _W,
+    "Command records that are not finished, of the partitions of this worker.",
+    roles=_SINK,
 )
 SINK_SEND_SECONDS = Metric(
     "sink_send_seconds",
@@ -232,6 +285,7 @@ SINK_SEND_SECONDS = Metric(
     _W,
     "From the sending of a command to the hub's answer, seconds.",
     buckets=SEND_BUCKETS,
+    roles=_SINK,
 )
 SINK_FEEDBACK = Metric(
     "sink_feedback_total",
@@ -248,22 +302,34 @@ SINK_FEEDBACK = Metric(
         "other",
         "repeat",
     ),
+    roles=_FEEDBACK,
 )
 
 KAFKA_QUEUE_MESSAGES = Metric(
-    "kafka_queue_messages", "gauge", PER_PROCESS, "Records handed to the producer and not acknowledged yet."
+    "kafka_queue_messages",
+    "gauge",
+    PER_PROCESS,
+    "Records handed to the producer and not acknowledged yet.",
+    roles=_SOURCE,
 )
-KAFKA_QUEUE_BYTES = Metric("kafka_queue_bytes", "gauge", PER_PROCESS, "Bytes of those records.")
+KAFKA_QUEUE_BYTES = Metric("kafka_queue_bytes", "gauge", PER_PROCESS, "Bytes of those records.", roles=_SOURCE)
 KAFKA_PRODUCE_ERRORS = Metric(
     "kafka_produce_errors_total",
     "counter",
     ("role", "slot", "error"),
     "Records that Kafka refused, by error name.",
     known=("INVALID_RECORD", "INVALID_TIMESTAMP", "_MSG_TIMED_OUT"),
+    roles=_SOURCE,
 )
-KAFKA_RETRIES = Metric("kafka_retries_total", "counter", PER_PROCESS, "Records that the producer sent again.")
+KAFKA_RETRIES = Metric(
+    "kafka_retries_total", "counter", PER_PROCESS, "Records that the producer sent again.", roles=_SOURCE
+)
 KAFKA_REQUEST_SECONDS = Metric(
-    "kafka_request_seconds", "summary", ("role", "slot", "quantile"), "Round trip of the slowest broker, seconds."
+    "kafka_request_seconds",
+    "summary",
+    ("role", "slot", "quantile"),
+    "Round trip of the slowest broker, seconds.",
+    roles=_SOURCE,
 )
 
 BOTTLENECK = Metric(
@@ -274,6 +340,7 @@ BOTTLENECK = Metric(
     "hub: the hub's events or answers. decode: its own work. kafka_queue: Kafka. blob: the checkpoint store. "
     "c2d_limit: the hub's limit on commands. idle: nothing to do.",
     "The largest part other than idle is what limits throughput.",
+    roles=_EVERY_CHILD,
 )
 
 PROCESS_RESTARTS = Metric(
@@ -282,12 +349,21 @@ PROCESS_RESTARTS = Metric(
     PER_PROCESS,
     "Child processes that were started again after they ended unasked.",
     "The log names the reason of each.",
+    roles=_EVERY_CHILD,
 )
-PROCESS_UP = Metric("process_up", "gauge", PER_PROCESS, "1 while the child is alive and its heartbeat is fresh.")
+PROCESS_UP = Metric(
+    "process_up", "gauge", PER_PROCESS, "1 while the child is alive and its heartbeat is fresh.", roles=_EVERY_CHILD
+)
 PROCESS_CPU = Metric(
-    "process_cpu_seconds_total", "counter", PER_PROCESS, "CPU time, user and system, all its lives together."
+    "process_cpu_seconds_total",
+    "counter",
+    PER_PROCESS,
+    "CPU time, user and system, all its lives together.",
+    roles=_EVERY_CHILD,
 )
-PROCESS_RESIDENT = Metric("process_resident_memory_bytes", "gauge", PER_PROCESS, "Resident memory of the child now.")
-BUILD_INFO = Metric("build_info", "gauge", ("version", "python"), "Always 1; names the version.")
+PROCESS_RESIDENT = Metric(
+    "process_resident_memory_bytes", "gauge", PER_PROCESS, "Resident memory of the child now.", roles=_EVERY_CHILD
+)
+BUILD_INFO = Metric("build_info", "info", ("version", "python"), "Always 1; names the version.")
 
 METRICS: tuple[Metric, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Metric))

@@ -16,22 +16,11 @@ MALFORMED_FEEDBACK = "malformed_feedback"
 """Reason of a dead letter that is a message of the hub."""
 
 
-_COUNTED_BY = {
-    "source_": ("source",),
-    "sink_feedback_": ("feedback",),
-    "sink_": ("sink",),
-    "kafka_": ("source",),
-    "process_": ("source", "sink", "feedback"),
-}
-"""Start of a metric's name → the roles whose processes count it; the first that fits."""
-
-
 def zeros(role: str, slot: str) -> Snapshot:
     """Every counter and histogram of one child process at 0, so that a first increment is seen as one."""
     snapshot: Snapshot = []
     for metric in METRICS:
-        roles = next((roles for start, roles in _COUNTED_BY.items() if metric.name.startswith(start)), ())
-        if role not in roles or metric.kind not in ("counter", "histogram"):
+        if role not in metric.roles or metric.kind not in ("counter", "histogram"):
             continue
         own = (role, slot) if metric.labels[:2] == PER_PROCESS else (slot,)
         labels = [(*own, value) for value in metric.known] if len(metric.labels) > len(own) else [own]

@@ -42,7 +42,7 @@ class Registry:
                     series[labels] = (deltas, total)
                 elif self._metrics[name].kind == "counter":
                     series[labels] = value + (before if isinstance(before, float | int) else 0)
-                elif name.endswith("_info"):
+                elif self._metrics[name].kind == "info":
                     # What it told before is no longer so: a partition has one transport at a time.
                     for other in [key for key in series if key[:-1] == labels[:-1]]:
                         del series[other]
@@ -60,7 +60,7 @@ class Registry:
         """The process of this slot is gone: what it measured last is so no longer. What it counted stays so, and that
         it is down is the supervisor's word."""
         with self._lock:
-            self._drop(owner, lambda metric: metric.kind in ("gauge", "summary") and metric is not PROCESS_UP)
+            self._drop(owner, lambda metric: metric.kind in ("gauge", "info", "summary") and metric is not PROCESS_UP)
 
     def forget(self, owner: Owner) -> None:
         """There is no such slot any more: every series of it vanishes."""

@@ -5,12 +5,13 @@ supervisor's loop, so that a stop is heard at any time.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Literal, Protocol
 
 from ingest.config import Config, directions
 from ingest.errors import ConfigError
 from ingest.process.supervised import SupervisedProcess
+from ingest.service.roles import Direction, changed_directions
 from ingest.service.systemd import Notifier
 from ingest.timing import Deadline
 
@@ -21,11 +22,12 @@ logger = logging.getLogger(__name__)
 
 
 class Service(Protocol):
-    """What a reload works on: the supervisor."""
+    """What a reload works on: the supervisor. `only` are the directions meant, when not all."""
 
     config: Config
     roles: tuple[str, ...]
     """Those of the command."""
+    directions: dict[str, Direction]
     notifier: Notifier
     note: str | None
     """What became of the last reload, when that was nothing; for people."""
@@ -41,12 +43,14 @@ class Service(Protocol):
     @property
     def fatal(self) -> tuple[int, str] | None: ...
 
-    def begin_drain(self, seconds: float) -> Deadline: ...
+    def begin_drain(self, seconds: float, only: Collection[str] | None = None) -> Deadline: ...
 
     def drained(self, deadline: Deadline) -> bool:
-        """Whether all children have ended, or are ended now as their time is over."""
+        """Whether those that were asked to have ended, or are ended now as their time is over."""
 
-    def start_anew(self, config: Config, running: tuple[str, ...], *, lasting: bool = False) -> None: ...
+    def start_anew(
+        self, config: Config, running: tuple[str, ...], only: Collection[str] | None = None, *, lasting: bool = False
+    ) -> None: ...
 
     def unready(self) -> list[str]: ...
 
@@ -62,6 +66,8 @@ class Reload:
         self._phase: Literal["idle", "trying", "draining", "settling"] = "idle"
         self._next: tuple[Config, tuple[str, ...]] = service.config, service.roles
         """What is tried, or started after the drain, and the roles that it has."""
+        self._changed: frozenset[str] = frozenset()
+        """The directions that start again; the others go on."""
         self._lasting = False
         self._before: tuple[Config, tuple[str, ...]] | None = None
         """What has worked, while what came after it has not yet."""
@@ -122,7 +128,8 @@ class Reload:
         self._next, self._phase = (config, running), "trying"
         self._deadline = Deadline(TRY_SECONDS)
         logger.info("SIGHUP: the new configuration is tried; the old one goes on meanwhile.")
-        service.try_out(config, running)
+        changed = changed_directions(service.directions, (service.config, self._running), self._next)
+        service.try_out(config, tuple(name for name in running if name in changed))
 
     def _judge(self) -> None:
         trials = self._service.trials
@@ -154,7 +161,13 @@ class Reload:
                 )
         if running != service.roles:
             logger.warning("SIGHUP: only the %s is configured now; the other direction stops.", *running)
-        logger.info("SIGHUP: the configuration is good; the children start again with it.")
+        changed = changed_directions(service.directions, (old, self._running), (config, running))
+        what = (
+            f"the {' and the '.join(sorted(changed))} starts again with it"
+            if changed
+            else "no process reads what changed"
+        )
+        logger.info("SIGHUP: the configuration is good; %s.", what)
         if self._worked and self._before is None:
             self._before = old, self._running
         self._lasting = False
@@ -162,14 +175,16 @@ class Reload:
         self._drain()
 
     def _drain(self) -> None:
+        service = self._service
         self._phase = "draining"
-        self._deadline = self._service.begin_drain(self._service.config.service.shutdown_seconds)
+        self._changed = changed_directions(service.directions, (service.config, self._running), self._next)
+        self._deadline = service.begin_drain(service.config.service.shutdown_seconds, self._changed)
 
     def _start(self) -> None:
         config, self._running = self._next
         self._phase = "settling"
         self._service.reloading = self._asked
-        self._service.start_anew(config, self._running, lasting=self._lasting)
+        self._service.start_anew(config, self._running, self._changed, lasting=self._lasting)
 
     def _refuse(self, how: str, why: str) -> None:
         self._say(f"the new configuration {how}, going on with the old one: {why}", why)

@@ -3,12 +3,12 @@
 A role is one kind of child process. Another one is a `Role` in its direction's tuple below, and the module of its entry.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Any
 
-from ingest.config import Config
+from ingest.config import Checkpoints, Config, Metrics, Secret, Sink, Source
 from ingest.hub.limits import sends_per_second
 from ingest.sink.pacing import shared_rate
 
@@ -53,6 +53,8 @@ class Direction:
     """Slots that are known before the discovery; empty where none are."""
     shared: Callable[[Config], Mapping[str, str]] = lambda config: {}
     """What all of its processes, in all of their lives, share."""
+    reads: Callable[[Config], Config] = lambda config: config
+    """The configuration without what its processes do not read: where that stays equal, a reload leaves them alone."""
 
 
 class _SendBudget:
@@ -77,6 +79,25 @@ def _source_preloads(config: Config) -> list[str]:
     return ["ingest.source.preload", *blob]
 
 
+def _source_reads(config: Config) -> Config:
+    hub = replace(config.hub, iot_hub_connection_string=Secret())
+    return replace(config, hub=hub, sink=Sink(), metrics=Metrics())
+
+
+def _sink_reads(config: Config) -> Config:
+    hub = replace(config.hub, event_hub_connection_string=Secret())
+    return replace(config, hub=hub, source=Source(), checkpoints=Checkpoints(), metrics=Metrics())
+
+
+def changed_directions(
+    directions: Mapping[str, Direction], old: tuple[Config, Collection[str]], new: tuple[Config, Collection[str]]
+) -> frozenset[str]:
+    """Names of those that must start again, or end, or begin: `old` and `new` are a configuration and what runs with it."""
+    (before, ran), (after, runs) = old, new
+    kept = {name for name in {*ran} & {*runs} if directions[name].reads(before) == directions[name].reads(after)}
+    return frozenset({*ran, *runs} - kept)
+
+
 def all_directions() -> dict[str, Direction]:
     """Those of one service, by name, in the order in which they are started."""
     source = Direction(
@@ -98,6 +119,7 @@ def all_directions() -> dict[str, Direction]:
         discovery="ingest.source.discover:run",
         look_again="ingest.source.discover:look_again",
         expects=lambda config: config.source.partitions or (),
+        reads=_source_reads,
     )
     sink = Direction(
         name="sink",
@@ -121,5 +143,6 @@ def all_directions() -> dict[str, Direction]:
             f"Sending at most {_rate(config):.4g} commands/s with {config.sink.processes} processes."
         ),
         shared=_SendBudget(),
+        reads=_sink_reads,
     )
     return {direction.name: direction for direction in (source, sink)}

@@ -6,7 +6,7 @@ import os
 import platform
 import socket
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from multiprocessing.context import ForkServerContext
 from typing import Any
@@ -24,6 +24,7 @@ from ingest.process.child import ProcessSpec
 from ingest.process.outlive import Outlive
 from ingest.process.supervised import JOINING, STARTING, SupervisedProcess
 from ingest.service.partition_watch import PartitionWatch
+from ingest.service.retiring import CHILDREN_SHARE, Retiring
 from ingest.service.roles import Direction, Found, Role, all_directions
 from ingest.service.status_line import status_line
 from ingest.service.systemd import Notifier
@@ -35,8 +36,6 @@ UNENDING_SECONDS = 10.0
 TRIAL_END_SECONDS = 1.0
 KILLED_SECONDS = 5.0
 """For the end of processes that are killed."""
-CHILDREN_SHARE = 0.9
-"""Of the time to drain: what is left over is for a child's last words, before it is ended."""
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +73,9 @@ class Supervisor:
         self._discovery: SupervisedProcess | None = None
         self._question: SupervisedProcess | None = None
         """Whether the hub was given more partitions. However it fares, the service does not depend on it."""
-        self._retiring: list[tuple[SupervisedProcess, Deadline]] = []
+        self._retiring = Retiring(self.registry, clock)
+        self._leaving: list[SupervisedProcess] = []
+        """Those that the last drain has asked to end."""
         self._turns: CatchUpScheduler[SupervisedProcess] = CatchUpScheduler(cores(), clock=clock)
         self._closing = False
         self._lasting = False
@@ -100,12 +101,17 @@ class Supervisor:
         logger.info("Metrics are served on http://%s:%d/metrics.", self.config.metrics.host, self.exposition.port)
         self.start_roles(self.roles)
 
-    def start_roles(self, running: tuple[str, ...]) -> None:
-        """Starts the children that the configuration asks for, from nothing; those of other roles are forgotten."""
-        self.slots = []
+    def start_roles(self, running: tuple[str, ...], only: Collection[str] | None = None) -> None:
+        """Starts the children that the configuration asks for, from nothing, and forgets those of other directions; `only`:
+        of these directions alone, as the others go on."""
+        self.slots = [slot for slot in self.slots if slot not in self._leaving]
+        self._leaving = []
         self._closing = False
-        self._watch.pause()
         for direction in self.directions.values():
+            if only is not None and direction.name not in only:
+                continue
+            if direction.look_again:
+                self._watch.pause()
             if direction.name not in running:
                 for role in direction.roles:
                     self._forget_others(role.name, [])
@@ -120,12 +126,14 @@ class Supervisor:
             else:
                 self._start(direction, {})
 
-    def start_anew(self, config: Config, running: tuple[str, ...], *, lasting: bool = False) -> None:
-        """After a drain: starts the children that another configuration asks for. What is counted goes on. `lasting`: a
-        service that refuses their first start is asked again."""
+    def start_anew(
+        self, config: Config, running: tuple[str, ...], only: Collection[str] | None = None, *, lasting: bool = False
+    ) -> None:
+        """After a drain, with the same `only`: starts the children that another configuration asks for. What is counted goes
+        on. `lasting`: a service that refuses their first start is asked again."""
         self.config = config
         self._lasting = lasting
-        self.start_roles(running)
+        self.start_roles(running, only)
 
     def try_out(self, config: Config, roles: tuple[str, ...]) -> None:
         """Starts the `trials`: for each role a child that asks the services whether they take the configuration."""
@@ -169,19 +177,7 @@ class Supervisor:
         """Ends one process within `seconds` while the others go on; then its series are forgotten."""
         for slot in [slot for slot in self.slots if _owner(slot) == (role, name)]:
             self.slots.remove(slot)
-            self._retiring.append((slot, Deadline(seconds, clock=self._clock)))
-            slot.close(Deadline(seconds * CHILDREN_SHARE))
-
-    def _bury(self) -> None:
-        for slot, deadline in list(self._retiring):
-            if slot.alive and deadline.expired:
-                logger.error("Not drained in time, ended now: %s. What it held is read again at the next start.", slot)
-                slot.terminate()
-            elif not slot.alive:
-                self._retiring.remove((slot, deadline))
-                for sentence in slot.unsaved:
-                    logger.error("%s: %s", slot, sentence)
-                self.registry.forget(_owner(slot))
+            self._retiring.add(slot, seconds)
 
     def poll(self, timeout: float, also: Iterable[socket.socket] = ()) -> None:
         """Waits up to `timeout` seconds for news of a child (or for `also` to become readable) and deals with it.
@@ -199,7 +195,7 @@ class Supervisor:
                 slot.poll()
             if not slot.up:
                 self.registry.lapse(_owner(slot))
-        self._bury()
+        self._retiring.poll()
         for slot in self._turns.begin():
             slot.begin_turn()
         for slot in self.slots:
@@ -272,7 +268,7 @@ class Supervisor:
         if self.fatal:
             return f"cannot start: {self.fatal[1]}"
         if self._closing:
-            return f"draining, {sum(slot.alive for slot in self._children())} processes are left"
+            return f"draining, {sum(slot.alive for slot in self._leaving)} processes are left"
         words = {role.name: role.status for direction in self.directions.values() for role in direction.roles}
         return status_line(words, self.slots, self.unready(), self.note)
 
@@ -286,20 +282,30 @@ class Supervisor:
         reasons = [f"{slot}: {slot.detail}" for slot in list(self._all()) if not slot.ready]
         return reasons if reasons or self.slots else ["starting"]
 
-    def close(self, deadline: Deadline) -> None:
+    def close(self, deadline: Deadline, only: Collection[str] | None = None) -> None:
+        """Asks all children to end, or those of some directions."""
         self._closing = True
-        for slot in self._children():
+        self._leaving = [slot for slot in self._children() if only is None or self._direction_of(slot) in only]
+        for slot in self._leaving:
             slot.close(deadline)
+
+    def _direction_of(self, slot: SupervisedProcess) -> str:
+        role = slot.task.role
+        return next(
+            name
+            for name, direction in self.directions.items()
+            if role in {each.name for each in direction.roles} or (role == "discover" and direction.discovery)
+        )
 
     def terminate(self) -> None:
         for slot in self._children():
             slot.terminate()
 
     def join(self, deadline: Deadline) -> bool:
-        """Waits for all children, taking in what they report last; True when all have ended."""
-        while any(slot.alive for slot in self._children()) and not deadline.expired:
+        """Waits for all that were asked to end, taking in what they report last; True when all have ended."""
+        while any(slot.alive for slot in self._leaving) and not deadline.expired:
             self.poll(min(0.5, deadline.remaining()))
-        return not any(slot.alive for slot in self._children())
+        return not any(slot.alive for slot in self._leaving)
 
     def drain(self, seconds: float) -> bool:
         """Closes all children within `seconds`, ends those that do not make it; True when all made it."""
@@ -307,29 +313,33 @@ class Supervisor:
         self._end_drain()
         return graceful
 
-    def begin_drain(self, seconds: float) -> Deadline:
-        """Asks all children to end; for who does not wait in `drain`, but calls `drained` until it is true."""
+    def begin_drain(self, seconds: float, only: Collection[str] | None = None) -> Deadline:
+        """Asks all children to end, or those of some directions; for who does not wait in `drain`, but calls `drained` until
+        it is true."""
         deadline = Deadline(seconds)
         self.end_trials()  # they have nothing to save
-        self.close(Deadline(seconds * CHILDREN_SHARE))
+        self.close(Deadline(seconds * CHILDREN_SHARE), only)
         return deadline
 
     def drained(self, deadline: Deadline) -> bool:
-        """Whether all children have ended; at the deadline they are ended."""
-        if any(slot.alive for slot in self._children()) and not deadline.expired:
+        """Whether those that were asked to have ended; at the deadline they are ended."""
+        if any(slot.alive for slot in self._leaving) and not deadline.expired:
             return False
         self._end_drain()
         return True
 
     def _end_drain(self) -> None:
-        stragglers = ", ".join(str(slot) for slot in self._children() if slot.alive)
+        stragglers = [slot for slot in self._leaving if slot.alive]
         if stragglers:
             logger.error(
-                "Not drained in time, ended now: %s. What they held is read again at the next start.", stragglers
+                "Not drained in time, ended now: %s. What they held is read again at the next start.",
+                ", ".join(map(str, stragglers)),
             )
-            self.terminate()
+            for slot in stragglers:
+                slot.terminate()
             self.join(Deadline(KILLED_SECONDS))
-        self._discovery = self._question = None
+        self._discovery = None if self._discovery in self._leaving else self._discovery
+        self._question = None if self._question in self._leaving else self._question
 
     @property
     def unsaved(self) -> list[str]:
@@ -345,7 +355,7 @@ class Supervisor:
             *self._all(),
             *([self._question] if self._question else []),
             *self.trials,
-            *(slot for slot, _ in self._retiring),
+            *self._retiring,
         ]
 
     def _forget_others(self, role: str, slots: Iterable[SupervisedProcess]) -> None:

@@ -75,32 +75,46 @@ def test_a_direction_that_is_not_run_says_why(config: Config, capsys: pytest.Cap
     assert not {"telemetry", "checkpoints"} & commands.keys()
 
 
+NOBODY = "127.0.0.77"
+"""An address of this machine at which nothing listens."""
+SERVICES = ("event hub", "checkpoints", "iot hub", "kafka")
+
+
 @pytest.mark.parametrize(("result", "code"), [("ok", EXIT_OK), ("warn", EXIT_OK), ("fail", EXIT_UNAVAILABLE)])
 def test_connect_shows_what_the_doctor_finds(
     config: Config, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, result: Result, code: int
 ) -> None:
     found = [Finding("kafka", result, "3 \x1b brokers", "mend it", 0), Finding("hub", "skipped", "needs kafka", "", 0)]
-    monkeypatch.setattr(doctor, "findings", lambda config: iter(found))
+    monkeypatch.setattr(doctor, "try_connections", lambda config: iter(found))
     assert check_config.run(config, connect=True) == code
     *_, first, second = capsys.readouterr().out.splitlines()
     assert first == f"{'failed' if result == 'fail' else result:<8}kafka: 3 \\x1b brokers; mend it"
     assert second == "skipped hub: needs kafka"
 
 
-def test_connect_tries_both_directions(config: Config, capsys: pytest.CaptureFixture[str]) -> None:
-    """Nobody answers under these names."""
-    away = "a.invalid:1"
-    hub = Hub(
-        Secret(f"Endpoint=sb://{away.partition(':')[0]}/;SharedAccessKeyName=n;SharedAccessKey=a2V5;EntityPath=h"),
-        Secret("HostName=a.invalid;SharedAccessKeyName=n;SharedAccessKey=a2V5"),
-    )
-    asked = replace(
-        config, hub=hub, kafka=Kafka(away), checkpoints=Checkpoints(store="file", path=config.checkpoints.path)
-    )
+@pytest.mark.parametrize(
+    ("given", "tried"),
+    [
+        ({"event_hub", "iot_hub"}, {"event hub", "checkpoints", "iot hub", "kafka"}),
+        ({"iot_hub"}, {"iot hub", "kafka"}),
+        ({"event_hub"}, {"event hub", "checkpoints", "kafka"}),
+    ],
+)
+def test_connect_tries_the_services_of_what_is_configured(
+    config: Config, capsys: pytest.CaptureFixture[str], given: set[str], tried: set[str]
+) -> None:
+    """Where nobody listens; and nothing of this machine, such as its clock, is judged."""
+    key = "SharedAccessKeyName=n;SharedAccessKey=a2V5"
+    event_hub, iot_hub = f"Endpoint=sb://{NOBODY}/;{key};EntityPath=h", f"HostName={NOBODY};{key}"
+    hub = Hub(Secret(event_hub if "event_hub" in given else ""), Secret(iot_hub if "iot_hub" in given else ""))
+    checkpoints = Checkpoints(store="file", path=config.checkpoints.path)
+    asked = replace(config, hub=hub, kafka=Kafka(f"{NOBODY}:1"), checkpoints=checkpoints)
     assert check_config.run(asked, connect=True) == EXIT_UNAVAILABLE
-    shown = capsys.readouterr().out
-    for part in ("event hub", "iot hub", "kafka"):
-        assert re.search(rf"^failed  {part}", shown, re.MULTILINE | re.IGNORECASE), shown
+    _, shown = capsys.readouterr().out.split("/metrics\n")
+    assert {name for name in SERVICES if re.search(f"^[a-z]+ +{name}", shown, re.MULTILINE | re.IGNORECASE)} == tried
+    for name in tried - {"checkpoints"}:
+        assert re.search(f"^failed  {name}.*refused", shown, re.MULTILINE | re.IGNORECASE), shown
+    assert not {"metrics port", "clock", "decoder"} & {line[8:].partition(":")[0] for line in shown.splitlines()}
 
 
 def test_a_configuration_for_commands_alone_is_right_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -131,7 +131,7 @@ class OneLease:
 def test_a_lease_is_shown_as_one_and_not_deleted(
     config: Config, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(checkpoints, "open_store", lambda *_: OneLease())
+    monkeypatch.setattr("ingest.source.checkpoints.open_store", lambda *_: OneLease())
     assert checkpoints.show(config, partition="0", as_json=False) == EXIT_OK
     assert capsys.readouterr().out.endswith("$Default/0 (the lease of an old Event Processor Host)\n")
     assert checkpoints.reset(config, partition="0", as_json=False, confirmed=True) == EXIT_OK

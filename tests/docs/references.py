@@ -93,7 +93,7 @@ def metrics() -> str:
     parts = [_METRICS]
     for start, heading in _GROUPS:
         rows = [
-            (f"`{metric.full_name}`", metric.kind, ", ".join(f"`{label}`" for label in metric.labels), _help(metric))
+            (f"`{metric.full_name}`", metric.type, ", ".join(f"`{label}`" for label in metric.labels), _help(metric))
             for metric in METRICS
             if _group(metric) == start
         ]

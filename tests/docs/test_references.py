@@ -55,7 +55,7 @@ def test_every_metric_has_its_row() -> None:
     assert set(found) == {f"`{metric.full_name}`" for metric in METRICS}
     for metric in METRICS:
         _, kind, labels, told = found[f"`{metric.full_name}`"]
-        assert kind == metric.kind
+        assert kind == metric.type
         assert re.findall(r"`(\w+)`", labels) == list(metric.labels)
         assert metric.meaning in told
         assert metric.action in told

@@ -15,13 +15,13 @@ from ingest.config import Config, Secret, load
 from ingest.config.kinds import SecretText
 from ingest.config.schema import KEYS, SECTIONS
 from ingest.errors import EXIT_CONFIG, EXIT_CRASH, EXIT_OK, EXIT_UNAVAILABLE, EXIT_USAGE, Undeliverable
+from ingest.hub.limits import COMMANDS_PER_DEVICE
 from ingest.kafka.dead_letters.record import DeadLetter
 from ingest.logs import Repeated
 from ingest.metrics import catalogue
 from ingest.process.supervised import ABORT_SECONDS, STALE_SECONDS
 from ingest.sink.commands.command import Origin, parse
 from ingest.sink.feedback.message import Feedback
-from ingest.sink.pacing.outstanding import PER_DEVICE
 from ingest.source.delivery.dead_letters import DeadLetters
 from ingest.source.delivery.delivery import READY_BYTES, READY_EVENTS
 from ingest.source.events.values import plain, plain_time
@@ -163,7 +163,7 @@ def test_numbers_are_those_of_the_code() -> None:
     config = Config()
     for sentence in (
         f"about {READY_EVENTS:,} events or {READY_BYTES >> 20} MiB per partition",
-        f"at most {PER_DEVICE} commands waiting in the hub",
+        f"at most {COMMANDS_PER_DEVICE} commands waiting in the hub",
         f"`http://{config.metrics.host}:{config.metrics.port}/metrics`",
         f"every `checkpoints.interval_seconds` ({config.checkpoints.interval_seconds:g})",
         f"its releases {SUPPORTED}x are accepted",

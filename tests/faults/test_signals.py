@@ -85,7 +85,7 @@ def test_sighup(feeder: Feeder, topic: Topic, source: SourceProcess) -> None:
 
     source.config.write_text(good.replace("stall_seconds = 5", "stall_seconds = 6"))
     source.send_signal(signal.SIGHUP)
-    source.wait_said("SIGHUP: the configuration is good; the children start again with it")
+    source.wait_said("SIGHUP: the configuration is good; the source starts again with it")
     source.wait_pids("0", 2)
     feeder.send("0", 100)
     topic.read(feeder.sent)

@@ -1,6 +1,6 @@
 import pytest
 
-from ingest.hub.limits import Tier, sends_per_second
+from ingest.hub.limits import COMMAND_BYTES, COMMANDS_PER_DEVICE, EVENT_BYTES, TIERS, Tier, sends_per_second
 
 
 @pytest.mark.parametrize(
@@ -13,3 +13,14 @@ def test_the_documented_rates(tier: Tier, units: int, per_minute: int) -> None:
 
 def test_the_configuration_may_say_it_outright() -> None:
     assert sends_per_second("S3", 10, 2.5) == 2.5
+
+
+def test_the_documented_limits() -> None:
+    """Written a second time, as everything here believes the table: product, doctor and emulator."""
+    assert (COMMAND_BYTES, EVENT_BYTES, COMMANDS_PER_DEVICE) == (65_536, 262_144, 50)
+    assert {tier: (unit.messages_per_day, unit.meter_bytes, unit.most_units) for tier, unit in TIERS.items()} == {
+        "F1": (8_000, 512, 1),
+        "S1": (400_000, 4_096, 200),
+        "S2": (6_000_000, 4_096, 200),
+        "S3": (300_000_000, 4_096, 10),
+    }

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.hub import link_errors
+from ingest.hub import conditions
 from ingest.metrics import catalogue as m
 from ingest.metrics.catalogue import METRICS
 from ingest.metrics.meter import MALFORMED_FEEDBACK, Histogram, Meter, zeros
@@ -146,7 +146,8 @@ def test_the_reasons_of_dead_letters_are_counted_from_zero() -> None:
     assert source | {"invalid_record", "invalid_timestamp", "not_sendable"} == {*m.SOURCE_DEAD_LETTERS.known}
     sink = {*literals_of("Undeliverable", "sink", "kafka/producer.py")}
     # A command whose device alone meets a fault that passes is given up in the end.
-    hub = {reason for verdict, reason in results._KNOWN.values() if verdict in ("dead", "queue_full", "retry")}
+    answers = [meaning.message for meaning in conditions._MEANINGS.values() if meaning.message is not None]
+    hub = {answer.reason for answer in answers if answer.verdict in ("dead", "queue_full", "retry")}
     more = {"other", results.RELEASED.reason, results.UNANSWERED.reason, records.UNEXPECTED}
     assert sink | hub | more == {*m.SINK_DEAD_LETTERS.known}
 
@@ -160,7 +161,15 @@ def test_the_feedback_process_begins_with_its_own_dead_letters_at_zero() -> None
 
 def test_the_reasons_of_reconnects_are_counted_from_zero() -> None:
     """Those of a link that is opened again: a refusal of a name ends the process at its first link instead."""
-    reasons = {*link_errors._LOST.values(), "bad_position", "other", "scarcity", "silent", "unauthorized"}
+    ends = [meaning.link for meaning in conditions._MEANINGS.values() if meaning.link is not None]
+    reasons = {
+        *(end.reason for end in ends if end.verdict == "lost"),
+        "bad_position",
+        "other",
+        "scarcity",
+        "silent",
+        "unauthorized",
+    }
     assert reasons == {*m.SOURCE_RECONNECTS.known}
 
 

@@ -1,18 +1,21 @@
 """A reload changes processes only when the services take the new configuration."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from ingest.config import Config, Hub, Metrics, Secret, Source
+from ingest.config import Config, Hub, Kafka, Metrics, Secret, Sink, Source
+from ingest.config.schema import KEYS
 from ingest.errors import ConfigError, Problem
 from ingest.service import reload as reloading
 from ingest.service.reload import Reload
+from ingest.service.roles import all_directions, changed_directions
 from ingest.service.supervisor import Supervisor
 from ingest.service.systemd import Notifier
 from ingest.timing import Deadline
-from tests.config.samples import EVENT_HUB
+from tests.config.samples import EVENT_HUB, IOT_HUB
 from tests.service.toys import toy_directions, use
 from tests.systemd.notify_socket import NotifySocket
 
@@ -155,3 +158,67 @@ def test_going_back_never_ends_the_service(node: Node) -> None:
     node.until(lambda: node.supervisor.config == config_of("first"))
     node.until(lambda: node.supervisor.unready() == ["source 0: amqp:not-found: no such hub"])
     assert node.supervisor.fatal is None
+
+
+def both(**sections: object) -> Config:
+    hub = Hub(Secret(EVENT_HUB), Secret(IOT_HUB))
+    return replace(
+        Config(hub=hub, metrics=Metrics(port=0), source=Source(topic="first"), sink=Sink(processes=1)),
+        **sections,  # type: ignore[arg-type]
+    )
+
+
+@pytest.mark.parametrize(
+    ("changed", "restarted"),
+    [
+        ({"sink": Sink(processes=1, units=2)}, {"sink"}),
+        ({"source": Source(topic="second")}, {"source"}),
+        ({"kafka": Kafka("127.0.0.1:1")}, {"source", "sink"}),
+        ({"metrics": Metrics(port=0, host="127.0.0.2")}, set()),
+        ({"hub": Hub(Secret(EVENT_HUB), Secret(IOT_HUB.replace("czNj", "czNk")))}, {"sink"}),
+    ],
+    ids=["sink", "source", "kafka", "metrics", "key"],
+)
+def test_only_what_reads_a_changed_key_starts_again(changed: dict[str, object], restarted: set[str]) -> None:
+    directions = toy_directions(discovery="asks_by_topic", trial="answers", source="reads_by_topic", sink="works")
+    supervisor = Supervisor(both(), roles=("source", "sink"), directions=directions)
+    config = both(**changed)
+    asked, deadline = Reload(supervisor, lambda: config), Deadline(PATIENCE)
+
+    def until(reached: Callable[[], bool]) -> None:
+        while not reached():
+            assert not deadline.expired, (supervisor.status, supervisor.note)
+            supervisor.poll(0.05)
+            asked.poll()
+
+    def pids() -> dict[str, int | None]:
+        return {slot.task.role: slot.pid for slot in supervisor.slots}
+
+    supervisor.start()
+    try:
+        until(lambda: len(supervisor.slots) == 2 and not supervisor.unready())
+        before = pids()
+        asked.ask()
+        until(lambda: not supervisor.reloading and len(supervisor.slots) == 2 and not supervisor.unready())
+        after = pids()
+        assert supervisor.note is None
+        assert supervisor.config == config
+        assert {role for role, pid in before.items() if after[role] != pid} == restarted
+    finally:
+        supervisor.drain(PATIENCE)
+        supervisor.exposition.close()
+    assert not any(slot.alive for slot in supervisor.slots)
+
+
+def test_every_key_is_read_by_a_direction_or_by_the_service_itself() -> None:
+    """A new key that nobody has thought of restarts both."""
+    directions, config = all_directions(), Config()
+    names = (*directions,)
+    for section, keys in KEYS.items():
+        for name in keys:
+            part = getattr(config, section)
+            changed = replace(config, **{section: replace(part, **{name: object()})})
+            found = changed_directions(directions, (config, names), (changed, names))
+            own = {"source": {"source"}, "checkpoints": {"source"}, "sink": {"sink"}, "metrics": set()}
+            secrets = {"event_hub_connection_string": {"source"}, "iot_hub_connection_string": {"sink"}}
+            assert found == (secrets.get(name) or own.get(section, {*names})), (section, name)

@@ -448,7 +448,7 @@ def test_sighup_takes_a_good_configuration_and_refuses_a_bad_one(program: Progra
     program.process.send_signal(signal.SIGHUP)
     program.logged("the configuration has not changed")
     program.process.send_signal(signal.SIGHUP)
-    program.logged("the children start again with it")
+    program.logged("the source starts again with it")
     program.logged("Receiving from 2 partitions", times=2)
     program.process.send_signal(signal.SIGHUP)
     program.logged("going on with the old one: source.topic = ?: not legal")

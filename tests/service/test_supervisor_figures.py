@@ -16,7 +16,7 @@ from ingest.process.supervised import STALE_SECONDS
 from ingest.service.supervisor import Supervisor
 from ingest.timing import Deadline
 from tests.config.samples import EVENT_HUB, IOT_HUB
-from tests.service.reloading import reload
+from tests.service.reloading import reload, take_over
 from tests.service.toys import toy_directions
 
 PATIENCE = 60.0
@@ -129,7 +129,8 @@ def test_a_direction_that_the_command_does_not_run_is_told_of(
     node: Node, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     commands = replace(BOTH, hub=Hub(iot_hub_connection_string=Secret(IOT_HUB)))
-    node.supervisor.roles, node.supervisor.config = ("sink",), commands
+    node.supervisor.roles = ("sink",)
+    take_over(node.supervisor, commands)
     node.reload(BOTH)
     assert "the source is configured now; `ingest run` takes it in at the next restart only" in caplog.text
     assert "source" not in {slot.task.role for slot in node.supervisor.slots}
@@ -140,7 +141,9 @@ def test_no_gauge_outlives_its_process_and_every_counter_does(node: Node, role: 
     """All gauges that there are, and all that there will be."""
     registry = node.supervisor.registry
     [slot] = [slot for slot in node.supervisor.slots if (slot.task.role, slot.task.slot) == (role, index)]
-    gauges = {key for key in registry._owned[role, index] if registry._metrics[key[0]].kind in ("gauge", "summary")}
+    gauges = {
+        key for key in registry._owned[role, index] if registry._metrics[key[0]].kind in ("gauge", "info", "summary")
+    }
     counters = registry._owned[role, index] - gauges
     assert len(gauges) >= 8
     assert slot.pid is not None

@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from tests.services import ServiceError, maven, prerequisites
+from tests.services import ServiceError, maven, needed, prerequisites
 from tests.services.cache import FOLDER, locked
 
 _BUILD_SECONDS = 900
@@ -56,6 +56,7 @@ def go_program(folder: Path, name: str, what: str) -> str:
 
 
 def _go() -> Path:
+    needed("Go")
     found = importlib.util.find_spec("go")
     if found is None or found.origin is None:
         raise ServiceError(

@@ -5,7 +5,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from tests.services import ROOT, ServiceError
+from tests.services import ROOT, ServiceError, needed
 from tests.services.cache import locked
 
 FOLDER = ROOT / "tests" / "javascript"
@@ -14,6 +14,7 @@ _INSTALL_SECONDS = 900
 
 def node_command() -> list[str]:
     """The start of a command line that runs a script on Node: `[*node_command(), "script.js"]`. Raises ServiceError."""
+    needed("Node")
     return [str(_node_folder() / "bin" / "node")]
 
 

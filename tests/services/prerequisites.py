@@ -15,7 +15,7 @@ import sysconfig
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.services import ServiceError
+from tests.services import ServiceError, needed
 
 _JAVA_MINIMUM = 17
 _INSTALL_SECONDS = 900
@@ -24,11 +24,13 @@ _APT_LOCK = Path("/run/iothub-kafka-ingest-apt.lock")
 
 def java() -> str:
     """Path of a Java 17 or newer, installed first if need be. Raises ServiceError."""
+    needed("Java")
     return _ensure("Java 17 or newer", "openjdk-17-jre-headless", _find_java)
 
 
 def maven() -> str:
     """Path of Apache Maven, installed first if need be. Raises ServiceError."""
+    needed("Maven")
     return _ensure("Apache Maven", "maven", lambda: shutil.which("mvn"))
 
 

@@ -4,7 +4,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from tests.services import prerequisites
+from tests.services import needed, prerequisites
 from tests.services.cache import FOLDER, locked
 
 _PROGRAMS = ("prometheus", "promtool")
@@ -26,6 +26,7 @@ def promtool() -> str:
 
 
 def _find(program: str) -> str:
+    needed(program)
     installed = {name: shutil.which(name) for name in _PROGRAMS}
     if all(installed.values()):
         return str(installed[program])

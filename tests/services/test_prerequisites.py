@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.services import ServiceError, prerequisites
+from tests.services import WITHOUT, ServiceError, needed, prerequisites
 
 
 @pytest.fixture
@@ -13,6 +13,7 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder that is the whole PATH, so that there is no apt-get either."""
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("JAVA_HOME", raising=False)
+    monkeypatch.delenv(WITHOUT, raising=False)  # nothing is started here
     return tmp_path
 
 
@@ -65,3 +66,11 @@ def test_without_a_compiler_the_message_names_the_packages(programs: Path) -> No
 
 def test_this_python_can_make_environments() -> None:
     assert prerequisites.venv() == sys.executable
+
+
+def test_what_make_unit_leaves_out_is_refused_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(WITHOUT, "1")
+    with pytest.raises(ServiceError, match=r"^Java is needed by a test that is not marked `services`"):
+        prerequisites.java()
+    monkeypatch.delenv(WITHOUT)
+    needed("Java")

@@ -7,6 +7,8 @@ import pytest
 
 from tests.services import ServiceError, processors
 
+pytestmark = pytest.mark.services
+
 
 def test_without_go_the_message_names_the_group_of_packages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)

@@ -11,7 +11,7 @@ from ingest.config import Config
 from ingest.config.example import CREDENTIALS, KAFKA_PASSWORD
 from ingest.errors import EXIT_CONFIG
 from ingest.process.supervised import ABORT_SECONDS, STALE_SECONDS
-from ingest.service.supervisor import CHILDREN_SHARE
+from ingest.service.retiring import CHILDREN_SHARE
 from tests.services import prerequisites
 
 FOLDER = Path(__file__).parent.parent.parent / "systemd"

@@ -3,50 +3,28 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
-
-from prometheus_client.parser import text_string_to_metric_families
 
 from ingest.metrics import catalogue as m
 from ingest.metrics.catalogue import Metric
+from ingest.metrics.page import Page, read_page
 from ingest.printable import printable
-
-Labels: TypeAlias = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """The metrics page at one moment. What a page does not have is simply not there."""
+class Look(Page):
+    """The metrics page at one moment."""
 
     at: float
     """Seconds on a clock that is never set back."""
     unix: float
     """The same moment, Unix seconds."""
-    series: Mapping[str, Mapping[Labels, float]]
-    """Counters and gauges: name of the metric → values of its labels, in their declared order → value."""
     unready: tuple[str, ...] = ()
     """Why the service is not ready; empty when it is."""
 
-    def value(self, metric: Metric, *labels: str) -> float | None:
-        return self.series.get(metric.name, {}).get(labels)
-
-    def total(self, metric: Metric, *labels: str) -> float | None:
-        """The sum over all series that begin with these labels; None when there is none."""
-        values = [value for key, value in self.series.get(metric.name, {}).items() if key[: len(labels)] == labels]
-        return sum(values) if values else None
-
 
 def read(text: str, *, at: float, unix: float, unready: Sequence[str] = ()) -> Look:
-    """`text` in the Prometheus text format; what is not of `ingest.metrics.catalogue` is left out. Raises ValueError."""
-    known = {metric.full_name: metric for metric in m.METRICS}
-    series: dict[str, dict[Labels, float]] = {}
-    for family in text_string_to_metric_families(text):
-        for sample in family.samples:
-            metric = known.get(sample.name)
-            if metric is not None and set(sample.labels) >= set(metric.labels):
-                labels = tuple(printable(sample.labels[name]) for name in metric.labels)
-                series.setdefault(metric.name, {})[labels] = sample.value
-    return Look(at, unix, series, tuple(map(printable, unready)))
+    """`text` in the Prometheus text format. Raises ValueError."""
+    return Look(read_page(text).series, at, unix, tuple(map(printable, unready)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +75,9 @@ def status(now: Look, before: Look) -> Status:
     """Rates are those between the two looks; unknown when they are the same one, or the service began anew."""
     partitions = _slots(now, "source", [metric for metric in m.METRICS if metric.labels[:1] == ("partition",)])
     workers = _slots(now, "sink", [m.SINK_COMMANDS, m.SINK_IN_FLIGHT, m.SINK_LAG])
-    limits = now.series.get(m.SINK_RATE_LIMIT.name, {}).values()
+    limits = now.of(m.SINK_RATE_LIMIT).values()
     shares: dict[tuple[str, str], dict[str, float]] = {}
-    for (role, slot, part), share in now.series.get(m.BOTTLENECK.name, {}).items():
+    for (role, slot, part), share in now.of(m.BOTTLENECK).items():
         if now.value(m.PROCESS_UP, role, slot) != 0:
             shares.setdefault((role, slot), {})[part] = share
     return Status(
@@ -112,7 +90,7 @@ def status(now: Look, before: Look) -> Status:
 
 
 def _partition(now: Look, before: Look, partition: str) -> PartitionRow:
-    transports = [key[1] for key in now.series.get(m.SOURCE_TRANSPORT.name, {}) if key[0] == partition]
+    transports = [key[1] for key in now.of(m.SOURCE_TRANSPORT) if key[0] == partition]
     return PartitionRow(
         partition,
         _up(now, "source", partition),
@@ -143,8 +121,8 @@ def _worker(now: Look, before: Look, worker: str) -> WorkerRow:
 
 def _slots(look: Look, role: str, metrics: Sequence[Metric]) -> list[str]:
     """Every slot of the role that any series names, in the order of the numbers."""
-    named = {labels[0] for metric in metrics for labels in look.series.get(metric.name, {})}
-    named |= {labels[1] for labels in look.series.get(m.PROCESS_UP.name, {}) if labels[0] == role}
+    named = {labels[0] for metric in metrics for labels in look.of(metric)}
+    named |= {labels[1] for labels in look.of(m.PROCESS_UP) if labels[0] == role}
     return sorted(named, key=lambda slot: (not slot.isdecimal(), int(slot) if slot.isdecimal() else 0, slot))
 
 

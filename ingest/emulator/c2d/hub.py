@@ -17,9 +17,9 @@ from ingest.emulator.c2d.throttle import DailyQuota, TokenBucket
 from ingest.emulator.conditions import Condition, End
 from ingest.emulator.device_registry import Devices, UnknownDevice
 from ingest.emulator.stats import C2dStats
+from ingest.hub.limits import COMMANDS_PER_DEVICE
 from ingest.timing import Clock
 
-QUEUE_LIMIT: Final = 50
 DEFAULT_TTL_SECONDS: Final = 3600.0
 LOCK_SECONDS: Final = 60.0
 MAX_DELIVERIES: Final = 10
@@ -81,13 +81,13 @@ class C2dHub:
         queue = self._queues.get(command.device_id)
         if queue is None:
             queue = self._queues[command.device_id] = LockQueue(
-                limit=QUEUE_LIMIT, lock_seconds=LOCK_SECONDS, max_deliveries=MAX_DELIVERIES, ended=self._on_end
+                limit=COMMANDS_PER_DEVICE, lock_seconds=LOCK_SECONDS, max_deliveries=MAX_DELIVERIES, ended=self._on_end
             )
         expires_at = now + DEFAULT_TTL_SECONDS if command.expiry_ms is None else command.expiry_ms / 1000
         try:
             queue.put(_Queued(command, now), expires_at, now)
         except QueueFull:
-            return conditions.device_queue_full(QUEUE_LIMIT)
+            return conditions.device_queue_full(COMMANDS_PER_DEVICE)
         self._quota.spend(command.size, now)
         self._accepted += 1
         self._wake(command.device_id)

@@ -12,8 +12,8 @@ from ingest.amqp.message import Data, Message, Properties, Value
 from ingest.emulator import conditions
 from ingest.emulator.conditions import Condition
 from ingest.emulator.errors import Rejected
+from ingest.hub.limits import COMMAND_BYTES
 
-MAX_BYTES = 64 * 1024
 """Body, values of system properties, and names and values of the sender's properties, together."""
 ACK = "iothub-ack"
 ACKS = ("none", "positive", "negative", "full")
@@ -40,7 +40,7 @@ class Command:
     """The sender's own, without `iothub-ack`."""
     to: str
     size: int
-    """Bytes that count against `MAX_BYTES`."""
+    """Bytes that count against `COMMAND_BYTES`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +103,8 @@ def parse(message: Message) -> Command:
     size = len(body) + sum(len(text.encode()) for text in texts if text)
     size += len(ack) + (_EXPIRY_BYTES if system.absolute_expiry_time is not None else 0)
     size += sum(len(name.encode()) + len((_text(value) or "").encode()) for name, value in own.items())
-    if size > MAX_BYTES:
-        raise BadMessage(conditions.message_too_large(size, MAX_BYTES))
+    if size > COMMAND_BYTES:
+        raise BadMessage(conditions.message_too_large(size, COMMAND_BYTES))
     return Command(
         device_id=device_id,
         body=body,

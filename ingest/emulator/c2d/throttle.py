@@ -1,39 +1,18 @@
 """How many cloud-to-device messages the hub takes: per second by tier and units, and per day. Pure, clock passed in.
 
-Source: "Reference - IoT Hub quotas and throttling" and "Choose the right IoT Hub tier and size", Microsoft Learn.
 The documented shape is a sustained rate with a short burst above it; how long the burst may be is not documented, and
 here it is `BURST_SECONDS` of the rate, at least `SMALLEST_BURST` messages.
 """
 
 import math
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 from ingest.errors import IngestError
+from ingest.hub.limits import TIERS, Tier
 
 BURST_SECONDS: Final = 2.0
 SMALLEST_BURST: Final = 10.0
 _DAY_SECONDS: Final = 86_400
-
-
-@dataclass(frozen=True)
-class Tier:
-    """What one unit of a tier gives."""
-
-    sends_per_second: float
-    messages_per_day: int
-    meter_bytes: int
-    """A larger message counts as several."""
-    max_units: int
-
-
-TIERS: Final = {
-    "F1": Tier(100 / 60, 8_000, 512, 1),
-    "S1": Tier(100 / 60, 400_000, 4096, 200),
-    "S2": Tier(100 / 60, 6_000_000, 4096, 200),
-    "S3": Tier(5_000 / 60, 300_000_000, 4096, 10),
-}
-"""Basic tiers have no cloud-to-device messages."""
 
 
 class TokenBucket:
@@ -98,9 +77,11 @@ def limits_of(tier: str | None, units: int) -> tuple[TokenBucket, DailyQuota]:
     """Without a tier there is no limit. Raises IngestError for a tier or a number of units that is not on sale."""
     if tier is None:
         return TokenBucket(None), DailyQuota(None)
-    found = TIERS.get(tier)
+    found = TIERS.get(cast("Tier", tier))
     if found is None:
         raise IngestError(f"The tier {tier!r} has no cloud-to-device messages; take one of {', '.join(TIERS)}.")
-    if not 1 <= units <= found.max_units:
-        raise IngestError(f"{units} units of {tier} are not on sale; take 1 to {found.max_units}.")
-    return TokenBucket(found.sends_per_second * units), DailyQuota(found.messages_per_day * units, found.meter_bytes)
+    if not 1 <= units <= found.most_units:
+        raise IngestError(f"{units} units of {tier} are not on sale; take 1 to {found.most_units}.")
+    return TokenBucket(found.sends_per_minute * units / 60), DailyQuota(
+        found.messages_per_day * units, found.meter_bytes
+    )

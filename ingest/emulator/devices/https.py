@@ -14,9 +14,7 @@ from ingest.emulator.device_registry import Devices
 from ingest.emulator.devices.batch import PROPERTY_PREFIX, BadBatch, is_batch, messages
 from ingest.emulator.devices.http_server import HttpServer
 from ingest.emulator.devices.requests import Refusal, answering, authenticate
-
-LARGEST_MESSAGE = 256 * 1024
-"""Bytes of body, system property values, names and values ("IoT Hub quotas and throttling", Microsoft Learn)."""
+from ingest.hub.limits import EVENT_BYTES
 
 _CURL_DEFAULT_TYPE = "application/x-www-form-urlencoded"
 
@@ -55,7 +53,7 @@ class DeviceHttps:
         self._devices = devices
         self._publish = publish
         routes = [web.post("/devices/{id}/messages/events", answering(self._accept, clock))]
-        self._server = HttpServer([*routes, *more], largest_body=LARGEST_MESSAGE, tls=tls)
+        self._server = HttpServer([*routes, *more], largest_body=EVENT_BYTES, tls=tls)
 
     async def start(self, host: str) -> int:
         """Listen and return the port. Raises OSError."""
@@ -84,7 +82,7 @@ class DeviceHttps:
             raise _too_large("The body") from None
         except UnicodeEncodeError:
             raise Refusal(400, "ArgumentInvalid", "A header is not UTF-8.") from None
-        if size > LARGEST_MESSAGE:
+        if size > EVENT_BYTES:
             raise _too_large(f"The message of {size} bytes, properties counted,")
         if is_batch(headers.get("Content-Type")):
             return self._accept_batch(device_id, body)
@@ -102,7 +100,7 @@ class DeviceHttps:
 
 
 def _too_large(what: str) -> Refusal:
-    return Refusal(413, "MessageTooLarge", f"{what} is above the limit of {LARGEST_MESSAGE} bytes.")
+    return Refusal(413, "MessageTooLarge", f"{what} is above the limit of {EVENT_BYTES} bytes.")
 
 
 def _application_properties(headers: CIMultiDictProxy[str]) -> dict[str, str]:

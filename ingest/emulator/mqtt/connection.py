@@ -16,7 +16,6 @@ from ingest.emulator.c2d.hub import C2dHub
 from ingest.emulator.c2d.lock_queue import LockLost
 from ingest.emulator.c2d.message import Delivery
 from ingest.emulator.device_registry import Devices, UnknownDevice
-from ingest.emulator.devices.https import LARGEST_MESSAGE
 from ingest.emulator.devices.https import Publish as PublishEvent
 from ingest.emulator.devices.twins import Answer, Twins
 from ingest.emulator.mqtt.packets import (
@@ -50,13 +49,14 @@ from ingest.emulator.mqtt.topics import (
     matches,
     telemetry,
 )
+from ingest.hub.limits import EVENT_BYTES
 from ingest.timing import Clock
 
 MOST_UNACKNOWLEDGED: Final = 50
 """Commands on their way to one device: as many as its queue holds."""
 CONNECT_SECONDS: Final = 10.0
 """How long a client may take for its CONNECT."""
-_LARGEST_PACKET = LARGEST_MESSAGE + 2 + MOST_TEXT_BYTES + 2
+_LARGEST_PACKET = EVENT_BYTES + 2 + MOST_TEXT_BYTES + 2
 _LAST_PACKET_ID = 0xFFFF
 
 _log = logging.getLogger(__name__)

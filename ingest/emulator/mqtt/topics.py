@@ -9,8 +9,8 @@ from typing import NamedTuple
 from urllib.parse import quote, unquote
 
 from ingest.emulator.c2d.message import ACK, Command
-from ingest.emulator.devices.https import LARGEST_MESSAGE
 from ingest.emulator.mqtt.packets import Publish
+from ingest.hub.limits import EVENT_BYTES
 
 HIGHEST_QOS = 1
 """That IoT Hub grants and takes."""
@@ -74,8 +74,8 @@ def telemetry(device_id: str, packet: Publish) -> Telemetry:
         properties["mqtt-retain"] = "true"
     texts = [*system.values(), *properties, *properties.values()]
     size = len(packet.payload) + sum(len(str(text).encode()) for text in texts if text)
-    if size > LARGEST_MESSAGE:
-        raise NotTelemetry(f"A message of {size} bytes, properties counted; {LARGEST_MESSAGE} are allowed.")
+    if size > EVENT_BYTES:
+        raise NotTelemetry(f"A message of {size} bytes, properties counted; {EVENT_BYTES} are allowed.")
     return Telemetry(packet.payload, properties, system)
 
 

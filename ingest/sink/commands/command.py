@@ -9,6 +9,7 @@ from typing import Final, Literal, NamedTuple
 
 from ingest.errors import Undeliverable
 from ingest.hub import device_id as device_ids
+from ingest.hub.limits import COMMAND_BYTES
 from ingest.sink.commands.expiry import check_expiry, parse_expiry
 from ingest.sink.commands.quoting import clip
 from ingest.sink.commands.record_layout import Headers, RawCommand, read
@@ -16,8 +17,6 @@ from ingest.sink.commands.record_layout import Headers, RawCommand, read
 Ack = Literal["none", "positive", "negative", "full"]
 """Which delivery feedback the hub is asked for."""
 
-MAX_BYTES: Final = 64 * 1024
-"""Body, values of system properties, and names and values of the sender's properties, together."""
 MAX_ID_LENGTH: Final = 128
 
 _ACKS: Final[dict[str, Ack]] = {
@@ -107,11 +106,11 @@ def parse(
         origin=origin,
         passed_over=fields.passed_over,
     )
-    if (size := command.size) > MAX_BYTES:
+    if (size := command.size) > COMMAND_BYTES:
         raise Undeliverable(
             "too_large",
             f"The message to {clip(command.device_id)} has {size} bytes with its properties: "
-            f"IoT Hub takes {MAX_BYTES} at most.",
+            f"IoT Hub takes {COMMAND_BYTES} at most.",
         )
     check_expiry(command.expiry_ms, now_ms)
     return command

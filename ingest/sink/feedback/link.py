@@ -12,12 +12,14 @@ from typing import Any, NamedTuple
 
 from ingest.config.connection_strings import IotHubAddress
 from ingest.errors import Refused
-from ingest.hub.link_times import IDLE_SECONDS, OPEN_SECONDS, STEADY_SECONDS
 from ingest.hub.network.route import AMQPS_PORT, Route
+from ingest.hub.reconnect import IDLE_SECONDS, ReconnectPolicy
 from ingest.hub.service_errors import is_refusal, words
 from ingest.hub.tls_question import TlsQuestion
 from ingest.timing import Backoff
 
+OPEN_SECONDS = 20.0
+"""A link that is not ready after this long is given up: uamqp may take 10 s over a token alone."""
 PREFETCH = 16
 """Messages, of up to 64 records each, that the hub may have sent and not seen accepted."""
 WAIT_MS = 20
@@ -49,31 +51,30 @@ class FeedbackLink:
     ) -> None:
         """`route`: how the hub is reached, by default directly in AMQP. `idle_seconds`: a connection on which nothing
         comes for so long, not even an empty frame, is given up."""
-        self.links = 0
-        """Links opened so far."""
         self.trouble: str | None = "connecting to the hub"
         """Why nothing can come now; None while the link is up."""
-        self._known_to_work = False
         self._hub = hub
         self._ca_file = ca_file
         self._route = route or Route(hub.host, hub.port or AMQPS_PORT)
         self._clock = clock
-        self._backoff = backoff or Backoff(0.2, 20.0)
+        self._life = ReconnectPolicy(OPEN_SECONDS, backoff=backoff)
         self._idle_seconds = idle_seconds
         self._tls = TlsQuestion(self._route, ca_file)
         self._client: Any = None
-        self._ready = False
-        self._opened_at = 0.0
-        self._open_at = float("inf")
 
     @property
     def ready(self) -> bool:
         """Whether the link is up, so that `poll` waits for messages."""
-        return self._ready
+        return self._life.up
+
+    @property
+    def links(self) -> int:
+        """Links opened so far."""
+        return self._life.links
 
     def start(self) -> None:
         """Opens the link at the next `poll`; again after `pause`."""
-        self._open_at = self._clock()
+        self._life.start(self._clock())
 
     def poll(self) -> list[Received]:
         """Works on the link; gives the messages that came. Takes about 50 ms when none does, nothing when there is no
@@ -83,22 +84,21 @@ class FeedbackLink:
         """
         now = self._clock()
         if self._client is None:
-            if self._tls.fault is not None and self._open_at < float("inf"):
+            if self._tls.fault is not None and not self._life.stopped:
                 self.trouble = f"IoT Hub {self._hub.host}: {self._tls.fault}"
-                if self._tls.refused and not self._known_to_work:
+                if self._tls.refused and not self._life.known_to_work:
                     raise Refused(self.trouble)
-            if now >= self._open_at:
+            if self._life.seconds_until_due(now) == 0:
                 self._open(now)
             return []
         try:
-            if not self._ready:
-                self._ready = self._client.client_ready()
-                if self._ready:
-                    self._known_to_work = True
+            if not self._life.up:
+                if self._client.client_ready():
+                    self._life.came_up()
                     self.trouble = None
                     self._tls.forget()
                     logger.info("The feedback link to %s is up.", self._hub.host)
-                elif now - self._opened_at > OPEN_SECONDS:
+                elif self._life.overdue(now):
                     raise TimeoutError(f"no answer from {self._hub.host} within {OPEN_SECONDS:g} s")
                 return []
             messages = self._client.receive_message_batch(PREFETCH, timeout=WAIT_MS)
@@ -110,7 +110,7 @@ class FeedbackLink:
 
     def pause(self, why: str) -> None:
         """Ends the link until `start`: the hub keeps the messages."""
-        self._open_at = float("inf")
+        self._life.stop()
         self.trouble = why
         self._end()
 
@@ -121,8 +121,7 @@ class FeedbackLink:
     terminate = close
 
     def _open(self, now: float) -> None:
-        self.links += 1
-        self._opened_at = now
+        self._life.opened(now)
         try:
             from ingest.hub.service_client import FeedbackClient
 
@@ -152,22 +151,19 @@ class FeedbackLink:
 
     def _lost(self, error: Exception) -> None:
         now = self._clock()
-        waited = now - self._opened_at
-        sentence = (words(error) if self._ready else self._tls.words(error, seconds=waited)).rstrip(".")
-        if is_refusal(error) and not self._known_to_work:
+        life = self._life
+        sentence = (words(error) if life.up else self._tls.words(error, seconds=life.age(now))).rstrip(".")
+        if is_refusal(error) and not life.known_to_work:
             self._end()
             raise Refused(f"IoT Hub {self._hub.host}: {sentence}")
-        if self._ready and waited >= STEADY_SECONDS:
-            self._backoff.reset()
-        wait = self._backoff.next()
-        self._open_at = now + wait
+        wait = life.ended(now)
         self.trouble = f"IoT Hub {self._hub.host}: {sentence}"
         logger.warning("The feedback link to %s ended: %s. Next try in %.1f s.", self._hub.host, sentence, wait)
         self._end()
 
     def _end(self) -> None:
         client, self._client = self._client, None
-        self._ready = False
+        self._life.closed()
         if client is not None:
             try:
                 client.close()

@@ -5,16 +5,14 @@ or feedback was lost, the oldest entry is forgotten.
 """
 
 from collections import OrderedDict
-from typing import Final
 
-PER_DEVICE: Final = 50
-"""Source: "Reference - IoT Hub quotas and throttling", cloud-to-device queue depth, Microsoft Learn."""
+from ingest.hub.limits import COMMANDS_PER_DEVICE
 
 
 class OutstandingLimit:
     """Messages that were sent and whose feedback has not come."""
 
-    def __init__(self, *, seconds: float, per_device: int = PER_DEVICE, capacity: int = 100_000) -> None:
+    def __init__(self, *, seconds: float, per_device: int = COMMANDS_PER_DEVICE, capacity: int = 100_000) -> None:
         """`seconds`: after how long without feedback a message no longer counts; the hub's time to live is fit.
         `capacity`: messages remembered in all, some 300 bytes each."""
         self._seconds = seconds

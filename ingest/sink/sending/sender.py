@@ -15,14 +15,16 @@ from typing import Any
 
 from ingest.config.connection_strings import IotHubAddress
 from ingest.errors import Refused
-from ingest.hub.link_times import IDLE_SECONDS, OPEN_SECONDS, STEADY_SECONDS
 from ingest.hub.network.route import AMQPS_PORT, Route
+from ingest.hub.reconnect import IDLE_SECONDS, ReconnectPolicy
 from ingest.hub.service_errors import condition_of, is_refusal, words
 from ingest.hub.tls_question import TlsQuestion
 from ingest.sink.commands.command import Command
 from ingest.sink.sending.results import LINK_LOST, RELEASED, SENT, UNANSWERED, Outcome, judge
 from ingest.timing import Backoff
 
+OPEN_SECONDS = 20.0
+"""A link that is not ready after this long is given up: uamqp may take 10 s over a token alone."""
 ANSWER_SECONDS = 30.0
 """The hub answers a message in milliseconds; without an answer for this long the link has lost it."""
 TURN_SECONDS = 0.005
@@ -47,24 +49,17 @@ class Sender:
     ) -> None:
         """`route`: how the hub is reached, by default directly in AMQP. `idle_seconds`: a connection on which nothing
         comes for so long, not even an empty frame, is given up."""
-        self.links = 0
-        """Links opened so far."""
         self.trouble: str | None = "connecting to the hub"
         """Why nothing can be sent now; None while the link is up."""
         self._hub = hub
         self._ca_file = ca_file
         self._route = route or Route(hub.host, hub.port or AMQPS_PORT)
         self._clock = clock
-        self._backoff = backoff or Backoff(0.2, 20.0)
+        self._life = ReconnectPolicy(OPEN_SECONDS, backoff=backoff)
         self._answer_seconds = answer_seconds
         self._idle_seconds = idle_seconds
         self._tls = TlsQuestion(self._route, ca_file)
         self._client: Any = None
-        self._opened_at: float | None = None
-        self._open_at = 0.0
-        self._was_ready = False
-        self._known_to_work = False
-        """Whether a link was ever up, which proves our key."""
         self._waiting: dict[int, tuple[Command, float]] = {}
         self._unexplained: dict[int, Command] = {}
         """Given back without a reason in this turn: by the hub, or by uamqp because the link has ended."""
@@ -80,18 +75,23 @@ class Sender:
     @property
     def ready(self) -> bool:
         """Whether `send` may be called."""
-        return self._was_ready
+        return self._life.up
+
+    @property
+    def links(self) -> int:
+        """Links opened so far."""
+        return self._life.links
 
     @property
     def evidence(self) -> str:
         """What is known of the link, for the log of a stall."""
         connection, handler = (getattr(self._client, name, None) for name in ("_connection", "message_handler"))
         states = " and ".join(str(getattr(part, "_state", None)) for part in (connection, handler))
-        age = "" if self._opened_at is None else f", opened {self._clock() - self._opened_at:.0f} s ago"
+        age = "" if self._life.opened_at is None else f", opened {self._life.age(self._clock()):.0f} s ago"
         return f"{self.in_flight} commands in flight on link {self.links}{age}, in states {states}"
 
     def start(self) -> None:
-        self._open_at = self._clock()
+        self._life.start(self._clock())
 
     def send(self, command: Command) -> None:
         """Puts one command on the link; its answer comes from `poll`. Only while `ready`.
@@ -120,7 +120,7 @@ class Sender:
             if self._answers or self._clock() >= end:
                 answers, self._answers = self._answers, []
                 return answers
-            self._pause.wait(min(TURN_SECONDS if self._waiting or not self._was_ready else 0.02, timeout))
+            self._pause.wait(min(TURN_SECONDS if self._waiting or not self._life.up else 0.02, timeout))
 
     def reopen(self, sentence: str) -> None:
         """Gives the link up and opens another one; what is unanswered comes back from the next `poll`."""
@@ -129,7 +129,7 @@ class Sender:
 
     def close(self) -> None:
         """Ends the link; what is unanswered comes back from one more `poll`, which opens no other link."""
-        self._open_at = float("inf")
+        self._life.stop()
         if self._client is not None:
             self._end(LINK_LOST)
 
@@ -140,20 +140,19 @@ class Sender:
         if self._client is None:
             if self._tls.fault is not None:
                 self.trouble = f"IoT Hub {self._hub.host}: {self._tls.fault}"
-                if self._tls.refused and not self._known_to_work:
+                if self._tls.refused and not self._life.known_to_work:
                     raise Refused(self.trouble)
-            if now >= self._open_at:
+            if self._life.seconds_until_due(now) == 0:
                 self._open(now)
             return
         try:
-            if not self._was_ready:
-                self._was_ready = self._client.client_ready()
-                if self._was_ready:
-                    self._known_to_work = True
+            if not self._life.up:
+                if self._client.client_ready():
+                    self._life.came_up()
                     self.trouble = None
                     self._tls.forget()
                     logger.info("The link to %s is up.", self._hub.host)
-                elif now - (self._opened_at or now) > OPEN_SECONDS:
+                elif self._life.overdue(now):
                     raise TimeoutError(f"no answer from {self._hub.host} within {OPEN_SECONDS:g} s")
                 return
             if not self._client.do_work():
@@ -174,8 +173,7 @@ class Sender:
             self._lost(TimeoutError(UNANSWERED.sentence))
 
     def _open(self, now: float) -> None:
-        self.links += 1
-        self._opened_at = now
+        self._life.opened(now)
         try:
             from ingest.hub.service_client import CommandClient
 
@@ -186,23 +184,19 @@ class Sender:
 
     def _lost(self, error: Exception) -> None:
         now = self._clock()
-        waited = now - (self._opened_at or now)
-        sentence = words(error) if self._was_ready else self._tls.words(error, seconds=waited)
-        if is_refusal(error) and not self._known_to_work:
+        life = self._life
+        sentence = (words(error) if life.up else self._tls.words(error, seconds=life.age(now))).rstrip(".")
+        if is_refusal(error) and not life.known_to_work:
             self._end(LINK_LOST)
             raise Refused(f"IoT Hub {self._hub.host}: {sentence}")
-        if self._was_ready and waited >= STEADY_SECONDS:
-            self._backoff.reset()
-        wait = self._backoff.next()
-        self._open_at = now + wait
+        wait = life.ended(now)
         self.trouble = f"IoT Hub {self._hub.host}: {sentence}"
-        logger.warning("The link to %s ended: %s. Next try in %.1f s.", self._hub.host, sentence.rstrip("."), wait)
+        logger.warning("The link to %s ended: %s. Next try in %.1f s.", self._hub.host, sentence, wait)
         self._end(LINK_LOST)
 
     def _end(self, outcome: Outcome) -> None:
         client, self._client = self._client, None
-        self._was_ready = False
-        self._opened_at = None
+        self._life.closed()
         if client is not None:
             try:
                 client.close()

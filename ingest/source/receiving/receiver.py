@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from ingest.errors import Refused
 from ingest.hub.link_errors import LinkEnded, last_offset
 from ingest.hub.position import EARLIEST, LATEST, Position, StartAt, offset_number
+from ingest.hub.reconnect import ReconnectPolicy
 from ingest.logs import Repeated
 from ingest.source.events.received import Received, content_bytes
 from ingest.source.transport.contract import Transport
@@ -23,8 +24,6 @@ ATTACH_SECONDS = 15.0
 """A link that is not attached after this long is given up: the service answers within a second or two."""
 HELD_SECONDS = 0.05
 """Between two looks whether a link may be opened."""
-STEADY_SECONDS = 30.0
-"""A link that lived this long makes the next reconnect quick again."""
 
 logger = logging.getLogger(__name__)
 
@@ -74,12 +73,8 @@ class Receiver:
         self._start = start
         self._clock = clock
         self._wait = wait
-        self._backoff = backoff or Backoff(0.2, 20.0)
+        self._life = ReconnectPolicy(ATTACH_SECONDS, backoff=backoff)
         self._repeated = Repeated()
-        self._opened_at: float | None = None
-        self._open_at = 0.0
-        self._was_attached = False
-        self._ever_attached = False
         self._renumbered = renumbered
         self._displaced = displaced
         self._may_open = may_open
@@ -90,33 +85,35 @@ class Receiver:
 
     @property
     def attached(self) -> bool:
-        return self._opened_at is not None and self._transport.attached
+        return self._life.opened_at is not None and self._transport.attached
 
     def start(self) -> None:
         logger.info("Partition %s starts at %s.", self._partition, self._start)
-        self._open_at = self._clock()
+        self._life.start(self._clock())
 
     def poll(self, timeout: float) -> Sequence[Received]:
         """The next events, repeats left out; empty when none came in `timeout` seconds.
 
         Raises Refused when the hub refuses the first link for a reason that waiting does not mend.
         """
-        now = self._clock()
-        if self._opened_at is None:
-            if self._held or now < self._open_at:
-                self._wait(min(timeout, HELD_SECONDS if self._held else self._open_at - now))
+        now, life = self._clock(), self._life
+        if life.opened_at is None:
+            early = HELD_SECONDS if self._held else life.seconds_until_due(now)
+            if early > 0:
+                self._wait(min(timeout, early))
                 return ()
             if self._ask and not self._may_open():
                 self._wait(min(timeout, HELD_SECONDS))
                 return ()
             self._ask = False
-            self._opened_at, self._was_attached, self._silent = now, False, True
+            life.opened(now)
+            self._silent = True
             self._transport.open(self._start)
         try:
             events = self._transport.poll(timeout)
             if self._transport.attached:
                 self._up()
-            elif now - self._opened_at > ATTACH_SECONDS:
+            elif life.overdue(now):
                 raise LinkEnded("lost", "timeout", f"no answer from {self._host} within {ATTACH_SECONDS:g} s")
         except LinkEnded as ended:
             self._down(ended)
@@ -125,12 +122,12 @@ class Receiver:
 
     def tend(self) -> None:
         """In place of `poll` while no events are wanted."""
-        if self._opened_at is not None:
+        if self._life.opened_at is not None:
             self._transport.tend()
 
     def reconnect(self, reason: str, sentence: str) -> None:
         """Gives the link up and opens another one."""
-        if self._opened_at is not None:
+        if self._life.opened_at is not None:
             self._down(LinkEnded("lost", reason, sentence))
 
     def hold(self) -> None:
@@ -146,36 +143,29 @@ class Receiver:
 
     def close(self) -> None:
         """Receives nothing more."""
-        if self._opened_at is not None:
-            self._transport.close()
-            self._opened_at = None
+        self._close()
 
     def _up(self) -> None:
-        if not self._was_attached:
-            self._was_attached = self._ever_attached = True
+        if self._life.came_up():
             self.attaches += 1
             self.trouble = None
             logger.info("Partition %s is attached.", self._partition)
 
     def _down(self, ended: LinkEnded) -> None:
-        now = self._clock()
-        lived = now - (self._opened_at or now)
         self._transport.close()
-        self._opened_at = None
         self.trouble = f"hub: {ended}"
         self.reconnects[ended.reason] += 1
         self._ask = True
         if ended.reason == "stolen":
             self._displaced(str(ended))
         if self._asked_by_position and (ended.verdict == "bad_position" or ended.reason == "argument_error"):
+            self._life.closed()
             self._refused_position(ended)
             return
-        if ended.verdict != "lost" and not self._ever_attached:
+        if ended.verdict != "lost" and not self._life.known_to_work:
+            self._life.closed()
             raise Refused(f"the hub refused partition {self._partition}: {ended}")
-        if self._was_attached and lived >= STEADY_SECONDS:
-            self._backoff.reset()
-        wait = self._backoff.next()
-        self._open_at = now + wait
+        wait = self._life.ended(self._clock())
         held = self._repeated.admit(ended.reason)
         if held is not None:
             more = f" ({held} more like it)" if held else ""
@@ -219,11 +209,14 @@ class Receiver:
 
     def _reopen(self, start: StartAt) -> None:
         """At once, elsewhere."""
-        if self._opened_at is not None:
-            self._transport.close()
-            self._opened_at = None
+        self._close()
         self._start = start
-        self._open_at = self._clock()
+        self._life.start(self._clock())
+
+    def _close(self) -> None:
+        if self._life.opened_at is not None:
+            self._transport.close()
+            self._life.closed()
 
     def _refused_position(self, ended: LinkEnded) -> None:
         """What is known besides the offset is the sequence number; behind that there is only the oldest event."""

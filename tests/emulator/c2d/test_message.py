@@ -4,7 +4,8 @@ from dataclasses import replace
 import pytest
 
 from ingest.amqp.message import Data, Message, Properties, Sequence, Value
-from ingest.emulator.c2d.message import MAX_BYTES, BadMessage, device_of, parse
+from ingest.emulator.c2d.message import BadMessage, device_of, parse
+from ingest.hub.limits import COMMAND_BYTES
 from tests.emulator.c2d_clock import message
 
 TO = "/devices/d/messages/devicebound"
@@ -90,7 +91,7 @@ def test_what_the_hub_cannot_take(wrong: Message, word: str) -> None:
 
 def test_the_largest_message() -> None:
     rest = len(TO) + len("none")
-    assert parse(message(body=bytes(MAX_BYTES - rest))).size == MAX_BYTES
+    assert parse(message(body=bytes(COMMAND_BYTES - rest))).size == COMMAND_BYTES
     with pytest.raises(BadMessage, match="65537 bytes") as caught:
-        parse(message(body=bytes(MAX_BYTES - rest + 1)))
+        parse(message(body=bytes(COMMAND_BYTES - rest + 1)))
     assert caught.value.condition.condition == "amqp:link:message-size-exceeded"

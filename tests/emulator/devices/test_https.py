@@ -13,7 +13,8 @@ from azure.eventhub import EventHubConsumerClient
 from ingest.emulator import Emulator
 from ingest.emulator.certificate import Certificate, make_certificate
 from ingest.emulator.device_registry import Devices, UnknownDevice
-from ingest.emulator.devices.https import LARGEST_MESSAGE, DeviceHttps
+from ingest.emulator.devices.https import DeviceHttps
+from ingest.hub.limits import EVENT_BYTES
 from tests.emulator.http_client import DEADLINE_SECONDS, Answer, request
 from tests.emulator.received import receive
 
@@ -121,7 +122,7 @@ def test_a_batch_becomes_as_many_messages(interface: Interface) -> None:
     ]
     refused = interface.post(b'[{"body":"eA=="},{"body":"no base64"}]', header)
     check_refusal(refused, 400, "ArgumentInvalid", "message 1 is not base64")
-    check_refusal(interface.post(b"[" + bytes(LARGEST_MESSAGE) + b"]", header), 413, "MessageTooLarge")
+    check_refusal(interface.post(b"[" + bytes(EVENT_BYTES) + b"]", header), 413, "MessageTooLarge")
     assert len(interface.events) == 2
 
 
@@ -140,11 +141,9 @@ def test_device_ids_are_decoded_from_the_path(interface: Interface, device: str)
 
 
 def test_messages_up_to_the_limit_arrive_and_larger_ones_do_not(interface: Interface) -> None:
-    assert interface.post(bytes(LARGEST_MESSAGE - 5), {"iothub-app-abc": "de"}).status == 204
-    check_refusal(
-        interface.post(bytes(LARGEST_MESSAGE - 4), {"iothub-app-abc": "de"}), 413, "MessageTooLarge", "262145"
-    )
-    check_refusal(interface.post(bytes(LARGEST_MESSAGE + 1)), 413, "MessageTooLarge")
+    assert interface.post(bytes(EVENT_BYTES - 5), {"iothub-app-abc": "de"}).status == 204
+    check_refusal(interface.post(bytes(EVENT_BYTES - 4), {"iothub-app-abc": "de"}), 413, "MessageTooLarge", "262145")
+    check_refusal(interface.post(bytes(EVENT_BYTES + 1)), 413, "MessageTooLarge")
     assert len(interface.events) == 1
 
 

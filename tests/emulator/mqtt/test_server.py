@@ -4,8 +4,8 @@ import pytest
 
 from ingest.emulator.amqp.sas import sign
 from ingest.emulator.certificate import Certificate
-from ingest.emulator.devices.https import LARGEST_MESSAGE
 from ingest.emulator.mqtt.connection import CONNECT_SECONDS, MqttConnection
+from ingest.hub.limits import EVENT_BYTES
 from tests.emulator import mqtt_client as client
 from tests.emulator.mqtt_client import ACCEPTED, MqttClient
 from tests.emulator.mqtt_fixtures import (  # noqa: F401  # fixtures are used by name
@@ -128,7 +128,7 @@ def test_a_ping_is_answered(device: MqttClient) -> None:
         client.publish("devices/dev2/messages/events/"),
         client.publish("$iothub/twin/POST/?$rid=1"),
         client.publish(EVENTS + "%FF=1"),
-        client.publish(EVENTS, bytes(LARGEST_MESSAGE + 1)),
+        client.publish(EVENTS, bytes(EVENT_BYTES + 1)),
         b"\x30\xff\xff\xff\x7f",
         b"\xc3\x00",
     ],
@@ -226,7 +226,7 @@ def test_telemetry_is_acknowledged_once_it_is_published(listener: Listener, devi
 
 
 def test_the_largest_message_arrives(listener: Listener, device: MqttClient) -> None:
-    body = bytes(LARGEST_MESSAGE)
+    body = bytes(EVENT_BYTES)
     device.send(client.publish(EVENTS, body, 1))
     assert device.receive() == ("PUBACK", 1)
     assert listener.telemetry.wait(1)[0]["body"] == body

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.emulator.c2d.message import Command
-from ingest.emulator.devices.https import LARGEST_MESSAGE
 from ingest.emulator.mqtt.packets import Publish
 from ingest.emulator.mqtt.topics import NotTelemetry, Telemetry, command_topic, matches, telemetry
+from ingest.hub.limits import EVENT_BYTES
 
 TOPIC = "devices/dev1/messages/events/"
 NOTHING = dict.fromkeys(("message_id", "correlation_id", "content_type", "content_encoding"))
@@ -85,7 +85,7 @@ def test_a_retained_message_is_marked() -> None:
         (Publish("devices/dev1/messages/eventsx", b""), "eventsx"),
         (Publish("$iothub/twin/GET/?$rid=1", b""), "twin"),
         (Publish(TOPIC + "a=%FF", b""), "UTF-8"),
-        (Publish(TOPIC + "ab=cde", bytes(LARGEST_MESSAGE - 4)), f"{LARGEST_MESSAGE + 1} bytes"),
+        (Publish(TOPIC + "ab=cde", bytes(EVENT_BYTES - 4)), f"{EVENT_BYTES + 1} bytes"),
     ],
 )
 def test_what_is_no_telemetry_is_refused_in_words(packet: Publish, words: str) -> None:
@@ -94,7 +94,7 @@ def test_what_is_no_telemetry_is_refused_in_words(packet: Publish, words: str) -
 
 
 def test_a_message_of_exactly_the_limit_is_taken() -> None:
-    assert len(sent("ab=cde", bytes(LARGEST_MESSAGE - 5)).body) == LARGEST_MESSAGE - 5
+    assert len(sent("ab=cde", bytes(EVENT_BYTES - 5)).body) == EVENT_BYTES - 5
 
 
 def test_a_commands_topic_holds_all_its_properties() -> None:

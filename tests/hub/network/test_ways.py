@@ -13,6 +13,7 @@ from typing import Final
 import pytest
 
 from ingest.config import Checkpoints, Config, Hub, Proxy, Secret, Source
+from ingest.doctor import endpoint
 from ingest.doctor.check import Check, ok
 from ingest.doctor.checkpoints import checkpoint_checks
 from ingest.doctor.event_hub import EventHubChecks
@@ -22,6 +23,7 @@ from ingest.emulator import Emulator
 from ingest.emulator.certificate import make_certificate
 from ingest.errors import IngestError, Refused
 from ingest.hub import event_hubs
+from ingest.hub.network import dialing
 from ingest.hub.network.route import iot_hub_route
 from ingest.hub.partition_look import try_to_read
 from ingest.sink.commands.command import Command
@@ -50,6 +52,15 @@ class Way:
     config: Config
     targets: Callable[[], Sequence[str]]
     """What the proxy was asked for; always empty without one."""
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The machine may be busy, and a proxy with it."""
+    monkeypatch.setattr(endpoint, "_WAY_SECONDS", PATIENCE)
+    monkeypatch.setattr(endpoint, "_CONNECT_SECONDS", PATIENCE)
+    monkeypatch.setattr(dialing, "CONNECT_SECONDS", PATIENCE)
+    monkeypatch.setattr(event_hubs, "ANSWER_SECONDS", PATIENCE)
 
 
 @pytest.fixture(scope="module")

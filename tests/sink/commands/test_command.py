@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from ingest.amqp.message import Message, Properties
 from ingest.emulator.c2d.message import device_of
 from ingest.errors import Undeliverable
-from ingest.sink.commands.command import MAX_BYTES, Command, Origin, message_id_for, parse
+from ingest.hub.limits import COMMAND_BYTES
+from ingest.sink.commands.command import Command, Origin, message_id_for, parse
 from ingest.sink.commands.field_names import HEADERS, KEYS
 from ingest.sink.commands.record_layout import Headers
 
@@ -365,15 +366,15 @@ def test_expired() -> None:
     ],
 )
 def test_the_size_counts_body_and_properties(more: Json) -> None:
-    room = MAX_BYTES - of(message="", **more).size
-    assert of(message="x" * room, **more).size == MAX_BYTES
+    room = COMMAND_BYTES - of(message="", **more).size
+    assert of(message="x" * room, **more).size == COMMAND_BYTES
     reason, sentence = refused_of(message="x" * (room + 1), **more)
     assert reason == "too_large"
-    assert str(MAX_BYTES + 1) in sentence
+    assert str(COMMAND_BYTES + 1) in sentence
 
 
 def test_the_size_is_in_bytes_not_characters() -> None:
-    assert refused_of(message="é" * (MAX_BYTES // 2))[0] == "too_large"
+    assert refused_of(message="é" * (COMMAND_BYTES // 2))[0] == "too_large"
 
 
 def test_the_size_of_each_part() -> None:
@@ -467,7 +468,7 @@ def test_any_record_is_a_command_or_a_tombstone_or_undeliverable(value: bytes | 
         if command is None:
             assert value is None
         else:
-            assert command.size <= MAX_BYTES
+            assert command.size <= COMMAND_BYTES
             assert command.expiry_ms is None or command.expiry_ms > NOW_MS
         return
     assert reason in REASONS

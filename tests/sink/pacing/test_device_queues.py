@@ -6,9 +6,10 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from ingest.hub.limits import COMMANDS_PER_DEVICE
 from ingest.sink.commands.command import Ack, Command, Origin
 from ingest.sink.pacing.device_queues import PROBE_SECONDS, QUEUE_FULL_SECONDS, RETRY_SECONDS, DeviceQueues
-from ingest.sink.pacing.outstanding import PER_DEVICE, OutstandingLimit
+from ingest.sink.pacing.outstanding import OutstandingLimit
 
 
 def command(device_id: str, offset: int, partition: int = 0, body: bytes = b"on", ack: Ack = "full") -> Command:
@@ -202,7 +203,7 @@ def test_credit_lets_fifty_wait_for_feedback() -> None:
     while (one := some.take(0.0)) is not None:
         some.sent(one, 0.0)
         sent.append(one.device_id)
-    assert Counter(sent) == {"a": PER_DEVICE, "b": 1}
+    assert Counter(sent) == {"a": COMMANDS_PER_DEVICE, "b": 1}
     assert some.wait(0.0) == PROBE_SECONDS
     some.feedback("a", "unknown", 1.0)
     some.feedback("b", "m-0-0", 1.0)
@@ -255,9 +256,9 @@ def test_a_device_without_credit_is_tried_now_and_then_and_given_up_after_the_wa
 def test_a_device_that_takes_one_without_credit_has_all_of_it_again() -> None:
     """Feedback was lost: else the device would go on with one command for each try."""
     some = lanes(credit=OutstandingLimit(seconds=3600.0))
-    for offset in range(PER_DEVICE + 40):
+    for offset in range(COMMANDS_PER_DEVICE + 40):
         some.offer(command("a", offset), 0.0)
-    for _ in range(PER_DEVICE):
+    for _ in range(COMMANDS_PER_DEVICE):
         some.sent(took(some, 0.0), 0.0)
     assert some.take(0.0) is None
     some.sent(took(some, PROBE_SECONDS), PROBE_SECONDS)
@@ -267,7 +268,7 @@ def test_a_device_that_takes_one_without_credit_has_all_of_it_again() -> None:
     assert some.take(PROBE_SECONDS) is None
     for offset in range(100, 120):
         some.offer(command("a", offset), PROBE_SECONDS)
-    for _ in range(PER_DEVICE - 40):
+    for _ in range(COMMANDS_PER_DEVICE - 40):
         some.sent(took(some, PROBE_SECONDS), PROBE_SECONDS)
     assert some.take(PROBE_SECONDS) is None, "those count again"
 

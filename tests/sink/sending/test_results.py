@@ -2,7 +2,8 @@
 
 import pytest
 
-from ingest.sink.sending.results import Verdict, judge
+from ingest.hub.conditions import MessageVerdict
+from ingest.sink.sending.results import judge
 
 
 @pytest.mark.parametrize(
@@ -23,7 +24,7 @@ from ingest.sink.sending.results import Verdict, judge
         ("amqp:unauthorized-access", "refused", "unauthorized"),
     ],
 )
-def test_each_condition_has_one_verdict(condition: str, verdict: Verdict, reason: str) -> None:
+def test_each_condition_has_one_verdict(condition: str, verdict: MessageVerdict, reason: str) -> None:
     outcome = judge(condition, "what the hub says")
     assert (outcome.verdict, outcome.reason) == (verdict, reason)
     assert outcome.sentence == f"{condition}: what the hub says"

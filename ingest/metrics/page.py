@@ -1,0 +1,50 @@
+"""The metrics page read back: what another process of ingest has counted. Pure."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from ingest.metrics.catalogue import METRICS, Metric
+from ingest.printable import printable
+
+Labels = tuple[str, ...]
+Series = Mapping[Labels, float]
+"""Values of a metric's labels, in their declared order → value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """The counters and gauges of a page. What it does not have is simply not there."""
+
+    series: Mapping[str, Series]
+    """By name of the metric."""
+
+    def of(self, metric: Metric) -> Series:
+        return self.series.get(metric.name, {})
+
+    def value(self, metric: Metric, *labels: str) -> float | None:
+        return self.of(metric).get(labels)
+
+    def matching(self, metric: Metric, *labels: str) -> Iterator[float]:
+        """Of all series that begin with these labels."""
+        return (value for key, value in self.of(metric).items() if key[: len(labels)] == labels)
+
+    def total(self, metric: Metric, *labels: str) -> float | None:
+        """The sum over all series that begin with these labels; None when there is none."""
+        values = [*self.matching(metric, *labels)]
+        return sum(values) if values else None
+
+
+def read_page(text: str) -> Page:
+    """`text` in the Prometheus text format; what is not of the catalogue is left out, and labels are printable. Raises
+    ValueError for another format."""
+    known = {metric.full_name: metric for metric in METRICS}
+    series: dict[str, dict[Labels, float]] = {}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            metric = known.get(sample.name)
+            if metric is not None and set(sample.labels) >= set(metric.labels):
+                labels = tuple(printable(sample.labels[name]) for name in metric.labels)
+                series.setdefault(metric.name, {})[labels] = sample.value
+    return Page(series)
