@@ -12,6 +12,8 @@ class Deadline:
     """Counts down `seconds` from its creation; every step uses `remaining()` instead of its own time-out."""
 
     def __init__(self, seconds: float, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self.seconds = seconds
+        """The whole of it."""
         self._clock = clock
         self._end = clock() + seconds
 

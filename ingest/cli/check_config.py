@@ -52,6 +52,7 @@ def summary(config: "Config") -> str:
     lines = {"runs": f"{' and '.join(running)}, with `ingest run`"} if running else {}
     lines |= _source(config) if "source" in running else {"source": _not_run("event hub", "event_hub")}
     lines |= _sink(config) if "sink" in running else {"sink": _not_run("IoT hub to send to", "iot_hub")}
+    lines |= _network(config, running)
     settings = f", {len(config.kafka.librdkafka)} librdkafka settings" if config.kafka.librdkafka else ""
     lines |= {
         "kafka": f"{config.kafka.bootstrap_servers}{settings}",
@@ -93,6 +94,17 @@ def _sink(config: "Config") -> dict[str, str]:
         "commands": f"from {', '.join(sink.topics)} (consumer group {sink.group_id}), dead letters to "
         f"{sink.dead_letter_topic}, {feedback}",
     }
+
+
+def _network(config: "Config", running: tuple[str, ...]) -> dict[str, str]:
+    """The ways to the hubs, where they are not the usual ones."""
+    from ingest.hub.network.route import event_hub_route, iot_hub_route
+
+    event_hub, iot_hub = config.hub.event_hub, config.hub.iot_hub
+    ways = [event_hub_route(config, event_hub)] if event_hub and "source" in running else []
+    ways += [iot_hub_route(config, iot_hub)] if iot_hub and "sink" in running else []
+    unusual = [str(way) for way in ways if way.proxy is not None or way.network == "websocket"]
+    return {"network": "; ".join(unusual)} if unusual else {}
 
 
 def _start(config: "Config") -> str:

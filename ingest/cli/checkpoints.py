@@ -129,7 +129,9 @@ def _open(config: "Config") -> "CheckpointStore":
     hub = config.hub.event_hub
     if hub is None:
         raise Refused("no hub is configured, so there are no checkpoints: write hub.event_hub_connection_string")
-    return open_store(config.checkpoints, Scope(hub.namespace, hub.event_hub, config.source.consumer_group))
+    return open_store(
+        config.checkpoints, Scope(hub.namespace, hub.event_hub, config.source.consumer_group), config.proxy
+    )
 
 
 def _chosen(store: "CheckpointStore", partition: str | None) -> "tuple[list[Checkpoint], list[Damaged]]":

@@ -4,7 +4,7 @@ from ingest.config.connection_strings import EventHubAddress, IotHubAddress
 from ingest.config.loading import load
 from ingest.config.rendering import effective_toml, example_toml
 from ingest.config.rules import Command, directions
-from ingest.config.schema import Checkpoints, Config, Hub, Kafka, Metrics, SchemaRegistry, Service, Sink, Source
+from ingest.config.schema import Checkpoints, Config, Hub, Kafka, Metrics, Proxy, SchemaRegistry, Service, Sink, Source
 from ingest.config.values import At, Earliest, Latest, Offsets, Secret, Start
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "Latest",
     "Metrics",
     "Offsets",
+    "Proxy",
     "SchemaRegistry",
     "Secret",
     "Service",

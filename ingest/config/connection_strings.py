@@ -8,6 +8,7 @@ import binascii
 import re
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import urlsplit
 
 from ingest.config.values import BadValue, Secret, port_number
 
@@ -120,6 +121,18 @@ def blob_storage(text: str) -> None:
         return
     _part(parts, "AccountName", _BLOB_WHERE)
     _base64("AccountKey", _part(parts, "AccountKey", _BLOB_WHERE))
+
+
+def blob_host(text: str) -> str:
+    """The host of a storage account; "" where it is spoken to without TLS. Raises BadValue."""
+    parts = _parts(text, first="", where=_BLOB_WHERE)
+    endpoint = parts.get("blobendpoint", "")
+    if endpoint:
+        url = urlsplit(endpoint)
+        return url.hostname or "" if url.scheme == "https" else ""
+    if parts.get("defaultendpointsprotocol", "https").lower() != "https":
+        return ""
+    return f"{parts.get('accountname', '')}.blob.{parts.get('endpointsuffix') or 'core.windows.net'}"
 
 
 def _parts(text: str, *, first: str, where: str) -> dict[str, str]:

@@ -3,19 +3,21 @@
 `python -m ingest.config.example > systemd/example.toml` writes the installer's copy.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
 from ingest.config.kinds import Librdkafka, SecretText
 from ingest.config.rendering import shown_value
 from ingest.config.schema import KEYS, SECTIONS
 
-CREDENTIALS: Final = {
-    "event_hub_connection_string": "event-hub",
-    "iot_hub_connection_string": "iot-hub",
-    "blob_connection_string": "blob",
-    "password": "registry-password",
+CREDENTIALS: Final[Mapping[tuple[str, ...], str]] = {
+    ("hub", "event_hub_connection_string"): "event-hub",
+    ("hub", "iot_hub_connection_string"): "iot-hub",
+    ("checkpoints", "blob_connection_string"): "blob",
+    ("kafka.schema_registry", "password"): "registry-password",
+    ("proxy", "password"): "proxy-password",
 }
-"""Key → the credential that the units load for it (systemd.exec(5), LoadCredential=)."""
+"""(section, key) → the credential that the units load for it (systemd.exec(5), LoadCredential=)."""
 KAFKA_PASSWORD: Final = "kafka-password"  # noqa: S105 - the name of a file
 _NEEDED: Final = ("event_hub_connection_string", "blob_connection_string")
 _HEADER: Final = """\
@@ -51,7 +53,7 @@ def instance_toml() -> str:
             if isinstance(key.kind, Librdkafka):
                 lines += [f"[{section}.{name}]", *(f"#{line}" for line in _LIBRDKAFKA)]
             elif isinstance(key.kind, SecretText):
-                lines.append(f'{"" if name in _NEEDED else "#"}{name}_file = "{CREDENTIALS[name]}"')
+                lines.append(f'{"" if name in _NEEDED else "#"}{name}_file = "{CREDENTIALS[section, name]}"')
             else:
                 lines.append(f"#{name} = {key.commented_example or shown_value(getattr(defaults, name))}")
         lines.append("")

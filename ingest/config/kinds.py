@@ -34,12 +34,15 @@ class _Text:
 
 @dataclass(frozen=True, slots=True)
 class Name(_Text):
-    """Text that is not empty and passes `check`."""
+    """Text that passes `check`, and is not empty unless that is `optional`."""
 
     check: Callable[[str], None] | None
     example: str
+    optional: bool = False
 
     def read(self, raw: object, base: Path) -> str:
+        if raw == "" and self.optional:
+            return ""
         if not isinstance(raw, str) or not raw.strip():
             raise BadValue(f'expects text in quotation marks, such as "{self.example}"')
         if self.check is not None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from ingest.config import secret_files
 from ingest.config.kinds import Librdkafka, SecretText, StartPosition
@@ -23,12 +23,15 @@ from ingest.config.layers import (
     read_flags,
 )
 from ingest.config.librdkafka import is_secret, librdkafka_setting
+from ingest.config.proxies import environment_layer
 from ingest.config.rendering import shown_value
 from ingest.config.rules import Command, broken_rules
 from ingest.config.schema import KEYS, SECTIONS, Config, holds_secret, with_section
 from ingest.config.suggestions import unknown_keys
 from ingest.config.values import BadValue, Secret
 from ingest.errors import ConfigError, Problem
+
+_PROXY: Final[Name] = ("proxy", "url")
 
 
 def load(
@@ -56,6 +59,9 @@ def load(
         given = over(given, layer)
     open_problems = [(name, problem) for name, problem in below.problems if not gives(given, name)]
     merged = over(below.layer, given)
+    if _PROXY not in merged or merged[_PROXY].value == "":
+        merged.pop(_PROXY, None)
+        merged = over(environment_layer(environ), merged)
     reader = _Reader(merged, environ)
     config = Config(path=path)
     for section in SECTIONS:

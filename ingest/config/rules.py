@@ -27,6 +27,7 @@ def broken_rules(config: Config, command: Command, bad: Set[str]) -> list[Proble
             *_registry(config, command),
             *_topics(config),
             *_partitions(config),
+            *_proxy(config),
         ]
         if bad.isdisjoint(keys)
     ]
@@ -101,3 +102,14 @@ def _partitions(config: Config) -> Broken:
         for partition in sorted(set(start.by_partition) - set(read)):
             fix = "this partition is not in source.partitions: add it there, or leave it out here"
             yield ("source.start", "source.partitions"), Problem(f"source.start.{partition}", "", fix)
+
+
+def _proxy(config: Config) -> Broken:
+    proxy = config.proxy.towards("")
+    if config.proxy.password and (proxy is None or not proxy.username):
+        fix = "there is no user for it: write proxy.url as http://USER@HOST:PORT"
+        yield ("proxy.password", "proxy.url", "proxy.no_proxy"), Problem("proxy.password", "***", fix)
+    hub = config.hub.event_hub if config.reads_telemetry else None
+    if hub is not None and hub.emulator and config.hub.network == "websocket":
+        fix = "an emulator without TLS (UseDevelopmentEmulator=true) has no WebSocket: leave this key out"
+        yield ("hub.network", "hub.event_hub_connection_string"), Problem("hub.network", '"websocket"', fix)

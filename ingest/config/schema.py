@@ -11,7 +11,7 @@ from functools import reduce
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar, get_args, get_type_hints
 
-from ingest.config import connection_strings, values
+from ingest.config import connection_strings, proxies, values
 from ingest.config.connection_strings import EventHubAddress, IotHubAddress
 from ingest.config.kinds import (
     Choice,
@@ -28,6 +28,7 @@ from ingest.config.kinds import (
     Whole,
 )
 from ingest.config.librdkafka import is_secret
+from ingest.config.proxies import ProxyAddress
 from ingest.config.values import EARLIEST, NO_SECRET, Secret, Start
 
 
@@ -77,6 +78,13 @@ class Hub:
         FilePath(optional=True, must_exist=True),
         "Extra certification authority for TLS (PEM). Empty: the usual ones.",
     )
+    network: Literal["amqp", "websocket"] | None = key(
+        None,
+        Choice(("amqp", "websocket")),
+        "AMQP on port 5671, or inside WebSocket on port 443, for networks that let nothing else out. Without this key:\n"
+        "WebSocket where a proxy is used, as most proxies let only port 443 through, else AMQP.",
+        '"websocket"',
+    )
     retention_days: int = key(
         1,
         Whole(1, 7),
@@ -95,6 +103,35 @@ class Hub:
         """The parsed IoT Hub connection string; None when there is none."""
         text = self.iot_hub_connection_string.reveal()
         return connection_strings.iot_hub(text) if text else None
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """The HTTP proxy to the hub and to Blob Storage. Kafka is never reached through it."""
+
+    url: str = key(
+        "",
+        Name(proxies.check_proxy, "http://proxy.example.com:3128", optional=True),
+        "The proxy, with the user where it wants one: http://USER@HOST:PORT. Empty: that of HTTPS_PROXY in the environment,\n"
+        "for what NO_PROXY does not except.",
+        '"http://ingest@proxy.example.com:3128"',
+    )
+    password: Secret = key(
+        NO_SECRET,
+        SecretText(proxies.check_password, "the password alone"),
+        "The user's password (Basic authentication).",
+    )
+    no_proxy: tuple[str, ...] = key(
+        (),
+        Names(proxies.check_exception, ".example.com", empty=True),
+        'Hosts that are reached without it: names, domains such as ".example.com", addresses, networks, or "*" for all.',
+    )
+
+    def towards(self, host: str) -> ProxyAddress | None:
+        """The proxy on the way to a host; None when there is none."""
+        if not self.url or proxies.is_excepted(host, self.no_proxy):
+            return None
+        return proxies.proxy(self.url, self.password)
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,6 +340,7 @@ class Config:
     """The whole configuration. Picklable; its repr shows no secret."""
 
     hub: Hub = field(default_factory=Hub)
+    proxy: Proxy = field(default_factory=Proxy)
     source: Source = field(default_factory=Source)
     checkpoints: Checkpoints = field(default_factory=Checkpoints)
     kafka: Kafka = field(default_factory=Kafka)
@@ -339,6 +377,7 @@ def _keys(section: type[Any]) -> Mapping[str, Key]:
 
 SECTIONS: Final[Mapping[str, type[Any]]] = {
     "hub": Hub,
+    "proxy": Proxy,
     "source": Source,
     "checkpoints": Checkpoints,
     "kafka": Kafka,

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ingest.config import Checkpoints, Config
+from ingest.config import Checkpoints, Config, Proxy
 from ingest.doctor.check import Check, Verdict, fail, ok, warn
+from ingest.hub.network import storage_client
 from ingest.source.checkpoints import open_store
 from ingest.source.checkpoints.scope import scope
 from ingest.source.checkpoints.store import Damaged, reset_command
@@ -26,7 +27,7 @@ def checkpoint_checks(config: Config) -> list[Check]:
         return [Check(NAME, lambda: _ask_folder(config))]
     return [
         Check(NAME, lambda: _ask_container(config), imports=("ingest.source.checkpoints.blob",)),
-        Check("checkpoint history", lambda: _ask_history(settings), needs=(NAME,)),
+        Check("checkpoint history", lambda: _ask_history(settings, config.proxy), needs=(NAME,)),
     ]
 
 
@@ -38,7 +39,7 @@ def _ask_folder(config: Config) -> Verdict:
         return judge_missing_folder(path, parent, writable=_usable(parent))
     below = [path, *(each for each in path.rglob("*") if each.is_dir())]
     locked = [folder for folder in below if not _usable(folder)]
-    store = open_store(config.checkpoints, scope(config))
+    store = open_store(config.checkpoints, scope(config), config.proxy)
     damaged: list[Damaged] = []
     found = [] if locked else store.load_all(damaged)
     return judge_damaged(damaged) or judge_folder(path, locked, len(found), as_root=os.geteuid() == 0)
@@ -82,7 +83,7 @@ def _ask_container(config: Config) -> Verdict:
 
     settings = config.checkpoints
     try:
-        with _service(settings) as service, service.get_container_client(settings.container) as container:
+        with _service(settings, config.proxy) as service, service.get_container_client(settings.container) as container:
             container.get_container_properties()
     except ResourceNotFoundError:
         return warn(
@@ -92,7 +93,7 @@ def _ask_container(config: Config) -> Verdict:
     except (AzureError, ValueError):
         # The store asks again and has the text for it.
         pass
-    store = open_store(settings, scope(config))
+    store = open_store(settings, scope(config), config.proxy)
     try:
         store.check()
         damaged: list[Damaged] = []
@@ -104,12 +105,12 @@ def _ask_container(config: Config) -> Verdict:
         store.close()
 
 
-def _ask_history(settings: Checkpoints) -> Verdict:
+def _ask_history(settings: Checkpoints, proxy: Proxy) -> Verdict:
     from azure.core.exceptions import AzureError, ResourceNotFoundError
 
     days = 0
     try:
-        with _service(settings) as service:
+        with _service(settings, proxy) as service:
             policy = service.get_service_properties()["delete_retention_policy"]
             days = (policy.days or 0) if policy is not None and policy.enabled else 0
             versions = any(
@@ -145,10 +146,14 @@ def judge_history_unknown(status: int | None) -> Verdict:
     )
 
 
-def _service(settings: Checkpoints) -> "BlobServiceClient":
+def _service(settings: Checkpoints, proxy: Proxy) -> "BlobServiceClient":
     """Returns a client of the storage library inside azure-eventhub-checkpointstoreblob, pinned to a minor version."""
     from azure.eventhub.extensions.checkpointstoreblob._vendor.storage.blob import BlobServiceClient
 
     return BlobServiceClient.from_connection_string(
-        settings.blob_connection_string.reveal(), retry_total=0, connection_timeout=_SECONDS, read_timeout=_SECONDS
+        settings.blob_connection_string.reveal(),
+        retry_total=0,
+        connection_timeout=_SECONDS,
+        read_timeout=_SECONDS,
+        **storage_client.options(storage_client.proxy_towards(settings.blob_connection_string, proxy)),
     )

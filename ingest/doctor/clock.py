@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from ingest.config import Config
+from ingest.config import Config, Proxy
+from ingest.config.proxies import ProxyAddress
 from ingest.doctor.check import Check, Verdict, fail, ok, warn
+from ingest.hub.network.proxy import authorization
 
 NAME = "clock"
 _ASK_SECONDS = 1.2
@@ -26,6 +28,7 @@ class Service:
     host: str
     port: int
     tls: bool
+    proxy: ProxyAddress | None = None
 
 
 def clock_check(
@@ -52,16 +55,16 @@ def services(config: Config) -> Sequence[Service]:
     """Returns the services to ask for the time, best first."""
     found = []
     if config.hub.iot_hub is not None:
-        found.append(Service(config.hub.iot_hub.host, _HTTPS_PORT, True))
+        found.append(Service(config.hub.iot_hub.host, _HTTPS_PORT, True, config.proxy.towards(config.hub.iot_hub.host)))
     event_hub = config.hub.event_hub
     if event_hub is not None and not event_hub.emulator:
-        found.append(Service(event_hub.host, _HTTPS_PORT, True))
+        found.append(Service(event_hub.host, _HTTPS_PORT, True, config.proxy.towards(event_hub.host)))
     if config.checkpoints.store == "blob" and config.checkpoints.blob_connection_string:
-        found += _storage(config.checkpoints.blob_connection_string.reveal())
+        found += _storage(config.checkpoints.blob_connection_string.reveal(), config.proxy)
     return found
 
 
-def _storage(connection_string: str) -> list[Service]:
+def _storage(connection_string: str, proxy: Proxy) -> list[Service]:
     from urllib.parse import urlsplit
 
     from azure.eventhub.extensions.checkpointstoreblob._vendor.storage.blob import BlobServiceClient
@@ -72,7 +75,8 @@ def _storage(connection_string: str) -> list[Service]:
     except ValueError:  # the checkpoints' check says what is wrong with it
         return []
     tls = url.scheme == "https"
-    return [Service(url.hostname or "", url.port or (443 if tls else 80), tls)]
+    host = url.hostname or ""
+    return [Service(host, url.port or (443 if tls else 80), tls, proxy.towards(host) if tls else None)]
 
 
 def _seconds_ahead(service: Service, clock: Callable[[], float]) -> float | None:
@@ -81,7 +85,10 @@ def _seconds_ahead(service: Service, clock: Callable[[], float]) -> float | None
     if service.tls:
         # Unverified on purpose: a wrong clock makes verification fail, and nothing else is sent or read.
         context = ssl._create_unverified_context()  # noqa: S323
-        connection = http.client.HTTPSConnection(service.host, service.port, timeout=_ASK_SECONDS, context=context)
+        reached = service.proxy or service
+        connection = http.client.HTTPSConnection(reached.host, reached.port, timeout=_ASK_SECONDS, context=context)
+        if service.proxy is not None:
+            connection.set_tunnel(service.host, service.port, dict(authorization(service.proxy)))
     else:
         connection = http.client.HTTPConnection(service.host, service.port, timeout=_ASK_SECONDS)
     try:

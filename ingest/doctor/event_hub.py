@@ -10,12 +10,10 @@ from ingest.doctor.readers import judge_readers
 from ingest.errors import IngestError, Refused, Unreachable
 from ingest.hub import event_hubs
 from ingest.hub.partition_look import SAMPLE, Attempt, try_to_read
-from ingest.hub.tls import event_hub_context
 
 NAME = "event hub"
 KEY_CHECK = f"{NAME} key"
 _KEY = "hub.event_hub_connection_string"
-_AMQP, _AMQPS = 5672, 5671
 _IMPORTS = ("azure.eventhub", "ingest.hub.management")
 
 
@@ -37,10 +35,8 @@ class EventHubChecks:
         """When the first partition's newest event came, by the hub's clock; set by the key's check, if at all."""
 
     def checks(self) -> list[Check]:
-        plain, ca_file = self._address.emulator, self._config.hub.ca_file
-        port = self._address.port or (_AMQP if plain else _AMQPS)
-        context = None if plain else (lambda: event_hub_context(ca_file))
-        reached = endpoint_checks(NAME, self._address.host, port, _KEY, context)
+        route, context = event_hubs.way(self._config)
+        reached = endpoint_checks(NAME, route, _KEY, context)
         return [
             *reached,
             Check(KEY_CHECK, self._ask_key, needs=(reached[-1].name,), imports=_IMPORTS),
@@ -52,7 +48,9 @@ class EventHubChecks:
         from ingest.hub.link_errors import link_ended
         from ingest.hub.management import OutspokenTransport
 
-        with event_hubs.client(self._config, amqp_transport=OutspokenTransport()) as client:
+        with event_hubs.client(
+            self._config, amqp_transport=OutspokenTransport(*event_hubs.way(self._config))
+        ) as client:
             try:
                 self._partitions = list(client.get_partition_ids())
             except Exception as error:

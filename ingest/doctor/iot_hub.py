@@ -6,19 +6,19 @@ from ingest.doctor.check import Check, Verdict, fail, ok, warn
 from ingest.doctor.endpoint import endpoint_checks
 from ingest.errors import Refused
 from ingest.hub.limits import TIERS, sends_per_second
+from ingest.hub.network.route import iot_hub_route
 from ingest.hub.tls import iot_hub_context
 from ingest.timing import Deadline
 
 NAME = "IoT hub"
 _KEY = "hub.iot_hub_connection_string"
-_AMQPS = 5671
 _IMPORTS = ("ingest.sink.sending.sender", "ingest.hub.service_client")
 _LINK_SECONDS = 4.5
 
 
 def iot_hub_checks(config: Config, hub: IotHubAddress) -> list[Check]:
     ca_file = config.hub.ca_file
-    reached = endpoint_checks(NAME, hub.host, hub.port or _AMQPS, _KEY, lambda: iot_hub_context(ca_file))
+    reached = endpoint_checks(NAME, iot_hub_route(config, hub), _KEY, lambda: iot_hub_context(ca_file))
     return [
         *reached,
         Check(f"{NAME} key", lambda: _ask_key(config, hub), needs=(reached[-1].name,), imports=_IMPORTS),
@@ -29,7 +29,7 @@ def iot_hub_checks(config: Config, hub: IotHubAddress) -> list[Check]:
 def _ask_key(config: Config, hub: IotHubAddress) -> Verdict:
     from ingest.sink.sending.sender import Sender
 
-    sender = Sender(hub, config.hub.ca_file)
+    sender = Sender(hub, config.hub.ca_file, route=iot_hub_route(config, hub))
     deadline = Deadline(_LINK_SECONDS)
     sender.start()
     try:

@@ -17,6 +17,7 @@ from ingest.emulator.amqp.connection import Connection
 from ingest.emulator.amqp.link import Link
 from ingest.emulator.amqp.ports import LinkOwner
 from ingest.emulator.amqp.request_links import RequestLink, ResponseLink
+from ingest.emulator.amqp.websocket import FirstBytes
 from ingest.emulator.conditions import LinkRefused
 from ingest.emulator.keys import Keys
 from ingest.emulator.stats import PartitionStats, Stats
@@ -100,8 +101,10 @@ class AmqpServer:
         return await self.listen_on(socket.create_server((host, 0)), tls)
 
     async def listen_on(self, bound: socket.socket, tls: ssl.SSLContext | None) -> int:
-        """Open a listener on a bound socket and own the socket. Returns the port. Raises OSError."""
-        listener = await self.loop.create_server(self._new_connection, sock=bound, ssl=tls, backlog=_BACKLOG)
+        """Open a listener on a bound socket and own the socket; with TLS it takes WebSocket, too. Returns the port. Raises
+        OSError."""
+        made = self._new_connection if tls is None else lambda: FirstBytes(self._new_connection)
+        listener = await self.loop.create_server(made, sock=bound, ssl=tls, backlog=_BACKLOG)
         self._listeners.append(listener)
         if self._ticker is None:
             self._tick()

@@ -5,26 +5,31 @@ from pathlib import Path
 from typing import Any
 
 from ingest.config.connection_strings import IotHubAddress
+from ingest.hub.network.route import Route
 
 TOKEN_SECONDS = 3_600
 
 
-def token_auth(hub: IotHubAddress, ca_file: Path | None) -> Any:
-    """A uamqp JWTTokenAuth for one connection to the hub, its first token made."""
-    import uamqp
+def token_auth(hub: IotHubAddress, ca_file: Path | None, route: Route) -> Any:
+    """A uamqp JWTTokenAuth for one connection to the hub on `route`, its first token made."""
     from azure.core.credentials import AccessToken
     from azure.iot.hub.sastoken import SasToken
+    from uamqp.constants import TransportType
+
+    from ingest.hub.network.uamqp_auth import RoutedTokenAuth
 
     def token() -> Any:
         made = SasToken(hub.host, hub.key.reveal(), hub.policy, TOKEN_SECONDS)
         return AccessToken(str(made), made.expiry_time)
 
-    auth = uamqp.authentication.JWTTokenAuth(
+    auth = RoutedTokenAuth(
+        proxy=route.proxy,
         audience=f"https://{hub.host}",
         uri=f"https://{hub.host}",
         get_token=token,
         token_type=b"servicebus.windows.net:sastoken",
-        port=hub.port,
+        port=route.port,
+        transport_type=TransportType.AmqpOverWebsocket if route.network == "websocket" else TransportType.Amqp,
         verify=os.fspath(ca_file) if ca_file is not None else None,
     )
     auth.update_token()

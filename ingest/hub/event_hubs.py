@@ -1,16 +1,21 @@
 """The hub as azure-eventhub's clients see it: how to make one, and what the hub says of itself."""
 
+import ssl
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ingest.config import Config
 from ingest.config.connection_strings import EventHubAddress
 from ingest.errors import ConfigError, Problem, Refused, Unreachable
 from ingest.hub.link_errors import link_ended
+from ingest.hub.network.route import Route, event_hub_route
 from ingest.hub.standing import Standing
+from ingest.hub.tls import event_hub_context
 
 if TYPE_CHECKING:
     from azure.eventhub import EventHubConsumerClient
@@ -32,23 +37,24 @@ def address(config: Config) -> EventHubAddress:
     return found
 
 
+def way(config: Config) -> tuple[Route, Callable[[], ssl.SSLContext]]:
+    """How the hub is reached, and whom is trusted where that is with TLS. Raises ConfigError as `address`."""
+    return event_hub_route(config, address(config)), partial(event_hub_context, config.hub.ca_file)
+
+
 def client(config: Config, **options: Any) -> "EventHubConsumerClient":
-    """A consumer client that never retries by itself, so that every error reaches us at once."""
+    """A consumer client that never retries by itself, so that every error reaches us at once. Its connections go the `way`;
+    `amqp_transport`, where it is given, is a RoutedTransport."""
     from azure.eventhub import EventHubConsumerClient
 
-    from ingest.hub import handshake
+    from ingest.hub.network.eventhub_client import RoutedTransport
 
-    handshake.bound()
-    hub = address(config)
-    if hub.port is not None and not hub.emulator:
-        # With TLS the client drops a port in the endpoint in silence; a custom endpoint keeps it.
-        options["custom_endpoint_address"] = f"sb://{hub.host}:{hub.port}"
-    if config.hub.ca_file is not None:
-        options["connection_verify"] = str(config.hub.ca_file)
+    parts = options.pop("amqp_transport", None) or RoutedTransport(*way(config))
     return EventHubConsumerClient.from_connection_string(
         config.hub.event_hub_connection_string.reveal(),
         config.source.consumer_group,
-        eventhub_name=hub.event_hub,
+        eventhub_name=address(config).event_hub,
+        amqp_transport=parts,
         auth_timeout=AUTH_SECONDS,
         idle_timeout=IDLE_SECONDS,
         retry_total=0,
@@ -110,7 +116,7 @@ def _unix_ms(moment: datetime) -> int:
 def _ask(config: Config, question: Any) -> Any:
     from ingest.hub.management import OutspokenTransport
 
-    hub, parts = address(config), OutspokenTransport()
+    hub, parts = address(config), OutspokenTransport(*way(config))
     answers: list[Any] = []
     errors: list[BaseException] = []
 

@@ -5,6 +5,7 @@ from typing import Literal
 
 from ingest import scarcity
 from ingest.hub.conditions import BAD_ARGUMENTS, KNOWN, of_link, of_status
+from ingest.hub.network.faults import REFUSALS, fault_in
 
 Verdict = Literal["refused", "bad_position", "lost"]
 """refused: the same try will be refused again (key, name). bad_position: the hub does not know the offset or sequence
@@ -35,6 +36,10 @@ def link_ended(error: BaseException) -> LinkEnded:
     lacking = scarcity.words(error)
     if lacking is not None:
         return LinkEnded("lost", "scarcity", lacking)
+    fault = fault_in(error)
+    if fault is not None:
+        verdict: Verdict = "refused" if fault.hop in REFUSALS else "lost"
+        return LinkEnded(verdict, "connection_lost", str(fault))
     condition, words = _condition(error), _words(error)
     if _SILENT in words:
         return LinkEnded("lost", "silent", "no frame from the hub for as long as it was told to send one")

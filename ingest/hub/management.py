@@ -7,12 +7,16 @@ seams, pinned and checked at import as in `ingest.source.transport.sdk`.
 
 import contextlib
 import socket
+import ssl
+from collections.abc import Callable
 from typing import Any
 
 from azure.eventhub._pyamqp import AMQPClient
 from azure.eventhub._pyamqp.error import AMQPException, AMQPLinkError
 from azure.eventhub._transport._pyamqp_transport import PyamqpTransport
 
+from ingest.hub.network.eventhub_client import RoutedTransport
+from ingest.hub.network.route import Route
 from ingest.timing import Deadline
 
 _REASON_SECONDS = 2.0
@@ -20,25 +24,22 @@ _REASON_SECONDS = 2.0
 
 for _owner, _name in (
     (PyamqpTransport, "mgmt_client_request"),
-    (PyamqpTransport, "create_mgmt_client"),
     (AMQPClient, "client_ready"),
 ):
     if not hasattr(_owner, _name):
         raise ImportError(f"this azure-eventhub has no {_name}; requests to the hub rely on it")
 
 
-class OutspokenTransport(PyamqpTransport):
+class OutspokenTransport(RoutedTransport):
     """To be given to a client as `amqp_transport`; one instance a client. `give_up` may be called from any thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, route: Route, context: Callable[[], ssl.SSLContext]) -> None:
+        super().__init__(route, context)
         self._given_up = False
         self._client: Any = None
 
-    def create_mgmt_client(  # type: ignore[override]  # a static method there; the client calls it on what it was given
-        self, *arguments: Any, **options: Any
-    ) -> AMQPClient:
-        make: Any = PyamqpTransport.create_mgmt_client
-        client: Any = make(*arguments, **options)
+    def create_mgmt_client(self, *arguments: Any, **options: Any) -> AMQPClient:  # type: ignore[override]
+        client: Any = super().create_mgmt_client(*arguments, **options)
         ready, close = client.client_ready, client.close
 
         def client_ready() -> bool:

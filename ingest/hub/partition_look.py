@@ -43,10 +43,9 @@ def try_to_read(config: Config, partitions: Sequence[str]) -> list[Attempt]:
 
 
 def _try(config: Config, partition: str) -> Attempt:
-    from azure.eventhub._transport._pyamqp_transport import PyamqpTransport
-
     from ingest.hub import event_hubs
     from ingest.hub.link_errors import link_ended
+    from ingest.hub.network.eventhub_client import RoutedTransport
 
     answered = threading.Event()
     answer: list[Attempt] = []
@@ -59,21 +58,20 @@ def _try(config: Config, partition: str) -> Attempt:
         ended = link_ended(error)
         tell(Attempt(partition, ended.reason, str(ended)))
 
-    class Telling(PyamqpTransport):
+    class Telling(RoutedTransport):
         """The client keeps a refused attach to itself and tries again for ever; this makes it end with the reason."""
 
         @staticmethod
         def check_link_stolen(_: Any, exception: Exception) -> None:
             raise exception
 
-        @staticmethod
-        def create_receive_client(**options: Any) -> Any:
-            return PyamqpTransport.create_receive_client(
+        def create_receive_client(self, **options: Any) -> Any:  # type: ignore[override]
+            return super().create_receive_client(
                 on_attach=lambda _: tell(Attempt(partition, "")), **{**options, "keep_alive_interval": 0}
             )
 
     # The interval's only use is to end the client's housekeeping thread soon after `close`.
-    client = event_hubs.client(config, amqp_transport=Telling, load_balancing_interval=0.2)
+    client = event_hubs.client(config, amqp_transport=Telling(*event_hubs.way(config)), load_balancing_interval=0.2)
     # The client would ask for all partitions over another connection first.
     client.get_partition_ids = lambda: [partition]  # type: ignore[method-assign]
 

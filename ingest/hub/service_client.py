@@ -17,6 +17,7 @@ from uamqp.sender import MessageSender
 
 from ingest.config.connection_strings import IotHubAddress
 from ingest.hub.auth import token_auth
+from ingest.hub.network.route import Route
 from ingest.hub.service_errors import HubError, hub_error
 
 
@@ -61,9 +62,9 @@ class CommandClient(_Watched, uamqp.SendClient):  # type: ignore[misc]
     nothing: it released the message, the link has ended, or uamqp could not send.
     """
 
-    def __init__(self, hub: IotHubAddress, ca_file: Path | None, *, idle_seconds: float) -> None:
+    def __init__(self, hub: IotHubAddress, ca_file: Path | None, route: Route, *, idle_seconds: float) -> None:
         super().__init__(
-            f"amqps://{hub.host}/messages/devicebound", auth=token_auth(hub, ca_file), **_options(idle_seconds)
+            f"amqps://{hub.host}/messages/devicebound", auth=token_auth(hub, ca_file, route), **_options(idle_seconds)
         )
         self.connection_type = _Connection
         self.sender_type = _Sender
@@ -85,10 +86,12 @@ class CommandClient(_Watched, uamqp.SendClient):  # type: ignore[misc]
 class FeedbackClient(_Watched, uamqp.ReceiveClient):  # type: ignore[misc]
     """A link from `/messages/serviceBound/feedback` without retries; its messages are accepted one by one."""
 
-    def __init__(self, hub: IotHubAddress, ca_file: Path | None, *, prefetch: int, idle_seconds: float) -> None:
+    def __init__(
+        self, hub: IotHubAddress, ca_file: Path | None, route: Route, *, prefetch: int, idle_seconds: float
+    ) -> None:
         super().__init__(
             f"amqps://{hub.host}/messages/serviceBound/feedback",
-            auth=token_auth(hub, ca_file),
+            auth=token_auth(hub, ca_file, route),
             auto_complete=False,
             prefetch=prefetch,
             **_options(idle_seconds),

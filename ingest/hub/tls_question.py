@@ -1,35 +1,36 @@
-"""Why a link to the hub does not come up: uamqp says "Authorization timeout" over every fault of TLS."""
+"""Why a link to the hub does not come up: uamqp has no words for any fault of TLS, of a proxy or of WebSocket."""
 
 import logging
-import ssl
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
 from ingest import scarcity
-from ingest.config.connection_strings import IotHubAddress
-from ingest.hub import tls
+from ingest.hub.network.faults import REFUSALS, NetworkFault
+from ingest.hub.network.probing import look
+from ingest.hub.network.route import Route
 from ingest.hub.service_errors import condition_of, is_refusal, words
-
-_AMQPS = 5671
+from ingest.hub.tls import iot_hub_context
 
 logger = logging.getLogger(__name__)
 
 
 class TlsQuestion:
-    """Shakes hands with the hub by itself, on a thread of its own, when uamqp had no words for its failure."""
+    """Goes the way to the hub by itself, on a thread of its own, when uamqp had no words for its failure."""
 
     def __init__(
         self,
-        hub: IotHubAddress,
+        route: Route,
         ca_file: Path | None,
         *,
-        ask: Callable[[str, int, Path | None], str | None] | None = None,
+        ask: Callable[[Route, Path | None], NetworkFault | None] | None = None,
     ) -> None:
-        """`ask` gives the fault in words; None when there is none."""
+        """`ask` gives the fault; None when there is none."""
         self.fault: str | None = None
-        """What was found last; None when TLS works, or has not been looked at since `forget`."""
-        self._hub = hub
+        """What was found last; None when the way is free, or has not been looked at since `forget`."""
+        self.refused = False
+        """Whether that is a proxy's refusal, which waiting does not mend."""
+        self._route = route
         self._ca_file = ca_file
         self._ask = ask or _ask
         self._thread: threading.Thread | None = None
@@ -47,24 +48,26 @@ class TlsQuestion:
                 return f"{words(error)}; {scarcity.words(full) or full}"
             self._thread = thread
         if self.fault is None and isinstance(error, TimeoutError):
-            return f"no answer from {self._hub.host} within {max(1.0, seconds):.0f} s"
+            return f"no answer from {self._route.host} within {max(1.0, seconds):.0f} s"
         return self.fault or words(error)
 
     def forget(self) -> None:
         """The link is up."""
         self.fault = None
+        self.refused = False
 
     def _run(self) -> None:
-        found = self._ask(self._hub.host, self._hub.port or _AMQPS, self._ca_file)
-        if found is not None and found != self.fault:
-            logger.error("IoT Hub %s: %s", self._hub.host, found)
-        self.fault = found
+        found = self._ask(self._route, self._ca_file)
+        words = str(found) if found is not None else None
+        if words is not None and words != self.fault:
+            logger.error("IoT Hub %s: %s", self._route.host, words)
+        self.refused = found is not None and found.hop in REFUSALS
+        self.fault = words
 
 
-def _ask(host: str, port: int, ca_file: Path | None) -> str | None:
+def _ask(route: Route, ca_file: Path | None) -> NetworkFault | None:
     try:
-        context = tls.iot_hub_context(ca_file)
-    except (OSError, ssl.SSLError) as error:
-        return f"hub.ca_file = {ca_file} cannot be used ({error.strerror or error}): write the path of a PEM file there"
-    found = tls.shake_hands(host, port, context)
-    return str(found) if isinstance(found, tls.Fault) else None
+        look(route, lambda: iot_hub_context(ca_file))
+    except NetworkFault as fault:
+        return fault
+    return None

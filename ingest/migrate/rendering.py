@@ -66,7 +66,7 @@ def _file_of(name: Name) -> str:
     """As the units load it (systemd.exec(5), LoadCredential=), where they do."""
     if name == (*LIBRDKAFKA, "sasl.password"):
         return KAFKA_PASSWORD
-    return CREDENTIALS.get(name[-1], f"{name[0]}-{name[-1].replace('.', '-').replace('_', '-')}")
+    return CREDENTIALS.get(name[:2], f"{name[0]}-{name[-1].replace('.', '-').replace('_', '-')}")
 
 
 def _comment(text: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from ingest.config import Config
 from ingest.errors import ConfigError, Problem, Unreachable
+from ingest.hub.network.route import iot_hub_route
 from ingest.process.child import Child
 from ingest.process.waiting import wait_until_available
 from ingest.sink.preflight import check_topics
@@ -30,7 +31,7 @@ def _open_link(child: Child, config: Config) -> None:
     hub = config.hub.iot_hub
     if hub is None:
         raise ConfigError([Problem("hub.iot_hub_connection_string", "", "is needed to send commands")])
-    sender, deadline = Sender(hub, config.hub.ca_file), Deadline(LINK_SECONDS)
+    sender, deadline = Sender(hub, config.hub.ca_file, route=iot_hub_route(config, hub)), Deadline(LINK_SECONDS)
     sender.start()
     try:
         while not sender.ready and not child.stopping:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ingest.config import Config
 from ingest.errors import ConfigError, Problem, Refused, Undeliverable
+from ingest.hub.network.route import iot_hub_route
 from ingest.kafka.dead_letters.topic import DeadLetterTopic
 from ingest.logs import Repeated, and_more
 from ingest.metrics.bottleneck import Part, TimeShares
@@ -93,7 +94,7 @@ class Worker:
         self.throttled = 0
         self.seconds = Histogram(SEND_BUCKETS)
         self.shares = TimeShares()
-        self.sender = Sender(hub, config.hub.ca_file)
+        self.sender = Sender(hub, config.hub.ca_file, route=iot_hub_route(config, hub))
         self.budget = SharedRate(Path(child.task.shared["budget"]))
         self.lanes = DeviceQueues(
             max_wait_seconds=config.sink.max_wait_seconds,

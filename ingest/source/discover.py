@@ -113,7 +113,7 @@ def _look(config: Config, partitions: list[str]) -> None:
 
 
 def _check_store(config: Config) -> None:
-    store = open_store(config.checkpoints, scope(config))
+    store = open_store(config.checkpoints, scope(config), config.proxy)
     try:
         store.check()
     finally:

@@ -64,7 +64,7 @@ logger = logging.getLogger(__name__)
 def run(child: Child) -> None:
     """The entry of the role `source`. Returns when asked to stop; raises Refused, RestartRequired or another IngestError."""
     config, partition = child.task.config, child.task.slot
-    store = open_store(config.checkpoints, scope(config))
+    store = open_store(config.checkpoints, scope(config), config.proxy)
     topics: Topics | None = child.task.facts.get("topics") or _topics(child)
     if child.stopping or topics is None:
         return

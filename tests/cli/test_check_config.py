@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ingest.cli import check_config, doctor
-from ingest.config import At, Checkpoints, Config, Hub, Kafka, SchemaRegistry, Secret, Sink, load
+from ingest.config import At, Checkpoints, Config, Hub, Kafka, Proxy, SchemaRegistry, Secret, Sink, load
 from ingest.doctor.check import Finding, Result
 from ingest.errors import EXIT_OK, EXIT_UNAVAILABLE
 from tests.config.samples import COMPLETE
@@ -47,6 +47,21 @@ def test_both_directions_are_spoken_of(config: Config, capsys: pytest.CaptureFix
     assert shown["sink"] == "a.azure-devices.net, 1 process, at most 0.5 commands/s (sink.sends_per_second)"
     assert shown["commands"].startswith("from a, b (")
     assert shown["commands"].endswith(", full feedback to iotfeedback")
+
+
+def test_a_way_that_is_not_the_usual_one_is_told(config: Config, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "network" not in lines(config, capsys)
+    behind = replace(config, proxy=Proxy(url="http://me@proxy.corp:3128", password=Secret("s3cr3t")))
+    to = "WebSocket to {}:443 through the proxy proxy.corp:3128"
+    assert lines(behind, capsys)["network"] == "; ".join(
+        to.format(host) for host in ("ihsuprod.servicebus.windows.net", "a.azure-devices.net")
+    )
+    excepted = replace(behind, proxy=replace(behind.proxy, no_proxy=("azure-devices.net",)))
+    assert lines(excepted, capsys)["network"] == to.format("ihsuprod.servicebus.windows.net")
+    by_hand = replace(behind, hub=replace(config.hub, network="amqp"))
+    assert lines(by_hand, capsys)["network"].startswith(
+        "AMQP to ihsuprod.servicebus.windows.net:5671 through the proxy"
+    )
 
 
 def test_a_direction_that_is_not_run_says_why(config: Config, capsys: pytest.CaptureFixture[str]) -> None:

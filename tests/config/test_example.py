@@ -14,12 +14,13 @@ from tests.config.samples import COMPLETE
 COMMITTED = Path(__file__).parent.parent.parent / "systemd" / "example.toml"
 SECRETS = {
     name: re.search(rf'{key} = "(.*)"', COMPLETE)[1]  # type: ignore[index]  # it is there, or the test fails here
-    for key, name in CREDENTIALS.items()
+    for (_, key), name in CREDENTIALS.items()
     if key in COMPLETE
 } | {
     "iot-hub": "HostName=h.azure-devices.net;SharedAccessKeyName=service;SharedAccessKey=a2V5",
     KAFKA_PASSWORD: "hunter22",
     "registry-password": "hunter23",
+    "proxy-password": "hunter24",
 }
 
 

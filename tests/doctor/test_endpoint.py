@@ -13,6 +13,7 @@ from ingest.doctor.endpoint import endpoint_checks, judge_port
 from ingest.doctor.runner import run_checks
 from ingest.emulator import Emulator
 from ingest.emulator.certificate import make_certificate
+from ingest.hub.network.route import Route
 from ingest.hub.tls import certificate_fault, event_hub_context, iot_hub_context
 
 KEY = "hub.event_hub_connection_string"
@@ -29,7 +30,7 @@ def port_of(emulator: Emulator) -> int:
 
 
 def look(host: str, port: int, ca_file: Path | None) -> dict[str, Finding]:
-    checks = endpoint_checks("hub", host, port, KEY, lambda: event_hub_context(ca_file))
+    checks = endpoint_checks("hub", Route(host, port), KEY, lambda: event_hub_context(ca_file))
     return {finding.check: finding for finding in run_checks(checks)}
 
 
@@ -131,7 +132,8 @@ def test_a_port_that_speaks_no_tls() -> None:
 
 
 def test_without_tls_there_is_no_such_check() -> None:
-    assert [check.name for check in endpoint_checks("hub", "127.0.0.1", 1, KEY, None)] == ["hub DNS", "hub port"]
+    plain = endpoint_checks("hub", Route("127.0.0.1", 1, tls=False), KEY, lambda: event_hub_context(None))
+    assert [check.name for check in plain] == ["hub DNS", "hub port"]
 
 
 def test_the_sink_trusts_the_systems_authorities_too(emulator: Emulator) -> None:

@@ -16,9 +16,12 @@ from ingest.config import Secret
 from ingest.config.connection_strings import IotHubAddress
 from ingest.emulator.certificate import LIFETIME, make_certificate
 from ingest.emulator.keys import random_key
-from ingest.hub import auth, tls
+from ingest.hub import auth
+from ingest.hub.network.faults import NetworkFault
+from ingest.hub.network.probing import look
+from ingest.hub.network.route import Route
 from ingest.hub.service_errors import HubError
-from ingest.hub.tls import iot_hub_context, shake_hands
+from ingest.hub.tls import iot_hub_context
 from ingest.hub.tls_question import TlsQuestion
 from ingest.sink.feedback.link import FeedbackLink
 from ingest.sink.sending.sender import Sender
@@ -67,9 +70,8 @@ def faulty(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[ssl.SSLConte
 
 def test_a_certificate_that_is_not_trusted_is_named(faulty: tuple[ssl.SSLContext, Path | None, str]) -> None:
     context, ca_file, said = faulty
-    question = TlsQuestion(address(0), ca_file)
     with server(context) as port:
-        question = TlsQuestion(address(port), ca_file)
+        question = TlsQuestion(Route(HOST, port), ca_file)
         assert (
             question.words(TimeoutError("Authorization timeout."), seconds=10.2) == f"no answer from {HOST} within 10 s"
         )
@@ -83,18 +85,17 @@ def test_a_certificate_that_is_not_trusted_is_named(faulty: tuple[ssl.SSLContext
     assert question.fault is None
 
 
-def test_a_hub_that_says_nothing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tls, "HANDSHAKE_SECONDS", 0.2)
-    with socket.create_server((HOST, 0)) as listener:
-        fault = shake_hands(HOST, listener.getsockname()[1], iot_hub_context(None))
-    assert "no answer from 127.0.0.1" in str(fault)
+def test_a_hub_that_says_nothing_is_named() -> None:
+    named = pytest.raises(NetworkFault, match=r"no answer from 127\.0\.0\.1:\d+ within 0\.2 s")
+    with socket.create_server((HOST, 0)) as listener, named:
+        look(Route(HOST, listener.getsockname()[1]), lambda: iot_hub_context(None), 0.2)
 
 
 def test_what_the_hub_says_is_not_asked_about() -> None:
-    def never(*_: object) -> str | None:
+    def never(*_: object) -> NetworkFault | None:
         raise AssertionError("nothing to ask")
 
-    question = TlsQuestion(address(1), None, ask=never)
+    question = TlsQuestion(Route(HOST, 1), None, ask=never)
     assert question.words(HubError("amqp:not-found", "no such hub"), seconds=1) == "no such hub"
 
 
@@ -102,8 +103,8 @@ def test_what_the_hub_says_is_not_asked_about() -> None:
 def test_a_link_tells_it(
     kind: Callable[..., Sender | FeedbackLink], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def hurried(hub: IotHubAddress, ca_file: Path | None) -> Any:
-        made = auth.token_auth(hub, ca_file)
+    def hurried(*arguments: Any) -> Any:
+        made = auth.token_auth(*arguments)
         made.timeout = 1  # instead of 10 s, until uamqp says that it is over
         return made
 
@@ -127,11 +128,11 @@ def test_a_link_tells_it(
 def test_a_question_for_which_there_is_no_thread_costs_words_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = threading.Event()
 
-    def ask(host: str, port: int, ca_file: Path | None) -> str | None:
+    def ask(route: Route, ca_file: Path | None) -> NetworkFault | None:
         asked.set()
         return None
 
-    question = TlsQuestion(address(1), None, ask=ask)
+    question = TlsQuestion(Route(HOST, 1), None, ask=ask)
     with monkeypatch.context() as scarce:
         scarce.setattr(threading, "_start_new_thread", Mock(side_effect=RuntimeError("can't start new thread")))
         assert "no process or thread can be started" in question.words(TimeoutError("late"), seconds=5)

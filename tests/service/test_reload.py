@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ingest.config import Config, Hub, Kafka, Metrics, Secret, Sink, Source
-from ingest.config.schema import KEYS
+from ingest.config.schema import KEYS, with_section
 from ingest.errors import ConfigError, Problem
 from ingest.service import reload as reloading
 from ingest.service.reload import Reload
@@ -216,8 +216,7 @@ def test_every_key_is_read_by_a_direction_or_by_the_service_itself() -> None:
     names = (*directions,)
     for section, keys in KEYS.items():
         for name in keys:
-            part = getattr(config, section)
-            changed = replace(config, **{section: replace(part, **{name: object()})})
+            changed = with_section(config, section, {name: object()})
             found = changed_directions(directions, (config, names), (changed, names))
             own = {"source": {"source"}, "checkpoints": {"source"}, "sink": {"sink"}, "metrics": set()}
             secrets = {"event_hub_connection_string": {"source"}, "iot_hub_connection_string": {"sink"}}

@@ -17,6 +17,7 @@ from tests.services import (
     processors,
     prometheus_programs,
     registry,
+    tinyproxy,
 )
 from tests.services.azurite import Azurite
 from tests.services.kafka import KafkaCluster
@@ -52,11 +53,13 @@ def install(say: Say) -> None:
 
 
 def install_all(say: Say) -> None:
-    """Fetch what the tests use besides, too: systemd's checker of units, Prometheus, processors."""
+    """Fetch what the tests use besides, too: systemd's checker of units, Prometheus, tinyproxy, processors."""
     install(say)
     prerequisites.systemd_analyze()
     say("Fetching Prometheus, if it is not there yet.")
     prometheus_programs.ensure()
+    say("Fetching the proxy tinyproxy, if it is not there yet.")
+    tinyproxy.ensure()
     say("Fetching and compiling the event processors in Java and Go, if they are not there yet.")
     processors.java_processor()
     processors.go_processor()

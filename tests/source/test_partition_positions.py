@@ -193,7 +193,7 @@ def test_the_place_is_kept_although_the_store_is_away_at_first(
             saved: Checkpoint = super().save(checkpoint, over)
             return saved
 
-    monkeypatch.setattr(partition, "open_store", lambda settings, scope: Shaky(settings.path, scope))
+    monkeypatch.setattr(partition, "open_store", lambda settings, scope, _: Shaky(settings.path, scope))
     with life(begin(config, Latest())) as first:
         first.until(attached)
     assert caplog.text.count("the store is away. Trying again.") == 2
@@ -358,7 +358,7 @@ def test_a_lease_is_kept_as_a_checkpoint_at_once(
         def load(self, partition: str) -> Checkpoint:
             return Checkpoint(partition, None, 2, place="$Default/0", lease=True)
 
-    monkeypatch.setattr(partition, "open_store", lambda settings, scope: WithLease(settings.path, scope))
+    monkeypatch.setattr(partition, "open_store", lambda settings, scope, _: WithLease(settings.path, scope))
     kept = store
     cluster.set_down(1)
     with life(config) as process:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from ingest.config.connection_strings import IotHubAddress
 from ingest.errors import Refused
+from ingest.hub.network.route import AMQPS_PORT, Route
 from ingest.hub.reconnect import IDLE_SECONDS, ReconnectPolicy
 from ingest.hub.service_errors import is_refusal, words
 from ingest.hub.tls_question import TlsQuestion
@@ -43,19 +44,22 @@ class FeedbackLink:
         hub: IotHubAddress,
         ca_file: Path | None,
         *,
+        route: Route | None = None,
         clock: Callable[[], float] = time.monotonic,
         backoff: Backoff | None = None,
         idle_seconds: float = IDLE_SECONDS,
     ) -> None:
-        """`idle_seconds`: a connection on which nothing comes for so long, not even an empty frame, is given up."""
+        """`route`: how the hub is reached, by default directly in AMQP. `idle_seconds`: a connection on which nothing
+        comes for so long, not even an empty frame, is given up."""
         self.trouble: str | None = "connecting to the hub"
         """Why nothing can come now; None while the link is up."""
         self._hub = hub
         self._ca_file = ca_file
+        self._route = route or Route(hub.host, hub.port or AMQPS_PORT)
         self._clock = clock
         self._life = ReconnectPolicy(OPEN_SECONDS, backoff=backoff)
         self._idle_seconds = idle_seconds
-        self._tls = TlsQuestion(hub, ca_file)
+        self._tls = TlsQuestion(self._route, ca_file)
         self._client: Any = None
 
     @property
@@ -76,12 +80,14 @@ class FeedbackLink:
         """Works on the link; gives the messages that came. Takes about 50 ms when none does, nothing when there is no
         link.
 
-        Raises Refused when the hub refuses the first link.
+        Raises Refused when the hub, or a proxy on the way, refuses the first link.
         """
         now = self._clock()
         if self._client is None:
             if self._tls.fault is not None and not self._life.stopped:
                 self.trouble = f"IoT Hub {self._hub.host}: {self._tls.fault}"
+                if self._tls.refused and not self._life.known_to_work:
+                    raise Refused(self.trouble)
             if self._life.seconds_until_due(now) == 0:
                 self._open(now)
             return []
@@ -119,7 +125,9 @@ class FeedbackLink:
         try:
             from ingest.hub.service_client import FeedbackClient
 
-            self._client = FeedbackClient(self._hub, self._ca_file, prefetch=PREFETCH, idle_seconds=self._idle_seconds)
+            self._client = FeedbackClient(
+                self._hub, self._ca_file, self._route, prefetch=PREFETCH, idle_seconds=self._idle_seconds
+            )
             self._client.open()
         except Exception as error:
             self._lost(error)

@@ -14,6 +14,7 @@ from confluent_kafka import KafkaError
 
 from ingest.config import Config
 from ingest.errors import ConfigError, Problem, Undeliverable
+from ingest.hub.network.route import iot_hub_route
 from ingest.kafka.dead_letters.record import dead_letter
 from ingest.kafka.dead_letters.topic import DeadLetterTopic
 from ingest.kafka.outbox import OneByOne, Outbox
@@ -99,7 +100,7 @@ class FeedbackProcess:
         """Records dropped because the topic has them."""
         self.malformed = 0
         """Messages of the hub of which a part could not be read."""
-        self.link = FeedbackLink(hub, config.hub.ca_file)
+        self.link = FeedbackLink(hub, config.hub.ca_file, route=iot_hub_route(config, hub))
         self.pool = ProducerPool(config.kafka, client_id="ingest-feedback")
         self.dead_letters = DeadLetterTopic(
             config.kafka, config.sink.dead_letter_topic, client_id="ingest-feedback-dead"

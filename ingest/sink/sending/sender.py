@@ -15,6 +15,7 @@ from typing import Any
 
 from ingest.config.connection_strings import IotHubAddress
 from ingest.errors import Refused
+from ingest.hub.network.route import AMQPS_PORT, Route
 from ingest.hub.reconnect import IDLE_SECONDS, ReconnectPolicy
 from ingest.hub.service_errors import condition_of, is_refusal, words
 from ingest.hub.tls_question import TlsQuestion
@@ -40,21 +41,24 @@ class Sender:
         hub: IotHubAddress,
         ca_file: Path | None,
         *,
+        route: Route | None = None,
         clock: Callable[[], float] = time.monotonic,
         backoff: Backoff | None = None,
         answer_seconds: float = ANSWER_SECONDS,
         idle_seconds: float = IDLE_SECONDS,
     ) -> None:
-        """`idle_seconds`: a connection on which nothing comes for so long, not even an empty frame, is given up."""
+        """`route`: how the hub is reached, by default directly in AMQP. `idle_seconds`: a connection on which nothing
+        comes for so long, not even an empty frame, is given up."""
         self.trouble: str | None = "connecting to the hub"
         """Why nothing can be sent now; None while the link is up."""
         self._hub = hub
         self._ca_file = ca_file
+        self._route = route or Route(hub.host, hub.port or AMQPS_PORT)
         self._clock = clock
         self._life = ReconnectPolicy(OPEN_SECONDS, backoff=backoff)
         self._answer_seconds = answer_seconds
         self._idle_seconds = idle_seconds
-        self._tls = TlsQuestion(hub, ca_file)
+        self._tls = TlsQuestion(self._route, ca_file)
         self._client: Any = None
         self._waiting: dict[int, tuple[Command, float]] = {}
         self._unexplained: dict[int, Command] = {}
@@ -108,7 +112,7 @@ class Sender:
 
         A command that was in flight when its link ended comes back with LINK_LOST, in the order of sending; one that the
         hub has not answered in time ends the link, and comes back first, with UNANSWERED.
-        Raises Refused when the hub refuses a link before any was up.
+        Raises Refused when the hub, or a proxy on the way, refuses a link before any was up.
         """
         end = self._clock() + timeout
         while True:
@@ -136,6 +140,8 @@ class Sender:
         if self._client is None:
             if self._tls.fault is not None:
                 self.trouble = f"IoT Hub {self._hub.host}: {self._tls.fault}"
+                if self._tls.refused and not self._life.known_to_work:
+                    raise Refused(self.trouble)
             if self._life.seconds_until_due(now) == 0:
                 self._open(now)
             return
@@ -171,7 +177,7 @@ class Sender:
         try:
             from ingest.hub.service_client import CommandClient
 
-            self._client = CommandClient(self._hub, self._ca_file, idle_seconds=self._idle_seconds)
+            self._client = CommandClient(self._hub, self._ca_file, self._route, idle_seconds=self._idle_seconds)
             self._client.open()
         except Exception as error:
             self._lost(error)

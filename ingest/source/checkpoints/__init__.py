@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING
 from ingest.source.checkpoints.store import Checkpoint, CheckpointStore, Scope
 
 if TYPE_CHECKING:
-    from ingest.config import Checkpoints
+    from ingest.config import Checkpoints, Proxy
 
 __all__ = ["Checkpoint", "CheckpointStore", "Scope", "open_store"]
 
 
-def open_store(settings: "Checkpoints", scope: Scope) -> CheckpointStore:
-    """The store that `[checkpoints]` asks for. Does no I/O: `check` proves that it works.
+def open_store(settings: "Checkpoints", scope: Scope, proxy: "Proxy | None" = None) -> CheckpointStore:
+    """The store that `[checkpoints]` asks for, reached through `proxy`. Does no I/O: `check` proves that it works.
 
     Raises ConfigError if the blob connection string cannot be read.
     """
@@ -23,4 +23,4 @@ def open_store(settings: "Checkpoints", scope: Scope) -> CheckpointStore:
     from ingest.source.checkpoints.blob import BlobStore
 
     leases = settings.legacy_leases == "read"
-    return BlobStore(settings.blob_connection_string, settings.container, scope, leases=leases)
+    return BlobStore(settings.blob_connection_string, settings.container, scope, leases=leases, proxy=proxy)

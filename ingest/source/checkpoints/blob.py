@@ -24,8 +24,11 @@ from azure.core.exceptions import (
 )
 from azure.eventhub.extensions.checkpointstoreblob import BlobCheckpointStore
 
+from ingest.config import Proxy
 from ingest.config.values import Secret
 from ingest.errors import ConfigError, Problem, Refused, Unreachable
+from ingest.hub.network import storage_client
+from ingest.hub.network.faults import REFUSALS
 from ingest.source.checkpoints.folders import Folders
 from ingest.source.checkpoints.foreign import position_of, time_in
 from ingest.source.checkpoints.lease import LARGEST_BYTES, position_in
@@ -69,10 +72,19 @@ class BlobStore:
     container.
     """
 
-    def __init__(self, connection_string: Secret, container: str, scope: Scope, *, leases: bool = True) -> None:
+    def __init__(
+        self,
+        connection_string: Secret,
+        container: str,
+        scope: Scope,
+        *,
+        leases: bool = True,
+        proxy: Proxy | None = None,
+    ) -> None:
         """Does no I/O. `leases`: whether `load` takes the position of an old Event Processor Host where there is no
         checkpoint. Raises ConfigError if the connection string cannot be read."""
         try:
+            self._proxy = storage_client.proxy_towards(connection_string, proxy or Proxy())
             # The client's own retries would hold a failing save for about a minute (15 + 18 + 24 s).
             self._store = BlobCheckpointStore.from_connection_string(
                 connection_string.reveal(),
@@ -80,6 +92,7 @@ class BlobStore:
                 retry_total=0,
                 connection_timeout=_CONNECT_SECONDS,
                 read_timeout=_READ_SECONDS,
+                **storage_client.options(self._proxy),
             )
         except ValueError:
             raise ConfigError([_BAD_CONNECTION_STRING]) from None
@@ -312,6 +325,10 @@ class BlobStore:
             # How the client takes a page that is not from blob storage at all.
             raise self._nonsense() from None
         except (AzureError, OSError) as failed:
+            fault = storage_client.fault(failed, self._proxy, self._client.primary_hostname.partition("/")[0])
+            if fault is not None:
+                kind = Refused if fault.hop in REFUSALS else Unreachable
+                raise kind(f"{self._place} cannot be reached: {fault}") from None
             raise Unreachable(
                 f"{self._place} cannot be reached ({_root_cause(failed)}): check the network and the account's name in "
                 f"{_BAD_CONNECTION_STRING.key}"

@@ -7,8 +7,6 @@ accepted, and looked at in `ingest.source.transport.fast_compatibility` when thi
 """
 
 import logging
-import select
-import ssl
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -21,6 +19,7 @@ from ingest.amqp.errors import AmqpError
 from ingest.config import Config
 from ingest.hub import event_hubs
 from ingest.hub.link_errors import LinkEnded, link_ended
+from ingest.hub.network.contract import Stream
 from ingest.hub.position import StartAt
 from ingest.hub.token_link import ensure_token_link
 from ingest.source.events.decoder import newest_of
@@ -115,10 +114,8 @@ class _Link:
         self._session = self._handler._session
         self._link = self._handler._link
         self._transport = self._connection._transport
-        self._socket = self._transport.sock
-        self._tls = isinstance(self._socket, ssl.SSLSocket)
-        self._readable = select.poll()
-        self._readable.register(self._socket, select.POLLIN)
+        self._stream: Stream = self._transport.sock.stream
+        self._wait = self._stream.wait
         self._transfers = TransferSplitter(self._link.remote_handle, self._connection._max_frame_size, decoder.slices)
         self._counted = 0
         self._error: BaseException | None = None
@@ -169,9 +166,8 @@ class _Link:
 
     def _receive(self) -> int:
         """Takes what one read gives. Returns its bytes."""
-        try:
-            data = self._socket.recv(READ_BYTES)
-        except TimeoutError:  # the rest of a TLS record is still on its way
+        data = self._stream.read(READ_BYTES)
+        if data is None:  # the rest of a TLS record is still on its way, or it was a ping of WebSocket
             return 0
         if not data:
             raise ConnectionResetError("the hub closed the connection")
@@ -187,9 +183,6 @@ class _Link:
         """Gives the client its frames."""
         while self._transfers.others:
             self._connection._process_incoming_frame(*self._frame_for_client())
-
-    def _wait(self, timeout: float) -> bool:
-        return bool(self._tls and self._socket.pending()) or bool(self._readable.poll(timeout * 1000))
 
     def _account(self, messages: int) -> None:
         """Keeps the client's own books of window and credit."""

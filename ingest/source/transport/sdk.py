@@ -8,8 +8,6 @@ one minor version.
 """
 
 import contextlib
-import select
-import ssl
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -26,6 +24,7 @@ from azure.eventhub._transport._pyamqp_transport import PyamqpTransport
 from ingest.config import Config
 from ingest.hub import event_hubs
 from ingest.hub.link_errors import LinkEnded, link_ended
+from ingest.hub.network.eventhub_client import RoutedTransport, StreamSocket
 from ingest.hub.position import StartAt
 from ingest.hub.token_link import ensure_token_link
 from ingest.source.events.event import Event
@@ -42,7 +41,6 @@ if not version("azure-eventhub").startswith(SUPPORTED):
     raise ImportError(f"azure-eventhub {SUPPORTED}x is needed, {version('azure-eventhub')} is installed")
 for _owner, _name in (
     (PyamqpTransport, "check_link_stolen"),
-    (PyamqpTransport, "create_receive_client"),
     (EventHubConsumer, "_next_message_in_buffer"),
     (ReceiveClient, "_client_run"),
     (ReceiveClient, "auth_complete"),
@@ -83,19 +81,16 @@ def _auth_complete(client: Any, stock: Callable[[], bool]) -> bool:
     return stock()
 
 
-def _readable(socket: Any) -> bool:
+def _readable(socket: StreamSocket | None) -> bool:
     """Whether bytes wait to be read. A socket that the frame just read has closed has none; its error comes next."""
-    if socket is None or socket.fileno() < 0:
-        return False
-    if isinstance(socket, ssl.SSLSocket) and socket.pending():
-        return True
-    return bool(select.select((socket,), (), (), 0)[0])
+    return socket is not None and socket.fileno() >= 0 and socket.stream.wait(0)
 
 
-class _LinkParts(PyamqpTransport):
+class _LinkParts(RoutedTransport):
     """What the client asks for its AMQP parts; one instance a link."""
 
-    def __init__(self, link: "_Link") -> None:
+    def __init__(self, link: "_Link", config: Config) -> None:
+        super().__init__(*event_hubs.way(config))
         self._link = link
 
     def check_link_stolen(  # type: ignore[override]  # a static method there; the client calls it on what it was given
@@ -113,7 +108,7 @@ class _LinkParts(PyamqpTransport):
     def create_receive_client(self, **kwargs: Any) -> Any:  # type: ignore[override]  # as above
         # The keep-alive thread would read the socket at the same time as the receive loop.
         kwargs["keep_alive_interval"] = 0
-        client = PyamqpTransport.create_receive_client(on_attach=self._link.on_attach, **kwargs)
+        client: Any = super().create_receive_client(on_attach=self._link.on_attach, **kwargs)
         client._client_run = partial(_read_what_is_there, client)
         client.auth_complete = partial(_auth_complete, client, client.auth_complete)
         self._link.receive_client = client
@@ -135,7 +130,7 @@ class _Link:
         self._changed = threading.Condition()
         self._client: EventHubConsumerClient = event_hubs.client(
             config,
-            amqp_transport=_LinkParts(self),
+            amqp_transport=_LinkParts(self, config),
             # Its only use is to end the client's housekeeping thread soon after `close`.
             load_balancing_interval=1.0,
         )

@@ -24,6 +24,7 @@ from ingest.hub.client.manners import commands, feedback
 from ingest.hub.client.receiving import ReceivingLink
 from ingest.hub.client.requests import MANAGEMENT, Node, read_hub, read_partition
 from ingest.hub.client.sending import SendingLink
+from ingest.hub.network.route import AMQPS_PORT, Route
 from ingest.hub.service_client import CommandClient, FeedbackClient
 from ingest.timing import Deadline
 from tests.hub.client.clients import HOST, PATIENCE, gathered, reader, service
@@ -105,7 +106,9 @@ def without_acknowledged_token(frames: list[str]) -> list[str]:
 def test_commands(hub: Emulator, wire: Wire) -> None:
     import uamqp
 
-    stock = CommandClient(iot_hub(hub), Path(hub.endpoints.ca_file), idle_seconds=IDLE_SECONDS)
+    stock = CommandClient(
+        iot_hub(hub), Path(hub.endpoints.ca_file), Route(iot_hub(hub).host, AMQPS_PORT), idle_seconds=IDLE_SECONDS
+    )
     to, deadline, done = "/devices/d/messages/devicebound", Deadline(PATIENCE), list[object]()
     stock.open()
     while not stock.client_ready():
@@ -154,7 +157,13 @@ def test_feedback(hub: Emulator, wire: Wire) -> None:
 
     hub.c2d.auto_complete()
     report()
-    stock = FeedbackClient(iot_hub(hub), Path(hub.endpoints.ca_file), prefetch=16, idle_seconds=IDLE_SECONDS)
+    stock = FeedbackClient(
+        iot_hub(hub),
+        Path(hub.endpoints.ca_file),
+        Route(iot_hub(hub).host, AMQPS_PORT),
+        prefetch=16,
+        idle_seconds=IDLE_SECONDS,
+    )
     deadline = Deadline(PATIENCE)
     stock.open()
     while not stock.client_ready():

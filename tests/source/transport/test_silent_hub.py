@@ -12,8 +12,9 @@ import pytest
 from ingest.config import Config, Hub, Secret
 from ingest.emulator import Emulator
 from ingest.errors import Unreachable
-from ingest.hub import event_hubs, handshake
+from ingest.hub import event_hubs
 from ingest.hub.link_errors import link_ended
+from ingest.hub.network import dialing
 from ingest.timing import Deadline
 from tests.service.endings import FORMS, end_links
 from tests.services.swallowing import SwallowingProxy
@@ -47,7 +48,7 @@ def test_a_hub_that_takes_a_connection_and_says_nothing_is_named_and_no_thread_s
     emulator: Emulator, monkeypatch: pytest.MonkeyPatch, tls: bool
 ) -> None:
     monkeypatch.setattr(event_hubs, "ANSWER_SECONDS", 0.3)
-    monkeypatch.setattr(handshake, "HANDSHAKE_SECONDS", 1.0)
+    monkeypatch.setattr(dialing, "CONNECT_SECONDS", 1.0)
     before = set(threading.enumerate())
     with silent_port() as port:
         config = at(configured(emulator, "fast", tls=tls), port)
@@ -61,7 +62,7 @@ def test_a_hub_that_takes_a_connection_and_says_nothing_is_named_and_no_thread_s
 def test_a_handshake_without_an_answer_is_named(
     emulator: Emulator, reading: Reading, monkeypatch: pytest.MonkeyPatch, transport: str
 ) -> None:
-    monkeypatch.setattr(handshake, "HANDSHAKE_SECONDS", 0.3)
+    monkeypatch.setattr(dialing, "CONNECT_SECONDS", 0.3)
     with silent_port() as port:
         reader = reading(at(configured(emulator, transport, tls=True), port))
         reader.until(lambda: reader.receiver.reconnects.total() > 0)
