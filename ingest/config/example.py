@@ -8,7 +8,7 @@ from typing import Final
 
 from ingest.config.kinds import Librdkafka, SecretText
 from ingest.config.rendering import shown_value
-from ingest.config.schema import KEYS, SECTIONS
+from ingest.config.sections import KEYS, SECTIONS
 
 CREDENTIALS: Final[Mapping[tuple[str, ...], str]] = {
     ("hub", "event_hub_connection_string"): "event-hub",

@@ -26,7 +26,8 @@ from ingest.config.librdkafka import is_secret, librdkafka_setting
 from ingest.config.proxies import environment_layer
 from ingest.config.rendering import shown_value
 from ingest.config.rules import Command, broken_rules
-from ingest.config.schema import KEYS, SECTIONS, Config, holds_secret, with_section
+from ingest.config.schema import Config
+from ingest.config.sections import KEYS, SECTIONS, holds_secret, with_section
 from ingest.config.suggestions import unknown_keys
 from ingest.config.values import BadValue, Secret
 from ingest.errors import ConfigError, Problem

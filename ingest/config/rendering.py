@@ -6,7 +6,8 @@ from datetime import date, time
 from typing import Final
 
 from ingest.config.kinds import Librdkafka
-from ingest.config.schema import KEYS, SECTIONS, Config, section_of
+from ingest.config.schema import Config
+from ingest.config.sections import KEYS, SECTIONS, section_of
 from ingest.config.values import At, Earliest, Latest, Offsets, Secret, looks_secret, without_user
 
 _LONGEST: Final = 100

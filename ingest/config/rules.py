@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Set
 from typing import Literal
 
-from ingest.config.schema import Config, key_of
+from ingest.config.schema import Config
+from ingest.config.sections import key_of
 from ingest.config.values import Offsets
 from ingest.errors import Problem
 

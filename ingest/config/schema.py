@@ -6,10 +6,9 @@ their module.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
-from functools import reduce
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Literal, TypeVar, get_args, get_type_hints
+from typing import Any, Final, Literal, TypeVar
 
 from ingest.config import connection_strings, proxies, values
 from ingest.config.connection_strings import EventHubAddress, IotHubAddress
@@ -27,7 +26,6 @@ from ingest.config.kinds import (
     Text,
     Whole,
 )
-from ingest.config.librdkafka import is_secret
 from ingest.config.proxies import ProxyAddress
 from ingest.config.values import EARLIEST, NO_SECRET, Secret, Start
 
@@ -42,13 +40,14 @@ class Key:
     """Shown commented out in the example file, for a key that has no default."""
 
 
-_KEY: Final = "key"
+KEY: Final = "key"
+"""Where the metadata of a field has its `Key`."""
 _Value = TypeVar("_Value")
 
 
 def key(default: _Value, kind: Kind, doc: str, commented_example: str = "") -> _Value:
     """A field of a section. The words of a `Choice` are those of the field's type, a `Literal`, unless it has its own."""
-    made: Any = field(default=default, metadata={_KEY: Key(kind, doc, commented_example)})
+    made: Any = field(default=default, metadata={KEY: Key(kind, doc, commented_example)})
     return made  # type: ignore[no-any-return]  # to a type checker it is its value
 
 
@@ -261,7 +260,7 @@ class Kafka:
     librdkafka: Mapping[str, str | Secret] = field(
         default_factory=dict,
         metadata={
-            _KEY: Key(
+            KEY: Key(
                 Librdkafka(),
                 "Passed through to librdkafka under its own names. Secrets such as sasl.password also as …_file.",
             )
@@ -359,63 +358,3 @@ class Config:
     def sends_commands(self) -> bool:
         """Whether there is an IoT hub to send to."""
         return bool(self.hub.iot_hub_connection_string)
-
-
-def _keys(section: type[Any]) -> Mapping[str, Key]:
-    hints = get_type_hints(section)
-    found: dict[str, Key] = {}
-    for each in fields(section):
-        declared: Key | None = each.metadata.get(_KEY)
-        if declared is None:  # a section within it
-            continue
-        kind = declared.kind
-        if isinstance(kind, Choice) and not kind.words:
-            declared = replace(declared, kind=replace(kind, words=get_args(hints[each.name])))
-        found[each.name] = declared
-    return found
-
-
-SECTIONS: Final[Mapping[str, type[Any]]] = {
-    "hub": Hub,
-    "proxy": Proxy,
-    "source": Source,
-    "checkpoints": Checkpoints,
-    "kafka": Kafka,
-    "kafka.schema_registry": SchemaRegistry,
-    "sink": Sink,
-    "metrics": Metrics,
-    "service": Service,
-}
-KEYS: Final[Mapping[str, Mapping[str, Key]]] = {section: _keys(kind) for section, kind in SECTIONS.items()}
-"""Section → key → its declaration, in the order of the file."""
-
-
-def section_of(config: Config, section: str) -> Any:
-    """One of `SECTIONS`: an object of its class."""
-    return reduce(getattr, section.split("."), config)
-
-
-def with_section(config: Config, section: str, values: Mapping[str, Any]) -> Config:
-    """The configuration with these keys of one of `SECTIONS`; others stay as they are."""
-    outer, _, inner = section.partition(".")
-    if inner:
-        values = {inner: replace(section_of(config, section), **values)}
-    return replace(config, **{outer: replace(getattr(config, outer), **values)})
-
-
-def key_of(name: tuple[str, ...]) -> Key | None:
-    """The declaration of the key (section, key); None when there is none."""
-    return KEYS.get(name[0], {}).get(name[1]) if len(name) == 2 else None
-
-
-def holds_secret(name: tuple[str, ...]) -> bool:
-    """Whether the key's own value is a secret; that of a key `…_file` is only a path."""
-    if name[:2] == ("kafka", "librdkafka") and len(name) == 3:
-        return is_secret(name[2]) and not name[2].endswith("_file")
-    declared = key_of(name)
-    return declared is not None and isinstance(declared.kind, SecretText)
-
-
-def names_secret_file(name: tuple[str, ...]) -> bool:
-    """Whether the key's value is the path of a file with a secret."""
-    return name[-1].endswith("_file") and holds_secret((*name[:-1], name[-1].removesuffix("_file")))

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from ingest.config.layers import Given, Name, dotted
-from ingest.config.schema import KEYS
+from ingest.config.sections import KEYS
 from ingest.errors import Problem
 
 _SECTIONS_OF: Final[Mapping[str, list[str]]] = {

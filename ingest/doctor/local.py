@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ingest.config import Metrics, secret_files
 from ingest.config.layers import Layer, over, read_environment, read_file
-from ingest.config.schema import holds_secret, names_secret_file
+from ingest.config.sections import holds_secret, names_secret_file
 from ingest.config.values import BadValue
 from ingest.doctor.check import Verdict, fail, ok, warn
 from ingest.metrics.catalogue import BUILD_INFO, PROCESS_UP

@@ -8,7 +8,7 @@ from typing import Final
 from ingest.config.example import CREDENTIALS, KAFKA_PASSWORD
 from ingest.config.layers import Name
 from ingest.config.rendering import toml_value
-from ingest.config.schema import SECTIONS
+from ingest.config.sections import SECTIONS
 from ingest.config.values import Secret
 from ingest.migrate.translation import LIBRDKAFKA, STORE, Setting, Translation
 from ingest.printable import printable

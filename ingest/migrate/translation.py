@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from ingest.config.kinds import Choice
 from ingest.config.layers import TABLES, Below, Given, Layer, Name, dotted
-from ingest.config.schema import key_of
+from ingest.config.sections import key_of
 from ingest.config.values import Secret
 from ingest.errors import Problem
 

@@ -8,7 +8,7 @@ import pytest
 
 from ingest.config import Config, load
 from ingest.config.example import CREDENTIALS, KAFKA_PASSWORD, instance_toml
-from ingest.config.schema import KEYS
+from ingest.config.sections import KEYS
 from tests.config.samples import COMPLETE
 
 COMMITTED = Path(__file__).parent.parent.parent / "systemd" / "example.toml"

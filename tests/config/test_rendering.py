@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ingest.config import At, Config, Offsets, Secret, Start, effective_toml, example_toml, load
 from ingest.config.rendering import shown_value
-from ingest.config.schema import KEYS
+from ingest.config.sections import KEYS
 from tests.config.samples import COMPLETE
 
 

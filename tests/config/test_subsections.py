@@ -6,7 +6,7 @@ import pytest
 
 from ingest.config import Config, Secret, effective_toml, load
 from ingest.config.layers import SUBSECTIONS, dotted
-from ingest.config.schema import SECTIONS
+from ingest.config.sections import SECTIONS
 from ingest.errors import ConfigError
 
 FILE = """

@@ -18,7 +18,7 @@ from ingest.config.kinds import (
     Whole,
 )
 from ingest.config.rendering import shown_value
-from ingest.config.schema import KEYS, SECTIONS
+from ingest.config.sections import KEYS, SECTIONS
 from ingest.metrics.catalogue import METRICS, Metric
 
 COMMAND: Final = "python -m tests.docs"

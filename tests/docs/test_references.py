@@ -5,7 +5,7 @@ import re
 import pytest
 
 from ingest.config.rendering import shown_value
-from ingest.config.schema import KEYS
+from ingest.config.sections import KEYS
 from ingest.metrics.catalogue import METRICS
 from tests.docs.references import COMMAND, PAGES
 from tests.services import ROOT

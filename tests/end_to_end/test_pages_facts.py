@@ -13,7 +13,7 @@ from ingest.amqp.types import Binary, Char, Decimal128, Timestamp
 from ingest.cli.main import main
 from ingest.config import Config, Secret, load
 from ingest.config.kinds import SecretText
-from ingest.config.schema import KEYS, SECTIONS
+from ingest.config.sections import KEYS, SECTIONS
 from ingest.errors import EXIT_CONFIG, EXIT_CRASH, EXIT_OK, EXIT_UNAVAILABLE, EXIT_USAGE, Undeliverable
 from ingest.hub.limits import COMMANDS_PER_DEVICE
 from ingest.kafka.dead_letters.record import DeadLetter

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ingest.config import Config, Hub, Kafka, Metrics, Secret, Sink, Source
-from ingest.config.schema import KEYS, with_section
+from ingest.config.sections import KEYS, with_section
 from ingest.errors import ConfigError, Problem
 from ingest.service import reload as reloading
 from ingest.service.reload import Reload

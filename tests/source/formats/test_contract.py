@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from ingest.config.kinds import Choice
-from ingest.config.schema import key_of
+from ingest.config.sections import key_of
 from ingest.source.events.decoder import event_of
 from ingest.source.formats import FORMATS
 from ingest.source.hot_path import PythonEncoder
