@@ -41,7 +41,7 @@ from ingest.amqp.performatives import (
 from ingest.amqp.receiver import Delivery, Receiver
 from ingest.amqp.sasl import EXTERNAL, PLAIN, SaslClient, plain
 from ingest.amqp.sender import Outcome, Sendable, Sender
-from ingest.amqp.session import Ended
+from ingest.amqp.session import MOST_LINKS, Ended, SessionLimits
 from tests.amqp.pair import Clock, Pair, asked, client, of, server
 from tests.amqp.test_frames import PERFORMATIVES
 
@@ -390,6 +390,23 @@ def test_a_transfer_that_comes_before_the_answer_to_an_attach_ends_the_link() ->
     event.link.accept(asked(sends=False, name="hasty"))
     (detached,) = of(pair.ends[1].events(), Detached)
     assert detached.error.condition == "amqp:link:transfer-limit-exceeded"
+
+
+def test_links_that_are_asked_for_and_never_detached_have_a_limit() -> None:
+    pair = Pair()
+    pair.opened()
+    pair.ends[0].begin(SessionLimits(handle_max=0xFFFF_FFFF))
+    pair.settle()
+    refusal = Error(condition="amqp:not-allowed")
+    ended: list[Any] = []
+    for number in range(MOST_LINKS + 2):
+        attach = Attach(name=f"n{number}", handle=0xFFFF_FFFF - number, role=RECEIVER)
+        events = pair.ends[0].receive(encode_frame(0, attach))
+        for event in of(events, AttachAsked):
+            event.link.refuse(refusal)
+        ended += of(events, Ended)
+    assert [event.error.condition for event in ended] == ["amqp:resource-limit-exceeded"]
+    assert pair.ends[0].up
 
 
 hostile = st.one_of(
