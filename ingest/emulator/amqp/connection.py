@@ -163,6 +163,7 @@ class Connection(asyncio.Protocol):
             if raw is not None:
                 raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self._closing = True
+            self._forget_all()  # what came with the last bytes is not looked at
             self._transport.abort()
 
     def forget(self, wire: WireLink) -> None:
