@@ -165,7 +165,7 @@ class Connection:
         """The stream has ended. Returns the events that follow from that."""
         self._end(error, by_peer=True)
         self.lifetime.lost()
-        return self._told()
+        return self.events()
 
     def receive(self, data: Buffer) -> list[Event]:
         """Takes bytes of the peer, in any pieces. Returns what they mean, in order."""
@@ -181,17 +181,18 @@ class Connection:
             self._fail(mistake.condition, str(mistake), mistake)
         except AmqpError as error:
             self._fail(DECODE_ERROR, str(error))
-        return self._told()
+        return self.events()
 
-    def receive_frame(self, frame: bytes) -> list[Event]:
-        """As `receive`, for one whole frame that was cut out of the stream elsewhere; see `take_over`."""
-        return self.receive(frame)
+    def events(self) -> list[Event]:
+        """Those that `receive` and `tick` have not given: they followed from what the user did, such as an `accept`."""
+        events, self._events = self._events, []
+        return events
 
     def take_over(self) -> bytes:
         """The beginning of a frame that is still held here.
 
         From then on the user cuts the stream himself: the frames of one link's transfers he keeps and books with the
-        link's `count`, all others he gives back as whole frames.
+        link's `count`, all others he gives to `receive`.
         """
         return self._splitter.take_rest()
 
@@ -208,11 +209,16 @@ class Connection:
                     f"The connection was inactive for more than the allowed {idle} milliseconds and is closed by "
                     f"container '{self.local.container_id}'.",
                 )
-        return self._told()
+        return self.events()
 
     def heard(self) -> None:
         """Bytes have come that went past the connection."""
         self._last_received = self._clock()
+
+    @property
+    def silent_seconds(self) -> float:
+        """For how long the peer has said nothing."""
+        return self._clock() - self._last_received
 
     @property
     def due_in(self) -> float:
@@ -257,10 +263,6 @@ class Connection:
         if data:
             self._last_sent = self._clock()
             self._write(data)
-
-    def _told(self) -> list[Event]:
-        events, self._events = self._events, []
-        return events
 
     def _open(self) -> None:
         self.lifetime.we(Move.OPEN)

@@ -49,6 +49,8 @@ class Receiver(Link):
         self._max_message_bytes = max_message_bytes
         self._parts: bytearray | None = None
         """Of the message that has begun and not ended."""
+        self._overrun = False
+        """Whether something came before the link was attached, and so without credit."""
         self._delivery_id = 0
         self._settled = False
         self._unsettled: dict[int, None] = {}
@@ -95,6 +97,13 @@ class Receiver(Link):
             )
         self._use(deliveries)
 
+    def attach(self, attach: Attach) -> None:
+        super().attach(attach)
+        if self._overrun:
+            self.fail(Error(condition=TRANSFER_LIMIT, description="A transfer came before the link was attached."))
+
+    accept = attach
+
     def on_attach(self, attach: Attach) -> None:
         self.delivery_count = attach.initial_delivery_count or 0
         super().on_attach(attach)
@@ -114,7 +123,8 @@ class Receiver(Link):
 
     def on_transfer(self, transfer: Transfer, payload: bytes) -> None:
         if not self.attached:
-            return  # it was on its way when this side ended the link
+            self._overrun = self.asked  # else it was on its way when this side ended the link
+            return
         if self._parts is None and not self._begin(transfer):
             return
         if transfer.delivery_id is not None and transfer.delivery_id != self._delivery_id:

@@ -45,13 +45,15 @@ class Sender(Link):
         self._unsent: list[bytes] = []
         """Frames of the delivery that is split, the next one last."""
         self._unsettled: dict[int, None] = {}
+        self._early_flow: Flow | None = None
+        """Some receivers grant credit without waiting for the answer to their attach."""
 
     @property
     def room(self) -> int:
-        """How many messages can be sent now."""
-        if not self.attached or self._unsent or self.session.window <= 0:
+        """How many messages can begin now."""
+        if not self.attached or self._unsent:
             return 0
-        return self.credit
+        return max(0, min(self.credit, self.session.window))
 
     @property
     def unsettled(self) -> list[int]:
@@ -61,6 +63,9 @@ class Sender(Link):
     def attach(self, attach: Attach) -> None:
         self.delivery_count = attach.initial_delivery_count or 0
         super().attach(attach)
+        early, self._early_flow = self._early_flow, None
+        if early is not None:
+            self.on_flow(early)
 
     accept = attach
 
@@ -75,7 +80,7 @@ class Sender(Link):
         """Sends the first of them, as many as there is room for. Returns how many."""
         session, encoder = self.session, self._made_encoder()
         sent = 0
-        while sent < len(messages) and (most := min(self.room, session.window)):
+        while sent < len(messages) and (most := self.room):
             out: list[bytes] = []
             whole, split = encoder.encode(out, session.next_delivery_id, messages[sent : sent + most])
             self._count(whole)
@@ -113,6 +118,8 @@ class Sender(Link):
         )
 
     def on_flow(self, flow: Flow) -> None:
+        if self.asked:
+            self._early_flow = flow
         if not self.attached:
             return
         if flow.link_credit is not None:

@@ -15,6 +15,7 @@ from ingest.amqp.serial import advanced, covers, distance, room
 UNATTACHED_HANDLE: Final = "amqp:session:unattached-handle"
 WINDOW_VIOLATION: Final = "amqp:session:window-violation"
 RESOURCE_LIMIT: Final = "amqp:resource-limit-exceeded"
+MOST_LINKS: Final = 1024
 FRAMING: Final = "amqp:connection:framing-error"
 
 _L = TypeVar("_L", bound=Link)
@@ -338,9 +339,9 @@ class Session:
         sends = attach.role is RECEIVER
         link = self._names.pop((attach.name, sends), None)
         if link is None:
-            number = handle if handle not in self._by_handle else self._lowest_handle()
-            if number > self._remote_handle_max:
-                text = f"There is no handle up to {self._remote_handle_max} for the answer to this attach."
+            number = handle if handle <= MOST_LINKS and handle not in self._by_handle else self._lowest_handle()
+            if number > min(self._remote_handle_max, MOST_LINKS):
+                text = f"There are too many links, or no handle up to {self._remote_handle_max}, for another attach."
                 self.fail(Error(condition=RESOURCE_LIMIT, description=text))
                 return
             link = self._sender(number, attach.name) if sends else Receiver(self, number, attach.name)

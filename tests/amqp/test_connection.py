@@ -40,8 +40,8 @@ from ingest.amqp.performatives import (
 )
 from ingest.amqp.receiver import Delivery, Receiver
 from ingest.amqp.sasl import EXTERNAL, PLAIN, SaslClient, plain
-from ingest.amqp.sender import Outcome
-from ingest.amqp.session import Ended
+from ingest.amqp.sender import Outcome, Sendable, Sender
+from ingest.amqp.session import MOST_LINKS, Ended, SessionLimits
 from tests.amqp.pair import Clock, Pair, asked, client, of, server
 from tests.amqp.test_frames import PERFORMATIVES
 
@@ -365,6 +365,48 @@ def test_outcomes_of_a_range_and_of_the_first_mode() -> None:
     outcomes = [event.delivery_id for event in of(pair.events[0], Outcome)]
     assert outcomes == [1, 2, 0, 3, 4, 5]
     assert link.unsettled == []
+
+
+def test_credit_that_comes_before_the_answer_to_an_attach_counts() -> None:
+    pair = Pair()
+    pair.begun()
+    attach = encode_frame(0, asked(sends=False, name="hasty"))
+    (event,) = pair.ends[1].receive(attach + encode_frame(0, flow(handle=0, link_credit=3, echo=True)))
+    assert isinstance(event, AttachAsked)
+    assert isinstance(event.link, Sender)
+    event.link.accept(asked(sends=True, name="hasty"))
+    (sendable,) = pair.ends[1].events()
+    assert sendable == Sendable(event.link)
+    assert event.link.credit == 3
+    assert [type(each) for each in said(pair.ends[1])] == [Attach, Flow]
+
+
+def test_a_transfer_that_comes_before_the_answer_to_an_attach_ends_the_link() -> None:
+    pair = Pair()
+    pair.begun()
+    attach = encode_frame(0, asked(sends=True, name="hasty"))
+    (event,) = pair.ends[1].receive(attach + encode_frame(0, Transfer(handle=0, delivery_id=0)))
+    assert isinstance(event, AttachAsked)
+    event.link.accept(asked(sends=False, name="hasty"))
+    (detached,) = of(pair.ends[1].events(), Detached)
+    assert detached.error.condition == "amqp:link:transfer-limit-exceeded"
+
+
+def test_links_that_are_asked_for_and_never_detached_have_a_limit() -> None:
+    pair = Pair()
+    pair.opened()
+    pair.ends[0].begin(SessionLimits(handle_max=0xFFFF_FFFF))
+    pair.settle()
+    refusal = Error(condition="amqp:not-allowed")
+    ended: list[Any] = []
+    for number in range(MOST_LINKS + 2):
+        attach = Attach(name=f"n{number}", handle=0xFFFF_FFFF - number, role=RECEIVER)
+        events = pair.ends[0].receive(encode_frame(0, attach))
+        for event in of(events, AttachAsked):
+            event.link.refuse(refusal)
+        ended += of(events, Ended)
+    assert [event.error.condition for event in ended] == ["amqp:resource-limit-exceeded"]
+    assert pair.ends[0].up
 
 
 hostile = st.one_of(

@@ -133,6 +133,7 @@ class RawClient:
             Attach(name=f"s{name}", handle=101, role=SENDER, source=cbs[0], target=cbs[1], initial_delivery_count=0)
         )
         self.flow(100, 10)
+        self.receive(Flow)
         request = Message(
             properties=Properties(message_id=uuid.uuid4()),
             application_properties={

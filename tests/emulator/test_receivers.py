@@ -203,7 +203,10 @@ def test_no_more_is_delivered_than_was_granted(emulator: Emulator, connect: Conn
     client.flow(0, 7)
     assert sequences(client, 7) == list(range(7))
     client.flow(0, 3, delivery_count=7, echo=True)
+    echo = client.receive(Flow)
+    assert (echo.delivery_count, echo.link_credit) == (7, 3)
     assert sequences(client, 3) == [7, 8, 9]
+    client.flow(0, 0, delivery_count=10, echo=True)
     echo = client.receive(Flow)
     assert (echo.delivery_count, echo.link_credit) == (10, 0)
 

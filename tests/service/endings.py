@@ -25,26 +25,24 @@ def _error(description: str | None = _DESCRIPTION, condition: str = _CONDITION) 
 
 _BAD_CONDITION = b"amqp:\xff\xfe\xff\xfe\xffnal-error"
 FORMS: dict[str, Callable[[Link], bytes]] = {
-    "detach": lambda link: _bytes(link.session.channel, Detach(handle=link.handle, closed=True)),
-    "detach, not closed": lambda link: _bytes(link.session.channel, Detach(handle=link.handle, closed=False)),
-    "detach in words": lambda link: _bytes(
-        link.session.channel, Detach(handle=link.handle, closed=True, error=_error())
-    ),
+    "detach": lambda link: _bytes(link.channel, Detach(handle=link.handle, closed=True)),
+    "detach, not closed": lambda link: _bytes(link.channel, Detach(handle=link.handle, closed=False)),
+    "detach in words": lambda link: _bytes(link.channel, Detach(handle=link.handle, closed=True, error=_error())),
     "detach, no description": lambda link: _bytes(
-        link.session.channel, Detach(handle=link.handle, closed=True, error=_error(None))
+        link.channel, Detach(handle=link.handle, closed=True, error=_error(None))
     ),
     "detach, not UTF-8": lambda link: _bytes(
-        link.session.channel, Detach(handle=link.handle, closed=True, error=_error()), description=NO_TEXT
+        link.channel, Detach(handle=link.handle, closed=True, error=_error()), description=NO_TEXT
     ),
     "detach, condition not ASCII": lambda link: _bytes(
-        link.session.channel, Detach(handle=link.handle, closed=True, error=_error()), condition=_BAD_CONDITION
+        link.channel, Detach(handle=link.handle, closed=True, error=_error()), condition=_BAD_CONDITION
     ),
     "detach, redirect without places": lambda link: _bytes(
-        link.session.channel, Detach(handle=link.handle, closed=True, error=_error(condition="amqp:link:redirect"))
+        link.channel, Detach(handle=link.handle, closed=True, error=_error(condition="amqp:link:redirect"))
     ),
-    "end": lambda link: _bytes(link.session.channel, End()),
-    "end in words": lambda link: _bytes(link.session.channel, End(error=_error())),
-    "end, not UTF-8": lambda link: _bytes(link.session.channel, End(error=_error()), description=NO_TEXT),
+    "end": lambda link: _bytes(link.channel, End()),
+    "end in words": lambda link: _bytes(link.channel, End(error=_error())),
+    "end, not UTF-8": lambda link: _bytes(link.channel, End(error=_error()), description=NO_TEXT),
     "close": lambda _: _bytes(0, Close()),
     "close in words": lambda _: _bytes(0, Close(error=_error())),
     "close, not UTF-8": lambda _: _bytes(0, Close(error=_error()), description=NO_TEXT),
@@ -58,13 +56,12 @@ def end_links(emulator: Emulator, form: str, address: str) -> int:
     def strike() -> int:
         struck = 0
         for connection in list(emulator._server._connections):
-            for session in list(connection.sessions.values()):
-                for link in list(session.links.values()):
-                    asked = link._attach
-                    places = (getattr(asked.source, "address", None), getattr(asked.target, "address", None))
-                    if any(str(place).lower().endswith(address.lower()) for place in places):
-                        connection.write(FORMS[form](link))
-                        struck += 1
+            for link in list(connection.links.values()):
+                asked = link._attach
+                places = (getattr(asked.source, "address", None), getattr(asked.target, "address", None))
+                if any(str(place).lower().endswith(address.lower()) for place in places):
+                    connection.write(FORMS[form](link))
+                    struck += 1
         return struck
 
     return int(emulator._thread.call(strike))

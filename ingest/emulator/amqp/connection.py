@@ -1,54 +1,37 @@
-"""One client's connection: protocol headers, SASL, open, sessions, idle time-outs (AMQP 1.0 parts 2.2 to 2.4, 5.3)."""
+"""One client's connection: `ingest.amqp`'s state machine on a socket, and the hub's links on its events."""
 
 import asyncio
 import socket
 import struct
-from enum import Enum, auto
-from typing import Protocol, cast
+from collections.abc import Sequence
+from typing import Final, Protocol, cast
 
-from ingest.amqp.composites import Composite
-from ingest.amqp.errors import AmqpError
-from ingest.amqp.frames import (
-    AMQP_HEADER,
-    EMPTY_FRAME,
-    MIN_MAX_FRAME_SIZE,
-    SASL_FRAME,
-    SASL_HEADER,
-    Frame,
-    FrameSplitter,
-    ProtocolHeader,
-    decode_body,
-    encode_frame,
-)
-from ingest.amqp.performatives import Attach, Begin, Close, Open, SaslInit, SaslMechanisms, SaslOutcome
+from ingest.amqp import connection as amqp
+from ingest.amqp.link import AttachAsked, Detached
+from ingest.amqp.link import Link as WireLink
+from ingest.amqp.performatives import Attach, Open, SaslInit
+from ingest.amqp.receiver import Delivery
+from ingest.amqp.sasl import ANONYMOUS, EXTERNAL, MSSBCBS, PLAIN, SaslServer
+from ingest.amqp.sender import Outcome, Sendable
+from ingest.amqp.session import SessionLimits
 from ingest.emulator import conditions
 from ingest.emulator.amqp.authorization import Authorization
 from ingest.emulator.amqp.delay_line import DelayLine
 from ingest.emulator.amqp.link import Link
 from ingest.emulator.amqp.ports import LinkOwner
 from ingest.emulator.amqp.sasl_plain import log_in
-from ingest.emulator.amqp.session import Session
-from ingest.emulator.conditions import Condition, error_of
+from ingest.emulator.amqp.seat import Seat
+from ingest.emulator.conditions import Condition, LinkRefused, error_of
 from ingest.emulator.keys import Keys
 
 MAX_FRAME_SIZE = 65_536
+SESSION: Final = SessionLimits(window=5000, handle_max=255, first_id=1, spelled_out=True)
 _CHANNEL_MAX = 4999
-_MECHANISMS = ("MSSBCBS", "PLAIN", "ANONYMOUS", "EXTERNAL")
-_WITHOUT_USER = ("MSSBCBS", "ANONYMOUS")
+_MECHANISMS = (MSSBCBS, PLAIN, ANONYMOUS, EXTERNAL)
+_WITHOUT_USER = (MSSBCBS, ANONYMOUS)
 _HIGH_WATER = 512 * 1024
 _MOST_DELAYED = 64 * 1024 * 1024
 _CLOSE_SECONDS = 5.0
-
-
-class _State(Enum):
-    SASL_HEADER = auto()
-    SASL_INIT = auto()
-    HEADER = auto()
-    OPEN = auto()
-    OPENED = auto()
-    CLOSING = auto()
-    """Our close is sent; only the peer's is waited for."""
-    CLOSED = auto()
 
 
 class ConnectionOwner(Protocol):
@@ -88,18 +71,29 @@ class Connection(asyncio.Protocol):
     def __init__(self, owner: ConnectionOwner, authorization: Authorization) -> None:
         self._owner = owner
         self.authorization = authorization
-        self.max_frame_size = MIN_MAX_FRAME_SIZE
         self.host_name = "localhost"
         """The name by which the client knows this hub."""
-        self.sessions: dict[int, Session] = {}
+        self.links: dict[WireLink, Link] = {}
+        """Those that are attached."""
         self._loop = owner.loop
-        self._state = _State.SASL_HEADER
-        self._splitter = FrameSplitter(MAX_FRAME_SIZE)
+        self._amqp = amqp.Connection(
+            Open(
+                container_id=owner.container_id,
+                max_frame_size=MAX_FRAME_SIZE,
+                channel_max=_CHANNEL_MAX,
+                idle_time_out=int(owner.idle_seconds * 1000),
+            ),
+            clock=self._loop.time,
+            sasl=SaslServer(_MECHANISMS, self._lets_in),
+            accepts=SESSION,
+            write=self._put,
+        )
         self._incoming = DelayLine(self._loop)
         self._outgoing = DelayLine(self._loop)
         self._paused = False
-        self._peer_idle_seconds: float | None = None
-        self._last_received = self._last_sent = self._loop.time()
+        self._closing = False
+        """Our close is sent; only the peer's is waited for."""
+        self._hung_up = False
         self._transport: asyncio.Transport | None = None
 
     # What asyncio calls.
@@ -110,7 +104,7 @@ class Connection(asyncio.Protocol):
         self._owner.joined(self)
 
     def data_received(self, data: bytes) -> None:
-        self._last_received = self._loop.time()
+        self._amqp.heard()
         self._incoming.push(self._owner.round_trip / 2, len(data), lambda: self._take(data))
 
     def pause_writing(self) -> None:
@@ -118,18 +112,14 @@ class Connection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._paused = False
-        for session in list(self.sessions.values()):
-            for link in list(session.links.values()):
-                link.on_window()
+        for link in list(self.links.values()):
+            link.on_window()
 
     def connection_lost(self, error: Exception | None) -> None:
-        self._state = _State.CLOSED
         self._transport = None
         self._incoming.clear()
         self._outgoing.clear()
-        for session in list(self.sessions.values()):
-            session.close()
-        self.sessions.clear()
+        self._forget_all()
         self._owner.left(self)
 
     # What the server's other parts call.
@@ -137,15 +127,14 @@ class Connection(asyncio.Protocol):
     @property
     def writable(self) -> bool:
         """Whether bulk data may be written now; control frames always may."""
-        return not self._paused and self._outgoing.held_bytes < _MOST_DELAYED and self._state is _State.OPENED
+        return not self._paused and self._outgoing.held_bytes < _MOST_DELAYED and self._amqp.up
 
     def write(self, data: bytes) -> None:
-        if self._state in (_State.CLOSING, _State.CLOSED):
-            return
-        self._put(data)
+        """Sends bytes that the connection does not know of."""
+        if not self._closing:
+            self._put(data)
 
     def _put(self, data: bytes) -> None:
-        self._last_sent = self._loop.time()
         transport = self._transport
         if transport is not None:
             self._outgoing.push(self._owner.round_trip / 2, len(data), lambda: self._emit(transport, data))
@@ -158,13 +147,13 @@ class Connection(asyncio.Protocol):
 
     def close(self, condition: Condition) -> None:
         """Close with an error, wait for the peer's close, and hang up when it does not come."""
-        if self._state in (_State.CLOSING, _State.CLOSED):
-            return
-        self.write(encode_frame(0, Close(error=error_of(condition))))
-        self._state = _State.CLOSING
-        for session in list(self.sessions.values()):
-            session.close()
-        self.sessions.clear()
+        if not self._closing:
+            self._amqp.close(error_of(condition))
+            self._await_close()
+
+    def _await_close(self) -> None:
+        self._closing = True
+        self._forget_all()
         self._loop.call_later(_CLOSE_SECONDS, self._hang_up)
 
     def abort(self) -> None:
@@ -173,117 +162,85 @@ class Connection(asyncio.Protocol):
             raw = self._transport.get_extra_info("socket")
             if raw is not None:
                 raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            self._state = _State.CLOSED
+            self._closing = True
+            self._forget_all()  # what came with the last bytes is not looked at
             self._transport.abort()
 
-    def forget(self, channel: int) -> None:
-        self.sessions.pop(channel, None)
+    def forget(self, wire: WireLink) -> None:
+        """The link has ended."""
+        link = self.links.pop(wire, None)
+        if link is not None:
+            link.on_closed()
 
-    def new_link(self, session: LinkOwner, attach: Attach) -> Link:
-        return self._owner.new_link(session, attach)
+    def _forget_all(self) -> None:
+        for wire in list(self.links):
+            self.forget(wire)
 
     def tick(self) -> None:
         """Heartbeats, idle time-out and expired tokens; called a few times a second."""
-        now = self._loop.time()
-        if self._state is not _State.OPENED:
+        if not self._amqp.up:
             return
-        if self._peer_idle_seconds is not None and now - self._last_sent >= self._peer_idle_seconds / 2:
-            self.write(EMPTY_FRAME)
-        if now - self._last_received > self._owner.idle_seconds:
+        if self._amqp.silent_seconds > self._owner.idle_seconds:
             self.close(conditions.connection_inactive(int(self._owner.idle_seconds * 1000)))
             return
-        for session in list(self.sessions.values()):
-            for link in list(session.links.values()):
-                refusal = self.authorization.refusal(link.auth_path) if link.auth_path is not None else None
-                if refusal is not None:
-                    link.detach(conditions.unauthorized(refusal))
+        self._on_events(self._amqp.tick())
+        for link in list(self.links.values()):
+            refusal = self.authorization.refusal(link.auth_path) if link.auth_path is not None else None
+            if refusal is not None:
+                link.detach(conditions.unauthorized(refusal))
 
     # What the peer says.
 
     def _take(self, data: bytes) -> None:
+        self._on_events(self._amqp.receive(data))
+        if self._amqp.finished:
+            self._hang_up()
+
+    def _on_events(self, events: Sequence[amqp.Event]) -> None:
+        while events:
+            self._on_each(events)
+            events = self._amqp.events()
+
+    def _on_each(self, events: Sequence[amqp.Event]) -> None:
+        for event in events:
+            match event:
+                case Delivery(wire, delivery_id, message, settled):
+                    if wire in self.links:
+                        self.links[wire].on_message(delivery_id, message, settled)
+                case Sendable(wire):
+                    if wire in self.links:
+                        self.links[wire].on_window()
+                case Outcome(wire, delivery_id, state):
+                    if wire in self.links:
+                        self.links[wire].on_outcome(delivery_id, state)
+                case AttachAsked(wire):
+                    if wire.asked and wire.remote is not None:
+                        self._answer(wire, wire.remote)
+                case Detached(wire):
+                    self.forget(wire)
+                case amqp.Opened(peer):
+                    if peer.hostname:
+                        self.host_name = peer.hostname.partition(":")[0]
+                case amqp.Closed():
+                    self._await_close()
+
+    def _answer(self, wire: WireLink, attach: Attach) -> None:
         try:
-            for item in self._splitter.feed(data):
-                if isinstance(item, ProtocolHeader):
-                    self._on_header(item)
-                elif item.body:
-                    self._on_frame(item)
-        except AmqpError as error:
-            if self._state in (_State.OPENED, _State.OPEN):
-                self.close(Condition("amqp:decode-error", str(error)))
-            else:
-                self._hang_up()
+            link = self._owner.new_link(Seat(self, wire), attach)
+        except LinkRefused as refused:
+            wire.refuse(error_of(refused.condition, refused.info))
+            return
+        self.links[wire] = link
+        link.accept()
 
-    def _on_header(self, header: ProtocolHeader) -> None:
-        if header.raw == SASL_HEADER and self._state is _State.SASL_HEADER:
-            self._state = _State.SASL_INIT
-            mechanisms = SaslMechanisms(sasl_server_mechanisms=_MECHANISMS)
-            self.write(SASL_HEADER + encode_frame(0, mechanisms, kind=SASL_FRAME))
-        elif header.raw == AMQP_HEADER and self._state in (_State.HEADER, _State.SASL_HEADER):
-            # IoT Hub does without SASL when the client does, as the JavaScript client azure-iothub; tokens come on $cbs.
-            self._state = _State.OPEN
-            self.write(AMQP_HEADER)
-        else:
-            # Part 2.2: answer with the header that would be right, then hang up.
-            self.write(SASL_HEADER if self._state is _State.SASL_HEADER else AMQP_HEADER)
-            self._hang_up()
-
-    def _on_frame(self, frame: Frame) -> None:
-        performative, payload = decode_body(frame.body, typed=True)
-        match self._state, performative:
-            case _State.SASL_INIT, SaslInit() if frame.kind == SASL_FRAME:
-                self._on_sasl(performative)
-            case _State.OPEN, Open():
-                self._on_open(performative)
-            case _State.OPENED, Begin() if frame.channel not in self.sessions and frame.channel <= _CHANNEL_MAX:
-                self.sessions[frame.channel] = Session(self, frame.channel, performative)
-            case _State.OPENED, Close():
-                self.write(encode_frame(0, Close()))
-                self._hang_up()
-            case _State.OPENED, _ if frame.channel in self.sessions:
-                self.sessions[frame.channel].handle(performative, payload)
-            case _State.CLOSING, Close():
-                self._hang_up()
-            case ((_State.CLOSING | _State.CLOSED), _):
-                pass
-            case _:
-                raise AmqpError(f"{_name(performative)} on channel {frame.channel} does not belong here.")
-
-    def _on_sasl(self, init: SaslInit) -> None:
-        accepted = init.mechanism in _WITHOUT_USER or (
-            init.mechanism == "PLAIN" and log_in(self.authorization, self._owner.keys, init.initial_response)
-        )
-        self.write(encode_frame(0, SaslOutcome(code=0 if accepted else 1), kind=SASL_FRAME))
-        self._state = _State.HEADER
-        if not accepted:
-            self._hang_up()
-
-    def _on_open(self, peer: Open) -> None:
-        self.max_frame_size = max(MIN_MAX_FRAME_SIZE, min(MAX_FRAME_SIZE, peer.max_frame_size or MAX_FRAME_SIZE))
-        if peer.hostname:
-            self.host_name = peer.hostname.partition(":")[0]
-        if peer.idle_time_out:
-            self._peer_idle_seconds = peer.idle_time_out / 1000
-        self._state = _State.OPENED
-        self.write(
-            encode_frame(
-                0,
-                Open(
-                    container_id=self._owner.container_id,
-                    max_frame_size=MAX_FRAME_SIZE,
-                    channel_max=_CHANNEL_MAX,
-                    idle_time_out=int(self._owner.idle_seconds * 1000),
-                ),
-            )
+    def _lets_in(self, init: SaslInit) -> bool:
+        return init.mechanism in _WITHOUT_USER or (
+            init.mechanism == PLAIN and log_in(self.authorization, self._owner.keys, init.initial_response)
         )
 
     def _hang_up(self) -> None:
         """Close the socket after what was written is out."""
         transport = self._transport
-        if transport is None or self._state is _State.CLOSED:
-            return
-        self._state = _State.CLOSED
-        self._outgoing.push(self._owner.round_trip / 2, 0, transport.close)
-
-
-def _name(performative: Composite) -> str:
-    return type(performative).__name__.lower()
+        if transport is not None and not self._hung_up:
+            self._hung_up = True
+            self._outgoing.push(self._owner.round_trip / 2, 0, transport.close)

@@ -1,27 +1,14 @@
-"""One link of a session, seen from the server: attach, credit, detach (AMQP 1.0 part 2.6)."""
+"""One link of the hub: what it says yes to, and what it does when something comes. AMQP itself is `ingest.amqp`'s."""
 
-from ingest.amqp.performatives import (
-    RECEIVER,
-    SENDER,
-    SETTLED,
-    UNSETTLED,
-    Attach,
-    Detach,
-    Disposition,
-    Flow,
-    Source,
-    Target,
-    Transfer,
-)
-from ingest.amqp.serial import room
+from ingest.amqp.composites import Composite
+from ingest.amqp.link import MAX_MESSAGE_BYTES
+from ingest.amqp.performatives import RECEIVER, SENDER, SETTLED, UNSETTLED, Attach, Source, Target
 from ingest.emulator.amqp.ports import LinkOwner
 from ingest.emulator.conditions import Condition, error_of
 
-MAX_MESSAGE_BYTES = 1_048_576
-
 
 class Link:
-    """Base of all links. Subclasses say what happens on flow, on a message, and when the link is gone."""
+    """Base of all links. Subclasses say what happens on a message, when there is room, and when the link is gone."""
 
     auth_path: str | None = None
     """Path that the connection needs a valid token for as long as this link lives; None: for nothing."""
@@ -32,22 +19,31 @@ class Link:
         """May raise LinkRefused."""
         self.session = session
         self.name = attach.name
-        self.handle = attach.handle
         self.sends = attach.role is RECEIVER
         """Whether this end is the sender."""
-        self.credit = 0
-        self.delivery_count = 0 if self.sends else attach.initial_delivery_count or 0
-        self.attached = False
         self._attach = attach
+
+    @property
+    def handle(self) -> int:
+        """This end's number of the link."""
+        return self.session.wire.handle
+
+    @property
+    def channel(self) -> int:
+        """This end's number of the session."""
+        return self.session.wire.session.channel
+
+    @property
+    def attached(self) -> bool:
+        return self.session.wire.attached
 
     def accept(self) -> None:
         """Answer the attach: yes."""
         asked = self._attach
-        self.attached = True
-        self.session.write(
+        self.session.wire.accept(
             Attach(
                 name=asked.name,
-                handle=self.handle,
+                handle=asked.handle,
                 role=SENDER if self.sends else RECEIVER,
                 snd_settle_mode=(SETTLED if self.sends_settled else UNSETTLED) if self.sends else asked.snd_settle_mode,
                 rcv_settle_mode=asked.rcv_settle_mode,
@@ -63,27 +59,17 @@ class Link:
         """End the link from this side, with an error."""
         if not self.attached:
             return
-        self.session.write(Detach(handle=self.handle, closed=True, error=error_of(condition)))
-        self.session.forget(self.handle)
+        self.session.wire.detach(error_of(condition))
+        self.session.forget()
 
-    def on_flow(self, flow: Flow) -> None:
-        """The peer's view of the link arrived; for a sending link this is where credit comes from."""
-        if not self.sends or flow.link_credit is None:
-            return
-        self.credit = room(flow.link_credit, flow.delivery_count or 0, self.delivery_count)
+    def on_message(self, delivery_id: int, message: bytes, settled: bool) -> None:
+        """A whole message has come; only links that do not send get one. `settled`: the peer waits for no answer."""
 
-    def send_flow(self) -> None:
-        """Tell the peer where this end of the link stands."""
-        self.session.write_flow(handle=self.handle, delivery_count=self.delivery_count, link_credit=self.credit)
-
-    def on_transfer(self, transfer: Transfer, payload: bytes) -> None:
-        """A frame with (a part of) a message arrived; only links that do not send get one."""
-
-    def on_disposition(self, disposition: Disposition) -> None:
-        """The peer tells what became of deliveries of its session, perhaps of this link; not if all go out settled."""
+    def on_outcome(self, delivery_id: int, state: Composite | None) -> None:
+        """The peer tells what became of a delivery; not if all go out settled."""
 
     def on_window(self) -> None:
-        """There may be room to send again: session window, transport, or the log grew."""
+        """There may be room to send again: credit, session window, transport, or the log grew."""
 
     def on_closed(self) -> None:
         """The link is gone; called once, whoever ended it."""

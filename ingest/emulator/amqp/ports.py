@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Protocol
 
-from ingest.amqp.composites import Composite
+from ingest.amqp import link as amqp
 from ingest.emulator.amqp.authorization import Authorization
 from ingest.emulator.conditions import Condition
 
@@ -29,43 +29,25 @@ class Peer(Protocol):
 
 
 class LinkOwner(Protocol):
-    """The session of a link, as the link sees it."""
-
-    next_delivery_id: int
+    """Where a link of the hub is: its connection, and its end of the link as AMQP has it."""
 
     @property
     def peer(self) -> Peer: ...
 
     @property
-    def channel(self) -> int: ...
-
-    @property
-    def window(self) -> int:
-        """Transfer frames that the client takes before its next flow."""
+    def wire(self) -> amqp.Link:
+        """The state of the link, in which the hub's decisions are carried out."""
         ...
-
-    @property
-    def max_frame_size(self) -> int: ...
 
     @property
     def writable(self) -> bool:
-        """Whether transfers can be written now; other frames always can."""
-        ...
-
-    def write(self, performative: Composite) -> None: ...
-
-    def write_flow(
-        self, *, handle: int | None = None, delivery_count: int | None = None, link_credit: int | None = None
-    ) -> None: ...
-
-    def write_transfers(self, frames: bytes, count: int) -> None:
-        """Writes `count` whole transfer frames of this session."""
+        """Whether messages can be written now; other frames always can."""
         ...
 
     def siblings(self) -> Iterable[object]:
-        """All links of this session."""
+        """All links of the hub in the same session."""
         ...
 
-    def forget(self, handle: int) -> None:
+    def forget(self) -> None:
         """The link has ended."""
         ...

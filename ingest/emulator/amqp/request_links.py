@@ -6,11 +6,10 @@ from typing import TypeAlias
 
 from ingest.amqp.errors import AmqpError
 from ingest.amqp.message import Message, Properties, Value, decode_message
-from ingest.amqp.performatives import RECEIVER, Accepted, Attach, Disposition, Source, Target, Transfer
-from ingest.amqp.serial import advanced
+from ingest.amqp.performatives import Accepted, Attach, Source, Target
 from ingest.amqp.types import Int
-from ingest.emulator.amqp.link import MAX_MESSAGE_BYTES, Link
 from ingest.emulator.amqp.ports import LinkOwner, Peer
+from ingest.emulator.amqp.receiving_link import ReceivingLink
 from ingest.emulator.amqp.sending_link import SendingLink
 from ingest.emulator.conditions import Condition
 
@@ -47,7 +46,7 @@ class ResponseLink(SendingLink):
         return self._waiting.popleft() if self._waiting else None
 
 
-class RequestLink(Link):
+class RequestLink(ReceivingLink):
     """Takes requests from the client, and sends each answer over the client's response link."""
 
     def __init__(self, session: LinkOwner, attach: Attach, answer: Answer) -> None:
@@ -55,48 +54,22 @@ class RequestLink(Link):
         target = attach.target
         self._node = target.address if isinstance(target, Target) else None
         self._answer = answer
-        self._parts: list[bytes] = []
-        self._delivery_id: int | None = None
-        self._settled = False
 
     def accept(self) -> None:
         super().accept()
-        self.credit = _CREDIT
-        self.send_flow()
+        if self.attached:  # not if the client has sent something without waiting for credit
+            self.receiver.grant(_CREDIT)
 
-    def on_transfer(self, transfer: Transfer, payload: bytes) -> None:
-        if transfer.delivery_id is not None:
-            self._delivery_id = transfer.delivery_id
-        self._settled = self._settled or bool(transfer.settled)
-        self._parts.append(payload)
-        if sum(map(len, self._parts)) > MAX_MESSAGE_BYTES:
-            text = f"A request is larger than {MAX_MESSAGE_BYTES} bytes."
-            self.detach(Condition("amqp:link:message-size-exceeded", text))
-            return
-        if transfer.more:
-            return
-        raw, self._parts = b"".join(self._parts), []
-        self._settle()
+    def on_message(self, delivery_id: int, message: bytes, settled: bool) -> None:
+        self.receiver.settle(delivery_id, Accepted())
+        if self.attached and self.receiver.credit < _CREDIT // 2:
+            self.receiver.grant(_CREDIT)
         try:
-            request = decode_message(raw)
+            request = decode_message(message)
         except AmqpError as error:
             self.detach(Condition("amqp:decode-error", str(error)))
             return
         self._respond(request)
-
-    def _settle(self) -> None:
-        if not self._settled and self._delivery_id is not None:
-            self.session.write(
-                Disposition(
-                    role=RECEIVER, first=self._delivery_id, last=self._delivery_id, settled=True, state=Accepted()
-                )
-            )
-        self._settled = False
-        self.delivery_count = advanced(self.delivery_count, 1)
-        self.credit -= 1
-        if self.credit < _CREDIT // 2:
-            self.credit = _CREDIT
-            self.send_flow()
 
     def _respond(self, request: Message) -> None:
         asked = request.properties or Properties()

@@ -3,8 +3,7 @@
 from typing import Final
 
 from ingest.amqp.composites import Composite
-from ingest.amqp.performatives import SENDER, Accepted, Attach, Disposition, Modified, Received, Rejected
-from ingest.amqp.serial import covers
+from ingest.amqp.performatives import Accepted, Attach, Modified, Rejected
 from ingest.emulator.amqp.authorization import IOT_HUB
 from ingest.emulator.amqp.ports import LinkOwner
 from ingest.emulator.amqp.sending_link import SendingLink
@@ -48,18 +47,10 @@ class FeedbackLink(SendingLink):
         self._lock_tokens[delivery_id], message = taken
         return message
 
-    def on_disposition(self, disposition: Disposition) -> None:
-        last = disposition.first if disposition.last is None else disposition.last
-        if isinstance(disposition.state, Received):
-            return
-        for number in [number for number in self._lock_tokens if covers(disposition.first, last, number)]:
-            if disposition.state is None and not disposition.settled:
-                continue
-            self._settle(self._lock_tokens.pop(number), disposition.state)
-            if not disposition.settled:
-                self.session.write(
-                    Disposition(role=SENDER, first=number, last=number, settled=True, state=disposition.state)
-                )
+    def on_outcome(self, delivery_id: int, state: Composite | None) -> None:
+        lock_token = self._lock_tokens.pop(delivery_id, None)
+        if lock_token is not None:
+            self._settle(lock_token, state)
         self.on_window()
 
     def _settle(self, lock_token: str, state: Composite | None) -> None:

@@ -118,44 +118,30 @@ class EventReceiver(SendingLink):
 
     def _send_chunk(self) -> bool:
         """Returns whether more can be sent at once."""
-        session = self.session
+        sender = self.sender
         if not self.can_write():
             return False
-        if self._unsent:
-            self.send_rest()
-            return True
         if self.credit <= 0 or self._starved or self._faults.starves(self.partition):
-            self.end_drain()
+            sender.end_drain()
             return False
-        most = min(_CHUNK, self.credit, session.window)
+        most = min(_CHUNK, sender.room)
         allowance = self._faults.allowance(self.partition)
         if allowance is not None:
             most = min(most, allowance)
+        if most <= 0:
+            return False
         first, payloads = self._hub.read(self.partition, self.next, most)
         if not payloads:
-            self.end_drain()
+            sender.end_drain()
             return False
         if self._metrics:
             annotations = self._runtime_metrics()
             payloads = [annotations + payload for payload in payloads]
-        out: list[bytes] = []
-        whole, split = self._encoder.encode(out, session.next_delivery_id, payloads)
-        self._count(first, whole)
-        if out:
-            session.write_transfers(b"".join(out), whole)
-        if split:
-            self._unsent = split[::-1]
-            self._count(first + whole, 1)
-            if session.window > 0:
-                self.send_rest()
-        done = whole + (1 if split else 0)
+        done = sender.send_all(payloads)
+        self.delivered += done
+        self.next = first + done
         self._owner.delivered(self.partition, done)
         return not self._faults.delivered(self, done)
-
-    def _count(self, first: int, deliveries: int) -> None:
-        self.count_deliveries(deliveries)
-        self.delivered += deliveries
-        self.next = first + deliveries
 
     def _runtime_metrics(self) -> bytes:
         _, last = self._hub.bounds(self.partition)

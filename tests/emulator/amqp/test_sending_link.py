@@ -6,10 +6,10 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.amqp.performatives import RECEIVER, Attach, Begin, Flow, Source, Target, Transfer
+from ingest.amqp.performatives import Attach, Flow, Transfer
 from ingest.amqp.serial import advanced, distance
+from ingest.emulator.amqp.ports import LinkOwner
 from ingest.emulator.amqp.sending_link import SendingLink
-from ingest.emulator.amqp.session import Session
 from tests.emulator.wire import Wire
 
 MOST = (1 << 32) - 1
@@ -24,7 +24,7 @@ steps = st.one_of(
 class Queue(SendingLink):
     """Sends what is put in."""
 
-    def __init__(self, session: Session, attach: Attach) -> None:
+    def __init__(self, session: LinkOwner, attach: Attach) -> None:
         super().__init__(session, attach)
         self.waiting: deque[bytes] = deque()
 
@@ -36,14 +36,9 @@ class Client:
     """The other end, which knows what it allowed and what it has got."""
 
     def __init__(self, first_delivery: int) -> None:
-        self.wire = Wire()
-        begin = Begin(next_outgoing_id=0, incoming_window=0, outgoing_window=0)
-        self.session = Session(self.wire, 0, begin)  # type: ignore[arg-type]  # all of a connection that a session needs
-        self.session.next_delivery_id = first_delivery
-        attach = Attach(name="q", handle=0, role=RECEIVER, source=Source(), target=Target())
-        self.queue = Queue(self.session, attach)
-        self.session.links[0] = self.queue
-        self.queue.accept()
+        self.wire = Wire(Queue, window=0, first_delivery=first_delivery)
+        assert isinstance(self.wire.link, Queue)
+        self.queue = self.wire.link
         self.count = self.credit = self.window = 0
         self.next_incoming = 1
         self.bodies: list[bytes] = []
@@ -66,7 +61,7 @@ class Client:
             link_credit=credit,
             drain=drain,
         )
-        self.session.handle(flow, b"")
+        self.wire.says(flow)
         self.read()
 
     def put(self, body: bytes) -> None:

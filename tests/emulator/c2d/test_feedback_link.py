@@ -4,17 +4,12 @@ from ingest.amqp.composites import Composite
 from ingest.amqp.performatives import (
     RECEIVER,
     Accepted,
-    Attach,
-    Begin,
     Disposition,
     Flow,
     Modified,
     Rejected,
-    Source,
-    Target,
     Transfer,
 )
-from ingest.emulator.amqp.session import Session
 from ingest.emulator.c2d.feedback import Feedback
 from ingest.emulator.c2d.feedback_link import FeedbackLink
 from ingest.emulator.c2d.message import parse
@@ -33,23 +28,20 @@ class Peer:
         for index in range(4):
             self.feedback.add(parse(message("d", ack="full", message_id=f"m{index}")), End.COMPLETED, NOW)
             self.feedback.flush(NOW)
-        self.wire = Wire()
-        begin = Begin(next_outgoing_id=0, incoming_window=100, outgoing_window=0)
-        self.session = Session(self.wire, 0, begin)  # type: ignore[arg-type]  # all of a connection that a session needs
-        self.session.next_delivery_id = first
-        attach = Attach(name="f", handle=0, role=RECEIVER, source=Source(), target=Target())
-        link = FeedbackLink(self.session, attach, self.feedback, lambda: NOW, {})
-        self.session.links[0] = link
-        link.accept()
+        self.wire = Wire(
+            lambda session, attach: FeedbackLink(session, attach, self.feedback, lambda: NOW, {}),
+            window=100,
+            first_delivery=first,
+        )
         flow = Flow(
             incoming_window=100, next_outgoing_id=0, outgoing_window=0, handle=0, delivery_count=0, link_credit=4
         )
-        self.session.handle(flow, b"")
+        self.wire.says(flow)
         sent = [transfer for transfer, _ in self.wire.written if isinstance(transfer, Transfer)]
         self.numbers = list(dict.fromkeys(transfer.delivery_id or 0 for transfer in sent))
 
     def settle(self, first: int, last: int | None, state: Composite) -> None:
-        self.session.handle(Disposition(role=RECEIVER, first=first, last=last, settled=True, state=state), b"")
+        self.wire.says(Disposition(role=RECEIVER, first=first, last=last, settled=True, state=state))
 
 
 @pytest.mark.parametrize("first", [0, WRAP - 1, WRAP - 2, (1 << 31) - 2])

@@ -8,7 +8,7 @@ from azure.eventhub import EventHubConsumerClient
 from azure.eventhub.exceptions import ConnectError
 
 from ingest.amqp.message import Message, Properties, Value, decode_message
-from ingest.amqp.performatives import RECEIVER, SENDER, Attach, Source, Target, Transfer
+from ingest.amqp.performatives import RECEIVER, SENDER, Attach, Flow, Source, Target, Transfer
 from ingest.emulator import Emulator
 from ingest.emulator.amqp.sas import sign
 from ingest.emulator.keys import POLICY
@@ -25,6 +25,7 @@ def ask(client: RawClient, reply_to: str | None = None, **asked: Any) -> Message
         Attach(name=f"s{name}", handle=2, role=SENDER, source=node[0], target=node[1], initial_delivery_count=0)
     )
     client.flow(1, 1)
+    client.receive(Flow)
     request = Message(
         properties=Properties(message_id="question", reply_to=reply_to),
         application_properties=asked,
@@ -141,6 +142,7 @@ def test_an_answer_of_many_frames_goes_through_a_window_of_one() -> None:
         client.flow(1, 1)
         asked = {"operation": "READ", "type": "com.microsoft:eventhub", "name": emulator.hub.name}
         request = Message(properties=Properties(message_id=7), application_properties=asked, body=Value(None))
+        client.receive(Flow)
         client.send(Transfer(handle=2, delivery_id=1, delivery_tag=b"1", settled=True), request.encode())
         answer, parts = b"", 0
         while True:

@@ -15,7 +15,7 @@ from azure.eventhub._pyamqp import cbs
 
 from ingest.config import Hub, Secret
 from ingest.emulator import Emulator
-from ingest.emulator.amqp import session as emulated_session
+from ingest.emulator.amqp import connection as emulated
 from ingest.emulator.amqp.connection import Connection
 from ingest.emulator.conditions import Condition
 from ingest.emulator.stats import ReceiverStats
@@ -123,7 +123,7 @@ def test_credit_is_topped_up_before_it_runs_dry(emulator: Emulator, reading: Rea
 def test_the_session_s_window_is_renewed(
     emulator: Emulator, reading: Reading, monkeypatch: pytest.MonkeyPatch, first_id: int
 ) -> None:
-    monkeypatch.setattr(emulated_session, "_FIRST_ID", first_id)
+    monkeypatch.setattr(emulated, "SESSION", replace(emulated.SESSION, first_id=first_id))
     events = 2 * WINDOW + 10_000
     fill(emulator, events, properties={})
     reader = reading(configured(emulator, "fast"))
@@ -138,9 +138,9 @@ def test_flows_of_the_hub_between_events_change_nothing(
     send = EventReceiver._send_chunk
 
     def send_chunk(self: EventReceiver) -> bool:
-        self.session.write_flow()
+        self.sender.session.write_flow(handle=None, delivery_count=None, link_credit=None)  # type: ignore[arg-type]  # a session can
         more = send(self)
-        self.send_flow()
+        self.sender.send_flow()
         return more
 
     monkeypatch.setattr(EventReceiver, "_send_chunk", send_chunk)
@@ -247,8 +247,7 @@ def test_the_reason_is_told_though_the_hub_hangs_up_at_once(
     hub_end = connections[-1]
 
     def go() -> None:
-        (session,) = hub_end.sessions.values()
-        for link in list(session.links.values()):
+        for link in list(hub_end.links.values()):
             if isinstance(link, EventReceiver):
                 link.detach(Condition("amqp:link:stolen", "New receiver …"))
         hub_end._hang_up()
