@@ -13,9 +13,9 @@ CREDENTIALS: Final = {
     "event_hub_connection_string": "event-hub",
     "iot_hub_connection_string": "iot-hub",
     "blob_connection_string": "blob",
-    "password": "proxy-password",
+    "proxy.password": "proxy-password",
 }
-"""Key → the credential that the units load for it (systemd.exec(5), LoadCredential=)."""
+"""Key, with its section where several have it → the credential that the units load for it (systemd.exec(5), LoadCredential=)."""
 KAFKA_PASSWORD: Final = "kafka-password"  # noqa: S105 - the name of a file
 _NEEDED: Final = ("event_hub_connection_string", "blob_connection_string")
 _HEADER: Final = """\
@@ -51,11 +51,15 @@ def instance_toml() -> str:
             if isinstance(key.kind, Librdkafka):
                 lines += [f"[{section}.{name}]", *(f"#{line}" for line in _LIBRDKAFKA)]
             elif isinstance(key.kind, SecretText):
-                lines.append(f'{"" if name in _NEEDED else "#"}{name}_file = "{CREDENTIALS[name]}"')
+                lines.append(f'{"" if name in _NEEDED else "#"}{name}_file = "{_credential(section, name)}"')
             else:
                 lines.append(f"#{name} = {key.commented_example or shown_value(getattr(defaults, name))}")
         lines.append("")
     return "\n".join(lines)
+
+
+def _credential(section: str, name: str) -> str:
+    return CREDENTIALS.get(f"{section}.{name}") or CREDENTIALS[name]
 
 
 if __name__ == "__main__":
