@@ -2,6 +2,7 @@
 
 import re
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, nullcontext, suppress
@@ -13,7 +14,8 @@ from typing import Final
 import pytest
 
 from ingest.config import Checkpoints, Config, Hub, Proxy, Secret, Source
-from ingest.doctor import endpoint
+from ingest.config.proxies import ProxyAddress
+from ingest.doctor import clock, endpoint
 from ingest.doctor.check import Check, ok
 from ingest.doctor.checkpoints import checkpoint_checks
 from ingest.doctor.event_hub import EventHubChecks
@@ -59,6 +61,7 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """The machine may be busy, and a proxy with it."""
     monkeypatch.setattr(endpoint, "_WAY_SECONDS", PATIENCE)
     monkeypatch.setattr(endpoint, "_CONNECT_SECONDS", PATIENCE)
+    monkeypatch.setattr(clock, "_ASK_SECONDS", PATIENCE)
     monkeypatch.setattr(dialing, "CONNECT_SECONDS", PATIENCE)
     monkeypatch.setattr(event_hubs, "ANSWER_SECONDS", PATIENCE)
 
@@ -108,7 +111,7 @@ def way_of(name: str, hub: Emulator, stack: ExitStack, *, real: bool, ports: Seq
 
 @pytest.fixture(
     params=[
-        *(pytest.param((name, False), id=name) for name in WAYS),
+        *(pytest.param((name, False), id=name) for name in ("TLS", "WebSocket", "proxy with password")),
         *(
             pytest.param((name, True), id=f"{name}, tinyproxy", marks=pytest.mark.services)
             for name in WAYS
@@ -189,6 +192,18 @@ def test_the_doctor(way: Way) -> None:
         first = {"DNS", "port"} if not way.config.proxy.url else {"proxy", "through proxy"}
         websocket = "websocket" in (way.config.hub.network or ("websocket" if way.config.proxy.url else ""))
         assert hops == {*first, "TLS", "key", *(("WebSocket",) if websocket else ())}
+
+
+def test_the_clock_is_asked_through_the_proxy(hub: Emulator) -> None:
+    port = int(hub.endpoints.https.rpartition(":")[2])
+    with proxy(USER, PASSWORD) as between:
+        through = ProxyAddress("127.0.0.1", between.port, USER, Secret(PASSWORD))
+        ahead = clock._seconds_ahead(clock.Service("localhost", port, True, through), time.time)
+        assert ahead is not None
+        assert abs(ahead) < PATIENCE
+        assert between.targets == [f"localhost:{port}"]
+    everything = configured(hub, "http://127.0.0.1:1")
+    assert {service.proxy is not None for service in clock.services(everything)} == {True}
 
 
 @pytest.fixture
