@@ -11,7 +11,7 @@ __all__ = ["Checkpoint", "CheckpointStore", "Scope", "open_store"]
 
 
 def open_store(settings: "Checkpoints", scope: Scope) -> CheckpointStore:
-    """The store that `[checkpoints]` asks for. Does no I/O: `check` proves that it works.
+    """Returns the store that `[checkpoints]` asks for. Does no I/O: `check` proves that it works.
 
     Raises ConfigError if the blob connection string cannot be read.
     """
