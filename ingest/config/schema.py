@@ -1,8 +1,7 @@
 """The configuration as typed, frozen objects. The fields are the keys of the TOML file, one class per section.
 
-Each key is declared once, with its default, kind and meaning: the loader, the example file and `print-config` are
-driven by these declarations. In a class body the name of a field hides that of a module's: checks are therefore named with
-their module.
+Each key is declared once, with its default, kind and meaning: the loader, the example file and `print-config` use these
+declarations. In a class body a field's name hides a module-level name: checks are therefore named with their module.
 """
 
 from collections.abc import Mapping
@@ -33,7 +32,7 @@ from ingest.config.values import EARLIEST, NO_SECRET, Secret, Start
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """What is known about one key: how to read it and what to tell the user about it."""
+    """What is known about one key: how to read it, and its text for the user."""
 
     kind: Kind
     doc: str
@@ -46,9 +45,10 @@ _Value = TypeVar("_Value")
 
 
 def key(default: _Value, kind: Kind, doc: str, commented_example: str = "") -> _Value:
-    """A field of a section. The words of a `Choice` are those of the field's type, a `Literal`, unless it has its own."""
+    """Returns a field of a section. Unless a `Choice` has its own words, they come from the field's type, a
+    `Literal`."""
     made: Any = field(default=default, metadata={_KEY: Key(kind, doc, commented_example)})
-    return made  # type: ignore[no-any-return]  # to a type checker it is its value
+    return made  # type: ignore[no-any-return]  # a type checker sees its value
 
 
 _OLD_ACKS = {"None": "none", "PositiveOnly": "positive", "NegativeOnly": "negative", "Full": "full"}
@@ -86,13 +86,13 @@ class Hub:
 
     @property
     def event_hub(self) -> EventHubAddress | None:
-        """The parsed Event Hub-compatible connection string; None when there is none."""
+        """The parsed Event Hub-compatible connection string; None if not configured."""
         text = self.event_hub_connection_string.reveal()
         return connection_strings.event_hub(text) if text else None
 
     @property
     def iot_hub(self) -> IotHubAddress | None:
-        """The parsed IoT Hub connection string; None when there is none."""
+        """The parsed IoT Hub connection string; None if not configured."""
         text = self.iot_hub_connection_string.reveal()
         return connection_strings.iot_hub(text) if text else None
 
@@ -146,7 +146,7 @@ class Source:
     stall_seconds: float = key(
         20.0, Number(5, 3600), "A partition that should move and has not for so long is reported and restarted."
     )
-    # The last one: from here on, in this class, `key` is this field.
+    # The last one, as `key` means this field from here on in this class.
     key: Literal["auto", "device_id", "none"] = key(
         "auto",
         Choice(),
@@ -192,7 +192,7 @@ class Checkpoints:
 
 @dataclass(frozen=True, slots=True)
 class SchemaRegistry:
-    """The schema registry, one that Confluent's clients can use; only for Avro."""
+    """The schema registry, with Confluent's API; only for Avro."""
 
     url: str = key(
         "", Text(values.http_url, "https://registry:8081"), "Where it is, such as https://registry:8081. Empty: none."
@@ -310,7 +310,7 @@ class Config:
     metrics: Metrics = field(default_factory=Metrics)
     service: Service = field(default_factory=Service)
     path: Path | None = None
-    """The TOML file that was read; None when there was none."""
+    """The TOML file that was read; None without a file."""
 
     @property
     def reads_telemetry(self) -> bool:
@@ -328,7 +328,7 @@ def _keys(section: type[Any]) -> Mapping[str, Key]:
     found: dict[str, Key] = {}
     for each in fields(section):
         declared: Key | None = each.metadata.get(_KEY)
-        if declared is None:  # a section within it
+        if declared is None:  # a nested section
             continue
         kind = declared.kind
         if isinstance(kind, Choice) and not kind.words:
@@ -352,12 +352,12 @@ KEYS: Final[Mapping[str, Mapping[str, Key]]] = {section: _keys(kind) for section
 
 
 def section_of(config: Config, section: str) -> Any:
-    """One of `SECTIONS`: an object of its class."""
+    """Returns one of `SECTIONS`: an object of its class."""
     return reduce(getattr, section.split("."), config)
 
 
 def with_section(config: Config, section: str, values: Mapping[str, Any]) -> Config:
-    """The configuration with these keys of one of `SECTIONS`; others stay as they are."""
+    """Returns the configuration with these keys of one of `SECTIONS` set; others stay as they are."""
     outer, _, inner = section.partition(".")
     if inner:
         values = {inner: replace(section_of(config, section), **values)}
@@ -365,12 +365,12 @@ def with_section(config: Config, section: str, values: Mapping[str, Any]) -> Con
 
 
 def key_of(name: tuple[str, ...]) -> Key | None:
-    """The declaration of the key (section, key); None when there is none."""
+    """Returns the declaration of the key (section, key); None if there is none."""
     return KEYS.get(name[0], {}).get(name[1]) if len(name) == 2 else None
 
 
 def holds_secret(name: tuple[str, ...]) -> bool:
-    """Whether the key's own value is a secret; that of a key `…_file` is only a path."""
+    """Whether the key's own value is a secret; the value of a key `…_file` is only a path."""
     if name[:2] == ("kafka", "librdkafka") and len(name) == 3:
         return is_secret(name[2]) and not name[2].endswith("_file")
     declared = key_of(name)
