@@ -1,8 +1,7 @@
 """The configuration as typed, frozen objects. The fields are the keys of the TOML file, one class per section.
 
-Each key is declared once, with its default, kind and meaning: the loader, the example file and `print-config` are
-driven by these declarations. In a class body the name of a field hides that of a module's: checks are therefore named with
-their module.
+Each key is declared once, with its default, kind and meaning: the loader, the example file and `print-config` use these
+declarations. In a class body a field's name hides a module-level name: checks are therefore named with their module.
 """
 
 from collections.abc import Mapping
@@ -32,7 +31,7 @@ from ingest.config.values import EARLIEST, NO_SECRET, Secret, Start
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """What is known about one key: how to read it and what to tell the user about it."""
+    """What is known about one key: how to read it, and its text for the user."""
 
     kind: Kind
     doc: str
@@ -93,13 +92,13 @@ class Hub:
 
     @property
     def event_hub(self) -> EventHubAddress | None:
-        """The parsed Event Hub-compatible connection string; None when there is none."""
+        """The parsed Event Hub-compatible connection string; None if not configured."""
         text = self.event_hub_connection_string.reveal()
         return connection_strings.event_hub(text) if text else None
 
     @property
     def iot_hub(self) -> IotHubAddress | None:
-        """The parsed IoT Hub connection string; None when there is none."""
+        """The parsed IoT Hub connection string; None if not configured."""
         text = self.iot_hub_connection_string.reveal()
         return connection_strings.iot_hub(text) if text else None
 
@@ -182,7 +181,7 @@ class Source:
     stall_seconds: float = key(
         20.0, Number(5, 3600), "A partition that should move and has not for so long is reported and restarted."
     )
-    # The last one: from here on, in this class, `key` is this field.
+    # The last one, as `key` means this field from here on in this class.
     key: Literal["auto", "device_id", "none"] = key(
         "auto",
         Choice(),
@@ -228,7 +227,7 @@ class Checkpoints:
 
 @dataclass(frozen=True, slots=True)
 class SchemaRegistry:
-    """The schema registry, one that Confluent's clients can use; only for Avro."""
+    """The schema registry, with Confluent's API; only for Avro."""
 
     url: str = key(
         "", Text(values.http_url, "https://registry:8081"), "Where it is, such as https://registry:8081. Empty: none."
@@ -347,7 +346,7 @@ class Config:
     metrics: Metrics = field(default_factory=Metrics)
     service: Service = field(default_factory=Service)
     path: Path | None = None
-    """The TOML file that was read; None when there was none."""
+    """The TOML file that was read; None without a file."""
 
     @property
     def reads_telemetry(self) -> bool:

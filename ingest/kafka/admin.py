@@ -17,7 +17,7 @@ _APPEAR_SECONDS = 3.0
 """How long a topic may take to appear: a broker that makes topics on first use answers "unknown" to that first use."""
 
 _LEAST_SECONDS = 0.1
-"""librdkafka takes a time-out of 0 for a mistake."""
+"""librdkafka rejects a time-out of 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,22 +35,22 @@ class TopicResult:
     name: str
     outcome: Literal["created", "exists"]
     partitions: int
-    """What the topic has, which for one that exists may not be what was asked for."""
+    """The topic's actual number; for one that already existed it can differ from the requested one."""
 
 
 def create_topics(
     bootstrap_servers: str, settings: Mapping[str, str], specs: Sequence[TopicSpec], timeout: float
 ) -> list[TopicResult]:
-    """Create what is missing, in the order of `specs`. Topics that exist are left as they are, whatever their settings.
+    """Creates the missing topics, in the order of `specs`. Existing ones stay as they are, whatever their settings.
 
     `settings` are further librdkafka settings with secrets in the clear; `timeout` is in seconds, for everything.
-    Raises Refused if the cluster says no to one (the others may have been created), Unreachable if it does not answer.
+    Raises Refused if the cluster refuses one (others can have been created), Unreachable if it does not answer.
     """
     from confluent_kafka.admin import NewTopic  # type: ignore[attr-defined]  # documented, but missing from __all__
 
     deadline = Deadline(timeout)
     admin = Topics({**EVERY_CLIENT, **settings, "bootstrap.servers": bootstrap_servers})
-    # Asked for all, as asking for one may create it.
+    # Asks for all topics, as a question about one can create it.
     existing = admin.partitions(deadline)
     missing = [
         NewTopic(spec.name, spec.partitions, spec.replication_factor, config=dict(spec.config))
@@ -59,7 +59,7 @@ def create_topics(
     ]
     created = admin.create(missing, deadline)
     for topic in missing:
-        if topic.topic not in created:  # somebody else made it meanwhile
+        if topic.topic not in created:  # another client made it meanwhile
             existing[topic.topic] = admin.describe(topic.topic, deadline.remaining())
     return [
         TopicResult(spec.name, "created", spec.partitions)
@@ -70,11 +70,12 @@ def create_topics(
 
 
 def describe(client: "Producer | AdminClient", topic: str, timeout: float, complaints: Complaints | None = None) -> int:
-    """How many partitions the topic has; `timeout` in seconds. A broker that makes topics on first use makes it now.
+    """Returns how many partitions the topic has; `timeout` in seconds. A broker that makes topics on first use makes it
+    now.
 
-    `complaints` is the client's error callback: without it nobody learns why no broker answers. Raises Refused if the
-    topic does not exist or may not be seen, or the brokers refuse this client; Unreachable if no broker answers. Serves
-    the client's callbacks while it waits.
+    `complaints` is the client's error callback, the only source for why no broker answers. Raises Refused if the topic
+    does not exist or may not be seen, or the brokers refuse this client; Unreachable if no broker answers. Serves the
+    client's callbacks while it waits.
     """
     from confluent_kafka import KafkaException
 
@@ -97,11 +98,11 @@ def describe(client: "Producer | AdminClient", topic: str, timeout: float, compl
 
 
 class TopicMaker:
-    """A producer that is asked about topics, and remembers why no broker answers. Its questions make a topic where the
-    broker allows that; an admin client's and a consumer's do not."""
+    """A producer that is asked about topics, and remembers why no broker answers. Its questions make a topic if the
+    broker allows that; those of an admin client or a consumer do not."""
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
-        """`settings` and errors as of `new_producer`."""
+        """`settings` and errors as for `new_producer`."""
         self._complaints = Complaints()
         self._producer = new_producer(settings, error_cb=self._complaints)
 
@@ -114,7 +115,7 @@ class Topics:
     """An admin client, which remembers why no broker answers. Its questions make no topic."""
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
-        """`settings` and errors as of `new_admin`."""
+        """`settings` and errors as for `new_admin`."""
         self._complaints = Complaints()
         self._client = new_admin(settings, error_cb=self._complaints)
 
@@ -123,7 +124,7 @@ class Topics:
         return describe(self._client, topic, timeout, self._complaints)
 
     def partitions(self, deadline: Deadline) -> dict[str, int]:
-        """Topic → number of partitions, of all topics that this client may see."""
+        """Returns topic → number of partitions, for all topics that this client may see."""
         from confluent_kafka import KafkaException
 
         try:
@@ -134,7 +135,7 @@ class Topics:
         return {name: len(topic.partitions) for name, topic in topics.items()}
 
     def create(self, topics: "Sequence[NewTopic]", deadline: Deadline) -> set[str]:
-        """Names of those that did not exist."""
+        """Returns the names of those that did not exist."""
         from confluent_kafka import KafkaException
 
         if not topics:

@@ -1,4 +1,4 @@
-"""Reading a topic from given offsets to the ends that it has now, for what must come to an end on a topic that lives."""
+"""Reads a topic from given offsets to its present ends, for tasks that must finish while the topic grows."""
 
 import logging
 from collections.abc import Mapping
@@ -11,10 +11,10 @@ from ingest.kafka.unreadable import Unreadable
 from ingest.timing import Deadline
 
 CONSUMER = {"enable.auto.commit": False, "enable.partition.eof": True, "auto.offset.reset": "earliest"}
-"""What a consumer needs to be read with; the user's own settings go on top."""
+"""Settings that the consumer needs; the user's own settings go on top."""
 
 _LEAST_SECONDS = 0.1
-"""librdkafka takes a time-out of 0 for a mistake."""
+"""librdkafka rejects a time-out of 0."""
 
 logger = logging.getLogger(__name__)
 
@@ -23,13 +23,13 @@ class Ends(NamedTuple):
     """Offsets of one partition."""
 
     low: int
-    """The oldest record that is kept."""
+    """The oldest record that Kafka keeps."""
     high: int
     """Where the next record will be written."""
 
 
 def ends_of(consumer: Consumer, topic: str, partitions: int, deadline: Deadline) -> dict[int, Ends]:
-    """The ends of partitions 0 to `partitions` - 1. Raises Unreachable."""
+    """Returns the ends of partitions 0 to `partitions` - 1. Raises Unreachable."""
     try:
         return {
             partition: Ends(
@@ -44,12 +44,13 @@ def ends_of(consumer: Consumer, topic: str, partitions: int, deadline: Deadline)
 
 
 class BoundedReader:
-    """The records of one topic between two offsets of each partition. `poll` until `done`."""
+    """Reads the records of one topic between two offsets of each partition. Call `poll` until `done`."""
 
     def __init__(self, consumer: Consumer, topic: str, spans: Mapping[int, tuple[int, int]]) -> None:
-        """`spans`: partition → first offset, and the offset to end before. The consumer is this object's from now on."""
+        """`spans`: partition → first offset, and the offset to end before. This object owns the consumer from now
+        on."""
         self.next = {partition: start for partition, (start, _) in spans.items()}
-        """Partition → the offset before which all has been given out."""
+        """Partition → the offset before which everything was returned."""
         self.trouble = "no record came"
         self._ends = {partition: end for partition, (start, end) in spans.items() if start < end}
         self._unreadable = {partition: Unreadable() for partition in self._ends}
@@ -62,7 +63,7 @@ class BoundedReader:
         return not self._ends
 
     def poll(self, count: int, seconds: float) -> list[Message]:
-        """Up to `count` records, in their order per partition; waits up to `seconds` for them."""
+        """Returns up to `count` records, in order per partition; waits up to `seconds` for them."""
         records = []
         for message in self._consumer.consume(count, seconds):
             partition, offset, error = message.partition(), message.offset(), message.error()
@@ -77,13 +78,13 @@ class BoundedReader:
             if error is None and offset < end:
                 records.append(message)
                 self.next[partition] = offset + 1
-            # The last offsets may hold no record (compaction, transactions): then only this tells of the end.
+            # The last offsets can be without a record (compaction, transactions): then only this shows the end.
             if error is not None or offset + 1 >= end:
                 self.next[partition] = self._ends.pop(partition)
         return records
 
     def _pass_over(self, partition: int, offset: int) -> None:
-        """What stands at the next offset cannot be read; `offset` is that of its batch."""
+        """Skips what stands at the next offset and cannot be read; `offset` is that of its batch."""
         at = max(offset, self.next[partition])
         logger.warning("%s[%d] at %d cannot be read and is passed over: %s.", self._topic, partition, at, self.trouble)
         self.next[partition] = at + 1

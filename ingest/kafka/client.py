@@ -1,7 +1,7 @@
-"""Every client of librdkafka is made here, with the settings that all have in common, and its health is told here.
+"""Makes every client of librdkafka, with the settings that all have in common, and reports its health.
 
-librdkafka tells an error callback alone why no broker answers, and its statistics alone that a broker says nothing any
-more; who waits for a client has to know both.
+librdkafka reports only to an error callback why no broker answers, and only in its statistics that a broker has gone
+silent; code that waits for a client needs both.
 """
 
 import logging
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 SILENT_MS = 20_000
 EVERY_CLIENT: Mapping[str, str | int | bool] = {
     "socket.keepalive.enable": True,
-    # A connection that died without a word is given up after so long; librdkafka's minute is too long for whoever waits.
+    # A connection that died silently is given up after this time; librdkafka's minute is too long to wait.
     "socket.timeout.ms": SILENT_MS,
-    # A client that is idle asks so often, and finds a dead connection before somebody waits for it.
+    # An idle client asks this often, and so finds a dead connection before it is needed.
     "topic.metadata.refresh.interval.ms": 10_000,
-    # What librdkafka logs of lost connections, the error callback tells, too, and less often.
+    # The error callback reports lost connections, too, and less often than librdkafka's log.
     "log_level": 2,
 }
 STATISTICS_MS = 2_000
-"""What `ClientHealth` learns of a silent broker is so old at the most."""
+"""The most that `ClientHealth`'s news of a silent broker can be old."""
 
 OnError = Callable[["KafkaError"], None]
 
@@ -37,14 +37,15 @@ logger = logging.getLogger(__name__)
 
 
 def settings(kafka: Kafka) -> dict[str, Any]:
-    """What the user configured for librdkafka, secrets in the clear, over what suits any kind of client here."""
+    """Returns what the user configured for librdkafka, secrets in the clear, on top of what suits every kind of client
+    here."""
     chosen = {key: value.reveal() if isinstance(value, Secret) else value for key, value in kafka.librdkafka.items()}
     return {**EVERY_CLIENT, "bootstrap.servers": kafka.bootstrap_servers, **chosen}
 
 
 def new_producer(chosen: Mapping[str, Any], **callbacks: Callable[..., None]) -> "Producer":
-    """`chosen` are librdkafka's settings, such as `settings` gives; `callbacks` as `error_cb`. Raises ConfigError for those
-    that it does not take, Unreachable when the machine has no room for a client now. So do the two below."""
+    """`chosen` are librdkafka's settings, such as `settings` gives; `callbacks` as `error_cb`. Raises ConfigError if it
+    does not accept them, Unreachable if the machine has no room for a client now. So do the two below."""
     from confluent_kafka import KafkaException, Producer
 
     try:
@@ -74,7 +75,8 @@ def new_admin(chosen: Mapping[str, Any], **callbacks: Callable[..., None]) -> "A
 
 
 class ClientHealth:
-    """What the callbacks of one client, or of some that reach the same brokers, have told. Runs inside their `poll`."""
+    """What the callbacks of one client, or of several with the same brokers, have reported. Runs inside their
+    `poll`."""
 
     def __init__(
         self,
@@ -84,8 +86,8 @@ class ClientHealth:
         silence_is_trouble: bool = False,
         level: int = logging.WARNING,
     ) -> None:
-        """`chosen`: the clients' settings. `purpose`: what they do, for the log, where a process has others.
-        `silence_is_trouble`: whether a single broker that says nothing stops them. `level`: of errors in the log."""
+        """`chosen`: the clients' settings. `purpose`: what they do, for the log, if a process has others.
+        `silence_is_trouble`: whether a single silent broker stops them. `level`: of errors in the log."""
         self.statistics = KafkaStatistics()
         self.trouble: str | None = None
         """Why Kafka cannot be reached, in words; None while it can."""
@@ -97,21 +99,22 @@ class ClientHealth:
         self._repeated = Repeated()
 
     def callbacks(self, client: int = 0) -> dict[str, Callable[..., None]]:
-        """Of the client with this number, for the functions above. Give it `statistics.interval.ms`, too."""
+        """Returns callbacks for the client with this number, for the functions above. Give it `statistics.interval.ms`,
+        too."""
         return {"error_cb": self.on_error, "stats_cb": lambda text: self.on_statistics(text, client)}
 
     @property
     def silence(self) -> str | None:
-        """Which broker owes answers and gives none, in words; None while all answer."""
+        """Returns which broker owes answers and gives none, in words; None while all answer."""
         silence = self.statistics.silence
         return f"Kafka at {self._bootstrap}: {silence}" if silence is not None else None
 
     def answered(self) -> None:
-        """A broker has done what was asked of it."""
+        """Notes that a broker has done what it was asked."""
         self.trouble = None
 
     def on_error(self, error: "KafkaError") -> None:
-        if error.code() < 0:  # others are of a topic or a group, which a broker has told
+        if error.code() < 0:  # others concern a topic or a group, and a broker reported them
             self._complaints(error)
         brokers_up = self.statistics.brokers_up
         self.trouble = self._complaints.trouble(error, self._bootstrap, brokers_up=brokers_up) or self.trouble

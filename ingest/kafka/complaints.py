@@ -1,4 +1,4 @@
-"""Why no broker answers: librdkafka tells that to a client's error callback alone, and raises a time-out."""
+"""Why no broker answers: librdkafka reports that only to a client's error callback, and raises a time-out."""
 
 from typing import TYPE_CHECKING
 
@@ -25,7 +25,7 @@ _REFUSED_BY_BROKER = (
 
 
 class Complaints:
-    """An `error_cb` that keeps the complaint that tells most, the latest of those that tell as much.
+    """An `error_cb` that keeps the complaint that explains most, the latest of equal ones.
 
     A client runs it inside its own `poll`.
     """
@@ -39,31 +39,32 @@ class Complaints:
 
     @property
     def refused(self) -> bool:
-        """Whether the brokers turn this client away, so that no more may come than that."""
+        """Whether the brokers reject this client, so that perhaps no other error follows."""
         return self.worst is not None and self.worst.code() < 0 and lasting(self.worst)
 
     def clear(self) -> None:
-        """The brokers answer again."""
+        """Notes that the brokers answer again."""
         self.worst = None
 
     def trouble(self, error: "KafkaError", bootstrap: str, *, brokers_up: int) -> str | None:
-        """Why a client is of no use after this error, in words; None when it may still be.
+        """Returns why a client is unusable after this error, in words; None if it can still be usable.
 
-        One broker's complaint alone is no trouble while others answer; a login that is refused may be all there is.
+        One broker's complaint alone is not trouble while others answer; after a refused login perhaps nothing else
+        comes.
         """
         if self.worst is None or not (error.name() == "_ALL_BROKERS_DOWN" or (not brokers_up and self.refused)):
             return None
         return f"Kafka at {bootstrap}: {words(self.worst)}"
 
     def reason(self, failed: "KafkaError") -> "KafkaError":
-        """The complaint that explains why a request has `failed`, or the failure itself when none does."""
+        """Returns the complaint that explains why a request has `failed`, or the failure itself if none does."""
         silent = failed.name() in ("_TRANSPORT", "_TIMED_OUT", "_ALL_BROKERS_DOWN")
         return self.worst if silent and self.worst is not None else failed
 
 
 def weight(error: "KafkaError") -> int:
-    """How much it tells: a rejected login, then what librdkafka guesses of a listener, then a broken connection, then
-    that there is no broker left, then that nothing came."""
+    """Returns how much it explains: most a rejected login, then librdkafka's guess about a listener, then a broken
+    connection, then that no broker is left, then that nothing came."""
     if lasting(error):
         return 5
     if error.name() == "_RESOLVE" or "listener?" in error.str():
@@ -72,18 +73,18 @@ def weight(error: "KafkaError") -> int:
 
 
 def lasting(error: "KafkaError") -> bool:
-    """Whether a service has said no, so that waiting is of no use."""
+    """Whether a service has refused, so that waiting does not help."""
     if error.code() < 0:
         return error.name() in _LASTING or _ALERT in error.str()
     return not error.retriable()
 
 
 def words(error: "KafkaError") -> str:
-    """librdkafka's words, and what mends it where that is known."""
+    """Returns librdkafka's words, and the fix if it is known."""
     fix = _REFUSED_BY_BROKER if _ALERT in error.str() else _FIXES.get(error.name())
     return f"{error.str()}; {fix}" if fix else error.str()
 
 
 def classified(error: "KafkaError", sentence: str) -> IngestError:
-    """Refused when waiting does not mend it, else Unreachable."""
+    """Returns Refused if waiting does not mend it, else Unreachable."""
     return (Refused if lasting(error) else Unreachable)(f"{sentence}: {words(error)}")

@@ -17,14 +17,15 @@ _OF_A_BATCH = _TOO_LARGE | {
     KafkaError.UNSUPPORTED_FOR_MESSAGE_FORMAT,
     KafkaError.UNKNOWN,
 }
-"""The last is what a broker answers when a part of it fails, such as an interceptor or a proxy's check of a schema."""
+"""The last is a broker's answer if a part of it fails, such as an interceptor or a proxy's schema check."""
 
 
 def outcome(error: KafkaError) -> Outcome:
-    """suspect: the broker refuses this record, or another one that was in its batch; sent alone, it will tell.
+    """suspect: the broker refuses this record, or another one of its batch; sending it alone shows which.
 
-    recycle: everything else, a missing topic or permission or a broken producer. librdkafka has retried by itself as long
-    as that could help, and no record is to blame, so none may be skipped: a fresh process starts at the checkpoint.
+    recycle: everything else, such as a missing topic or permission or a broken producer. librdkafka has retried by
+    itself while that could help, and no record is to blame, so none may be skipped: a new process starts at the
+    checkpoint.
     """
     return "suspect" if error.code() in _OF_A_BATCH else "recycle"
 
@@ -40,5 +41,5 @@ def innocent(error: KafkaError) -> bool:
 
 
 def reason_of(error: KafkaError) -> str:
-    """The reason of a dead letter, as a short code."""
+    """Returns the reason of a dead letter, as a short code."""
     return "too_large" if too_large(error) else error.name().lower()

@@ -1,7 +1,7 @@
 """Names of record headers that are not UTF-8, as text that can be written and turned back. Pure.
 
-Kafka's protocol wants UTF-8, but brokers look at no header, and some producers write what they like. The Python client can
-neither read such a name nor write one.
+Kafka's protocol requires UTF-8, but brokers do not check headers, and some producers write other bytes. The Python
+client can neither read nor write such a name.
 """
 
 from typing import Final
@@ -11,11 +11,11 @@ Header = tuple[str, str | bytes | None]
 """Name and value, as confluent-kafka takes them and gives them."""
 
 MARK: Final = "raw-name:"
-"""Begins a name that stands for another one: the rest is that one's bytes, percent-encoded."""
+"""Begins a name that stands for another one: the rest is the other name's bytes, percent-encoded."""
 
 
 def escape(name: bytes) -> str:
-    """The name itself when it is UTF-8, else a marked one; see `unescape`."""
+    """Returns the name itself if it is UTF-8, else a marked one; see `unescape`."""
     try:
         return name.decode()
     except UnicodeDecodeError:
@@ -23,5 +23,5 @@ def escape(name: bytes) -> str:
 
 
 def unescape(name: str) -> bytes:
-    """What `escape` has made `name` of; a name that begins with the mark always stands for another one."""
+    """Reverses `escape`; a name that begins with the mark always stands for another one."""
     return unquote_to_bytes(name.removeprefix(MARK)) if name.startswith(MARK) else name.encode()

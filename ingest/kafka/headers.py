@@ -1,4 +1,4 @@
-"""The headers of a record that was read, whatever bytes are in their names."""
+"""The headers of a record, whatever bytes are in their names."""
 
 import codecs
 import threading
@@ -13,7 +13,7 @@ _lock = threading.Lock()
 
 
 def headers_of(message: Message) -> list[Header]:
-    """[] when it has none. A name that is not UTF-8 comes as `header_names.escape` writes it."""
+    """Returns the headers, [] if there are none. A name that is not UTF-8 comes as `header_names.escape` writes it."""
     with undecodable_names_kept():
         headers = message.headers()
     pairs = list(headers.items() if isinstance(headers, dict) else headers or ())
@@ -24,8 +24,8 @@ def headers_of(message: Message) -> list[Header]:
 def undecodable_names_kept() -> Iterator[None]:
     """Names that are not UTF-8 become text with surrogates (PEP 383), in this thread.
 
-    confluent-kafka decodes them strictly: of one that fails nothing is left but a null pointer in the list that it gives,
-    beside a SystemError, and a touch of that ends the process.
+    confluent-kafka decodes them strictly: a failing one leaves a SystemError and a null pointer in the returned list,
+    and any access to that ends the process.
     """
     us = threading.get_ident()
     keep = codecs.lookup_error("surrogateescape")

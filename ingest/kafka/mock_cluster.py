@@ -1,6 +1,6 @@
 """librdkafka's built-in mock cluster: a Kafka on loopback with no Java, for the demo and for broker-fault tests.
 
-The Python package does not expose it, so it is called through ctypes in the very library that the package brings.
+The Python package does not expose it, so it is called through ctypes in the package's own library.
 """
 
 import ctypes
@@ -22,7 +22,7 @@ class MockCluster:
     or by a producer's first use with 4 partitions. CreateTopics and the other admin requests are not served.
 
     **It forgets.** A partition keeps 5 MiB of batches as they were sent (compressed), at most 100,000 batches, and
-    drops its oldest beyond that without a word (`rdkafka_mock.c`): read it while it is written, or stay below.
+    silently drops its oldest beyond that (`rdkafka_mock.c`): read it while it is written, or stay below.
 
     Not thread-safe. Raises Unreachable if the library cannot be found or refuses.
     """
@@ -31,7 +31,7 @@ class MockCluster:
         self._library = _load()
         error = ctypes.create_string_buffer(_ERROR_TEXT_BYTES)
         configuration = ctypes.c_void_p(self._library.rd_kafka_conf_new())
-        # Errors and worse: each lost connection of a fault test is otherwise a line on stderr.
+        # Errors and worse: otherwise each lost connection of a fault test is a line on stderr.
         self._library.rd_kafka_conf_set(configuration, b"log_level", b"3", error, _ERROR_TEXT_BYTES)
         self._handle = ctypes.c_void_p(
             self._library.rd_kafka_new(_PRODUCER, configuration, error, ctypes.c_size_t(_ERROR_TEXT_BYTES))
@@ -50,22 +50,22 @@ class MockCluster:
         self._ask("topic_create", name.encode(), partitions, len(self.brokers))
 
     def set_down(self, broker: int) -> None:
-        """Close the broker's connections and its port until `set_up`. Its records stay."""
+        """Closes the broker's connections and its port until `set_up`. Its records stay."""
         self._ask("broker_set_down", broker)
 
     def set_up(self, broker: int) -> None:
         self._ask("broker_set_up", broker)
 
     def set_rtt(self, broker: int, seconds: float) -> None:
-        """Delay every answer of the broker by so much."""
+        """Delays every answer of the broker by this much."""
         self._ask("broker_set_rtt", broker, round(seconds * 1000))
 
     def set_group_delay(self, seconds: float) -> None:
-        """How long a new consumer group waits for more members before its first assignment; 3 s unless told."""
+        """Sets how long a new consumer group waits for more members before its first assignment; 3 s by default."""
         self._library.rd_kafka_mock_group_initial_rebalance_delay_ms(self._cluster, round(seconds * 1000))
 
     def push_errors(self, api_key: int, errors: Sequence[int]) -> None:
-        """Answer the next requests of this kind, at any broker, with these error codes, one each, in order.
+        """Answers the next requests of this kind, at any broker, with these error codes, one each, in order.
 
         Both are Kafka protocol numbers: Produce is 0, Metadata 3; NOT_ENOUGH_REPLICAS 19, REQUEST_TIMED_OUT 7.
         """
@@ -73,11 +73,11 @@ class MockCluster:
         self._library.rd_kafka_mock_push_request_errors_array(self._cluster, api_key, len(errors), codes)
 
     def clear_errors(self, api_key: int) -> None:
-        """Forget those that were pushed and have hit no request yet."""
+        """Drops the pushed errors that have hit no request yet."""
         self._library.rd_kafka_mock_clear_request_errors(self._cluster, api_key)
 
     def close(self) -> None:
-        """End the brokers and forget all records. May be called twice."""
+        """Ends the brokers and forgets all records. Can be called twice."""
         if self._cluster:
             self._library.rd_kafka_mock_cluster_destroy(self._cluster)
             self._library.rd_kafka_destroy(self._handle)
@@ -125,8 +125,8 @@ def _load() -> ctypes.CDLL:
 
 
 def _find() -> str:
-    """The librdkafka of the installed confluent-kafka: beside the package in Linux wheels, inside it in macOS wheels,
-    the system's when the package was built from source."""
+    """Returns the librdkafka of the installed confluent-kafka: beside the package in Linux wheels, inside it in macOS
+    wheels, the system's if the package was built from source."""
     import confluent_kafka
 
     package = Path(confluent_kafka.__file__).parent

@@ -10,9 +10,10 @@ if TYPE_CHECKING:
 
 
 def not_made(error: "KafkaException") -> IngestError:
-    """To be raised in place of what a client's constructor raised: ConfigError, or Unreachable, which is tried again."""
+    """Returns the error to raise instead of the client constructor's: ConfigError, or Unreachable, which is tried
+    again."""
     told = error.args[0].str()
-    # librdkafka has the system's words for it, and a code of its own (_CRIT_SYS_RESOURCE) for some clients only.
+    # librdkafka gives the system's words, and only for some clients its own code (_CRIT_SYS_RESOURCE).
     lacking = scarcity.in_words_of_the_system(told)
     if lacking is not None or error.args[0].name() == "_CRIT_SYS_RESOURCE":
         return Unreachable(f"no client of Kafka can be made: {lacking or scarcity.NO_TASK}")

@@ -1,13 +1,13 @@
-"""Records on their way to Kafka, each until it is acknowledged or given up: the one place that knows what stands in the way.
+"""Records on their way to Kafka, each until it is acknowledged or given up: the one place that handles all obstacles.
 
-- **The queue is full**: the record waits, in its order. Full with nothing on its way, the record is larger than the whole
+- **The queue is full**: the record waits, in order. If nothing is on its way, the record is larger than the whole
   queue, and is given up.
-- **The client takes no such record**: it is given up.
-- **The broker refuses it**: another record of its batch may be to blame. An `Isolation` says what is sent again, and with
-  what beside it, until one that is refused alone is given up.
-- **No record is to blame**, as for a topic or a right that is missing: nothing more is sent, and no record is passed over.
+- **The client does not accept the record**: it is given up.
+- **The broker refuses it**: another record of its batch can be to blame. An `Isolation` says what is sent again, and
+  together with what, until a record that is refused alone is given up.
+- **No record is to blame**, as for a missing topic or permission: nothing more is sent, and no record is skipped.
 
-What is given up becomes a dead letter as a rule, with the reason that is given here; that is the caller's.
+The caller handles what is given up; usually it becomes a dead letter with the reason given here.
 """
 
 import time
@@ -25,13 +25,13 @@ from ingest.kafka.records import Headers, Record
 from ingest.kafka.shipment import OnDelivery
 
 MOST_AT_ONCE = 1_000
-"""Given to the client before it is asked again what has become of them."""
+"""Records given to the client before it is asked for answers again."""
 
 Item = TypeVar("Item")
 
 
 class Answer(NamedTuple, Generic[Item]):
-    """What Kafka has made of one item."""
+    """Kafka's answer to one item."""
 
     item: Item
     error: KafkaError | None
@@ -41,7 +41,7 @@ class Answer(NamedTuple, Generic[Item]):
 
 
 class Pool(Protocol):
-    """As much of `ProducerPool` as an outbox uses."""
+    """The part of `ProducerPool` that an outbox uses."""
 
     @property
     def in_flight(self) -> int: ...
@@ -58,41 +58,41 @@ class Pool(Protocol):
 
 
 class Isolation(Protocol[Item]):
-    """Which items are sent when, so that one that is refused for another one's sake is not given up. Holds all items that
-    are not on their way."""
+    """Decides when each item is sent, so that an item refused because of another one is not given up. Holds all items
+    that are not on their way."""
 
     together: bool
-    """Whether what `next` gave is answered as a whole before anything else is sent or judged."""
+    """Whether everything that `next` returned is answered before anything else is sent or judged."""
 
     def __len__(self) -> int:
-        """Items that are held."""
+        """Returns the number of items held."""
         ...
 
     def next(self, now: float, on_the_way: int) -> Sequence[Item]:
-        """Takes out what to send now, while so many records are on their way; none: ask again later. `now` is in seconds
-        of a clock that never goes back."""
+        """Takes out what to send now, while `on_the_way` records are on their way; none: ask again later. `now` is in
+        seconds of a monotonic clock."""
         ...
 
     def settled(self, answers: Sequence[Answer[Item]], now: float) -> Sequence[Item]:
-        """Takes back what was refused of what was sent, in the order of sending. Returns what is to blame itself, which it
+        """Takes back the refused items, in the order of sending. Returns those that are to blame themselves, which it
         no longer holds."""
         ...
 
     def put_back(self, items: Sequence[Item]) -> None:
-        """These come next again: they were not sent, or nobody judges their refusal."""
+        """Puts back items that come next: they were not sent, or their refusal is not judged."""
         ...
 
     def keep(self, item: Item) -> None:
-        """One that was to blame is not given up yet: it is tried again first."""
+        """Takes back an item that was to blame but is not given up yet: it is tried again first."""
         ...
 
     def forget(self, item: Item) -> None:
-        """It was given up, or acknowledged, without `settled`."""
+        """Drops an item that was given up, or acknowledged, without `settled`."""
         ...
 
 
 class OneByOne(Generic[Item]):
-    """Records follow each other without a pause. What was refused with others is sent alone, before anything newer; what is
+    """Records follow each other without a pause. A record refused with others is sent alone, before anything newer; one
     refused alone is to blame."""
 
     together = False
@@ -101,18 +101,18 @@ class OneByOne(Generic[Item]):
         self._waiting: deque[Item] = deque()
         self._refused: deque[Item] = deque()
         self._alone: Item | None = None
-        """The one that was sent alone, and is not answered."""
+        """The item that was sent alone, and is not answered."""
         self._not_before = float("-inf")
 
     def __len__(self) -> int:
         return len(self._waiting) + len(self._refused)
 
     def add(self, items: Iterable[Item]) -> None:
-        """Behind all that wait."""
+        """Adds items after all that wait."""
         self._waiting.extend(items)
 
     def pause(self, until: float) -> None:
-        """Nothing is sent before this time."""
+        """Sends nothing before this time."""
         self._not_before = until
 
     def next(self, now: float, on_the_way: int) -> Sequence[Item]:
@@ -144,7 +144,7 @@ class OneByOne(Generic[Item]):
         self._landed(item)
 
     def _landed(self, item: Item) -> bool:
-        """Whether it was the one that was sent alone, which is answered now."""
+        """Whether it was the item sent alone, which is now answered."""
         was_alone = item is self._alone
         if was_alone:
             self._alone = None
@@ -152,7 +152,7 @@ class OneByOne(Generic[Item]):
 
 
 class Outbox(Generic[Item]):
-    """`poll`, on the pool's thread, after the pool has run its callbacks; items are added to the isolation."""
+    """Call `poll` on the pool's thread, after the pool has run its callbacks; add items to the isolation."""
 
     def __init__(
         self,
@@ -166,13 +166,13 @@ class Outbox(Generic[Item]):
         judged: Callable[[Sequence[Answer[Item]]], None] = lambda answers: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`record` makes an item's record, and raises Undeliverable where there can be none. Each item ends with one call of
-        `acked`, or of `give_up` that returns True; False: it is tried again. `give_up` is told Kafka's error where it is
-        one. `judged` is called behind each judgement of what was answered."""
+        """`record` makes an item's record, and raises Undeliverable if that is impossible. Each item ends with one call
+        of `acked`, or of `give_up` that returns True; False: it is tried again. `give_up` gets Kafka's error if there
+        is one. `judged` is called after each judgement of answers."""
         self.errors: Counter[str] = Counter()
         """Refused records, by Kafka's name of the error."""
         self.fault: KafkaError | None = None
-        """For which no record is to blame: from now on nothing is sent."""
+        """An error for which no record is to blame: from now on nothing is sent."""
         self._faulty_topic = ""
         self._pool = pool
         self._isolation = isolation
@@ -184,11 +184,11 @@ class Outbox(Generic[Item]):
         self._clock = clock
         self._number = 0
         self._sent: dict[int, Item] = {}
-        """What is not answered, or not judged, in the order of sending."""
+        """Items that are not answered or not judged, in the order of sending."""
         self._answers: dict[int, tuple[KafkaError | None, int | None]] = {}
 
     def __len__(self) -> int:
-        """Items that are neither acknowledged nor given up."""
+        """Returns the number of items that are neither acknowledged nor given up."""
         return len(self._isolation) + len(self._sent)
 
     @property
@@ -197,19 +197,20 @@ class Outbox(Generic[Item]):
 
     @property
     def broken(self) -> IngestError | None:
-        """Why the process must be replaced, so that it goes on behind what is acknowledged; None while all is well."""
+        """Why the process must be replaced, so that a new one goes on after what is acknowledged; None while all is
+        well."""
         if self.fault is None:
             return None
         return RestartRequired(f"Kafka topic {self._faulty_topic}: {self.fault.name()}: {self.fault.str()}")
 
     def abandon(self, isolation: Isolation[Item]) -> None:
-        """Forgets all items, and makes nothing of the answers to what is on its way; `isolation` is a new one."""
+        """Forgets all items, and ignores the answers to what is on its way; `isolation` is a new one."""
         self._isolation = isolation
         self._sent.clear()
         self._answers.clear()
 
     def poll(self) -> None:
-        """Judges what was answered and sends what may be sent now, without waiting."""
+        """Judges the answers and sends what may be sent now, without waiting."""
         while not (self._isolation.together and self._pool.in_flight):
             answered = sorted(self._answers)
             if answered:
@@ -221,7 +222,7 @@ class Outbox(Generic[Item]):
                 return
 
     def judge(self, answers: Sequence[Answer[Item]]) -> None:
-        """Takes in answers, also to what was sent by another way. Nothing of it is on its way any more."""
+        """Takes in answers, also to what was sent another way; those items are no longer on their way."""
         for item, error, _ in answers:
             if error is None:
                 self._acked(item)
@@ -246,7 +247,7 @@ class Outbox(Generic[Item]):
         self._judged(answers)
 
     def _send(self, items: Sequence[Item]) -> bool:
-        """False when there is no room before something is answered."""
+        """Returns False if there is no room before something is answered."""
         for place, item in enumerate(items):
             try:
                 queued = self._queue(item)

@@ -16,17 +16,17 @@ from ingest.timing import Deadline
 DEFAULTS: Mapping[str, str | int | bool] = {
     "enable.idempotence": True,
     "acks": "all",
-    # A record waits as long as it must: dropping it is never better, and memory is bounded by whoever sends.
+    # A record waits as long as it must: dropping it is never better, and the sender bounds the memory.
     "message.timeout.ms": 0,
-    # A broker that does not acknowledge within so long is asked again over another connection; idempotence drops repeats.
+    # If a broker does not acknowledge in time, it is asked again over another connection; idempotence drops repeats.
     "request.timeout.ms": SILENT_MS,
     "compression.type": "lz4",
-    # Time for a shipment to get into the queue whole. In `flush` nothing waits so long.
+    # Time for a whole shipment to get into the queue. `flush` does not wait for it.
     "linger.ms": 5,
     "batch.size": 1_000_000,
     "queue.buffering.max.messages": 100_000,
     "queue.buffering.max.kbytes": 65_536,
-    # Java's partitioner, so that records join with those of other producers.
+    # Java's partitioner, so that equal keys share a partition with other producers' records.
     "partitioner": "murmur2_random",
     "statistics.interval.ms": STATISTICS_MS,
     "reconnect.backoff.max.ms": 5_000,
@@ -36,12 +36,13 @@ TOO_LARGE = "too_large"
 NOT_SENDABLE = "not_sendable"
 """Reasons why a record cannot be sent, whatever the state of the cluster."""
 _FATAL = (KafkaException, SystemError)
-"""How `poll` and `flush` end after librdkafka's fatal errors: a producer that has one is of no use any more. What the
-client makes of it depends on the callback that it runs next."""
+"""What `poll` and `flush` raise after librdkafka's fatal errors, which make a producer unusable. Which one the client
+raises depends on the callback that it runs next."""
 
 
 def record_bytes(key: bytes | None, value: bytes, headers: Headers | None) -> int:
-    """Of one record, as librdkafka compares them with `message.max.bytes`, less what it adds for each record."""
+    """Returns the size of one record as librdkafka compares it with `message.max.bytes`, without what it adds per
+    record."""
     named = sum(len(name.encode()) + len(content or b"") for name, content in headers or ())
     return len(key or b"") + len(value) + named
 
@@ -57,9 +58,9 @@ class ProducerPool:
         self._config = _limited(self._chosen, max_record_bytes)
         self._count = kafka.producers
         self.clients: list[Producer] = []
-        """All that were made, and must be polled."""
+        """All producers that were made, and must be polled."""
         self._producers: list[Producer] = []
-        """Those of `send`."""
+        """The producers that `send` uses."""
 
     @property
     def trouble(self) -> str | None:
@@ -68,24 +69,24 @@ class ProducerPool:
 
     @property
     def batch_bytes(self) -> int:
-        """As much as one request carries for one partition of a topic."""
+        """The bytes that one request carries for one partition of a topic."""
         return int(self._config["batch.size"])
 
     @property
     def max_record_bytes(self) -> int:
-        """Larger ones are refused here already."""
+        """Larger records are already refused here."""
         return int(self._config.get("message.max.bytes", 1_000_000))
 
     def start(self) -> None:
         self._producers = self.clients = self._made()
 
     def limit(self, max_record_bytes: int) -> None:
-        """The topic takes records of so many bytes from now on. Nothing may be in flight."""
+        """Sets how many bytes a record of the topic may have from now on. Nothing may be in flight."""
         self._config = _limited(self._chosen, max_record_bytes)
         self.start()
 
     def _made(self, first: int = 0, **more: str | int | bool) -> list[Producer]:
-        """New producers with `more` settings. The statistics of the first are kept under the number `first`."""
+        """Returns new producers with `more` settings. The statistics of the first are kept under the number `first`."""
         return [
             new_producer({**self._config, **more}, **self.health.callbacks(first + index))
             for index in range(self._count)
@@ -100,10 +101,10 @@ class ProducerPool:
         timestamp_ms: int,
         on_delivery: OnDelivery,
     ) -> bool:
-        """Queues one record. False when librdkafka's queue is full: `poll`, then send the same record again.
+        """Queues one record. Returns False if librdkafka's queue is full: `poll`, then send the same record again.
 
-        Raises Undeliverable when the record is larger than the topic allows or no client can send it, IngestError when
-        the producer is broken or the topic is gone.
+        Raises Undeliverable if the record is larger than the topic allows or no client can send it, IngestError if the
+        producer is broken or the topic is gone.
         """
         producer = shard(self._producers, key)
         size = len(value)
@@ -136,7 +137,7 @@ class ProducerPool:
             raise IngestError(f"Kafka producer: {cause.str()}") from None
         except MemoryError:
             raise
-        except Exception as error:  # TypeError, ValueError, OverflowError, SystemError: whatever the client makes of it
+        except Exception as error:  # TypeError, ValueError, OverflowError, SystemError: whatever the client raises
             raise Undeliverable(
                 NOT_SENDABLE, f"the Kafka client takes no such record: {type(error).__name__}: {error}"
             ) from None
@@ -154,7 +155,7 @@ class ProducerPool:
             raise _broken(error) from None
 
     def flush(self, timeout: float) -> None:
-        """Runs delivery callbacks, waiting up to `timeout` seconds for the last of them. Nothing lingers meanwhile."""
+        """Runs delivery callbacks; waits up to `timeout` seconds for the last of them. Nothing lingers meanwhile."""
         if not timeout or not self.in_flight:
             self.poll(timeout)
             return
@@ -165,32 +166,33 @@ class ProducerPool:
             raise _broken(error) from None
 
     def close(self) -> None:
-        """Sends what lingers without waiting for more; `join` waits for the acknowledgements."""
+        """Sends what lingers at once; `join` waits for the acknowledgements."""
         for producer in self.clients:
             producer.flush(0)
 
     def join(self, deadline: Deadline, *, while_waiting: Callable[[], None] = lambda: None) -> bool:
-        """Waits for all acknowledgements; True when none is missing. Calls `while_waiting` several times a second."""
+        """Waits for all acknowledgements; returns True if none is missing. Calls `while_waiting` several times a
+        second."""
         for producer in self.clients:
             while producer.flush(min(0.2, deadline.remaining())) and not deadline.expired:
                 while_waiting()
         return self.in_flight == 0
 
     def terminate(self) -> None:
-        """Throws away what is not acknowledged yet; its checkpoint has not moved."""
+        """Drops what is not acknowledged yet; its checkpoint has not moved."""
         for producer in self.clients:
             producer.purge()
             producer.poll(0)
 
 
 def shard(producers: Sequence[Producer], key: bytes | None) -> Producer:
-    """Always the same for a key, so that its order holds."""
+    """Returns always the same producer for a key, so that its order holds."""
     return producers[zlib.crc32(key) % len(producers)] if key and len(producers) > 1 else producers[0]
 
 
 def _limited(settings: Mapping[str, Any], max_record_bytes: int | None) -> dict[str, Any]:
-    """librdkafka then refuses larger records itself, one by one, and never builds a batch that the topic refuses as a
-    whole, good records and bad together."""
+    """Returns settings with which librdkafka itself refuses larger records, one by one, and never builds a batch that
+    the topic refuses as a whole, good records and bad together."""
     if max_record_bytes is None:
         return dict(settings)
     most = min(max(max_record_bytes, 1_000), 1_000_000_000)
@@ -198,7 +200,8 @@ def _limited(settings: Mapping[str, Any], max_record_bytes: int | None) -> dict[
 
 
 def _check_names(headers: Headers) -> None:
-    """Raises UnicodeEncodeError, where confluent-kafka 2.16 would read a null pointer and end the process."""
+    """Raises UnicodeEncodeError in cases in which confluent-kafka 2.16 would read a null pointer and end the
+    process."""
     for name, _ in headers:
         name.encode()
 

@@ -1,4 +1,4 @@
-"""Headers whose names are not UTF-8, written under the names that they were read with."""
+"""Headers whose names are not UTF-8, written with their original names."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -9,8 +9,8 @@ from ingest.kafka.headers import undecodable_names_kept
 
 @contextmanager
 def raw_names(headers: Sequence[Header]) -> Iterator[list[Header]]:
-    """The headers, with the names that `header_names.escape` stands for. The client library can be given them inside of
-    the `with` only: outside, such a name ends the process."""
+    """Gives the headers with the names that `header_names.escape` stands for. Pass them to the client library only
+    inside the `with`: outside, such a name ends the process."""
     if not any(name.startswith(MARK) for name, _ in headers):
         yield list(headers)
         return

@@ -8,11 +8,11 @@ from ingest.kafka.client import new_admin
 from ingest.kafka.complaints import lasting
 
 ATTEMPTS = 2
-"""Who does not learn it goes without for a whole life."""
+"""A process that does not learn the limit goes without it until it ends."""
 
 
 def max_record_bytes(settings: Mapping[str, Any], topic: str, timeout: float) -> int | None:
-    """The topic's `max.message.bytes`; None when it may not be read, no broker answers within `timeout` seconds,
+    """Returns the topic's `max.message.bytes`; None if it may not be read, no broker answers within `timeout` seconds,
     or the question fails twice."""
     from confluent_kafka import KafkaException
     from confluent_kafka.admin._config import ConfigResource

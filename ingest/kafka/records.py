@@ -1,9 +1,9 @@
-"""Records to be sent together, as columns: what goes through the client one by one comes and goes without an object for each."""
+"""Records to be sent together, as columns: this needs no object per record."""
 
 from collections.abc import Iterable, Iterator
 
 Headers = list[tuple[str, str | bytes | None]]
-"""As confluent-kafka wants them; ours are always bytes."""
+"""The form that confluent-kafka takes; our values are always bytes."""
 
 Record = tuple[bytes | None, bytes, Headers | None, int]
 """Key, value, headers, timestamp in Unix milliseconds (0: now)."""
@@ -33,7 +33,7 @@ class Records:
         return made
 
     def extend(self, more: "Records") -> None:
-        """Adds `more` behind these."""
+        """Adds `more` after these."""
         self.keys += more.keys
         self.values += more.values
         self.headers += more.headers

@@ -1,6 +1,6 @@
-"""A schema registry with the HTTP interface of Confluent's: which id a schema has, and which schema an id.
+"""A schema registry with Confluent's HTTP interface: the id of a schema, and the schema of an id.
 
-Nothing here is on the way of records: an id is asked for at the start.
+Nothing here runs per record: an id is asked for at the start.
 """
 
 import json
@@ -23,15 +23,15 @@ _ANY_MEDIA: Final = f"{_MEDIA}, application/json"
 _LARGEST_BYTES: Final = 4 << 20
 _LONGEST_WORDS: Final = 300
 _UNKNOWN: Final = range(40400, 40500)
-"""Error codes that say that a subject, version or schema is unknown; without one, the address itself is."""
+"""Error codes for an unknown subject, version or schema; without one, the address itself is unknown."""
 
 
 class Registry:
-    """The registry of a configuration; as a context manager it closes its connections. Its methods raise Refused when it
-    says no, and Unreachable when it does not answer or is busy."""
+    """The registry of a configuration; as a context manager it closes its connections. Its methods raise Refused if it
+    refuses, and Unreachable if it does not answer or is busy."""
 
     def __init__(self, config: SchemaRegistry) -> None:
-        """Raises Refused for a certificate that cannot be read."""
+        """Raises Refused if a certificate cannot be read."""
         self._config = config
         self._url = config.url.rstrip("/")
         context = ssl.create_default_context()
@@ -71,7 +71,7 @@ class Registry:
         return self._number(self._asked("POST", f"/subjects/{quote(subject, safe='')}/versions", {"schema": schema}))
 
     def schema_of(self, schema_id: int) -> str:
-        """Returns the schema with this id, in JSON. An id that the registry does not know is Refused."""
+        """Returns the schema with this id, in JSON. Raises Refused if the registry does not know it."""
         answer = self._asked("GET", f"/schemas/ids/{schema_id}")
         schema = answer.get("schema") if isinstance(answer, dict) else None
         if not isinstance(schema, str):
@@ -81,7 +81,7 @@ class Registry:
     def find(self, subject: str, schema: str) -> int | None:
         """Returns the id of the schema under this subject; None if it is not there.
 
-        Compares what schemas say: a registry that is asked for one compares its text, white space and all.
+        Compares what schemas mean: the registry itself would compare the text, including white space.
         """
         path = f"/subjects/{quote(subject, safe='')}/versions"
         wanted = parsed(schema)
@@ -176,11 +176,11 @@ class Registry:
 
 
 class Unknown(Refused):
-    """There is no such subject, version or id."""
+    """The subject, version or id does not exist."""
 
 
 def parsed(schema: object) -> object:
-    """Returns what two schemas have in common when they mean the same; None for what is none."""
+    """Returns a form that is equal for schemas that mean the same; None for what is not a schema."""
     if not isinstance(schema, str):
         return None
     try:
@@ -201,7 +201,7 @@ def _plain(schema: Any) -> Any:
 
 
 def _why(error: BaseException | None) -> str:
-    """Of what the client raises, the words of the system."""
+    """Returns the system's words for what the client raised."""
     cause = error
     while cause is not None:
         if isinstance(cause, OSError) and cause.strerror:
@@ -211,5 +211,5 @@ def _why(error: BaseException | None) -> str:
 
 
 def _words(text: str) -> str:
-    """In one line, and without a colon: what stands behind one in a sentence of ours is the fix."""
+    """Returns the text in one line without colons: in our sentences, the fix follows a colon."""
     return printable(" ".join(text.split()).replace(": ", ", "))[:_LONGEST_WORDS]

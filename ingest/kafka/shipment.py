@@ -1,4 +1,4 @@
-"""Which records of a shipment Kafka refused, told by their place in it and never by what is in them."""
+"""Which records of a shipment Kafka refused, identified by their place in it and never by their content."""
 
 from collections.abc import Callable, Sequence
 from types import MethodType
@@ -13,14 +13,14 @@ class Refusal(NamedTuple):
     """One record that Kafka refused, for good."""
 
     place: int
-    """Which one of those that were sent together, from 0."""
+    """Its place among the records that were sent together, from 0."""
     error: KafkaError
     partition: int
     """Of the topic."""
 
 
 class Shipment:
-    """Records that were sent together. Is done when each was acknowledged or refused."""
+    """Records that were sent together; done once each was acknowledged or refused."""
 
     __slots__ = ("bytes", "records", "refused")
 
@@ -31,19 +31,20 @@ class Shipment:
 
 
 class Reports:
-    """Refusals of one shipment after another, each told from the others by its record's place.
+    """Refusals of one shipment after another, each identified by its record's place.
 
-    A report does not say which record it is about: it has no headers, and two records may be equal. So each place has a
-    callback of its own, a method bound to the number, which is made once and used by all shipments.
+    A report does not say which record it is about: it has no headers, and two records can be equal. So each place has
+    its own callback, a method bound to the number, which is made once and used by all shipments.
     """
 
     def __init__(self) -> None:
         self.refused: list[Refusal] = []
-        """Of the shipment that is expected."""
+        """Refusals of the expected shipment."""
         self._callbacks: list[OnDelivery] = []
 
     def expect(self, count: int) -> Sequence[OnDelivery]:
-        """Callbacks for the places of the next shipment, `count` or more. There must be no report missing of the last."""
+        """Returns callbacks for the places of the next shipment, `count` or more. No report of the last one may be
+        missing."""
         self.refused = []
         made = self._callbacks
         made += [MethodType(self._reported, place) for place in range(len(made), count)]

@@ -1,4 +1,4 @@
-"""Producers that take many records at once, and report only what was refused of them."""
+"""Producers that take many records at once, and report only the refused ones."""
 
 from collections import deque
 from collections.abc import Callable
@@ -14,16 +14,16 @@ from ingest.kafka.shipment import OnDelivery, Reports, Shipment
 from ingest.timing import Deadline
 
 REFUSALS_ONLY = "delivery.report.only.error"
-"""A report to Python costs a third of what a record costs on its way through the client."""
+"""A report to Python costs a third of what a record costs in the client."""
 _ANY_PARTITION = -1
 
 
 class ShippingPool(ProducerPool):
-    """A pool with `send_all`. A shipment is done when its producers hold no record any more: librdkafka counts one until
-    it is acknowledged, or its refusal was reported.
+    """A pool with `send_all`. A shipment is done once its producers hold no more records: librdkafka counts a record
+    until it is acknowledged, or its refusal was reported.
 
-    What goes by `send`, a report for each record, has producers of its own. They are made for the first of these
-    records: a partition process needs them when something was refused.
+    `send`, with a report for each record, uses other producers. They are made for the first such record: a partition
+    process needs them only after a refusal.
     """
 
     def __init__(self, kafka: Kafka, *, client_id: str, max_record_bytes: int | None = None) -> None:
@@ -31,7 +31,7 @@ class ShippingPool(ProducerPool):
         self._shippers: list[Producer] = []
         self._reports = Reports()
         self._out: tuple[int, int, Callable[[Shipment], None]] | None = None
-        """Records and bytes of the shipment on its way, and who is told when it is done."""
+        """Records and bytes of the shipment on its way, and the callback for when it is done."""
 
     def start(self) -> None:
         self._producers = []
@@ -52,10 +52,10 @@ class ShippingPool(ProducerPool):
         return super().send(topic, key, value, headers, timestamp_ms, on_delivery)
 
     def send_all(self, topic: str, records: Records, done: Callable[[Shipment], None]) -> int:
-        """Queues records in order, up to the first that cannot be; `send` says why that is. Returns how many it queued.
+        """Queues records in order, up to the first that it cannot queue; `send` says why. Returns how many it queued.
 
-        `done` is called once for all of these, before which there must be no other call. Costs a third of what `send`
-        costs for each (no closure, no books, no report).
+        `done` is called once for all of these; no other call may come before that. Costs a third of `send` per record
+        (no closure, no bookkeeping, no report).
         """
         if self._out is not None:
             raise RuntimeError("the shipment before this one is still on its way")
@@ -106,7 +106,7 @@ class ShippingPool(ProducerPool):
         self._look()
 
     def _look(self) -> None:
-        """Tells that the shipment is done, once it is."""
+        """Reports that the shipment is done, once it is."""
         if self._out is None or any(map(len, self._shippers)):
             return
         (records, size, done), self._out = self._out, None

@@ -7,7 +7,8 @@ from typing import Any
 import orjson
 
 SILENCE_SECONDS = 10.0
-"""A broker that owes an answer for so long and sends nothing at all is called silent; a fetch is answered every half second."""
+"""A broker that owes an answer for this long and sends nothing at all is silent; a fetch is answered every half
+second."""
 _LOGICAL_BROKER = -1
 """Node id of bootstrap and group coordinator entries, which are not brokers of their own."""
 
@@ -17,7 +18,7 @@ class _Report:
     """What one producer said last."""
 
     handle: str
-    """librdkafka's name of the handle, unique in this process: tells a new producer from the one before."""
+    """librdkafka's name of the handle, unique in this process: distinguishes a new producer from the previous one."""
     brokers_up: int
     queue_messages: int
     queue_bytes: int
@@ -26,17 +27,17 @@ class _Report:
     taken_at: float
     """By librdkafka's own clock, in seconds."""
     owing: Mapping[str, tuple[int, float]]
-    """Broker that owes answers → responses it has sent so far, and since when it has sent no more."""
+    """Broker that owes answers → responses sent so far, and since when it has sent no more."""
     p50_seconds: float | None
     p99_seconds: float | None
     throttle_seconds: float
 
 
 class KafkaStatistics:
-    """Sums and worst cases over the producers of one process. Plain numbers, which any thread may read.
+    """Sums and worst cases over the producers of one process. Plain numbers, which any thread can read.
 
-    The counters (`retries`, `transmit_errors`, `timeouts`) only grow: they add up differences, so a producer that is
-    made again, and counts from 0, takes nothing away.
+    The counters (`retries`, `transmit_errors`, `timeouts`) only grow: they add up differences, so a recreated producer,
+    which counts from 0, subtracts nothing.
     """
 
     def __init__(self) -> None:
@@ -49,7 +50,7 @@ class KafkaStatistics:
         """Requests that were sent and not answered in time."""
 
     def update(self, statistics: str | bytes, *, producer: int) -> None:
-        """Take in one `stats_cb` document of the producer at this place of the pool. Raises ValueError if not JSON."""
+        """Takes in one `stats_cb` document of the producer at this place of the pool. Raises ValueError if not JSON."""
         report = _parsed(orjson.loads(statistics))
         before = self._reports.get(producer)
         known = before.counters if before is not None and before.handle == report.handle else {}
@@ -69,12 +70,13 @@ class KafkaStatistics:
             broker: owed[broker] if owed.get(broker, (-1,))[0] == now[0] else now
             for broker, now in report.owing.items()
         }
-        # A new dict, so that a reader in another thread never meets one that is changing.
+        # A new dict, so that a reader in another thread never sees one that changes.
         self._reports = {**self._reports, producer: replace(report, counters=highest, owing=owing)}
 
     @property
     def silence(self) -> str | None:
-        """Which broker answers nothing though its connection seems to be up, in words; None while all answer."""
+        """Returns which broker does not answer though its connection seems to be up, in words; None while all
+        answer."""
         for report in self._reports.values():
             for broker, (_, since) in report.owing.items():
                 if report.taken_at - since >= SILENCE_SECONDS:
@@ -83,7 +85,7 @@ class KafkaStatistics:
 
     @property
     def brokers_up(self) -> int:
-        """Connections to brokers that are up; brokers that nothing was sent to yet have none."""
+        """Connections to brokers that are up; brokers that were sent nothing yet have none."""
         return sum(report.brokers_up for report in self._reports.values())
 
     @property
@@ -134,10 +136,10 @@ def _parsed(document: Mapping[str, Any]) -> _Report:
 
 
 def _resent(topics: Mapping[str, Any]) -> dict[tuple[str, str], int]:
-    """Records transmitted beyond those handed in, per partition: each was sent again.
+    """Returns records transmitted beyond those handed in, per partition: each was sent again.
 
-    Records still queued hide as many until they are sent, so this is a lower bound that becomes exact when the queue is
-    empty. The brokers' `txretries` will not do: it leaves out produce requests, whose records go back to the queue.
+    Each record still queued hides one, so this is a lower bound that becomes exact once the queue is empty. The
+    brokers' `txretries` does not help: it leaves out produce requests, whose records go back to the queue.
     """
     return {
         (f"{name}/{partition}", "resent"): max(0, figures["txmsgs"] - figures["msgs"])
@@ -147,8 +149,8 @@ def _resent(topics: Mapping[str, Any]) -> dict[tuple[str, str], int]:
 
 
 def _owing(brokers: Mapping[str, Any], now: float) -> dict[str, tuple[int, float]]:
-    """Only brokers whose connection is up: another one is known to be none, and is told elsewhere. A group's coordinator is
-    left out with the logical ones: it may keep a member waiting for as long as a rebalance takes."""
+    """Returns only brokers whose connection is up: a lost connection is known, and reported elsewhere. A group's
+    coordinator is left out with the logical ones: it can keep a member waiting for as long as a rebalance takes."""
     return {
         name: (broker["rx"], now)
         for name, broker in brokers.items()

@@ -8,19 +8,19 @@ _CODES: Final = frozenset(
     {KafkaError._BAD_MSG, KafkaError._BAD_COMPRESSION, KafkaError._NOT_IMPLEMENTED, KafkaError.MSG_SIZE_TOO_LARGE}
 )
 _TRIES: Final = 3
-"""So often all the same, lest a fault of the way is taken for one of the record."""
+"""How often it is tried all the same, so that a transport fault does not count as a fault of the record."""
 
 
 class Unreadable:
-    """Says of one partition when to go on behind an offset at which nothing can be read."""
+    """Says for one partition when to skip an offset at which nothing can be read."""
 
     def __init__(self) -> None:
         self._offset = -1
         self._tries = 0
 
     def is_certain(self, error: KafkaError, offset: int) -> bool:
-        """The client gave this error for this offset (of a batch as a whole: the batch's). True from the third time on,
-        for errors that are the record's own; of a batch each record is to be passed over by itself."""
+        """Takes the client's error for this offset (for a whole batch: the batch's). Returns True from the third time
+        on, for errors that are the record's own; in a batch each record must be skipped by itself."""
         if error.code() not in _CODES:
             return False
         self._tries = self._tries + 1 if offset == self._offset else 1

@@ -1,6 +1,6 @@
-"""Whether this process works off its backlog now, or lets the others of the node go first. Pure; the clock is passed in.
+"""Whether this process works off its backlog now, or lets others on the node go first. Pure; the clock is passed in.
 
-As long as each read of the socket takes all that is there, a process keeps up, and asks nobody. See
+While each read of the socket takes all that is there, a process keeps up, and needs no turn. See
 `ingest.process.catch_up_turns`.
 """
 
@@ -11,11 +11,11 @@ from typing import Final, Protocol
 from ingest.process.catch_up_turns import TURN_SECONDS
 
 WAIT_SECONDS: Final = 1.0
-"""Heartbeat and link are looked after this often while others have their turn. Each look takes a part of their caches."""
+"""Interval of heartbeat and link upkeep while others have their turn. Each round takes a part of their CPU caches."""
 PATIENCE_SECONDS: Final = 40.0
-"""The longest wait: 32 partitions on one core take 32 seconds. A supervisor that hangs must stop nobody."""
+"""The longest wait: 32 partitions on one core take 32 seconds. A supervisor that hangs must not stop a partition."""
 CONTENT_SECONDS: Final = 0.05
-"""Who has read all that was there for so long keeps up with the hub, and needs no turn for that."""
+"""A process that has read all that was there for this long keeps up with the hub, and needs no turn."""
 
 
 class Supervisor(Protocol):
@@ -29,7 +29,7 @@ class Supervisor(Protocol):
 
 
 class CatchUpTurn:
-    """`go` in front of every receive, `received` behind it."""
+    """Call `go` before every receive, `received` after it."""
 
     def __init__(self, supervisor: Supervisor, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._supervisor = supervisor
@@ -54,7 +54,7 @@ class CatchUpTurn:
         return True
 
     def received(self, events: int, *, more: bool) -> None:
-        """`events` is 0 also when Kafka left no room for any. `more`: whether there is more than was received at once."""
+        """`events` is 0 also if Kafka left no room for any. `more`: whether there is more than was received at once."""
         now = self._clock()
         if self._until is None:
             if more:

@@ -1,5 +1,5 @@
-"""One-shot children: ask hub, checkpoint store and Kafka what all partition processes need, until all have answered; and
-later, whether the hub has more partitions now."""
+"""One-shot children: ask hub, checkpoint store and Kafka for what all partition processes need, until all have
+answered; later ask whether the hub has more partitions."""
 
 import contextlib
 import logging
@@ -22,7 +22,7 @@ from ingest.source.preflight import check_topics, with_schema
 from ingest.timing import Deadline
 
 ANSWER_SECONDS = 25.0
-"""Below it the hub's client gives up by itself, as a rule."""
+"""The hub's client usually gives up by itself before that."""
 _LOOK_SECONDS = 0.2
 
 logger = logging.getLogger(__name__)
@@ -31,12 +31,12 @@ logger = logging.getLogger(__name__)
 def run(child: Child) -> None:
     """Hands up `{"partitions": [id, …], "created_ms": when the hub was made, "topics": Topics}`.
 
-    With `trial` among the task's facts, as for a configuration that is not in force yet, it also asks the hub to be let
-    read; otherwise the partitions' own processes do. Raises Refused for a wrong key, an unknown hub, consumer group or
-    partition, a store that may not be written, or a missing topic.
+    With `trial` among the task's facts, as for a configuration that is not in force yet, it also checks that the hub
+    lets it read; otherwise the partitions' own processes do. Raises Refused if a key is wrong, a hub, consumer group or
+    partition unknown, the store not writable, or a topic missing.
     """
     config = child.task.config
-    # Here, as this child is the only one of its kind in the life of a service.
+    # Logged here, as this child runs only once in the life of a service.
     logger.info(hot_path.sentence(config.source.format))
     told = wait_until_available(child, "asking the hub for its partitions", lambda: _partitions(config))
     if told is not None and child.task.facts.get("trial"):
@@ -54,12 +54,12 @@ def run(child: Child) -> None:
 def look_again(child: Child) -> None:
     """Asks the hub once which partitions it has, within `ANSWER_SECONDS`. Raises nothing that the hub or Kafka causes.
 
-    Hands up `{"partitions": [id, …], "topics": Topics | None}`, or `{"trouble": sentence}`. The topics are looked at only
-    when there are partitions besides `known` of the task's facts, which are about to be started.
+    Hands up `{"partitions": [id, …], "topics": Topics | None}`, or `{"trouble": sentence}`. The topics are checked only
+    if there are partitions besides `known` of the task's facts, as those start next.
     """
     answers: list[dict[str, Any]] = []
     deadline = Deadline(ANSWER_SECONDS)
-    # On a thread of its own: whatever hangs there, this child beats and ends in time.
+    # On a separate thread: whatever hangs there, this child beats and ends in time.
     asking = threading.Thread(
         target=lambda: answers.append(_answer(child.task.config, child.task.facts.get("known", ()))), daemon=True
     )
@@ -79,18 +79,18 @@ def _answer(config: Config, known: Iterable[str]) -> dict[str, Any]:
         return {"trouble": str(error)}
     topics = None
     if not set(partitions) <= set(known):
-        # If they cannot be looked at, each new partition says so for itself.
+        # If they cannot be checked, each new partition reports that itself.
         with contextlib.suppress(IngestError):
             topics = replace(check_topics(config), schema_id=schema_id(config))
     return {"partitions": partitions, "topics": topics}
 
 
 def _partitions(config: Config) -> event_hubs.Description:
-    """Of the partitions only those that are wanted, each once."""
+    """Returns only the wanted partitions, each once."""
     told = event_hubs.describe(config)
     found = list(dict.fromkeys(told.partition_ids))
     if not found:
-        # As during a failover: it is not a hub without partitions, there is none.
+        # As during a failover: a hub without partitions does not exist.
         raise Unreachable(f"hub {event_hubs.address(config).namespace} names no partitions")
     unknown = [wanted for wanted in config.source.partitions if wanted not in found]
     if unknown:
@@ -101,7 +101,7 @@ def _partitions(config: Config) -> event_hubs.Description:
 
 
 def _look(config: Config, partitions: list[str]) -> None:
-    """That others read them, as most likely the running ingest does, is no obstacle."""
+    """Checks that they can be read. Other readers, most likely the running ingest, do not prevent that."""
     for attempt in try_to_read(config, partitions[:SAMPLE]):
         if attempt.reason in ("not_found", "unauthorized"):
             raise Refused(

@@ -1,6 +1,6 @@
-"""Which code is the hot path's: the compiled core where it was built, else Python's, which is its reference.
+"""Selects the code of the hot path: the compiled core if it was built, else Python's, which is its reference.
 
-`INGEST_DECODER=python` in the environment leaves the core aside. Both make the same records, byte for byte.
+`INGEST_DECODER=python` in the environment disables the core. Both make the same records, byte for byte.
 """
 
 import os
@@ -21,30 +21,31 @@ ENVIRONMENT = "INGEST_DECODER"
 
 
 class Decoder(Protocol):
-    """Raw messages → events. One for each partition process."""
+    """Raw messages → events. One per partition process."""
 
     def decode(self, buf: bytes, start: int, end: int) -> Received:
-        """The event of the message in `buf[start:end]`. Raises AmqpError when not even its position can be read."""
+        """Returns the event of the message in `buf[start:end]`. Raises AmqpError if not even its position can be
+        read."""
         ...
 
     def decode_all(self, slices: Iterable[Slice]) -> list[Received]:
-        """The events of all of them. Raises AmqpError when one is none."""
+        """Returns the events of all slices. Raises AmqpError if one is not an event."""
         ...
 
     def slices(self) -> Slices:
-        """An empty collection, of the kind that `decode_all` is quickest with."""
+        """Returns an empty collection, of the kind that `decode_all` handles fastest."""
         ...
 
 
 class Encoder(Protocol):
-    """Events, whoever decoded them, → records of one format. One for each partition process."""
+    """Events of any decoder → records of one format. One per partition process."""
 
     def encode(self, event: Received) -> Record:
-        """Raises Undeliverable when the format cannot carry the event."""
+        """Raises Undeliverable if the format cannot carry the event."""
         ...
 
     def encode_all(self, events: Sequence[Received]) -> Records:
-        """In order. Raises Undeliverable when the format cannot carry one of them."""
+        """Returns the records in order. Raises Undeliverable if the format cannot carry one of the events."""
         ...
 
 
@@ -65,7 +66,7 @@ class PythonEncoder:
         return self._encode(event.whole())
 
     def encode_all(self, events: Sequence[Received]) -> Records:
-        return Records.of(map(self._encode, events))  # whole ones: no other decoder stands in front of this encoder
+        return Records.of(map(self._encode, events))  # whole events: no other decoder feeds this encoder
 
 
 class KeylessEncoder:
@@ -85,7 +86,7 @@ class KeylessEncoder:
 
 
 def _compiled() -> tuple[Callable[[], Decoder], dict[str, Callable[[str], Encoder]], str]:
-    """Decoder, encoders by format, and why there are none."""
+    """Returns the decoder, the encoders by format, and why the core is not used."""
     if os.environ.get(ENVIRONMENT) == "python":
         return PythonDecoder, {}, f"{ENVIRONMENT}=python"
     try:
@@ -96,12 +97,12 @@ def _compiled() -> tuple[Callable[[], Decoder], dict[str, Callable[[str], Encode
 
 
 _DECODER, _ENCODERS, WHY_PYTHON = _compiled()
-"""The last says why the core is not used, in words; empty where it is."""
+"""The last says why the core is not used; empty if it is."""
 
 
 def decoder_in_use(record_format: str, transport: str) -> Name:
-    """Which code makes the events. With a format that the core does not have, Python makes all; the client's own transport
-    has a decoder of its own."""
+    """Returns which code makes the events. For a format that the core lacks, Python makes all; the client's own
+    transport has its own decoder."""
     return "compiled" if record_format in _ENCODERS and transport == "fast" else "python"
 
 
@@ -120,7 +121,7 @@ def decoder_of(record_format: str) -> Decoder:
 
 
 def encoder_of(record_format: str, partition: str, *, has_keys: bool = True, schema_id: int | None = None) -> Encoder:
-    """`schema_id`: the schema registry's, for a format that needs one."""
+    """`schema_id`: the schema registry's id, for a format that needs one."""
     if record_format in _ENCODERS:
         encoder = _ENCODERS[record_format](partition)
     else:

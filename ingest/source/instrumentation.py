@@ -38,7 +38,7 @@ class Measured(Protocol):
 
 
 class SourceMeasures:
-    """Called with the meter once a second; reads plain ints and keeps none."""
+    """Called with the meter once a second; reads plain ints and keeps no copies."""
 
     def __init__(self, process: Measured, retention_days: int, *, clock: Callable[[], float] = time.time) -> None:
         """Made before the process starts. `retention_days` as `hub.retention_days`; `clock` gives Unix seconds."""
@@ -92,9 +92,10 @@ class SourceMeasures:
             meter.gauge(m.SOURCE_LAG_EVENTS, behind, partition)
             age = now - enqueued_ms / 1000 if behind and enqueued_ms is not None else 0.0
             meter.gauge(m.SOURCE_LAG_SECONDS, max(0.0, age), partition)
-        # A link that is down tells of nothing newer, and what we know of the newest may be older than the last event.
+        # A link that is down reports nothing newer, and the newest that we know can be older than the last event.
         caught_up = receiver.attached and bool(known) and max(known) == last
-        # Who was caught up once knows its position for good, also without any event: it falls behind while the link is down.
+        # A process that was caught up once knows its position from then on, even without events: it falls behind while
+        # the link is down.
         self._position_known = self._position_known or caught_up or enqueued_ms is not None
         if self._position_known:
             received_until = now if caught_up else -math.inf if enqueued_ms is None else enqueued_ms / 1000
@@ -103,12 +104,12 @@ class SourceMeasures:
                 meter.gauge(m.SOURCE_DATA_LOSS, left, partition)
 
     def _replay(self, meter: Meter) -> None:
-        """What was received in this life after the last checkpoint; where nothing was checkpointed, all of it."""
+        """Counts what was received in this life after the last checkpoint; all of it if nothing was checkpointed."""
         process, receiver = self._process, self._process.receiver
         written = process.writer.last_written
         safe = written.sequence_number if written is not None else self._start.sequence_number if self._start else None
         replay = receiver.events
-        # The hub may have numbered anew since the checkpoint, and numbers may be missing.
+        # The hub can have renumbered its events since the checkpoint, and numbers can be missing.
         if safe is not None and receiver.last is not None and receiver.last.sequence_number >= safe:
             replay = min(replay, receiver.last.sequence_number - safe)
         meter.gauge(m.SOURCE_REPLAY, replay, process.partition)

@@ -1,9 +1,10 @@
-"""Whether what a partition process remembers is still the state of its partition.
+"""Whether a partition process's memory is still the state of its partition.
 
-The hub gives a partition to the reader that came last, and tells the one before by the end of its link; a process that
-stood still, as in a suspended machine, may hear of that late. Who has any reason for doubt gives its link up, forgets what
-Kafka has not been given yet, and reads the store again; then it goes on, only forwards: behind what another process has
-saved if that is further on, else behind what Kafka has acknowledged. Nothing is saved before the hub has let it in again.
+The hub gives a partition to the reader that came last, and ends the link of the one before; a process that stood still,
+as in a suspended machine, can notice that late. A process with any reason for doubt closes its link, forgets what it
+has not sent to Kafka yet, and reads the store again; then it goes on, only forwards: after what another process has
+saved if that is further on, else after what Kafka has acknowledged. Nothing is saved before the hub has let it in
+again.
 """
 
 import logging
@@ -20,13 +21,13 @@ from ingest.source.receiving.receiver import Receiver
 from ingest.source.receiving.start import start_at
 
 PAUSE_SECONDS = 5.0
-"""A loop that has not come round for so long cannot know what happened meanwhile. No part of it waits that long as a rule."""
+"""A loop that took this long cannot know what happened meanwhile. Normally no part of it waits that long."""
 ACKS_SECONDS = 2.0
-"""What is on its way to Kafka has so long to be acknowledged; what is not by then comes again."""
+"""How long records on their way to Kafka have to be acknowledged; the others come again."""
 FRESH_SECONDS = 2.0
-"""The position that a process was made with is not looked at again so soon."""
+"""The position that a process began with is not read again within this time."""
 ANSWER_SECONDS = 3.0
-"""The store has so long to say whether another process has gone on while there was no link."""
+"""How long the store has to say whether another process has gone on while there was no link."""
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +38,7 @@ def _since_boot() -> float:
 
 
 class Ownership:
-    """`poll` once a turn, on the loop's thread, as everything here."""
+    """Call `poll` once per loop, on the loop's thread, like everything here."""
 
     def __init__(
         self,
@@ -73,7 +74,7 @@ class Ownership:
 
     @property
     def trouble(self) -> str | None:
-        """Why it is not known where to go on, in words."""
+        """Why the place to go on from is unknown, in words."""
         return self._writer.last_error if self._doubted_at is not None else None
 
     def awake(self) -> bool:
@@ -85,7 +86,7 @@ class Ownership:
         return self._doubted_at is None
 
     def doubt(self, why: str) -> None:
-        """Another process may have the partition, or have had it; `why` is a clause."""
+        """Notes that another process can have, or have had, the partition; `why` is a clause."""
         self._receiver.reconnect("displaced", why)
         self._receiver.hold()
         self._delivery.abandon()
@@ -93,8 +94,8 @@ class Ownership:
         self._doubted_at = self._seen_at = self._clock()
 
     def may_open(self) -> bool:
-        """Whether a link may be opened where the last one ended: while there was none, another process may have gone on. A
-        store that does not answer makes nobody wait for long."""
+        """Whether a link may be opened where the last one ended: without a link, another process can have gone on. A
+        store that does not answer delays this only shortly."""
         now = self._clock()
         if now < self._known_until:
             return True
@@ -142,7 +143,7 @@ class Ownership:
 
     @property
     def _mine(self) -> Checkpoint | None:
-        """The position that this process knows to be safe."""
+        """Returns the position that this process knows to be safe."""
         return self.acknowledged or self._base
 
     def _ahead(self, looked: Looked) -> bool:

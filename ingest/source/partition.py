@@ -1,7 +1,7 @@
-"""One partition process: hub → record → Kafka, and the checkpoint behind what Kafka has acknowledged.
+"""One partition process: hub → record → Kafka, and the checkpoint after what Kafka has acknowledged.
 
-One thread runs the loop below. Beside it there are the checkpoint writer's, short-lived ones that connect to the hub or ask
-it about a silent partition, and librdkafka's own.
+One thread runs the loop below. Other threads are the checkpoint writer's, short-lived ones that connect to the hub or
+ask it about a silent partition, and librdkafka's.
 """
 
 import gc
@@ -34,29 +34,29 @@ from ingest.source.transport.select import open_transport
 from ingest.timing import Deadline
 
 EVENT_WAIT_SECONDS = 0.5
-"""A process without anything to do, or for which Kafka has no room, looks around this often. Ten times a second, 32 of them
-took 7 % of a core."""
+"""Poll interval of a process that is idle, or for which Kafka has no room. At 0.1 s, 32 idle processes took 7 % of a
+core."""
 HELD_SECONDS = 0.1
-"""While events are held back and none is on its way, the loop looks around this often."""
+"""Poll interval while events are held back and none is on its way."""
 ACK_WAIT_SECONDS = 0.005
-"""The loop waits for acknowledgements so long before it looks at the hub again. What comes meanwhile cannot be sent any
+"""How long the loop waits for acknowledgements before it reads from the hub again. What comes meanwhile cannot be sent
 sooner."""
 LAST_ACKS_SECONDS = 0.1
-"""Behind a turn, the loop waits for what is on its way so long before it asks whether the next turn has begun."""
+"""How long, after a turn, the loop waits for acknowledgements before it asks whether the next turn has begun."""
 SMALL_TURN = 128
 COLLECT_BACKLOG = 1_000
 COLLECT_SECONDS = 0.05
-"""A turn costs as much for one event as for many, and so does a request to Kafka. A process that is so many events behind
-can wait for a larger turn."""
+"""A loop costs as much for one event as for many, and so does a request to Kafka. A process that is far behind can wait
+for more events."""
 SAVE_SECONDS = 5.0
 ASK_AGAIN_SECONDS = 10.0
-"""A question to the hub that had no answer is asked again after so long."""
+"""How long until an unanswered question to the hub is asked again."""
 YOUNG_OBJECTS = 20_000
-"""So many more objects than before, and the collector looks at the young ones. Python's 700 are a fraction of one turn's
-events, which live and are looked at in vain: 0.4 µs of each event's CPU time with 32 partitions."""
+"""After this many new objects the collector scans the young ones. Python's 700 are a fraction of one loop's events,
+which are alive and scanned in vain: 0.4 µs of each event's CPU time with 32 partitions."""
 
 KAFKA_SHARE = 0.7
-"""Of the time of a graceful end: the rest is for the checkpoint."""
+"""Kafka's share of the time for a graceful end: the rest is for the checkpoint."""
 
 logger = logging.getLogger(__name__)
 
@@ -68,8 +68,8 @@ def run(child: Child) -> None:
     topics: Topics | None = child.task.facts.get("topics") or _topics(child)
     if child.stopping or topics is None:
         return
-    # Last, so that it is fresh. Without knowing the position nothing may start: too early would repeat days, too late would
-    # lose them.
+    # Last, so that it is fresh. Nothing may start before the position is known: too early would repeat days, too late
+    # would lose them.
     checkpoint = wait_until_available(child, "reading the checkpoint", lambda: store.load(partition), mendable=Damaged)
     if checkpoint is None or checkpoint.lease:
         checkpoint = _first_checkpoint(child, store, checkpoint)
@@ -82,7 +82,7 @@ def run(child: Child) -> None:
         while not child.stopping:
             process.poll()
     except BaseException:
-        # What Kafka has acknowledged already need not be sent again by the process after this one.
+        # The next process need not send again what Kafka has already acknowledged.
         process.close(Deadline(SAVE_SECONDS))
         raise
     process.close(child.deadline or Deadline(config.service.shutdown_seconds))
@@ -97,8 +97,8 @@ def _topics(child: Child) -> Topics | None:
 
 
 def _first_checkpoint(child: Child, store: CheckpointStore, lease: Checkpoint | None) -> Checkpoint | None:
-    """The position to begin with, kept before anything is read: whoever replaces this process must find the same. None
-    where `source.start` will always mean the same."""
+    """Returns the position to begin with, saved before anything is read: a process that replaces this one must find the
+    same. None if `source.start` always means the same."""
     config, partition = child.task.config, child.task.slot
 
     def resolved() -> Checkpoint | None:
@@ -106,7 +106,7 @@ def _first_checkpoint(child: Child, store: CheckpointStore, lease: Checkpoint | 
 
     first = lease
     if first is None and child.task.facts.get("added"):
-        # Read from its oldest event whatever `source.start` says; the next start of the service must do so, too.
+        # It is read from its oldest event whatever `source.start` says; the next start of the service must do the same.
         first = Checkpoint(partition, EARLIEST, -1)
     first = first or wait_until_available(child, "asking the hub where the partition stands", resolved)
     if first is None or child.stopping:
@@ -119,7 +119,7 @@ def _first_checkpoint(child: Child, store: CheckpointStore, lease: Checkpoint | 
 
 
 def _keep(store: CheckpointStore, first: Checkpoint) -> Checkpoint | None:
-    """What another process has kept meanwhile is kept."""
+    """Saves `first`, unless another process has saved a checkpoint meanwhile."""
     try:
         return store.save(first, None)
     except Changed as changed:
@@ -167,7 +167,7 @@ class PartitionProcess:
         self._attaches = 0
         self._attached_at = self._ask_at = 0.0
         self._base: int | None = None
-        """The newest sequence number when the hub was first asked, where the position cannot be compared with it."""
+        """The newest sequence number when the hub was first asked, if the position cannot be compared with it."""
         self._watch = StallWatch(config.source.stall_seconds, time.monotonic())
         self._child = child
         self.shares = TimeShares()
@@ -184,10 +184,10 @@ class PartitionProcess:
         self.receiver.start()
 
     def poll(self) -> None:
-        """One turn of the loop: take events if there is room for them, serve acknowledgements, move the checkpoint.
+        """Runs the loop once: takes events if there is room for them, serves acknowledgements, moves the checkpoint.
 
-        Everything here is paid once per turn, and under load a turn has some 1,500 events. Per event there are only the
-        loops in `Transfers.feed`, `Decoder.decode_all`, `Encoder.encode_all` and `ShippingPool.send_all`.
+        Everything here runs once per some 1,500 events under load. Only these loops run per event: `Transfers.feed`,
+        `Decoder.decode_all`, `Encoder.encode_all` and `ShippingPool.send_all`.
         """
         self.ownership.poll()
         settled = self.delivery.idle
@@ -231,8 +231,8 @@ class PartitionProcess:
         self.shares.enter("decode")
 
     def _acknowledgements(self) -> None:
-        """Takes those that are there, and waits for the others when there is nothing better to do: what comes from the
-        hub now cannot be sent before they are."""
+        """Takes those that have come, and waits for the others if there is nothing better to do: what comes from the
+        hub now cannot be sent before them."""
         if self.transport.more or not self.delivery.pool.in_flight:
             self.delivery.poll(0)
             return
@@ -242,15 +242,15 @@ class PartitionProcess:
 
     @property
     def backlog(self) -> int:
-        """Events that the hub holds, as far as we know, and we have not received."""
+        """Events that, as far as we know, the hub holds and we have not received."""
         last = self.receiver.last.sequence_number if self.receiver.last is not None else -1
         return max(0, *((number or 0) - last for number in (self.transport.newest, self.question.newest)))
 
     def close(self, deadline: Deadline) -> None:
-        """Receives nothing more, waits for Kafka, writes the last checkpoint; all within the deadline."""
+        """Stops receiving, waits for Kafka, writes the last checkpoint; all within the deadline."""
         self.receiver.close()
         self.delivery.close()
-        # What Kafka has is worth a checkpoint also when it takes no more.
+        # What Kafka has acknowledged is worth a checkpoint even if it takes no more.
         if not self.delivery.join(Deadline(deadline.remaining() * KAFKA_SHARE), while_waiting=self._draining):
             self._child.unsaved(
                 f"{self.delivery.pool.in_flight} records are not acknowledged by Kafka, and are sent again after the next start"
@@ -281,7 +281,7 @@ class PartitionProcess:
 
     def _ask(self, *, silent: bool) -> bool:
         receiver = self.receiver
-        # A time goes on to be the measure until an event has come.
+        # A start time stays the measure until an event has come.
         position = None if receiver.start_at.inclusive else receiver.last
         return self.question.ask(Asked(position, receiver.numbering, silent), created=not self._identity.settled)
 
@@ -289,7 +289,7 @@ class PartitionProcess:
         now = time.monotonic()
         receiver = self.receiver
         if receiver.attaches != self._attaches:
-            # Another hub may answer to the name.
+            # Another hub can answer to the name.
             self._identity.attached()
             self._attaches = receiver.attaches
             self._attached_at = self._ask_at = now
@@ -313,7 +313,7 @@ class PartitionProcess:
             raise RestartRequired(f"stalled: the hub holds newer events of partition {self.partition} and sends none")
 
     def _hear(self, standing: Standing, asked: Asked, now: float) -> None:
-        """An answer of the hub, to a question that was asked a while ago."""
+        """Takes an answer of the hub to a question that was asked a while ago."""
         receiver = self.receiver
         if asked.numbering != receiver.numbering:
             return

@@ -19,15 +19,16 @@ class Topics:
     """What was found out about the topics."""
 
     max_record_bytes: int | None
-    """Of the telemetry topic, unless `message.max.bytes` is configured; None when the cluster does not tell."""
+    """Of the telemetry topic, unless `message.max.bytes` is configured; None if the cluster does not report it."""
     partitions: int
     """Of the telemetry topic."""
     schema_id: int | None = None
-    """What the schema registry knows the schema of the records by; None where the format needs no registry."""
+    """The schema registry's id for the schema of the records; None if the format needs no registry."""
 
 
 def check_topics(config: Config) -> Topics:
-    """Both topics exist, or the broker makes them now. Raises ConfigError, Refused or Unreachable; takes up to some 15 s."""
+    """Checks that both topics exist, or makes the broker create them. Raises ConfigError, Refused or Unreachable; takes
+    up to some 15 s."""
     chosen = settings(config.kafka)
     cluster = TopicMaker(chosen)
     partitions = cluster.describe(config.source.topic, ANSWER_SECONDS)
@@ -39,8 +40,8 @@ def check_topics(config: Config) -> Topics:
 
 
 def with_schema(child: Child, topics: Topics) -> Topics | None:
-    """Returns the topics with the schema's id, once the registry has told it, if the format needs one; None when a stop was
-    asked for before. Raises Refused."""
+    """Returns the topics, with the schema's id from the registry if the format needs one; None if a stop is requested
+    first. Raises Refused."""
     config = child.task.config
     if config.source.format not in SCHEMAS:
         return topics

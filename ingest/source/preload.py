@@ -5,5 +5,5 @@ import contextlib
 import ingest.source.discover
 import ingest.source.partition
 
-with contextlib.suppress(ImportError):  # told by the children that want it
+with contextlib.suppress(ImportError):  # reported by the children that want it
     import ingest.source.transport.fast  # noqa: F401

@@ -1,4 +1,4 @@
-"""Records read once more at the places where they were, for letters that had to leave them out."""
+"""Reads records again at their old places, for dead letters that had to leave them out."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -20,12 +20,12 @@ class Originals:
     """`read, close`, on one thread. Nothing is committed."""
 
     def __init__(self, settings: Mapping[str, Any], group: str) -> None:
-        """`group` is in no group's book, but brokers may ask for the right to use its name."""
+        """`group` is never joined, but brokers can require the right to use its name."""
         self._config = {**CONSUMER, **settings, "group.id": group}
         self._consumer: Consumer | None = None
 
     def read(self, place: Place) -> Letter:
-        """Raises Undeliverable with the reason `gone` when it is no longer there, Unreachable when Kafka does not
+        """Raises Undeliverable with the reason `gone` if it is no longer there, Unreachable if Kafka does not
         answer."""
         consumer = self._consumer = self._consumer or new_consumer(self._config)
         try:

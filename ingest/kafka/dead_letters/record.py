@@ -1,4 +1,4 @@
-"""The dead-letter record, the same for both directions: the original bytes, and in the headers why it is there."""
+"""The dead-letter record, the same for both directions: the original bytes, and the cause in the headers."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -39,19 +39,19 @@ def dead_letter(
 
 
 def utf8(text: str) -> bytes:
-    """Of any text, as a dead letter must not fail for what made it one: half a surrogate pair is written as `\\ud800`."""
+    """Encodes any text, as a dead letter must not fail for its own cause: half a surrogate pair becomes `\\ud800`."""
     return text.encode(errors="backslashreplace")
 
 
 def without_body(letter: DeadLetter) -> DeadLetter:
-    """The same with an empty value; a header tells how many bytes are left out."""
+    """Returns the same with an empty value; a header says how many bytes are left out."""
     omitted: Header = (HEADER_OMITTED, b"%d" % len(letter.value))
     return letter._replace(value=b"", headers=[*letter.headers, omitted])
 
 
 def position_alone(letter: DeadLetter) -> DeadLetter:
-    """What is left when a topic refuses even `without_body`: the reason, the position, and a key made of the position,
-    as topics that are compacted take none without a key, and a key may be what is wrong."""
+    """Returns the minimum, for a topic that refuses even `without_body`: the reason, the position, and a key made of
+    the position, as compacted topics require a key, and the original key can be the cause."""
     known = dict(reversed(letter.headers))  # the first of a name is ours
     kept: list[Header] = [(HEADER_REASON, known.get(HEADER_REASON) or b"")]
     kept += [(name, known[name]) for name in _POSITION if known.get(name) is not None]
@@ -60,7 +60,7 @@ def position_alone(letter: DeadLetter) -> DeadLetter:
 
 
 def with_key(letter: DeadLetter) -> DeadLetter:
-    """The same with a key of its own where it has none."""
+    """Returns the same, with a made-up key if it has none."""
     return letter if letter.key is not None else letter._replace(key=position_alone(letter).key)
 
 

@@ -1,7 +1,7 @@
-"""Dead letters back to the topics that they came from, or were on their way to, each once.
+"""Sends dead letters back to the topics that they came from, or were on their way to, each once.
 
-How far a run came is kept in Kafka, as the committed offsets of a consumer group that nobody joins: one for all reasons,
-and one for each reason that a run was told to keep to. A record is done when either group has passed it.
+The progress of runs is kept in Kafka, as the committed offsets of a consumer group without members: one for all
+reasons, and one for each reason that a run was limited to. A record is done once either group has passed it.
 """
 
 import time
@@ -27,15 +27,15 @@ from ingest.kafka.shipment import OnDelivery
 from ingest.timing import Deadline
 
 CHUNK_RECORDS = 500
-"""Sent between two commits, and so sent again at the most by the run after one that was killed."""
+"""Records sent between two commits: the most that the run after a killed one sends again."""
 ANSWER_SECONDS = 30.0
 LARGEST_BYTES = 32 << 20
-"""Larger than any event or command. What the topic takes, the broker says of each record."""
+"""Larger than any event or command. The broker decides for each record whether the topic takes it."""
 _POLL_SECONDS = 0.2
 
 Restore: TypeAlias = Callable[[Letter], Again]
-"""Makes the record of a letter whose original was none. Raises Undeliverable when that is not possible, and Refused or
-Unreachable when it may be later."""
+"""Makes the record of a letter whose original was not a record. Raises Undeliverable if that is impossible, Refused or
+Unreachable if it can be possible later."""
 
 
 @dataclass(slots=True)
@@ -50,25 +50,25 @@ class Tally:
     sent: int = 0
     """Acknowledged by Kafka."""
     before: int = 0
-    """Redriven by an earlier run that kept to their reason."""
+    """Redriven by an earlier run that was limited to their reason."""
     skipped: Counter[str] = field(default_factory=Counter)
-    """Not of the wanted reason, by their own."""
+    """Not of the wanted reason, by their own reason."""
     refused: Counter[str] = field(default_factory=Counter)
-    """Matched, but not to be sent again, by why not."""
+    """Matched, but cannot be sent again, by cause."""
     sentences: dict[str, str] = field(default_factory=dict)
-    """Why not, of the first such record."""
+    """The cause, for the first such record."""
 
 
 @dataclass(slots=True, eq=False)
 class _Redriven:
-    """A letter and the record that is made of it."""
+    """A letter and the record made of it."""
 
     message: Message
     again: Again
 
 
 class _RawNamesPool(ProducerPool):
-    """Headers have the names that they were read with."""
+    """A pool whose headers keep the names that they were read with."""
 
     def send(
         self,
@@ -84,12 +84,12 @@ class _RawNamesPool(ProducerPool):
 
 
 def group_of(topic: str, reason: str | None) -> str:
-    """The consumer group that keeps the position of runs for this reason; None: for all reasons."""
+    """Returns the consumer group that keeps the position of runs for this reason; None: for all reasons."""
     return f"ingest-redrive-{topic}" + ("" if reason is None else f"-{reason}")
 
 
 class Redrive:
-    """One run. `run` once, on one thread."""
+    """One run. Call `run` once, on one thread."""
 
     def __init__(
         self,
@@ -103,7 +103,7 @@ class Redrive:
         restore: Restore | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`reason`: only these records. `start_over`: those that were redriven before, too. `rate`: records/s at most."""
+        """`reason`: only these records. `start_over`: includes those redriven before. `rate`: records/s at most."""
         self.tally = Tally()
         self._settings = settings(kafka)
         self._topic = topic
@@ -128,13 +128,13 @@ class Redrive:
         self._topics = Topics(self._settings)
         self._known_topics: set[str] = set()
         self._done_for: dict[str, dict[int, int]] = {}
-        """By reason: partition → the offset before which all of that reason is redriven."""
+        """Reason → partition → the offset before which everything of that reason is redriven."""
 
     def run(self, progress: Callable[[Tally], None] = lambda _: None) -> Tally:
         """Redrives what is in the topic now; calls `progress` a few times a second.
 
-        Raises Refused for a topic that does not exist or takes no records, Unreachable when Kafka does not answer. The
-        position is then behind the last records that were acknowledged.
+        Raises Refused if a topic does not exist or takes no records, Unreachable if Kafka does not answer. The position
+        is then after the last acknowledged records.
         """
         partitions = self._topics.describe(self._topic, ANSWER_SECONDS)
         group = group_of(self._topic, self._reason)
@@ -165,7 +165,7 @@ class Redrive:
     def _read(
         self, consumer: Consumer, stretch: BoundedReader, own: dict[int, int], progress: Callable[[Tally], None]
     ) -> None:
-        # About a second's worth, so that little is repeated after a kill however slow the rate.
+        # About one second's records, so that little is repeated after a kill however slow the rate.
         chunk = CHUNK_RECORDS if self._rate is None else max(1, min(CHUNK_RECORDS, int(self._rate)))
         silence = Deadline(ANSWER_SECONDS)
         while not stretch.done:
@@ -185,7 +185,7 @@ class Redrive:
     def _take_all(
         self, messages: Sequence[Message], stretch: BoundedReader, progress: Callable[[Tally], None]
     ) -> tuple[IngestError | None, Mapping[int, int]]:
-        """What forbids to go on, and partition → the offset before which all is sent."""
+        """Returns what prevents the run from going on, and partition → the offset before which everything is sent."""
         for index, message in enumerate(messages):
             try:
                 self._take(message, stretch, progress)
@@ -262,7 +262,7 @@ class Redrive:
         self._next_at = max(self._next_at, self._clock()) + 1 / self._rate
 
     def _settle(self, progress: Callable[[Tally], None]) -> None:
-        """Everything that was sent is acknowledged or refused, or the run ends."""
+        """Waits until everything sent is acknowledged or refused, or ends the run."""
         complete = True
         while complete and len(self._outbox) and self._outbox.fault is None:
             complete = self._pool.join(Deadline(ANSWER_SECONDS), while_waiting=lambda: progress(self.tally))
@@ -284,7 +284,7 @@ class Redrive:
             self._known_topics.add(topic)
 
     def _commit(self, consumer: Consumer, own: dict[int, int], reached: Mapping[int, int]) -> None:
-        # Never back: what lies before was redriven, even when this run has started over.
+        # Never backwards: earlier records were redriven, even if this run has started over.
         moved = {partition: offset for partition, offset in reached.items() if offset > own.get(partition, -1)}
         if not moved:
             return
@@ -299,7 +299,7 @@ class Redrive:
         own.update(moved)
 
     def _done(self, reason: str | None, partitions: Mapping[int, object]) -> dict[int, int]:
-        """Partition → the offset that earlier runs for this reason have reached."""
+        """Returns partition → the offset that earlier runs for this reason have reached."""
         key = group_of(self._topic, reason)
         if key not in self._done_for:
             consumer = new_consumer({**CONSUMER, **self._settings, "group.id": key})

@@ -1,4 +1,4 @@
-"""A dead letter → the record that it was, as far as it can be sent again. Pure."""
+"""A dead letter → the original record, as far as it can be sent again. Pure."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -12,9 +12,9 @@ HEADER_TOPIC = "ingest-topic"
 HEADER_REDRIVEN = "ingest-redriven"
 """How often the record was sent again."""
 NO_REASON = "none"
-"""Stands for the reason of a record that has none, which is no dead letter."""
+"""Stands for the reason of a record without one, which is not a dead letter."""
 NOW = 0
-"""As a timestamp."""
+"""Stands for the present as a timestamp."""
 
 
 class Letter(NamedTuple):
@@ -48,12 +48,13 @@ class Place(NamedTuple):
 
 
 def reason_of(headers: Sequence[Header]) -> str:
-    """Why the record is a dead letter."""
+    """Returns why the record is a dead letter."""
     return first(headers, HEADER_REASON) or NO_REASON
 
 
 def place_of(letter_topic: str, headers: Sequence[Header]) -> Place | None:
-    """Where the original was; None when that was no Kafka record. The place in the topic may be unknown, and is -1 then.
+    """Returns where the original was; None if it was not a Kafka record. If its place in the topic is unknown, it is
+    -1.
 
     Raises Undeliverable with the reason not_a_dead_letter or bad_origin.
     """
@@ -68,12 +69,13 @@ def place_of(letter_topic: str, headers: Sequence[Header]) -> Place | None:
 
 
 def is_omitted(headers: Sequence[Header]) -> bool:
-    """Whether the letter was too large for the dead-letter topic, and tells no more than where its original is."""
+    """Whether the letter was too large for the dead-letter topic, and says only where its original is."""
     return first(headers, HEADER_OMITTED) is not None
 
 
 def redriven(headers: Sequence[Header], before: Sequence[Header]) -> list[Header]:
-    """`headers` without ours, and how often the record that had the headers `before` is sent again with this one."""
+    """Returns `headers` without ours, plus how often the record with the headers `before` was sent again, now
+    included."""
     text = first(before, HEADER_REDRIVEN) or ""
     times = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
     kept = [header for header in headers if not header[0].startswith(HEADER_PREFIX)]
@@ -81,7 +83,7 @@ def redriven(headers: Sequence[Header], before: Sequence[Header]) -> list[Header
 
 
 def first(headers: Sequence[Header], name: str) -> str | None:
-    """ingest writes its own headers before those of the original, which may have the same names."""
+    """Returns the first value: ingest writes its own headers before the original's, which can have the same names."""
     value = next((value for key, value in headers if key == name), None)
     return value.decode(errors="replace") if isinstance(value, bytes) else value
 

@@ -1,6 +1,6 @@
-"""A topic for records that can never be delivered, written by a producer of its own.
+"""A topic for records that can never be delivered, with its own producer.
 
-Its own, because the topic has its own size limit, and because a node that never needs one should not pay for it.
+This is because the topic has its own size limit, and a node that never needs the producer should not pay for it.
 """
 
 import time
@@ -27,11 +27,11 @@ _FORMS: tuple[Callable[[DeadLetter], DeadLetter], ...] = (
     lambda letter: without_body(with_key(letter)),
     position_alone,
 )
-"""What is tried when the topic refuses a letter, with less and less of what may be the cause."""
+"""The forms to try if the topic refuses a letter, with less and less of the possible cause."""
 
 
 class _Letter:
-    """One that the topic has not taken yet."""
+    """A dead letter that the topic has not taken yet."""
 
     __slots__ = ("done", "form", "letter", "reason")
 
@@ -52,7 +52,7 @@ class DeadLetterTopic:
         self.written: Counter[str] = Counter()
         """Acknowledged dead letters by reason."""
         self.trouble: str | None = None
-        """Why the topic takes no dead letters, in words, while it is to blame for that."""
+        """Why the topic takes no dead letters, in words, while the topic is the cause."""
         self._kafka = kafka
         self._client_id = client_id
         self._clock = clock
@@ -68,7 +68,7 @@ class DeadLetterTopic:
 
     @property
     def broken(self) -> IngestError | None:
-        """Set when a dead letter could not be written: the process must not go on past its original."""
+        """Set if a dead letter could not be written: the process must not go on past its original."""
         return self._outbox.broken if self._outbox is not None else None
 
     def send(self, letter: DeadLetter, reason: str, done: Callable[[], None]) -> None:
@@ -83,7 +83,7 @@ class DeadLetterTopic:
             self._outbox.poll()
 
     def join(self, deadline: Deadline, *, while_waiting: Callable[[], None]) -> bool:
-        """Waits until all are acknowledged."""
+        """Waits for all acknowledgements; returns whether all came."""
         while self.in_flight and self.broken is None and not deadline.expired:
             self.poll()
             if self._pool is not None:
@@ -94,7 +94,7 @@ class DeadLetterTopic:
 
     @staticmethod
     def _record(letter: _Letter) -> Record:
-        # Time 0 is now: the original's may be what Kafka refuses.
+        # Time 0 is now: the original's time can be what Kafka refuses.
         return *_FORMS[letter.form](letter.letter), 0
 
     def _taken(self, letter: _Letter) -> None:
@@ -104,10 +104,10 @@ class DeadLetterTopic:
         letter.done()
 
     def _refused(self, letter: _Letter, why: Undeliverable, error: KafkaError | None) -> bool:
-        """Never given up: with less of what may be the cause it is tried again."""
+        """Never gives up: tries again with less of the possible cause."""
         letter.form += 1
         if letter.form == len(_FORMS):
-            # The topic takes nothing at all. When it does again, it is to get everything.
+            # The topic takes nothing at all. Once it does again, it should get the full letter.
             letter.form = 0
             words = str(why) if error is None else f"{error.name()}: {error.str()}"
             self.trouble = f"dead-letter topic {self.topic} refuses all records: {words}"

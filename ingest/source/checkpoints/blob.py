@@ -1,9 +1,9 @@
 """Checkpoints in Azure Blob Storage, in the layout of the Event Hubs SDKs, so that any of their clients can take over.
 
 One empty blob per partition, `<namespace>/<event hub>/<consumer group>/checkpoint/<partition>`, all lower-case, with
-metadata `offset` and `sequencenumber` (azure-eventhub-checkpointstoreblob, `_blobstoragecs.py`). Where a Go or Rust
-processor has left one with the names' own case, both are written, as its kind would not find the other. Ownership blobs
-are beside them and never touched here.
+metadata `offset` and `sequencenumber` (azure-eventhub-checkpointstoreblob, `_blobstoragecs.py`). If a Go or Rust
+processor has left a blob with the names' own case, both are written, as those processors would not find the other.
+Ownership blobs lie beside them and are never touched.
 """
 
 import logging
@@ -41,13 +41,13 @@ _UNKNOWN_SEQUENCE_NUMBER = -1
 """The SDK writes None as the text "None", and then fails to list every checkpoint of the scope. It reads -1 well, and
 resumes by offset alone."""
 _HUB_CREATED = "ingesthubcreated"
-"""Metadata of ours beside the others' two; they pass it over, and drop it with their next write."""
+"""Our own metadata beside the SDKs' two; other clients ignore it, and drop it with their next write."""
 
 _ANOTHER_STATE = {"ConditionNotMet", "TargetConditionNotMet", "BlobAlreadyExists", "BlobNotFound"}
-"""How a blob refuses to be replaced, made or found in the state that we know."""
+"""Error codes of a blob that is not in the state that we know."""
 
 _PASSING_STATUS = {408, 409, 412, 429}
-"""Of the 4xx answers: time-out, container being deleted, lease held by another, too many requests."""
+"""4xx answers that pass: time-out, container being deleted, lease held by another, too many requests."""
 
 _BAD_CONNECTION_STRING = Problem(
     "checkpoints.blob_connection_string",
@@ -66,10 +66,10 @@ logger = logging.getLogger(__name__)
 class BlobStore:
     """A `CheckpointStore` in one container of a storage account.
 
-    Costs in storage operations: `load` 3 List Blobs and 1 Get Blob Properties, `load_all` 4 List Blobs (and 1 for every
-    5,000 partitions more), `save` 1, and a `load` where another has written, `delete` 3 List Blobs and 1. One more for each
-    blob with kept case. `load_all`, and `load` without a checkpoint, also search for leases: 1 List Blobs per folder of the
-    container.
+    Costs in storage operations: `load` 3 List Blobs and 1 Get Blob Properties, `load_all` 4 List Blobs (and 1 more for
+    every 5,000 partitions), `save` 1, and a `load` if another process has written, `delete` 3 List Blobs and 1. One
+    more for each blob with kept case. `load_all`, and `load` without a checkpoint, also search for leases: 1 List Blobs
+    per folder of the container.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ class BlobStore:
             try:
                 self._client.get_blob_client(f"{self._folder}/write-check").set_blob_metadata({})
             except ResourceNotFoundError as answer:
-                # What is asked for never exists: this answer proves the permission to write, and nothing was written.
+                # The requested state never exists: this answer proves the permission to write, and nothing was written.
                 if _code(answer) == "ContainerNotFound":
                     self._create_container()
             next(iter(self._client.list_blobs(name_starts_with=self._folder, results_per_page=1)), None)
@@ -127,7 +127,7 @@ class BlobStore:
         return found
 
     def _found(self, partition: str) -> Checkpoint | None:
-        """Its checkpoint blobs; raises what the client raises."""
+        """Returns the partition's newest checkpoint; raises what the client raises."""
         found = [
             (name, properties.metadata, properties.last_modified.timestamp(), properties.etag)
             for name in self._blobs(partition)
@@ -189,13 +189,13 @@ class BlobStore:
         return replace(checkpoint, lease=False, place=names[-1], tag=kept)
 
     def _write(self, name: str, metadata: dict[str, str], tag: Any) -> str | None:
-        """`tag`: names of the blobs that there were, with their ETags. Returns the ETag; None where another client's blob was
-        taken away by its owner."""
+        """`tag`: names of the existing blobs, with their ETags. Returns the ETag; None if another client's blob was
+        removed by its owner."""
         blob = self._client.get_blob_client(name)
         ours = name.startswith(f"{self._folder}/")
         known = None if tag is WHATEVER else tag.get(name)
         if tag is not WHATEVER and ours and known is None:
-            # With Put Blob alone exactly one of several succeeds: Azurite lets Set Blob Metadata pass if there is one.
+            # Only with Put Blob exactly one of several succeeds: Azurite lets Set Blob Metadata pass if there is one.
             return _etag(blob.upload_blob(b"", overwrite=False, metadata=metadata))
         match: dict[str, Any] = {}
         if known is not None:
@@ -210,7 +210,7 @@ class BlobStore:
             return _etag(blob.upload_blob(b"", overwrite=True, metadata=metadata))
 
     def _changed(self, partition: str, answer: HttpResponseError) -> Exception:
-        """What a refused save means: another state, unless the answer says something else."""
+        """Returns what a refused save means: another state, unless the answer says something else."""
         if _code(answer) not in {*_ANOTHER_STATE, "ContainerNotFound"}:
             return answer
         try:
@@ -236,7 +236,7 @@ class BlobStore:
         return f"{self._folder}/checkpoint/{partition.lower()}"
 
     def _blobs(self, partition: str) -> list[str]:
-        """Every name that the partition's checkpoint may have; ours is the first."""
+        """Returns every name that the partition's checkpoint can have; ours is the first."""
         return [f"{folder}/checkpoint/{partition.lower()}" for folder in self._folders.of_scope()]
 
     def _properties(self, blob: str) -> Any:
@@ -251,13 +251,13 @@ class BlobStore:
         try:
             self._client.create_container()
         except ResourceExistsError as answer:
-            # Another process was faster; "being deleted" is the same class and must not pass for success.
+            # Another process was faster; "being deleted" has the same class and must not count as success.
             if _code(answer) != "ContainerAlreadyExists":
                 raise
 
     def _newest(self, partition: str, blobs: Sequence["_Blob"]) -> Checkpoint:
-        """The latest saved of a partition's blobs, of two in the same second the one that is further on. A position that
-        cannot be read is passed over beside another one: at worst, events come again."""
+        """Returns the last saved of a partition's blobs; of two in the same second, the one that is further on. An
+        unreadable position is ignored if there is another one: at worst, events come again."""
         readable, damaged = [], []
         tag = {name: etag for name, _, _, etag in blobs}
         for name, metadata, saved, _ in blobs:
@@ -279,7 +279,7 @@ class BlobStore:
         return newest
 
     def _from_lease(self, partition: str, names: Sequence[str] | None) -> Checkpoint | None:
-        """`names`: of the blobs that may be it, one of them if all is well."""
+        """`names`: the blobs that can be the lease, normally one."""
         if not names:
             return None
         if len(names) > 1:
@@ -288,7 +288,7 @@ class BlobStore:
         blob = self._client.get_blob_client(name)
         properties = blob.get_blob_properties()
         length = min(properties.size, LARGEST_BYTES + 1)
-        # The service has no range for a blob without bytes.
+        # The service refuses any range of an empty blob.
         content = blob.download_blob(offset=0, length=length).readall() if length else b""
         try:
             position = position_in(content, partition)
@@ -312,7 +312,7 @@ class BlobStore:
 
     @contextmanager
     def _failures(self) -> Iterator[None]:
-        """Turns the client's errors into ours. Their texts and chains are dropped: they may quote a signature."""
+        """Turns the client's errors into ours. Their texts and chains are dropped: they can quote a signature."""
         try:
             yield
         except HttpResponseError as answer:
@@ -322,7 +322,7 @@ class BlobStore:
                 raise Refused(str(_BAD_CONNECTION_STRING)) from None
             raise self._nonsense() from None
         except (AttributeError, LookupError, TypeError, ValueError):
-            # How the client takes a page that is not from blob storage at all.
+            # What the client raises for a page that is not from blob storage at all.
             raise self._nonsense() from None
         except (AzureError, OSError) as failed:
             fault = storage_client.fault(failed, self._proxy, self._client.primary_hostname.partition("/")[0])
@@ -350,7 +350,7 @@ class BlobStore:
 
 
 def _age(checkpoint: Checkpoint) -> tuple[int, int]:
-    """What tells the newer of two. Times of blobs are whole seconds."""
+    """Sort key for the newer of two checkpoints. Times of blobs are whole seconds."""
     number = checkpoint.sequence_number
     return int(checkpoint.time or 0), -1 if number is None else number
 
@@ -369,13 +369,13 @@ def _shown(metadata: Mapping[str, str] | None) -> str:
 
 
 def _code(answer: HttpResponseError) -> str:
-    """The service's own error code, such as `ContainerNotFound`; empty if it gave none."""
+    """Returns the service's own error code, such as `ContainerNotFound`; empty if it gave none."""
     code = getattr(answer, "error_code", None) or ""
     return str(getattr(code, "value", code))
 
 
 def _root_cause(failed: BaseException) -> str:
-    """What the operating system said, from under the layers of HTTP client, whose own texts quote URLs."""
+    """Returns what the operating system said, without the texts of the HTTP client's layers, which quote URLs."""
     cause: BaseException | None = failed
     kind = type(failed).__name__
     while cause is not None:

@@ -1,8 +1,9 @@
 """Checkpoints as one small JSON file per partition, for a single node with no storage account.
 
 `PATH/<namespace>/<event hub>/<consumer group>/<partition>.json`, every name percent-encoded; files 0600, folders 0700.
-A save survives kill -9 and power loss at any point: temporary file, fsync, rename, fsync of the folder. Who replaces a
-state that it has seen compares and renames under a lock of the folder (flock), which every process on this machine sees.
+A save survives kill -9 and power loss at any point: temporary file, fsync, rename, fsync of the folder. A process that
+replaces a known state compares and renames under a lock of the folder (flock), which every process on this machine
+sees.
 """
 
 import errno
@@ -25,13 +26,13 @@ from ingest.source.checkpoints.store import WHATEVER, Before, Changed, Checkpoin
 from ingest.timing import Deadline
 
 VERSION = 1
-"""Of the file's fields. Files before the first version have none, and the same fields."""
+"""Version of the file's fields. Files older than the first version lack it, and have the same fields."""
 _LARGEST_BYTES = 64 << 10
-"""A real one has some 150 bytes."""
+"""A real one has about 150 bytes."""
 _CHECK_BYTES = 4096
-"""What `check` writes: a full disk may still take a file without any."""
+"""What `check` writes: a full disk can still take an empty file."""
 _STALE_SECONDS = 3600
-"""A temporary file this old was left by a process that was killed in the middle of a save."""
+"""A temporary file this old was left by a process that was killed during a save."""
 _LOCK_SECONDS = 5.0
 _LOOK_SECONDS = 0.01
 
@@ -58,7 +59,7 @@ class FileCheckpointStore:
     def load_all(self, damaged: list[Damaged] | None = None) -> list[Checkpoint]:
         found = []
         with self._failures("read"):
-            # A file may be deleted between the listing and the reading.
+            # A file can be deleted between the listing and the reading.
             for file in sorted(self._folder.glob("*.json")):
                 try:
                     found.append(self._read(file))
@@ -138,7 +139,7 @@ class FileCheckpointStore:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        """Until the end, no other process replaces or deletes a checkpoint of the scope. Nothing slow belongs into it."""
+        """While held, no other process replaces or deletes a checkpoint of the scope. Nothing slow belongs inside."""
         folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
             deadline = Deadline(_LOCK_SECONDS)
@@ -177,15 +178,15 @@ class FileCheckpointStore:
 
 
 def _encoded(name: str) -> str:
-    """One file name per name, whatever its characters, the same for names that Azure holds to be the same."""
+    """Returns a file name for any name, whatever its characters; equal for names that Azure treats as equal."""
     encoded = quote(name.lower(), safe="")
     return encoded.replace(".", "%2E") if encoded.startswith(".") else encoded
 
 
 def _content(file: Path) -> tuple[bytes, os.stat_result] | tuple[None, None]:
-    """Raises OSError, ValueError for what is no file, or too large for a checkpoint."""
+    """Raises OSError, or ValueError for what is not a file or is too large for a checkpoint."""
     try:
-        # What is no file must not make anybody wait.
+        # Opening what is not a file must not block.
         descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK)
     except FileNotFoundError:
         return None, None
@@ -201,7 +202,7 @@ def _tag(content: bytes | None, about: os.stat_result | None) -> object:
 
 
 def _parsed(content: bytes, saved: float) -> Checkpoint:
-    """Raises ValueError with the reason, no file name in it."""
+    """Raises ValueError with the reason, without the file name."""
     if len(content) > _LARGEST_BYTES:
         raise ValueError(f"it is larger than {_LARGEST_BYTES} bytes")
     try:
@@ -239,7 +240,7 @@ def _created(fields: dict[str, Any]) -> int | None:
 
 
 def _make_folder(folder: Path) -> None:
-    """Creates what is missing, each readable by this user alone, and leaves alone what exists."""
+    """Creates the missing folders, each readable by this user only; existing ones stay as they are."""
     if folder.is_dir():
         return
     _make_folder(folder.parent)
@@ -248,7 +249,7 @@ def _make_folder(folder: Path) -> None:
 
 
 def _write_temporary(folder: Path, content: bytes) -> Path:
-    """A new file with this content, on disk when this returns. mkstemp makes it 0600."""
+    """Returns a new file with this content, already on disk. mkstemp makes it 0600."""
     descriptor, name = tempfile.mkstemp(suffix=".tmp", dir=folder)
     try:
         with os.fdopen(descriptor, "wb") as opened:

@@ -1,7 +1,7 @@
-"""Where in a container the checkpoints of a scope may lie, besides the place that we write to.
+"""Where in a container the checkpoints of a scope can lie, besides the place that we write to.
 
-Python, Java, .NET and JavaScript fold the names in a blob's path to lower case, as we do; Go and Rust keep them as they
-are written. Event Processor Hosts and Azure Functions keep leases instead, in a folder named like the consumer group.
+Python, Java, .NET and JavaScript write the names in a blob's path in lower case, as we do; Go and Rust keep their case.
+Event Processor Hosts and Azure Functions keep leases instead, in a folder named like the consumer group.
 """
 
 import logging
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from azure.eventhub.extensions.checkpointstoreblob._vendor.storage.blob import ContainerClient
 
 _MOST_ENTRIES = 20_000
-"""Of one folder; four pages of the service."""
+"""The most entries read of one folder; four pages of the service."""
 _MOST_FOLDERS = 40
 _DEEPEST = 4
 _NOT_OURS = {"checkpoint", "ownership"}
@@ -36,7 +36,8 @@ class Folders:
         """The folder that we write to, without a slash at its end."""
 
     def of_scope(self) -> list[str]:
-        """Every folder that has the names of the scope in any case; `folded` is the first, there or not.
+        """Returns every folder that has the names of the scope in any case; `folded` comes first, even if it does not
+        exist.
 
         Costs three List Blobs, one more for each spelling.
         """
@@ -48,14 +49,15 @@ class Folders:
                 for folder in self._entries(parent)
                 if folder.endswith("/") and folder[len(parent) : -1].lower() == name
             ]
-        # As written in the configuration is the likeliest; a container with very many folders may hide it from the search.
+        # The spelling of the configuration is the likeliest; in a container with very many folders the search can miss
+        # it.
         places = dict.fromkeys([self.folded, "/".join(self._names), *(folder.rstrip("/") for folder in found)])
         return list(places)
 
     def leases(self) -> dict[str, list[str]]:
-        """Partition → names of the blobs that may be its lease; several only if none is likelier than the others.
+        """Returns partition → names of the blobs that can be its lease; several only if they are equally likely.
 
-        The host's prefix of its leases is not known: folders are searched four deep, and 40 at the most.
+        The host's prefix for its leases is unknown: folders are searched four levels deep, 40 at most.
         """
         likely: dict[str, dict[int, list[str]]] = {}
         waiting, searched = deque([""]), 0
@@ -78,12 +80,12 @@ class Folders:
         return {partition: names[max(names)] for partition, names in likely.items()}
 
     def _entries(self, folder: str) -> Iterator[str]:
-        """Names of the blobs in it, and of its folders, with a slash at the end."""
+        """Returns the names of the blobs in it, and of its folders, with a slash at the end."""
         listed = self._client.walk_blobs(name_starts_with=folder or None, delimiter="/")
         return (entry.name for entry in islice(listed, _MOST_ENTRIES))
 
     def _may_be_ours(self, parts: list[str]) -> bool:
-        """Not below another namespace, and of our namespace only our hub."""
+        """Returns False below another namespace, or below another hub of our namespace."""
         namespace, hub = (name.lower() for name in self._names[:2])
         for part, below in zip(parts, [*parts[1:], None], strict=True):
             if part.lower() == namespace:
@@ -93,7 +95,7 @@ class Folders:
         return True
 
     def _is_group(self, parts: list[str]) -> bool:
-        """Whether this folder is named like the consumer group; behind a prefix only where that cannot be mistaken for
+        """Whether this folder is named like the consumer group; after a prefix only if it cannot be mistaken for
         another group."""
         if not parts:
             return False
@@ -101,6 +103,6 @@ class Folders:
         return name == group or (group.startswith("$") and name.endswith(group))
 
     def _likeness(self, prefix: list[str]) -> int:
-        """How much of the scope is in the folders above the consumer group's."""
+        """Returns how much of the scope is in the folders above the consumer group's."""
         names = [part.lower() for part in prefix]
         return sum(name.lower() in names for name in self._names[:2])

@@ -1,6 +1,6 @@
 """Positions as the Event Hubs processors of all languages write them. Pure.
 
-They agree on two texts, an offset and a sequence number, and not on how to say that there is none: Python writes "None",
+They agree on two texts, an offset and a sequence number, but not on how to write a missing one: Python writes "None",
 .NET "no offset" or nothing and the smallest 64-bit number, JavaScript "undefined", Go and Rust leave the field out.
 """
 
@@ -8,19 +8,19 @@ import re
 from collections.abc import Mapping
 
 BEFORE_FIRST_OFFSET = "-1"
-"""Every client and the hub itself take it for the place before a partition's first event."""
+"""For every client and the hub itself: the place before a partition's first event."""
 _NO_OFFSET = {"", "none", "null", "nil", "undefined", "nan", "no offset", "@latest"}
 _NEGATIVE = re.compile(r"-\d+(\.0)?")
 _NUMBER = re.compile(r"\d{1,19}", re.ASCII)
 _LARGEST_NUMBER = (1 << 63) - 1
 _LONGEST_OFFSET = 1024
 _LAST_MS = 253_402_300_799_999
-"""The end of the year 9999, and of what Python calls a time."""
+"""The end of the year 9999, the last time that Python can hold."""
 
 
 def position_of(metadata: Mapping[str, str] | None) -> tuple[str | None, int | None]:
-    """(offset, sequence number) of a checkpoint blob's metadata, whatever the case of its keys; None for what is not
-    known. Before the first event is ("-1", -1). Unknown fields are passed over."""
+    """Returns (offset, sequence number) of a checkpoint blob's metadata, whatever the case of its keys; None for what
+    is unknown. ("-1", -1) means before the first event. Unknown fields are ignored."""
     fields = {key.lower(): value for key, value in (metadata or {}).items()}
     offset_text, number_text = fields.get("offset", ""), fields.get("sequencenumber", "")
     offset, number = offset_in(offset_text), number_in(number_text)
@@ -30,7 +30,7 @@ def position_of(metadata: Mapping[str, str] | None) -> tuple[str | None, int | N
 
 
 def offset_in(text: str) -> str | None:
-    """An offset that the hub can be asked for. It is opaque; only what cannot be one is left out."""
+    """Returns an offset that the hub can be asked for. It is opaque; only what cannot be one becomes None."""
     text = text.strip()
     if text.lower() in _NO_OFFSET or _NEGATIVE.fullmatch(text) or len(text) > _LONGEST_OFFSET:
         return None
@@ -39,7 +39,7 @@ def offset_in(text: str) -> str | None:
 
 
 def number_in(text: str) -> int | None:
-    """A sequence number: 0 to 2^63 - 1."""
+    """Returns a sequence number: 0 to 2^63 - 1."""
     text = text.strip()
     if _NUMBER.fullmatch(text) is None or int(text) > _LARGEST_NUMBER:
         return None
@@ -47,6 +47,6 @@ def number_in(text: str) -> int | None:
 
 
 def time_in(text: str) -> int | None:
-    """A time, Unix milliseconds."""
+    """Returns a time, Unix milliseconds."""
     number = number_in(text)
     return number if number is not None and number <= _LAST_MS else None

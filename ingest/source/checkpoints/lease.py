@@ -1,7 +1,8 @@
 """The lease of an Event Processor Host, the generation of processors before the checkpoint blobs. Pure.
 
-One blob per partition whose content is JSON, `{"Offset":"8591964920","SequenceNumber":960180,"PartitionId":"0","Owner":…,
-"Token":…,"Epoch":386}`. .NET and Azure Functions write its keys so, Java in lower camel case, Python with underscores.
+One blob per partition whose content is JSON,
+`{"Offset":"8591964920","SequenceNumber":960180,"PartitionId":"0","Owner":…, "Token":…,"Epoch":386}`. .NET and Azure
+Functions write its keys like this, Java in lower camel case, Python with underscores.
 """
 
 import json
@@ -10,12 +11,12 @@ from typing import Any
 from ingest.source.checkpoints.foreign import number_in, offset_in
 
 LARGEST_BYTES = 64 << 10
-"""A real one has some 200 bytes."""
+"""A real one has about 200 bytes."""
 
 
 def position_in(content: bytes, partition: str) -> tuple[str | None, int | None] | None:
-    """(offset, sequence number), at least one of which is known; None for a lease whose processor never wrote a
-    position. Raises ValueError, with the reason, for everything that is not a lease of this partition."""
+    """Returns (offset, sequence number), at least one of them known; None if the processor never wrote a position.
+    Raises ValueError, with the reason, if the content is not a lease of this partition."""
     if len(content) > LARGEST_BYTES:
         raise ValueError(f"it is larger than {LARGEST_BYTES} bytes")
     fields = _fields(content)
@@ -52,5 +53,5 @@ def _text(value: object, what: str) -> str:
         raise ValueError(f"its {what} is neither text nor a whole number")
     try:
         return str(value)
-    except ValueError:  # Python turns no number of more than 4300 digits into text
+    except ValueError:  # Python converts no number of more than 4300 digits to text
         raise ValueError(f"its {what} is too large") from None

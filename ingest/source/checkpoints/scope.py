@@ -11,6 +11,6 @@ if TYPE_CHECKING:
 
 
 def scope(config: Config) -> Scope:
-    """Whose checkpoints these are."""
+    """Returns the reader that the checkpoints belong to."""
     hub = address(config)
     return Scope(hub.namespace, hub.event_hub, config.source.consumer_group)

@@ -11,7 +11,7 @@ from ingest.errors import IngestError, Refused
 class Scope:
     """Which reader the checkpoints belong to. Two scopes never see each other's checkpoints.
 
-    Azure treats all three names without regard to case, and so does every store.
+    Azure ignores the case of all three names, and so does every store.
     """
 
     namespace: str
@@ -29,21 +29,21 @@ class Checkpoint:
 
     partition: str
     offset: str | None
-    """Opaque: the hub's own text, which need not be a number. None in checkpoints by sequence number alone, which
-    other Event Hubs clients may leave behind."""
+    """Opaque: the hub's own text, which need not be a number. None in checkpoints with a sequence number only, which
+    other Event Hubs clients can leave behind."""
     sequence_number: int | None
     time: float | None = None
     """When it was saved, epoch seconds by the store's own clock. Filled in by `load` and `load_all`, not read by
     `save`."""
     place: str | None = None
-    """Name of the blob or file that it was read from. As `time`."""
+    """Name of the blob or file that it was read from. Filled in like `time`."""
     lease: bool = False
-    """Whether that is the lease of an old Event Processor Host, which is read only as long as there is no checkpoint."""
+    """Whether that is the lease of an old Event Processor Host, which is read only while there is no checkpoint."""
     hub_created_ms: int | None = None
-    """When the hub was made whose position this is, Unix milliseconds: it tells that hub from a later one of the same name.
+    """When the hub of this position was created, Unix milliseconds: distinguishes it from a later hub of the same name.
     None in checkpoints of other processors."""
     tag: object = field(default=None, compare=False, repr=False)
-    """The store's own mark of this very state, another one after every write, whoever writes. None in what no store gave."""
+    """The store's own mark of this state, which changes with every write of any process. None if not from a store."""
 
 
 class _Whatever(Enum):
@@ -51,34 +51,35 @@ class _Whatever(Enum):
 
 
 WHATEVER: Final = _Whatever.IS_THERE
-"""In place of the state that a save replaces: it asks nobody what that is."""
+"""Stands for any state that a save replaces: that state is not compared."""
 Before = Checkpoint | None | _Whatever
 
 
 def reset_command(partition: str) -> str:
-    """How a user makes one partition forget its checkpoint."""
+    """Returns the command with which a user makes one partition forget its checkpoint."""
     return f"ingest checkpoints reset -c … --partition {partition} --yes"
 
 
 class Damaged(Refused):
-    """The checkpoint of one partition cannot be read. Waiting may mend it, as a user can; other partitions are not concerned."""
+    """The checkpoint of one partition cannot be read. Waiting can help, as a user can mend it; other partitions are
+    unaffected."""
 
     def __init__(self, partition: str, sentence: str, *, lease: bool = False) -> None:
-        """`lease`: it is the lease of an old Event Processor Host that cannot be read."""
+        """`lease`: whether it is the lease of an old Event Processor Host."""
         self.partition = partition
         self.lease = lease
         super().__init__(sentence)
 
 
 class Changed(IngestError):
-    """Nothing was saved, as the store does not hold the state that was to be replaced."""
+    """Nothing was saved, as the store does not hold the expected state."""
 
     def __init__(self, partition: str, found: Checkpoint | None, damage: str | None = None) -> None:
         super().__init__(f"the checkpoint of partition {partition} was changed by another process")
         self.found = found
-        """What the store holds; None if nothing that can be read."""
+        """What the store holds; None if nothing readable."""
         self.damage = damage
-        """Why it cannot be read, a sentence; None where there is nothing, or nothing wrong."""
+        """Why it cannot be read, a sentence; None if there is nothing, or nothing wrong."""
 
 
 class CheckpointStore(Protocol):
@@ -90,31 +91,31 @@ class CheckpointStore(Protocol):
     """
 
     def check(self) -> None:
-        """Prove that the store answers and can be written, creating its container or directory when missing."""
+        """Checks that the store answers and is writable; creates its container or directory if missing."""
 
     def load(self, partition: str) -> Checkpoint | None:
-        """The checkpoint of one partition, or None if it never had one. Raises Damaged where it cannot be read."""
+        """Returns the checkpoint of one partition, or None if it never had one. Raises Damaged if it cannot be read."""
 
     def load_all(self, damaged: list[Damaged] | None = None) -> list[Checkpoint]:
-        """Every checkpoint of the scope, ordered by partition (numerically where the ids are numbers).
+        """Returns every checkpoint of the scope, ordered by partition (numerically if the ids are numbers).
 
-        Those that cannot be read are added to `damaged`; without such a list the first of them is raised.
+        Unreadable ones are added to `damaged`; without such a list the first of them is raised.
         """
 
     def save(self, checkpoint: Checkpoint, over: Before = WHATEVER) -> Checkpoint:
-        """Replace the checkpoint of `checkpoint.partition` if it is still in the state `over`, as `load` or `save` returned
-        it, None for no checkpoint; of several who try this at the same time one succeeds. Returns the new state.
+        """Replaces the checkpoint of `checkpoint.partition` if it is still in the state `over`, as `load` or `save`
+        returned it, None for no checkpoint; if several try this at the same time, one succeeds. Returns the new state.
 
-        Durable on return. After an error it holds the old or the new checkpoint, nothing else. Raises Changed where it is
-        in another state.
+        Durable on return. After an error the store holds the old or the new checkpoint, nothing else. Raises Changed if
+        it is in another state.
         """
 
     def delete(self, partition: str) -> None:
-        """Forget one partition, so that it starts over at `source.start`; a damaged checkpoint, too. No error if there is
-        nothing to forget.
+        """Deletes the checkpoint of one partition, even a damaged one, so that it starts over at `source.start`. No
+        error if there is none.
 
-        Leases of old Event Processor Hosts are others' property, and stay.
+        Leases of old Event Processor Hosts belong to others, and stay.
         """
 
     def close(self) -> None:
-        """Release connections. May be called twice."""
+        """Releases connections. Can be called twice."""

@@ -1,4 +1,4 @@
-"""The thread that owns every checkpoint write of one partition process, so that receiving never waits for a store."""
+"""The thread that does every checkpoint write of one partition process, so that receiving never waits for a store."""
 
 import logging
 import threading
@@ -17,18 +17,18 @@ _LOG = logging.getLogger(__name__)
 _FIRST_RETRY_SECONDS = 1.0
 _LONGEST_RETRY_SECONDS = 30.0
 _TRIES = 3
-"""Of one save, while another process writes, too."""
+"""Tries of one save while another process writes, too."""
 
 
 class Clock(Protocol):
-    """Time as the writer sees it; tests pass one that stands still until told."""
+    """Time as the writer sees it; tests pass a clock that they move themselves."""
 
     def monotonic(self) -> float: ...
 
     def time(self) -> float: ...
 
     def wait(self, condition: threading.Condition, seconds: float | None) -> None:
-        """`condition.wait(seconds)`: it is held, and may wake early."""
+        """`condition.wait(seconds)`: the condition is held; the wait can end early."""
 
 
 class _SystemClock:
@@ -40,7 +40,8 @@ class _SystemClock:
 
 
 Job = Checkpoint | Literal["look", "glance", "check"]
-"""A position to be saved; to read the store again, forgetting what was offered or not; to compare it at the end."""
+"""A position to save; to read the store again, forgetting what was offered ("look") or not ("glance"); to compare it at
+the end ("check")."""
 
 
 class Looked(NamedTuple):
@@ -54,11 +55,11 @@ class Looked(NamedTuple):
 class CheckpointWriter:
     """Saves the latest position offered: the first at once, then at most one per interval, and the last on `close`.
 
-    A failing save is tried again with back-off (1 s growing to 30 s), always with the latest position by then, and
-    never stops the partition. The counters are plain values that any thread may read.
+    A failing save is tried again with back-off (1 s growing to 30 s), always with the latest position, and never stops
+    the partition. The counters are plain values that any thread can read.
 
-    It replaces only what it knows to be in the store. Where another process has saved a newer state meanwhile, nothing
-    is saved any more, until `look` has read the store again and its answer was taken.
+    It replaces only the state that it knows to be in the store. If another process has saved a newer state meanwhile,
+    nothing is saved until `look` has read the store again and its answer was taken.
 
     Lifecycle: `start`, then `close` (one last save) or `terminate` (none), then `join`. The thread is a daemon: a
     process that ends does not wait for a store that hangs. The store is not used after `join` returned True and stays
@@ -66,15 +67,15 @@ class CheckpointWriter:
     """
 
     writes = 0
-    """Saves that the store confirmed."""
+    """Saves that the store has confirmed."""
     failures = 0
     """Saves that failed, retries included."""
     last_written: Checkpoint | None = None
-    """The last position that the store confirmed, `time` set to when (epoch seconds, this machine's clock)."""
+    """The last position that the store confirmed, with `time` of the save (epoch seconds, this machine's clock)."""
     last_error: str | None = None
-    """Why the store was of no use last time, one sentence; None once it was again."""
+    """Why the store failed last time, one sentence; None once it works again."""
     overtaken: Checkpoint | None = None
-    """A newer state, which another process has saved; None again after `look`."""
+    """A newer state that another process has saved; None again after `look`."""
 
     def __init__(
         self,
@@ -86,7 +87,7 @@ class CheckpointWriter:
         clock: Clock | None = None,
         backoff: Backoff | None = None,
     ) -> None:
-        """`seen`: the partition's checkpoint, as the store gave it; None if there is none."""
+        """`seen`: the partition's checkpoint, as the store returned it; None if there is none."""
         self._store = store
         self._partition = partition
         self._seen: Before = seen
@@ -101,7 +102,7 @@ class CheckpointWriter:
         self._glance = False
         self._glanced: Looked | None = None
         self._checked = False
-        """Whether the store was compared with what is known of it, at the end."""
+        """Whether, at the end, the store was compared with its known state."""
         self._not_before = 0.0
         self._retrying = False
         self._closing: Deadline | None = None
@@ -113,20 +114,20 @@ class CheckpointWriter:
         self._thread.start()
 
     def offer(self, checkpoint: Checkpoint) -> None:
-        """Take the position that is safe now. Never blocks on the store. Its sequence number is lower than the one before
-        where the hub has numbered its events anew."""
+        """Takes the position that is safe now. Never blocks on the store. Its sequence number is lower than the one
+        before if the hub has renumbered its events."""
         with self._condition:
             if self._closing is None and not self._terminated and self._owns:
                 was_pending = self.pending
                 self._latest = checkpoint
-                # Otherwise the thread knows when to wake. Each time that it does, the caller loses the interpreter's lock
-                # to it, and with that its core where there are other processes: hundreds of times a second.
+                # Otherwise the thread knows when to wake. Each wake-up takes the interpreter's lock from the caller,
+                # and with other processes also its core: hundreds of times a second.
                 if not was_pending and self.pending:
                     self._condition.notify()
 
     def look(self) -> None:
-        """Forget what was offered, and read the store again: another process may have saved something. `looked` has the
-        answer."""
+        """Forgets what was offered, and reads the store again, as another process can have saved something. `looked`
+        has the answer."""
         with self._condition:
             self._latest = self._saved = self.overtaken = None
             self._look = "wanted"
@@ -134,7 +135,7 @@ class CheckpointWriter:
             self._condition.notify()
 
     def looked(self) -> Looked | None:
-        """What the store holds, once; None while that is not known. Positions are taken again from then on."""
+        """Returns what the store holds, once; None while that is unknown. From then on positions are taken again."""
         with self._condition:
             if self._look != "done":
                 return None
@@ -142,19 +143,19 @@ class CheckpointWriter:
             return self._looked
 
     def glance(self) -> None:
-        """Read the store, and go on as before: `glanced` has the answer."""
+        """Reads the store, and goes on as before: `glanced` has the answer."""
         with self._condition:
             self._glance, self._glanced = True, None
             self._condition.notify()
 
     @property
     def glanced(self) -> Looked | None:
-        """What the store held; None while that is not known."""
+        """Returns what the store held; None while that is unknown."""
         return self._glanced
 
     def close(self, deadline: Deadline) -> None:
-        """Save what was offered last, at once, then end: also where nothing new was offered, and the store no longer holds what
-        was saved. A failing save is tried again until the deadline, not after. Returns immediately: `join` waits."""
+        """Saves the last offered position at once, then ends; even if nothing new was offered but the store no longer
+        holds what was saved. A failing save is tried again until the deadline. Returns immediately: `join` waits."""
         with self._condition:
             if self._closing is None:
                 self._closing = deadline
@@ -162,13 +163,13 @@ class CheckpointWriter:
             self._condition.notify()
 
     def terminate(self) -> None:
-        """End without another save. Returns immediately: `join` waits for a save that is under way."""
+        """Ends without another save. Returns immediately: `join` waits for a save that is under way."""
         with self._condition:
             self._terminated = True
             self._condition.notify()
 
     def join(self, deadline: Deadline) -> bool:
-        """Wait for the thread; False if it is still in a save at the deadline."""
+        """Waits for the thread; returns False if it is still in a save at the deadline."""
         if self._thread.ident is None:
             return True
         self._thread.join(deadline.remaining())
@@ -176,7 +177,7 @@ class CheckpointWriter:
 
     @property
     def pending(self) -> bool:
-        """Whether a position has been offered that the store has not confirmed."""
+        """Whether an offered position is not yet confirmed by the store."""
         return self._latest is not None and self._latest != self._saved
 
     @property
@@ -185,7 +186,7 @@ class CheckpointWriter:
 
     @property
     def _known(self) -> Checkpoint | None:
-        """What the store held when it was last looked at."""
+        """What the store held when it was last read."""
         return self._saved or (self._seen if isinstance(self._seen, Checkpoint) else None)
 
     def _run(self) -> None:
@@ -193,7 +194,7 @@ class CheckpointWriter:
             self.do(job)
 
     def do(self, job: Job) -> None:
-        """One job of `due`, on the thread that the store belongs to."""
+        """Does one job of `due`, on the store's own thread."""
         try:
             if isinstance(job, Checkpoint):
                 self._save(job)
@@ -206,12 +207,12 @@ class CheckpointWriter:
         except IngestError as failed:
             self._failed(job, str(failed))
         except Exception as bug:
-            # Not re-raised: a writer that is dead in silence is worse than one that keeps reporting.
+            # Not re-raised: a writer that dies in silence is worse than one that keeps reporting.
             _LOG.debug("the checkpoint store raised", exc_info=True)
             self._failed(job, f"the checkpoint store failed with {type(bug).__name__}")
 
     def due(self) -> Job | float | None:
-        """What is to be done now; else the seconds until something may be, None if nothing is in sight."""
+        """Returns what to do now; else the seconds until there can be something, None if nothing is planned."""
         if self._look == "wanted":
             job: Job | None = "look"
         elif self._glance:
@@ -228,7 +229,7 @@ class CheckpointWriter:
         return job if wait <= 0 else wait
 
     def _next(self) -> Job | None:
-        """Wait until a job is due; None when there is nothing left to do for good."""
+        """Waits until a job is due; returns None when nothing is left to do."""
         with self._condition:
             while not self._terminated:
                 due = self.due()
@@ -257,7 +258,7 @@ class CheckpointWriter:
                     self._overtaken(found, checkpoint)
                     return
                 if found is not None and _same(found, checkpoint):
-                    # Such as one whose answer was lost.
+                    # For example, its answer was lost.
                     state = found
                     break
                 self._tell(changed, checkpoint)
@@ -281,7 +282,7 @@ class CheckpointWriter:
         self._glanced = self._held()
 
     def _check(self, known: Checkpoint) -> None:
-        """A checkpoint that is gone was taken away on purpose."""
+        """Saves again over another process's older state; a checkpoint that is gone was deleted on purpose."""
         self._checked = True
         try:
             found = self._load()
@@ -322,7 +323,7 @@ class CheckpointWriter:
 
     @staticmethod
     def _tell(changed: Changed, mine: Checkpoint) -> None:
-        """Of what is replaced although it is not what was expected."""
+        """Logs the state that is replaced although it is not the expected one."""
         if changed.damage is not None:
             what = f"is damaged ({changed.damage})"
         elif changed.found is None:

@@ -4,19 +4,20 @@ MINUTE = 60.0
 
 
 class DeadLetterLimit:
-    """So many in each minute, counted from the first of them. A limit that was lowered by mistake, or a format that fails,
-    must not turn a day of telemetry into dead letters: the partition waits instead, and says so."""
+    """Limits the dead letters of each minute, counted from the first of them. A record limit that was lowered by
+    mistake, or a format that fails, must not turn a day of telemetry into dead letters: the partition waits instead,
+    and says so."""
 
     def __init__(self, per_minute: int) -> None:
         """`per_minute` as `source.max_dead_letters_per_minute`: 0 is no limit."""
         self.reached = False
-        """Whether an event waits now because the minute's dead letters are written."""
+        """Whether an event waits now because the minute's dead letters are used up."""
         self._per_minute = per_minute
         self._since = float("-inf")
         self._count = 0
 
     def admit(self, now: float) -> bool:
-        """Whether one more may be written; it then counts. `now` is in seconds of a clock that never goes back."""
+        """Whether one more may be written; it then counts. `now` is in seconds of a monotonic clock."""
         if now - self._since >= MINUTE:
             self._since, self._count = now, 0
         self.reached = bool(self._per_minute) and self._count >= self._per_minute
@@ -25,5 +26,5 @@ class DeadLetterLimit:
         return not self.reached
 
     def mended(self) -> None:
-        """The event that waited was delivered after all."""
+        """Notes that the waiting event was delivered after all."""
         self.reached = False

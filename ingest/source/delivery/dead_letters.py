@@ -1,4 +1,5 @@
-"""The dead letters of events: the content as it came, where in the hub the event is, and in headers all else it had."""
+"""The dead letters of events: the content as it came, and in headers the event's position in the hub and all its other
+data."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -17,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 
 class DeadLetters:
-    """Writes events to `source.dead_letter_topic`. An event is done when Kafka has acknowledged its dead letter."""
+    """Writes events to `source.dead_letter_topic`. An event is done once Kafka has acknowledged its dead letter."""
 
     def __init__(self, config: Config, partition: str) -> None:
         source = config.source
@@ -58,10 +59,10 @@ class DeadLetters:
         self.topic.send(letter, why.reason, done)
 
     def _key_and_headers(self, event: Event) -> tuple[bytes | None, Sequence[Header]]:
-        """Those of format `raw`, by which `ingest redrive` makes the event again."""
+        """Returns those of format `raw`, from which `ingest redrive` restores the event."""
         try:
             key, _, headers, _ = self._format.encode(carried(event))
-        except Exception:  # a letter must not fail for what has made it one
+        except Exception:  # a dead letter must not fail for the cause that made it one
             device = event.device_id
             return None if device is None else utf8(device), ()
         return key, headers or ()

@@ -27,16 +27,16 @@ from ingest.timing import Deadline
 
 _ENQUEUED_MS = attrgetter("enqueued_ms")
 SILENCE_SECONDS = 10.0
-"""Records wait for their acknowledgement this long before that is called trouble."""
+"""How long records wait for their acknowledgement before that counts as trouble."""
 READY_EVENTS = 4_000
 READY_BYTES = 2 << 20
-"""No more events are taken while so many wait for the acknowledgement of those before them, which were as many at most."""
+"""No more events are taken while this many wait for the acknowledgement of earlier ones, which are as many at most."""
 FILLED, FILLED_ALONE = 0.75, 0.95
-"""So much of each request is to be filled on average: keys fall unevenly upon the topic's partitions, unless there is one."""
+"""How full a request should be on average: keys fall unevenly on the topic's partitions, unless there is only one."""
 LIMIT_SECONDS = 5.0
-"""For the topic's answer to the question how large a record it takes."""
+"""Time-out for asking the topic how large a record it takes."""
 SLOW_SECONDS = 0.05
-"""While nothing is on its way there, the wait for Kafka is no longer: what is held back may have its turn."""
+"""The longest wait for Kafka while nothing is on its way there: what is held back can become due."""
 FIRST_SHIPMENT_EVENTS = 1_000
 """Before the size of a record is known."""
 
@@ -62,8 +62,8 @@ class Delivery:
         pool: ShippingPool | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`may_send` is asked before anything is given to Kafka. `schema_id`: the registry's, for a format that needs one;
-        `pool`: other producers than those of `config`."""
+        """`may_send` is asked before anything is given to Kafka. `schema_id`: the registry's id, for a format that
+        needs one. `pool`: producers to use instead of those of `config`."""
         self.acked = 0
         self.seconds = Histogram(DELIVERY_BUCKETS)
         """From the hub's enqueued time to Kafka's acknowledgement."""
@@ -87,13 +87,13 @@ class Delivery:
         self._progress = Progress()
         self._may_send = may_send
         self._abandoned = 0
-        """How often."""
+        """How often `abandon` was called."""
         self._ready: deque[Batch] = deque()
-        """What is sent once everything before it is acknowledged."""
+        """Batches to send once everything before them is acknowledged."""
         self._ready_events = self._ready_bytes = 0
         self._requests = config.kafka.producers * topic_partitions
         self._record_bytes = 0.0
-        """Mean of the shipment before."""
+        """Mean record size of the previous shipment."""
         self._clock = clock
         self._acked_at = clock()
 
@@ -107,7 +107,7 @@ class Delivery:
 
     @property
     def room(self) -> bool:
-        """Whether the next batch may be given; false is back-pressure."""
+        """Whether the next batch may be given; False is back-pressure."""
         return not self.slow_way.waiting and self._ready_events < READY_EVENTS and self._ready_bytes < READY_BYTES
 
     @property
@@ -126,7 +126,7 @@ class Delivery:
 
     @property
     def trouble(self) -> str | None:
-        """Why Kafka takes nothing, or is given nothing, in words; None while all is well."""
+        """Why Kafka takes nothing, or is given nothing, in words; None if all is well."""
         trouble = self.pool.trouble or self.slow_way.trouble or self.dead_letters.topic.trouble
         if trouble is None and not self.idle and self._clock() - self._acked_at > SILENCE_SECONDS:
             return f"Kafka has acknowledged nothing for {SILENCE_SECONDS:g} s"
@@ -138,25 +138,25 @@ class Delivery:
         return {**self.slow_way.held_back, "dead_letter_topic": self.dead_letters.topic.trouble is not None}
 
     def restart(self, position: Position) -> None:
-        """What is given from now on comes after `position`, which is safe once everything given before is."""
+        """Batches from now on come after `position`, which is safe once all earlier ones are."""
         self._progress.mark(position)
 
     def abandon(self) -> None:
-        """Forgets what Kafka has not been given yet. `position` still moves with the acknowledgements of the rest, up to the
-        first event that was forgotten."""
+        """Forgets what was not given to Kafka yet. `position` still moves with the acknowledgements of the rest, up to
+        the first forgotten event."""
         self._ready.clear()
         self._ready_events = self._ready_bytes = 0
         self.slow_way.abandon()
         self._abandoned += 1
 
     def begin(self, position: Position | None) -> None:
-        """After `abandon`: what is given from now on comes after `position`, whatever becomes of everything before."""
+        """After `abandon`: batches from now on come after `position`, whatever becomes of the earlier ones."""
         self._progress = Progress()
         if position is not None:
             self._progress.mark(position)
 
     def send(self, batch: Batch) -> None:
-        """Takes one batch; its events come after all that were given before."""
+        """Takes one batch; its events come after all earlier ones."""
         if self.idle:
             self._acked_at = self._clock()
         self._progress.add(batch)
@@ -168,8 +168,8 @@ class Delivery:
     def _send_ready(self) -> None:
         """Sends what has gathered, once nothing is on its way.
 
-        An idempotent producer of librdkafka has one request for each partition on its way, and what has lingered longer
-        than `linger.ms` behind it keeps the broker's thread spinning: a whole core, when Kafka is 20 ms away
+        An idempotent producer of librdkafka has one request per partition on its way, and records that wait behind it
+        for longer than `linger.ms` keep the broker's thread spinning: a whole core, if Kafka is 20 ms away
         (rd_kafka_toppar_producer_serve of 2.16 compares messages in flight with a number of requests).
         """
         if self.pool.in_flight or not self._may_send():
@@ -195,14 +195,14 @@ class Delivery:
                     records.keys[0], records.headers[0]
                 )
             if queued < len(records):
-                # The queue is full, or the client takes no such record.
+                # The queue is full, or the client does not accept the record.
                 slow = [*_behind(sent, queued), *slow]
         for batch, events in slow:
             self.slow_way.add(batch, events)
         self.slow_way.poll()
 
     def _go_slow(self) -> None:
-        """What is ready goes the slow way, too, behind what is there."""
+        """Moves what is ready to the slow way, behind what is there."""
         while self._ready:
             batch = self._ready.popleft()
             self.slow_way.add(batch, batch.take(len(batch)))
@@ -210,7 +210,8 @@ class Delivery:
         self.slow_way.poll()
 
     def _shipment(self) -> Iterator[Taken]:
-        """Takes from what is ready as much as one request of each producer for each partition of the topic holds."""
+        """Takes from the ready batches as much as one request of each producer for each partition of the topic
+        holds."""
         room: float = FIRST_SHIPMENT_EVENTS
         if self._record_bytes:
             filled = FILLED if self._requests > 1 else FILLED_ALONE
@@ -227,7 +228,7 @@ class Delivery:
             yield batch, events
 
     def _records(self, events: Sequence[Received]) -> Records | None:
-        """The way of nearly all events; None if one of them cannot be a record."""
+        """Returns the records of nearly all events; None if one of them cannot be a record."""
         try:
             return self._encoder.encode_all(events)
         except MemoryError:
@@ -236,7 +237,8 @@ class Delivery:
             return None
 
     def _arrived(self, sent: Sequence[Taken], abandoned: int, shipment: Shipment) -> None:
-        """Every one of `shipment`'s records, which are those of the first events of `sent`, was acknowledged or refused."""
+        """Takes the result of `shipment`: each of its records, those of the first events of `sent`, was acknowledged or
+        refused."""
         if shipment.refused and abandoned != self._abandoned:
             return  # they come again
         if shipment.refused:
@@ -259,8 +261,8 @@ class Delivery:
         self.seconds.observe(time.time() - event.enqueued_ms / 1000)
 
     def poll(self, timeout: float) -> None:
-        """Sends what is ready and serves acknowledgements, waiting up to `timeout` seconds for all of them. Raises
-        RestartRequired when Kafka will not go on."""
+        """Sends what is ready and serves acknowledgements; waits up to `timeout` seconds for all of them. Raises
+        RestartRequired if this process cannot go on with Kafka."""
         before = self.pool.in_flight
         at_rest = self._all_answered and self.slow_way.empty
         self.pool.flush(timeout if before or at_rest else min(timeout, SLOW_SECONDS))
@@ -273,12 +275,12 @@ class Delivery:
             raise broken
 
     def close(self) -> None:
-        """Takes nothing more."""
+        """Takes no more batches."""
         self.pool.close()
 
     def join(self, deadline: Deadline, *, while_waiting: Callable[[], None]) -> bool:
-        """Waits for all acknowledgements; True when all came. Whatever Kafka has acknowledged is told by `position`, also
-        when it will not go on."""
+        """Waits for all acknowledgements; returns True if all came. `position` covers whatever Kafka has acknowledged,
+        even if it cannot go on."""
         while not (self.idle or self._stuck or deadline.expired):
             try:
                 self.poll(min(0.2, deadline.remaining()))
@@ -289,17 +291,17 @@ class Delivery:
 
     @property
     def _stuck(self) -> bool:
-        """Whether what is held back is left to the next start: nobody knows how long that lasts."""
+        """Whether what is held back is left to the next start, as the wait has no known end."""
         return self.slow_way.trouble is not None or self.dead_letters.topic.trouble is not None
 
 
 def _first(sent: Sequence[Taken], count: int) -> Iterator[tuple[Batch, Received]]:
-    """One by one."""
+    """Returns the first `count` events one by one."""
     return itertools.islice(((batch, event) for batch, events in sent for event in events), count)
 
 
 def _behind(sent: Sequence[Taken], queued: int) -> Iterator[Taken]:
-    """The events of `sent` but for the first `queued`."""
+    """Returns the events of `sent` after the first `queued`."""
     for batch, events in sent:
         if queued < len(events):
             yield batch, events[queued:]
@@ -307,12 +309,12 @@ def _behind(sent: Sequence[Taken], queued: int) -> Iterator[Taken]:
 
 
 def _topic_limit(config: Config) -> int | None:
-    """How large a record the telemetry topic takes now, or what the user allows if that is less."""
+    """Returns how large a record the telemetry topic takes now, or what the user allows if that is less."""
     found = ask_max_record_bytes(settings(config.kafka), config.source.topic, LIMIT_SECONDS)
     own = config.kafka.librdkafka.get("message.max.bytes")
     return found if found is None or own is None else min(found, int(str(own)))
 
 
 def _bytes_around(key: bytes | None, headers: Headers | None) -> int:
-    """Of what a record has besides its value, which is much the same for all records of a partition."""
+    """Returns the size of a record without its value, which is similar for all records of a partition."""
     return len(key or b"") + sum(len(name) + len(value or b"") for name, value in headers or ())

@@ -1,8 +1,8 @@
 """Which events Kafka has acknowledged, and the highest position that is therefore safe to checkpoint.
 
-Kafka acknowledges out of order across its partitions. A position is safe when it and everything before it is done, so
-events are counted per batch, batches are kept in the order received, and the safe position moves when the oldest
-batch has nothing left to wait for. Cost: one decrement per event, one queue step per batch.
+Kafka acknowledges out of order across its partitions. A position is safe once it and everything before it are done. So
+events are counted per batch, batches are kept in the order received, and the safe position moves when the oldest batch
+has nothing left to wait for. Cost: one decrement per event, one queue step per batch.
 """
 
 from collections import deque
@@ -19,7 +19,7 @@ class Progress:
         self._safe: Position | None = None
 
     def add(self, batch: Batch) -> None:
-        """Starts to track a batch, whose events come after all added before."""
+        """Starts to track a batch; its events come after all those added before."""
         self._batches.append(batch)
 
     def mark(self, position: Position) -> None:
@@ -27,7 +27,7 @@ class Progress:
         self._batches.append(Batch(position, 0))
 
     def advance(self) -> Position | None:
-        """The highest safe position; None until the first batch is done."""
+        """Returns the highest safe position; None until the first batch is done."""
         batches = self._batches
         while batches and batches[0].pending == 0:
             self._safe = batches.popleft().last
@@ -35,5 +35,5 @@ class Progress:
 
     @property
     def pending(self) -> int:
-        """Events received and not done. Walks the open batches, of which there are few."""
+        """Returns the number of events received and not done. Walks the open batches, which are few."""
         return sum(batch.pending for batch in self._batches)

@@ -18,10 +18,10 @@ Fetch = Callable[[Config, str, int, int | None], Event]
 
 
 class RestoredEvents:
-    """Callable: one letter after another."""
+    """Callable: makes one record after another."""
 
     def __init__(self, config: Config, consumer_group: str | None = None, *, fetch: Fetch = fetch) -> None:
-        """`consumer_group`: through which events are read again; None: the one of the configuration."""
+        """`consumer_group`: the group to read events again with; None: the configured one."""
         group = consumer_group or config.source.consumer_group
         self._config = replace(config, source=replace(config.source, consumer_group=group))
         self._fetch = fetch

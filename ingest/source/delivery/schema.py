@@ -1,12 +1,12 @@
-"""The id that the schema registry has for the schema of the telemetry's records. Asked at the start, never per record."""
+"""The schema registry's id for the schema of telemetry records. Asked at the start, never per record."""
 
 from ingest.config import Config
 from ingest.source.formats import SCHEMAS
 
 
 def schema_id(config: Config) -> int | None:
-    """Returns the id; None where `source.format` needs no registry. Raises Refused or Unreachable; takes up to some 10 s for
-    a registry that does not answer."""
+    """Returns the id; None if `source.format` needs no registry. Raises Refused or Unreachable; takes up to some 10 s
+    if the registry does not answer."""
     schema = SCHEMAS.get(config.source.format)
     if schema is None:
         return None

@@ -1,4 +1,4 @@
-"""The way of events that were refused, cannot be encoded, or found no room: few at a time, and nothing beside them."""
+"""The way for events that were refused, cannot be encoded, or found no room: few at a time, and nothing beside them."""
 
 import logging
 import time
@@ -20,13 +20,14 @@ from ingest.source.events.received import Received
 from ingest.source.formats.contract import Record
 
 LOOK_SECONDS = 10.0
-"""How large a record the topic takes is not asked more often than so."""
+"""The shortest interval for asking how large a record the topic takes."""
 
 logger = logging.getLogger(__name__)
 
 
 class SlowWay:
-    """`add` or `refused`, then `poll`. What `Suspects` blames, and what can be no record, becomes a dead letter."""
+    """Call `add` or `refused`, then `poll`. What `Suspects` blames, and what cannot be a record, becomes a dead
+    letter."""
 
     def __init__(
         self,
@@ -41,7 +42,7 @@ class SlowWay:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`limit` as `source.max_dead_letters_per_minute`. `acked` is called for each event that Kafka has taken.
-        `max_record_bytes` asks the topic; None where it does not tell."""
+        `max_record_bytes` asks the topic; None if it does not answer."""
         self.limit = DeadLetterLimit(limit)
         self._suspects = Suspects()
         self._pool = pool
@@ -54,7 +55,7 @@ class SlowWay:
         self._clock = clock
         self._looked_at = float("-inf")
         self._shipments: list[tuple[Sequence[tuple[Batch, Received]], Shipment]] = []
-        """Of which something was refused, and nothing is judged yet."""
+        """Shipments with refused records, not judged yet."""
         self._limited_by = ""
         self._outbox = Outbox(
             pool,
@@ -87,12 +88,12 @@ class SlowWay:
 
     @property
     def waiting(self) -> bool:
-        """Whether events are here that have their turn before anything newer."""
+        """Whether events here must be sent before anything newer."""
         return bool(self._suspects.waiting or self._outbox.on_the_way or self._shipments)
 
     @property
     def trouble(self) -> str | None:
-        """Why nothing goes on, in words."""
+        """Why nothing can be sent, in words."""
         if self.limit.reached:
             return (
                 f"{self._per_minute} dead letters in a minute, and the next event would be another one "
@@ -108,24 +109,24 @@ class SlowWay:
         return {"dead_letter_limit": self.limit.reached, "refused": self._suspects.trouble is not None}
 
     def add(self, batch: Batch, events: Iterable[Received]) -> None:
-        """Takes events, behind those that are here."""
+        """Adds events after those that are here."""
         self._suspects.add(Entry(batch, event, self._key_of) for event in events)
 
     def abandon(self) -> None:
-        """Forgets all that is here; nothing is made of the answers to what is on its way."""
+        """Forgets all that is here; ignores the answers to what is on its way."""
         self._suspects, self._shipments = Suspects(), []
         self._outbox.abandon(self._suspects)
 
     def refused(self, events: Sequence[tuple[Batch, Received]], shipment: Shipment) -> None:
-        """Takes what was refused of a shipment of these events. May be called from within the producers' callbacks."""
+        """Takes what was refused of a shipment of these events. Can be called from within the producers' callbacks."""
         self._shipments.append((events, shipment))
 
     def delivered_elsewhere(self) -> None:
-        """Events that did not come this way were acknowledged."""
+        """Notes that events that did not come this way were acknowledged."""
         self._suspects.accepted_elsewhere()
 
     def poll(self) -> None:
-        """Judges what was answered, once all of it is, and sends more."""
+        """Judges the answers, once all have come, and sends more."""
         if not self._pool.in_flight:
             for events, shipment in self._shipments:
                 self._outbox.judge(self._answers_of(events, shipment))
@@ -142,7 +143,7 @@ class SlowWay:
         return answers
 
     def _record(self, event: Received) -> Record:
-        """Raises Undeliverable, whatever is wrong with the event."""
+        """Returns the event's record. Raises Undeliverable, whatever is wrong with the event."""
         try:
             return self._encode(event)
         except (Undeliverable, MemoryError):
@@ -168,8 +169,8 @@ class SlowWay:
             self._look_at_limit()
 
     def _give_up(self, entry: Entry, why: Undeliverable, _: KafkaError | None) -> bool:
-        """False when the event is to be tried again: too many are dead letters in this minute already, or the topic may
-        take larger records by now."""
+        """Returns False if the event is to be tried again: too many became dead letters in this minute, or the topic
+        takes larger records by now."""
         if entry.repeat:
             return True
         now = self._clock()
@@ -191,7 +192,7 @@ class SlowWay:
         return self._max_record_bytes is not None and now - self._looked_at >= LOOK_SECONDS
 
     def _look_at_limit(self) -> bool:
-        """Asks the topic how large a record it takes now: somebody may have changed that. True when the producers take
+        """Asks the topic how large a record it takes now, as that can have changed. Returns True if the producers take
         larger ones from now on."""
         now = self._clock()
         if self._max_record_bytes is None or not self._may_look(now):

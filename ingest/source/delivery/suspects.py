@@ -1,25 +1,26 @@
-"""Which of the records that Kafka refuses are to blame themselves, and in which order everything is tried again. Pure.
+"""Which of the refused records are to blame themselves, and in which order everything is tried again. Pure.
 
-A broker refuses a batch for one record in it, and says little about which. So what was refused is sent again in smaller
-and smaller chunks, each with nothing else on its way, until a record is refused alone. Such a record is a **suspect**: it
-may be bad, or the cluster may be (a broker's clock that is behind, a limit that somebody lowered, an interceptor that
-fails). A suspect is held back, and what comes after it tells:
+A broker refuses a batch for one record in it, and rarely says which. So what was refused is sent again in smaller and
+smaller chunks, each with nothing else on its way, until a record is refused alone. Such a record is a **suspect**: it
+may be bad, or the cluster may be (a broker's clock that is behind, a lowered limit, an interceptor that fails). A
+suspect is held back, and what comes after it decides:
 
 - **Its topic partition takes another record.** The cluster works, so the suspect is tried once more and then blamed.
-- **It takes none, and many suspects stand in a row there** (`MANY`, or `MANY_DEVICES` devices; refused in a row anywhere
-  counts, too). The cluster is at fault: nobody is blamed, all are held, and tried again with growing pauses, in order.
-  After each such round one record more is tried, of another device when there is one: were all these records bad after
-  all, the first good one tells, and everything goes on.
-- **Nothing else comes along.** A few that nobody can compare with are blamed after `PATIENCE_SECONDS`: a bad record at
-  the end of the day must not hold the position until the next morning.
+- **It takes none, and many suspects stand in a row there** (`MANY`, or `MANY_DEVICES` devices; a row over any
+  partitions counts, too). The cluster is at fault: no record is blamed, all are held, and tried again with growing
+  pauses, in order. After each such round one more record is tried, of another device if there is one: if all these
+  records are bad after all, the first good one shows it, and everything goes on.
+- **Nothing else comes.** A few suspects without any record to compare with are blamed after `PATIENCE_SECONDS`: a bad
+  record at the end of the day must not hold the position until the next morning.
 
-So a row of bad records of one device ends in dead letters as soon as the partition takes anything else, or when the row is
-shorter than `MANY`; a broken cluster costs at the worst a few dead letters where events are so rare that none follows
-within the patience. A partition with one single device, of which more than `MANY` in a row are bad, is held until it
-sends a good one: from here it looks as a broken cluster does.
+So a row of bad records of one device ends in dead letters as soon as the partition takes anything else, or if the row
+is shorter than `MANY`; a broken cluster costs at worst a few dead letters if events are so rare that none follows
+within the patience. A partition with a single device that sends more than `MANY` bad records in a row is held until it
+sends a good one: it looks just like a broken cluster.
 
-Order holds by key. Of one device nothing is sent ahead of what it sent before, unless that was refused just now. Where it
-was, and is taken later after all, what has overtaken it is sent again behind it: the last of each record is in order.
+Order holds by key. No record of a device is sent ahead of its earlier ones, unless those were just refused. If one of
+those is taken later after all, the records that have overtaken it are sent again after it: the last copy of each record
+is in order.
 """
 
 from collections import Counter, deque
@@ -37,18 +38,18 @@ from ingest.timing import Backoff
 MANY = 20
 MANY_DEVICES = 5
 TRIES = 3
-"""So often a record is refused alone, one time after the other, before it is a suspect; once only behind another suspect."""
+"""How often in a row a record is refused alone before it is a suspect; only once behind another suspect."""
 PATIENCE_SECONDS = 1.0
-"""Nothing has come along for so long."""
+"""How long nothing else has to come before a suspect is blamed."""
 LONG_SECONDS = 30.0
-"""A suspect is blamed after this time when only other partitions of the topic have records to take."""
+"""A suspect is blamed after this time if only other partitions of the topic get records."""
 MOST_HELD = 100
 ROW_SECONDS = 600.0
-"""A row that has not grown for so long is over."""
+"""A row that has not grown for this long is over."""
 
 
 class Entry:
-    """One event that does not take the way of most. `key_of` gives the key of its record."""
+    """One event that does not take the usual way. `key_of` gives the key of its record."""
 
     __slots__ = (
         "_key",
@@ -78,20 +79,21 @@ class Entry:
         self.batch = batch
         self.event = event
         self.repeat = repeat
-        """It is in Kafka already, and sent again only if something that belongs before it came to lie behind it."""
+        """It is already in Kafka, and sent again only if something that belongs before it ends up after it."""
         self.taken_at = taken_at
-        """Of a repeat: in which turn Kafka has taken it."""
+        """For a repeat: the turn in which Kafka has taken it."""
         self.needed = not repeat
-        """Whether it must be sent. Of a repeat: that has come to be so."""
+        """Whether it must be sent. For a repeat: whether that has become necessary."""
         self.tries = 0
         self.error: KafkaError | None = None
-        """Of the last refusal. Of one that waits: the broker has named this record as the bad one of its batch."""
+        """The error of the last refusal. For a waiting entry: the broker has named this record as the bad one of its
+        batch."""
         self.partition = -1
         """Of the topic, where it was refused."""
         self.held = False
         self.held_at = 0.0
         self.proved = False
-        """Its partition takes other records: when it is refused once more, it is to blame."""
+        """Whether its partition takes other records: if it is refused once more, it is to blame."""
         self._key_of = key_of
         self._key: bytes | Literal["unknown"] | None = "unknown"
 
@@ -101,7 +103,7 @@ class Entry:
 
     @property
     def key(self) -> bytes | None:
-        """Made when somebody asks: it costs as much as the record."""
+        """Made on demand: it costs as much as the record."""
         if self._key == "unknown":
             self._key = self._key_of(self.event)
         return self._key
@@ -148,7 +150,7 @@ class Suspects:
         """Suspects, in order."""
         self._at_once = MOST_AT_ONCE
         self._marked = False
-        """Whether repeats, or records that the broker has named, may be among those that wait."""
+        """Whether repeats, or records that the broker has named, can be among those that wait."""
         self._turn = 0
         self._taken: dict[bytes | None, int] = {}
         """While something is marked: key → the last turn in which Kafka took something of it."""
@@ -159,12 +161,12 @@ class Suspects:
         self._pause_until = 0.0
         self._settled_at = 0.0
         self._round: deque[Entry] = deque()
-        """Suspects that are to be tried in this round."""
+        """Suspects to try in this round."""
         self._try_another = False
 
     @property
     def busy(self) -> bool:
-        """Whether everything must come this way, as something waits or was refused a short while ago."""
+        """Whether everything must come this way, as something waits or was refused recently."""
         return bool(self.waiting or self.held) or self._at_once < MOST_AT_ONCE
 
     def __len__(self) -> int:
@@ -172,7 +174,7 @@ class Suspects:
 
     @property
     def trouble(self) -> str | None:
-        """Why nothing goes on, in words: the cluster seems to be at fault."""
+        """Why nothing can be sent, in words: the cluster seems to be at fault."""
         row = self._many()
         if row is None:
             return None
@@ -180,24 +182,25 @@ class Suspects:
         return f"Kafka refuses all records alike, {row.count} in a row ({why}); they are held back and tried again"
 
     def add(self, entries: Iterable[Entry]) -> None:
-        """Behind all that wait."""
+        """Adds entries after all that wait."""
         self.waiting.extend(entries)
 
     def put_back(self, entries: Sequence[Entry]) -> None:
-        """Before all that wait; suspects stay where they are."""
+        """Puts entries before all that wait; suspects stay where they are."""
         self.waiting.extendleft(entry for entry in reversed(entries) if not entry.held)
 
     def forget(self, entry: Entry) -> None:
-        """It is a dead letter, for a reason of its own, or was acknowledged when nothing more is sent."""
+        """Drops an entry that became a dead letter for another reason, or was acknowledged when nothing more is
+        sent."""
         if entry.held:
             self._release(entry)
 
     def pause(self, now: float) -> None:
-        """Nothing is to be sent for a while, longer each time until something is acknowledged."""
+        """Pauses sending, longer each time until something is acknowledged."""
         self._pause_until = now + self._backoff.next()
 
     def keep(self, entry: Entry) -> None:
-        """One that was blamed is not a dead letter yet: it is tried again first."""
+        """Takes back a blamed entry that is not a dead letter yet: it is tried again first."""
         self._hold(entry, entry.held_at)
         entry.proved = True
 
@@ -245,7 +248,7 @@ class Suspects:
         return []
 
     def accepted_elsewhere(self) -> None:
-        """Records that did not come this way were acknowledged."""
+        """Notes that records that did not come this way were acknowledged."""
         self._row.end()
 
     def _refused_alone(self, entry: Entry, now: float) -> list[Entry]:
@@ -326,8 +329,8 @@ class Suspects:
         return next((row for row in rows if row.many), None)
 
     def _round_of(self) -> list[Entry]:
-        """The first suspect of each key: were a later one taken, it would have overtaken the first. All, when there is
-        nothing else to tell by."""
+        """Returns the first suspect of each key: a later one, if taken, would have overtaken the first. Returns all if
+        there is nothing else to judge by."""
         needed = [entry for entry in self.held if entry.needed]
         if not self._others:
             return needed
@@ -341,7 +344,7 @@ class Suspects:
         return any(entry.needed for entry in self.waiting)
 
     def _chunk(self, most: int) -> list[Entry]:
-        """The first of what waits, of devices that have no suspect as long as there are such."""
+        """Returns the first waiting entries, of devices without a suspect if there are any."""
         if not self.held and not self._marked:
             return [self.waiting.popleft() for _ in range(min(most, len(self.waiting)))]
         suspected = {entry.key for entry in self.held} - {None}
@@ -378,11 +381,11 @@ class Suspects:
         return chunk
 
     def _may_be_late(self, repeat: Entry) -> bool:
-        """Whether something that is held may yet come to lie behind it, or does so already."""
+        """Whether something that is held can still end up after it, or already has."""
         if self._is_late(repeat):
             repeat.needed = True
         return repeat.needed or any(entry.needed and entry.belongs_before(repeat) for entry in self.held)
 
     def _is_late(self, repeat: Entry) -> bool:
-        """Whether something of its key was taken after it was."""
+        """Whether something of its key was taken later."""
         return self._taken.get(repeat.key, 0) > repeat.taken_at

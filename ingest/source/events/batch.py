@@ -1,4 +1,4 @@
-"""Events that were received together, and how many of them are not safe yet: made by the receiver, done in Kafka."""
+"""Events that were received together, and how many of them are not yet safe in Kafka."""
 
 from collections.abc import Iterator, Sequence
 
@@ -15,15 +15,16 @@ class Batch:
         self.last = last
         """Position of the batch's last event."""
         self.pending = pending
-        """Events not done yet. Whoever finishes an event decrements it; `Progress.advance` looks at the result."""
+        """Events not done yet. The part that finishes an event decrements it; `Progress.advance` looks at the
+        result."""
         self.events = events
-        """Those that wait, in order: none of what `take` has given is kept here."""
+        """Events that wait, in order; those that `take` has returned are not kept here."""
         self.bytes = size
-        """Of the contents of `events`."""
+        """Size of the contents of `events`."""
 
     @classmethod
     def of(cls, events: Sequence[Received]) -> "Batch":
-        """Of one event or more."""
+        """Returns a batch of one event or more."""
         return cls(events[-1].position, len(events), events, content_bytes(events))
 
     def __iter__(self) -> Iterator[Received]:
@@ -33,7 +34,7 @@ class Batch:
         return len(self.events)
 
     def take(self, most: int) -> Sequence[Received]:
-        """The first of those that wait, up to `most`; they do not wait any more."""
+        """Returns the first waiting events, up to `most`; they no longer wait."""
         events = self.events
         if len(events) <= most:
             self.events, self.bytes = (), 0

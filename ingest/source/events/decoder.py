@@ -1,5 +1,5 @@
-"""One AMQP message → `Event`, whatever the message looks like. The hot path goes through
-`ingest.source.events.template_decoder`; what is unusual comes here."""
+"""One AMQP message → `Event`, whatever the message looks like. Usual messages go through
+`ingest.source.events.template_decoder`; unusual ones come here."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
@@ -37,7 +37,7 @@ _CODES = {
     b"amqp:amqp-value:*": _VALUE,
     b"amqp:footer:map": 0x78,
 }
-"""A section's descriptor may be its name; the hub hands on what a sender has written."""
+"""A section's descriptor can also be its name; the hub passes on what a sender has written."""
 
 DEVICE = b"iothub-connection-device-id"
 MODULE = b"iothub-connection-module-id"
@@ -48,7 +48,7 @@ _NEWEST = b"last_enqueued_sequence_number"
 _HUB_TIME = HUB_TIME.encode()
 _POSITION = (SEQUENCE_NUMBER, OFFSET, ENQUEUED)
 
-# AMQP 1.0 part 3.2.4, by their places in the list.
+# AMQP 1.0 part 3.2.4, by position in the list.
 _MESSAGE_ID, _CORRELATION_ID, _CONTENT_TYPE, _CONTENT_ENCODING = 0, 5, 6, 7
 OTHER_FIELDS = {
     1: "user-id",
@@ -63,9 +63,9 @@ OTHER_FIELDS = {
 }
 _USER_ID = OTHER_FIELDS[1]
 TEXT_FIELDS = {0: "message-id", 5: "correlation-id", 6: "content-type", 7: "content-encoding"}
-"""What has fields of its own in an event, as text."""
+"""Properties that have their own fields in an event, as text."""
 OF_PROPERTIES = frozenset((*OTHER_FIELDS.values(), *TEXT_FIELDS.values()))
-"""System properties that are no annotations."""
+"""System properties that are not annotations."""
 
 Map: TypeAlias = Mapping[Any, Any] | Pairs
 
@@ -82,7 +82,7 @@ class Sections(NamedTuple):
 
 
 def event_of(payload: bytes) -> Event:
-    """The event of one whole message. Raises AmqpError when not even its position can be read."""
+    """Returns the event of one whole message. Raises AmqpError if not even its position can be read."""
     annotations, properties, application, body, malformed = sections(payload)
     content, kind = (payload, MALFORMED) if malformed else _content(body)
     known = annotations if isinstance(annotations, Mapping) else dict(_text_keys(annotations))
@@ -99,9 +99,9 @@ def event_of(payload: bytes) -> Event:
 
 
 def sections(payload: bytes) -> Sections:
-    """What the message is made of. When something behind its annotations is no AMQP, those alone.
+    """Returns the sections of the message; only the annotations if something after them is not AMQP.
 
-    Raises AmqpError when not even the annotations can be read.
+    Raises AmqpError if not even the annotations can be read.
     """
     annotations: Map = {}
     properties: Sequence[Any] = ()
@@ -129,7 +129,7 @@ def sections(payload: bytes) -> Sections:
     except AmqpError:
         if not annotations:
             raise
-        # Its place is known, so that it can become a dead letter and the next one goes on.
+        # Its position is known, so it can become a dead letter and the next event goes on.
         return Sections(annotations, (), {}, (), malformed=True)
     return Sections(annotations, properties, application, body, malformed=False)
 
@@ -145,7 +145,7 @@ def _section(payload: bytes, at: int) -> tuple[int, Any, int]:
 
 
 def _content(body: Sequence[tuple[int, Any]]) -> tuple[bytes, str]:
-    """The content of an event and its kind."""
+    """Returns the content of an event and its kind."""
     codes = {code for code, _ in body}
     if codes <= {_DATA}:
         return b"".join(value for _, value in body), DATA
@@ -154,7 +154,7 @@ def _content(body: Sequence[tuple[int, Any]]) -> tuple[bytes, str]:
     if len(body) > 1:
         return orjson.dumps([plain(Described(*section)) for section in body]), AMQP_SECTIONS
     value = body[0][1]
-    if value is None:  # how JMS clients send no body at all
+    if value is None:  # how JMS clients send an empty body
         return b"", DATA
     if type(value) is bytes or type(value) is Binary:  # and how they send text
         return bytes(value), DATA
@@ -170,7 +170,7 @@ def _text_keys(pairs: Pairs) -> Iterable[tuple[bytes, Any]]:
 
 
 def origin_of(annotations: Iterable[tuple[Any, Any]]) -> tuple[Origin, int | None]:
-    """What annotations, as pairs in their order, say of the sender, and the hub's time among them."""
+    """Returns what annotations, as pairs in order, say about the sender, and the hub's time among them."""
     before: dict[str, Any] = {}
     after: dict[str, Any] = {}
     device: str | None = None
@@ -192,14 +192,14 @@ def origin_of(annotations: Iterable[tuple[Any, Any]]) -> tuple[Origin, int | Non
 
 
 def annotation_name(key: Any) -> str:
-    """As `name_of`, and none of those that fields of `properties` have, which end up beside it."""
+    """Like `name_of`, but never a name that a field of `properties` has: both end up in the same place."""
     name = name_of(key)
     return aside(name) if name in OF_PROPERTIES else name
 
 
 def labels_of(properties: Sequence[Any], application: Map, body_kind: str = DATA) -> Labels:
-    """What the sections `properties` (a list, fields at its end may be missing) and `application-properties` say, but for
-    the message id when it is text."""
+    """Returns what the sections `properties` (a list, fields at its end can be missing) and `application-properties`
+    say, except a message id that is text."""
     fields = [*properties, *[None] * (13 - len(properties))]
     system = {
         name: system_value(name, fields[place]) for place, name in OTHER_FIELDS.items() if fields[place] is not None
@@ -218,7 +218,7 @@ def labels_of(properties: Sequence[Any], application: Map, body_kind: str = DATA
 
 
 def system_value(name: str, value: Any) -> Any:
-    """A field of `properties`, whose types AMQP says: what JSON can have as well is not marked."""
+    """A field of `properties`. AMQP fixes its type, so a value that JSON can hold is not marked."""
     if isinstance(value, Timestamp):
         return int(value)
     if name == _USER_ID and isinstance(value, Binary):
@@ -231,7 +231,7 @@ def _application(section: Map) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in _pairs(section):
         name, times = name_of(key), 1
-        while name in found:  # AMQP forbids it, and nobody checks
+        while name in found:  # AMQP forbids it, but no one checks
             times += 1
             name = again(name_of(key), times)
         found[name] = plain(value)
@@ -239,7 +239,7 @@ def _application(section: Map) -> dict[str, Any]:
 
 
 def delivery_annotations(payload: bytes) -> Mapping[Any, Any]:
-    """What the hub says in front of a message; nothing when it says nothing, or nothing that can be read."""
+    """Returns what the hub says in front of a message; empty if it says nothing, or nothing readable."""
     try:
         code, value, _ = _section(payload, 0)
     except AmqpError:
@@ -248,9 +248,9 @@ def delivery_annotations(payload: bytes) -> Mapping[Any, Any]:
 
 
 def newest_of(payload: bytes) -> int | None:
-    """Sequence number of the newest event in the hub, which it tells in the delivery annotations of every message.
+    """Returns the sequence number of the newest event in the hub, from the delivery annotations of every message.
 
-    None when the message has none, or none that can be read.
+    Returns None if the message has none, or none that can be read.
     """
     newest = delivery_annotations(payload).get(_NEWEST)
     return newest if isinstance(newest, int) else None

@@ -1,7 +1,7 @@
 """One message of the Event Hub-compatible endpoint, whatever transport brought it.
 
-Nearly everything in a telemetry message is the same from one message of a device to the next. What is (who sent it,
-what it says besides its body) is held in two objects that events share, so that it is decoded and encoded once.
+Nearly everything in a telemetry message is the same from one message of a device to the next. That part (who sent it,
+what it says besides its body) is held in two objects that events share, so it is decoded and encoded once.
 """
 
 from collections.abc import Mapping
@@ -10,23 +10,23 @@ from typing import Any, NamedTuple
 from ingest.hub.position import Position
 
 HUB_TIME = "iothub-enqueuedtime"
-"""The one annotation that changes with every event and is not a position: when the hub's front end took it."""
+"""When the hub's front end took the event: the only annotation besides the position that changes with every event."""
 PARTITION_KEY = "x-opt-partition-key"
-"""The annotation by which a sender that is no device keeps its events in order."""
+"""The annotation by which a sender that is not a device keeps its events in order."""
 
 
 DATA = "data"
 MALFORMED = "malformed"
-"""The position alone is known, and the content is the whole undecoded message."""
+"""Only the position is known, and the content is the whole undecoded message."""
 AMQP_MESSAGE = "amqp-message"
-"""So it is here, but it has been said before that nobody can read it, and it is to be delivered all the same."""
+"""The same, but the message is already known to be undecodable, and is delivered all the same."""
 JSON_BODIES = AMQP_VALUE, AMQP_SEQUENCE, AMQP_SECTIONS = ("amqp-value", "amqp-sequence", "amqp-sections")
 """Bodies that are values, not bytes (AMQP 1.0 part 3.2.7 and 3.2.8): one value; the rows of all sequence sections; or
 sections that do not belong together, each as a described value."""
 
 
 BODY_KINDS = frozenset((DATA, *JSON_BODIES, AMQP_MESSAGE))
-"""What a record carries. It names all but the first, in `bodyType`."""
+"""The kinds that a record can carry. It names each except the first, in `bodyType`."""
 
 
 NOT_ENCODED: tuple[Any, ...] = (None,)
@@ -46,15 +46,15 @@ class Origin:
         self.before = before
         """Annotations in front of the hub's time, as `ingest.source.events.values.plain` makes them, in the message's order."""
         self.after = after
-        """Annotations behind it; all of them when there is no hub's time."""
+        """Annotations after it; all of them if the hub's time is missing."""
         self.is_timed = True
-        """Whether the message says when the hub stored it, as the hub's own do; `Event.enqueued_ms` is 0 when not."""
+        """Whether the message says when the hub stored it, as the hub's own do; if not, `Event.enqueued_ms` is 0."""
         self.encoded: tuple[Any, ...] = NOT_ENCODED
-        """What one record format keeps of this object: its class, by which it knows its own, and what it has made."""
+        """What one record format caches here: its class, to recognize its own entry, and the encoded form."""
 
     @property
     def key(self) -> bytes | None:
-        """By what Kafka keeps the sender's order: the device id, else the partition key; None without either."""
+        """The Kafka key that keeps the sender's order: the device id, else the partition key; None without either."""
         if self.device_id is not None:
             return self.device_id.encode()
         value = self.before.get(PARTITION_KEY, self.after.get(PARTITION_KEY))
@@ -85,21 +85,21 @@ class Labels:
         body_kind: str = DATA,
     ) -> None:
         self.body_kind = body_kind
-        """DATA for a content as the sender wrote it; JSON_BODIES; AMQP_MESSAGE; or MALFORMED."""
+        """DATA for content as the sender wrote it; JSON_BODIES; AMQP_MESSAGE; or MALFORMED."""
         self.correlation_id = correlation_id
         self.content_type = content_type
         self.content_encoding = content_encoding
         self.system: Mapping[str, Any] = system or {}
-        """The other fields of `properties`, such as `to` and `user-id`, by their AMQP names; and the usual ones once
-        more, such as `message-id`, where they are no text."""
+        """The other fields of `properties`, such as `to` and `user-id`, by their AMQP names; and the usual ones again,
+        such as `message-id`, where they are not text."""
         self.properties: Mapping[str, Any] = properties or {}
         """The application properties, as `ingest.source.events.values.plain` makes them."""
         self.encoded: tuple[Any, ...] = NOT_ENCODED
-        """As in `Origin`."""
+        """Like `Origin.encoded`."""
 
 
 def carried(event: "Event") -> "Event":
-    """The event; one that nobody can read as the message that it came as, which records carry."""
+    """Returns the event; a malformed one becomes an AMQP_MESSAGE, which records can carry."""
     if event.body_kind in BODY_KINDS:
         return event
     return event._replace(labels=Labels(body_kind=AMQP_MESSAGE))
@@ -116,9 +116,9 @@ class Event(NamedTuple):
     """The content: the data sections joined, or the one text or binary that is an amqp-value; of any other body its JSON.
     The whole undecoded AMQP message when that is malformed."""
     hub_ms: int | None
-    """The annotation `HUB_TIME`; None when it is absent, which is then so for every event of the same origin."""
+    """The annotation `HUB_TIME`; None if absent, which then holds for every event of the same origin."""
     message_id: str | None
-    """The one label that may change with every event."""
+    """The only label that can change with every event."""
     origin: Origin
     labels: Labels
 
@@ -131,7 +131,7 @@ class Event(NamedTuple):
         return len(self.body)
 
     def whole(self) -> "Event":
-        """Itself: see `ingest.source.events.received`."""
+        """Returns the event itself: see `ingest.source.events.received`."""
         return self
 
     @property
@@ -144,6 +144,6 @@ class Event(NamedTuple):
 
     @property
     def system_properties(self) -> dict[str, Any]:
-        """The annotations but for position, device and module, then what `properties` has besides the usual."""
+        """Returns the annotations except position, device and module, then the unusual fields of `properties`."""
         hub = {} if self.hub_ms is None else {HUB_TIME: self.hub_ms}
         return {**self.origin.before, **hub, **self.origin.after, **self.labels.system}

@@ -1,4 +1,4 @@
-"""Where in the annotations of a message is what: learned from one message, for those of the same layout."""
+"""Where each annotation of a message is: learned from one message, used for all of the same layout."""
 
 import struct
 from collections.abc import Sequence
@@ -20,7 +20,8 @@ _SECTION = bytes((0x00, 0x53, ANNOTATIONS))
 _DEVICE_KEY = b"\xa3\x1b" + DEVICE + b"\xa1"
 """The first annotation of every message of IoT Hub: a symbol, and the type of its value, a string of a length up to 255."""
 IN_WIDE, IN_SMALL = 3 + 9 + len(_DEVICE_KEY), 3 + 3 + len(_DEVICE_KEY)
-"""Where the length of the device id is, counted from the section's first byte: behind the section's code and the map's."""
+"""Where the length of the device id is, counted from the section's first byte: after the section's code and the
+map's."""
 
 _HUB_TIME = HUB_TIME.encode()
 _DEVICE, _MODULE = DEVICE.decode(), MODULE.decode()
@@ -28,16 +29,17 @@ _UINT32 = struct.Struct(">I").unpack_from
 _NUMBERS = {_HUB_TIME: 0x83, SEQUENCE_NUMBER: 0x81, OFFSET: 0xA1, ENQUEUED: 0x83}
 """What changes from message to message, in the service's order, and its AMQP type: timestamp, long, str8."""
 _ORDERS = (list(_NUMBERS), list(_NUMBERS)[1:])
-"""Events that did not come through IoT Hub's front end have no hub's time."""
+"""Events that did not come through IoT Hub's front end lack the hub's time."""
 _TEXTS = {0xA1: 2, 0xA3: 2, 0xB1: 5}
-"""Types of values that may differ between devices, and the bytes before their text: type and length."""
+"""Types of values that can differ between devices, and the bytes before their text: type and length."""
 _SIMPLE = range(0x40, 0xC0)
-"""Types that hold no other values, but for the empty list: what those become may be far larger than they are."""
+"""Types that hold no other values, except the empty list: those that do can become far larger in memory."""
 _EMPTY_LIST = 0x45
 
 
 def find(payload: bytes) -> tuple[bytes, int] | None:
-    """By what the layout of this message's annotations is known, and where they begin; None if they are not worth learning."""
+    """Returns the key of this message's layout, and where its annotations begin; None if they are not worth
+    learning."""
     try:
         at = 0
         while payload[at + 2] < ANNOTATIONS:  # header, delivery annotations
@@ -51,7 +53,7 @@ def find(payload: bytes) -> tuple[bytes, int] | None:
 
 
 def learn(payload: bytes, at: int) -> "Shape | None":
-    """The layout of the annotations that begin at `at`; None if they are not worth learning."""
+    """Returns the layout of the annotations that begin at `at`; None if they are not worth learning."""
     try:
         _, end = decode_as_bytes(payload, at)
         layout = _Layout(payload, at)
@@ -103,7 +105,7 @@ class Shape:
         self._before = [member for member in members if names.index(member[0]) < since]
         self._after = [member for member in members if names.index(member[0]) >= since]
         self.cost = COST_OF_A_SHAPE + 4 * self.size + len(names) * COST_OF_A_MEMBER
-        """Bytes, roughly, that this layout takes while it is remembered, with its senders."""
+        """Roughly the bytes that this layout takes in the cache, with its senders."""
         self.senders: dict[Any, Any] = {}
         """What the decoder remembers of each, by what `texts` takes out."""
         self._cost_of_sender = COST_OF_A_SENDER + len(names) * COST_OF_A_MEMBER
@@ -113,15 +115,15 @@ class Shape:
         return len(payload) - at >= self.size and self.unpack(payload, at)[::2] == self.constant
 
     def cost_of_sender(self, parts: Sequence[Any]) -> int:
-        """As `cost`, of one more origin, with what a record format makes of it later."""
+        """Like `cost`, for one more origin, with what a record format makes of it later."""
         text = b"".join(self.texts(parts)) if self._has_several else self.texts(parts)
         is_plain = text.isascii() and text.decode().isprintable()
         return self._cost_of_sender + len(text) * (5 if is_plain else 10)
 
     def origin(self, parts: Sequence[Any]) -> Origin:
-        """What `ingest.source.events.decoder.origin_of` makes of the same annotations.
+        """Returns what `ingest.source.events.decoder.origin_of` makes of the same annotations.
 
-        Raises UnicodeDecodeError for text that is none."""
+        Raises UnicodeDecodeError if a text is not UTF-8."""
         before: dict[str, Any] = {}
         after: dict[str, Any] = {}
         for name, place, value in self._before:
@@ -134,14 +136,15 @@ class Shape:
 
 
 class _Layout:
-    """Where in the annotations at `at` is what. `pattern` is empty when they are not worth remembering."""
+    """Where each of the annotations at `at` is. `pattern` is empty if they are not worth remembering."""
 
     def __init__(self, payload: bytes, at: int) -> None:
         self.pattern = ""
         self.numbers: list[int] = []
         """Places, among what the struct gives, of the holes in `_NUMBERS`."""
         self.members: list[tuple[str, int, Any]] = []
-        """The other annotations and `HUB_TIME`, in order: name, place of the hole or 0, JSON value when there is none."""
+        """The other annotations and `HUB_TIME`, in order: name, place of the hole or 0, JSON value if it has no
+        hole."""
         wide = payload[at + 3] == WIDE_MAP
         count = _UINT32(payload, at + 8)[0] if wide else payload[at + 5]
         here = at + (12 if wide else 6)

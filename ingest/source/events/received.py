@@ -1,4 +1,4 @@
-"""An event between the hub and Kafka: what the way of most events asks of it."""
+"""An event between the hub and Kafka: the part of it that the usual way needs."""
 
 from collections.abc import Iterable
 from operator import attrgetter
@@ -9,7 +9,7 @@ from ingest.source.events.event import Event
 
 
 class Received(Protocol):
-    """`Event`, or one of the compiled core that has decoded no more than this."""
+    """`Event`, or an event of the compiled core, which has decoded no more than this."""
 
     @property
     def sequence_number(self) -> int: ...
@@ -29,7 +29,7 @@ class Received(Protocol):
     def position(self) -> Position: ...
 
     def whole(self) -> Event:
-        """All of it. May cost as much as ten records."""
+        """Returns the whole event. Can cost as much as ten records."""
         ...
 
 
@@ -37,5 +37,5 @@ _SIZE = attrgetter("size")
 
 
 def content_bytes(events: Iterable[Received]) -> int:
-    """Of all their contents together."""
+    """Returns the size of all their contents together."""
     return sum(map(_SIZE, events))  # half the time of a generator

@@ -1,7 +1,7 @@
 """What a device said besides its content, read straight from the sections `properties` and `application-properties`.
 
-The short way for values of simple types, which nearly all are. It refuses what is unusual, and `ingest.source.events.decoder`
-reads that: both make the same of the same bytes.
+The short way for values of simple types, which nearly all are. It refuses what is unusual, which
+`ingest.source.events.decoder` then reads: both give the same result for the same bytes.
 """
 
 import struct
@@ -17,22 +17,23 @@ from ingest.source.events.values import is_text, label, name_of, plain
 PROPERTIES_SECTION = bytes((0x00, 0x53, PROPERTIES))
 APPLICATION_SECTION = bytes((0x00, 0x53, APPLICATION))
 REMEMBERED = 256
-"""So many names and so many runs of fields are remembered, none of them longer than this: 500 KiB at most."""
+"""The most names, and the most runs of fields, that are remembered, none longer than this many bytes: 500 KiB at
+most."""
 _SHORT = 64
 _FIELDS, _CORRELATION_ID, _CREATION_TIME = 13, 5, 9
-"""How many there are, and places of some."""
+"""The number of fields, and the places of some."""
 _NULL, _EMPTY_LIST, _TIMESTAMP, _STRING, _SYMBOL, _COMPOUND = 0x40, 0x45, 0x83, 0xA1, 0xA3, 0xC0
-"""Types. Those of text are of up to 255 bytes; the last is the first of those that hold others, but for two of lower codes."""
+"""Types. Those of text hold up to 255 bytes. From the last on, types hold other values, as do two lower ones."""
 _LIST, _WIDE_LIST, _MAP, _WIDE_MAP = 0xC0, 0xD0, 0xC1, 0xD1
 _UNUSED = bytes((_NULL,) * 3)
 _BEFORE_CORRELATION_ID = bytes((_NULL,) * 4 + (_STRING,))
-"""Behind the message id, if no field between is used: devices use none."""
+"""What follows the message id if the fields between are unused: devices use none."""
 _SIZE_AND_COUNT = struct.Struct(">II").unpack_from
 _INT64 = struct.Struct(">q").unpack_from
 
 _Fields = tuple[int, int, str | None, str | None, str | None, dict[str, Any], dict[str, Any]]
-"""The place of the first and behind the last; correlation id, content type and encoding; the others; and those of the former
-once more that are no text."""
+"""The place of the first field and the place after the last; correlation id, content type and encoding; the other
+fields; and again those of the former that are not text."""
 
 
 class Sections:
@@ -40,12 +41,13 @@ class Sections:
 
     def __init__(self) -> None:
         self._names: dict[bytes, str] = {}
-        """What keys of properties, as they are encoded, are called."""
+        """Encoded key of a property → its name."""
         self._fields: dict[bytes, _Fields] = {}
-        """What fields of `properties` mean that follow each other, as they are encoded."""
+        """Encoded run of consecutive fields of `properties` → their meaning."""
 
     def labels(self, buf: bytes, at: int, end: int) -> tuple[Labels, str | None, int]:
-        """What the sections that begin at `at` say; the message id; and where they end. None of them need be there.
+        """Returns what the sections that begin at `at` say; the message id; and where they end. Any of them can be
+        missing.
 
         Raises AmqpError, IndexError, struct.error or UnicodeDecodeError for sections that are not complete before `end`, or that
         are unusual.
@@ -66,14 +68,14 @@ class Sections:
                     at += 1
                 else:
                     raise AmqpError("A message id that is no text.")
-            # What may change with every event has a place of its own, so that the rest can be known.
+            # What can change with every event is read apart, so that the rest can be remembered.
             if count > _CORRELATION_ID and buf.startswith(_BEFORE_CORRELATION_ID, at):
                 start = at + len(_BEFORE_CORRELATION_ID) + 1
                 at = start + buf[start - 1]
                 correlation_id = buf[start:at].decode()
                 place = _CORRELATION_ID + 1
             behind = stop
-            created_at = stop - (count - _CREATION_TIME - 1) - 9  # but for it, only nulls follow
+            created_at = stop - (count - _CREATION_TIME - 1) - 9  # besides it, only nulls follow
             if (
                 _CREATION_TIME < count <= _FIELDS
                 and buf[created_at] == _TIMESTAMP
@@ -98,7 +100,7 @@ class Sections:
         return Labels(correlation_id, content_type, content_encoding, system, properties), message_id, at
 
     def _read_fields(self, buf: bytes, at: int, stop: int, place: int, count: int) -> _Fields:
-        """Those from this place up to `count`, behind the message id."""
+        """Reads the fields from this place up to `count`, after the message id."""
         if count > _FIELDS:
             raise AmqpError("More fields than there are.")
         encoded = buf[at:stop]
@@ -159,7 +161,7 @@ def _remember(known: dict[bytes, Any], encoded: bytes, found: Any) -> None:
 
 
 def _span(buf: bytes, at: int, end: int, small: int, wide: int) -> tuple[int, int, int]:
-    """How many values the list or map at `at` has, where the first begins, and where the last ends."""
+    """Returns how many values the list or map at `at` has, where the first begins, and where the last ends."""
     code = buf[at]
     if code == small:
         stop = at + 2 + buf[at + 1]

@@ -8,7 +8,7 @@ uint32 = struct.Struct(">I").unpack_from
 FRAME_HEADER_BYTES = 8
 
 Slice = tuple[bytes, int, int]
-"""A buffer, and first byte and end of one message in it."""
+"""A buffer, and the first byte and end of one message in it."""
 
 
 class Layout(NamedTuple):
@@ -26,11 +26,11 @@ class Layout(NamedTuple):
 
 
 class Slices(Protocol):
-    """Where messages are. Grows at its end."""
+    """Where messages are; grows at the end."""
 
     @property
     def total_bytes(self) -> int:
-        """Of all these messages."""
+        """Total size of these messages."""
         ...
 
     def append(self, message: Slice) -> None: ...

@@ -1,12 +1,12 @@
 """The hot path: raw AMQP messages → events, by comparing each message with ones that came before.
 
-The annotations of IoT Hub's messages differ in a few strings and numbers between bytes that never change. Where those are is
-learned from one message (`ingest.source.events.layout`); in the next of the same layout one `struct` call takes them out,
-and one comparison shows that all else is the same. Who sent it is remembered per device. So is what devices say besides
-their content, if they say it again: one comparison finds it. If they do not, it is read anew
-(`ingest.source.events.sections`). Any other message is decoded by `ingest.source.events.decoder`.
+The annotations of IoT Hub's messages differ in a few strings and numbers between bytes that never change. Their places
+are learned from one message (`ingest.source.events.layout`); in the next of the same layout one `struct` call takes
+them out, and one comparison shows that all else is the same. Who sent it is remembered per device. So is what a device
+says besides its content, if it says it again: one comparison finds it. Otherwise it is read by
+`ingest.source.events.sections`. Any other message is decoded by `ingest.source.events.decoder`.
 
-What is remembered has a bound in bytes, `BUDGET`, whatever is sent.
+What is remembered is bounded in bytes by `BUDGET`, whatever is sent.
 """
 
 import struct
@@ -22,16 +22,16 @@ from ingest.source.events.layout import IN_SMALL, IN_WIDE, WIDE_MAP, Shape, find
 from ingest.source.events.sections import Sections
 
 BUDGET = 6 << 20
-"""Bytes of all that is remembered, with what record formats keep beside it: at least what CPython takes for it."""
+"""Bytes for all that is remembered, with what record formats cache in it: at least what CPython takes for it."""
 BUDGET_OF_SENDERS = 5 << 20
-"""Of these, for devices. What is left finds room for new layouts and labels."""
+"""The part of these for devices. The rest is for new layouts and labels."""
 MISSES = 131_072
-"""So many that were not remembered for want of room mean that others send now: all is forgotten."""
+"""After this many cache misses for lack of room, other devices send now: everything is forgotten."""
 MISFITS = 64
-"""So many messages of another layout take the place of one, with its senders."""
+"""After this many messages of another layout under its key, a layout is dropped, with its senders."""
 TWICE = 4_096
-"""Places for hashes of what came once. Labels are remembered when they come again, so that those that change with every
-event cost no memory; and so are layouts."""
+"""Slots for hashes of what came once. Labels and layouts are remembered only when they come again, so that those that
+change with every event cost no memory."""
 LABELS_OF_A_SENDER = 4
 COST_OF_LABELS = 1_200
 COST_OF_A_MEMBER = 400
@@ -39,13 +39,13 @@ COST_OF_A_MEMBER = 400
 LONGEST_LABELS = 4_096
 """Bytes. Longer ones are read every time."""
 _DATA_SECTION, _VALUE_SECTION = bytes((0x00, 0x53, 0x75)), bytes((0x00, 0x53, 0x77))
-"""Of the latter the content is as of the former if it is text or binary: JMS clients send that."""
+"""The second has the same content as the first if it is text or binary: JMS clients send that."""
 _UINT32 = struct.Struct(">I").unpack_from
 _new_event: Callable[..., Event] = tuple.__new__  # half the time of a NamedTuple's own constructor
 
 _Known = tuple[bytes, int, int, bytes, int, Labels]
 """Sections `properties` and `application-properties` up to the body's type: bytes before the message id, its place and
-length, bytes behind it, length of it all, and what they mean."""
+length, bytes after it, total length, and what they mean."""
 
 
 class _Sender:
@@ -66,21 +66,22 @@ class TemplateDecoder:
         self._shapes: dict[bytes, Shape] = {}
         self._known: dict[tuple[bytes, bytes], _Known] = {}
         self._stranger = _Sender(Origin(None, None, {}, {}), [])
-        """Whoever there is no room for. All of them share what is remembered of their labels."""
+        """Stands for every device for which there is no room. They share what is remembered of their labels."""
         self._once = [0] * TWICE
         self._read_labels = Sections().labels
         self._bytes = 0
         self._is_full = False
-        """There has been no room for a sender."""
+        """Whether a sender has found no room."""
         self._misses = 0
 
     def decode(self, buf: bytes, start: int, end: int) -> Event:
-        """The event of the message in `buf[start:end]`. Raises AmqpError when not even its position can be read."""
+        """Returns the event of the message in `buf[start:end]`. Raises AmqpError if not even its position can be
+        read."""
         try:
             at = start
             while buf[at + 2] < ANNOTATIONS:  # header, delivery annotations
                 at += 5 + buf[at + 4] if buf[at + 3] in b"\xc0\xc1" else _skip_large(buf, at)
-            # The section's sizes and the length of the device id tell layouts apart.
+            # The section's sizes and the length of the device id identify the layout.
             shape = self._shapes.get(buf[at : at + (IN_WIDE if buf[at + 3] == WIDE_MAP else IN_SMALL) + 1])
             if shape is not None:
                 parts = shape.unpack(buf, at)
@@ -140,7 +141,7 @@ class TemplateDecoder:
         key, at = found
         before = self._shapes.get(key)
         if before is not None and before.fits(payload, at):
-            return  # what is unusual stands behind the annotations
+            return  # what is unusual comes after the annotations
         if before is not None:
             before.misfits += 1
             if before.misfits < MISFITS:
@@ -154,7 +155,8 @@ class TemplateDecoder:
             self._is_full = False
 
     def _new_sender(self, shape: Shape, parts: Sequence[Any]) -> _Sender:
-        """The sender, which is remembered if there is room; else it holds until the next such call."""
+        """Returns the sender. It is remembered if there is room; otherwise it is valid only until the next such
+        call."""
         origin = shape.origin(parts)
         cost = BUDGET if self._is_full else shape.cost_of_sender(parts)
         if self._has_room(cost, BUDGET_OF_SENDERS):
@@ -166,14 +168,14 @@ class TemplateDecoder:
         return self._stranger
 
     def _other_labels(self, buf: bytes, at: int, end: int, sender: _Sender) -> tuple[int, str | None, Labels]:
-        """Reads the sections from `at` to the body's type byte, and remembers them if they have come before."""
+        """Reads the sections from `at` to the body's type byte; remembers them if they came before."""
         start = at
         labels, message_id, at = self._read_labels(buf, at, end)
         if not buf.startswith((_DATA_SECTION, _VALUE_SECTION), at) or at + len(_DATA_SECTION) >= end:
             raise AmqpError("No section with a content.")
         at += len(_DATA_SECTION)
         id_at, id_bytes = _message_id(buf, start) if message_id is not None else (0, 0)
-        # Without a hole of its own a message id would be taken for a part of what never changes.
+        # Without its own hole, a message id would count as part of what never changes.
         if (message_id is None or id_bytes) and at - start <= LONGEST_LABELS:
             trail = buf[start + id_at + id_bytes : at]
             if self._came_before(trail):
@@ -189,14 +191,14 @@ class TemplateDecoder:
         return at, message_id, labels
 
     def _came_before(self, what: object) -> bool:
-        """Whether it did, not too long ago."""
+        """Whether it came before, not too long ago."""
         number = hash(what)
         place = number % TWICE
         came, self._once[place] = self._once[place] == number, number
         return came
 
     def _has_room(self, cost: int, budget: int) -> bool:
-        """Whether so many bytes may be remembered. If none could for long, all is forgotten."""
+        """Whether this many bytes can be remembered. After too many misses, everything is forgotten."""
         if self._bytes + cost <= budget:
             self._bytes += cost
             return True
@@ -211,7 +213,7 @@ class TemplateDecoder:
 
 
 def _cost_of_labels(size: int, labels: Labels) -> int:
-    """Bytes, roughly, of what is remembered of these sections, with what a record format makes of it later."""
+    """Returns roughly the bytes remembered for these sections, with what a record format makes of them later."""
     members = [labels.correlation_id, labels.content_type, labels.content_encoding, labels.system, labels.properties]
     text = orjson.dumps(members)
     count = len(members) + len(labels.system) + len(labels.properties)
@@ -219,14 +221,15 @@ def _cost_of_labels(size: int, labels: Labels) -> int:
 
 
 def _text_value(buf: bytes, at: int) -> tuple[int, int]:
-    """First byte and end of the string that is the value of an amqp-value section; -1 as its end when there is none."""
+    """Returns first byte and end of the string that is the value of an amqp-value section; -1 as the end if it is
+    none."""
     if not buf.startswith(_VALUE_SECTION, at - len(_VALUE_SECTION)) or buf[at] not in b"\xa1\xb1":
         return at, -1
     return (at + 2, at + 2 + buf[at + 1]) if buf[at] == 0xA1 else (at + 5, at + 5 + int(_UINT32(buf, at + 1)[0]))
 
 
 def _message_id(buf: bytes, at: int) -> tuple[int, int]:
-    """Where in the `properties` that begin at `at` the message id is, and its length; zeros for one that is no short text."""
+    """Returns where in the `properties` at `at` the message id is, and its length; zeros if it is not a short text."""
     code_at = 6 if buf[at + 3] == 0xC0 else 12
     return (code_at + 2, buf[at + code_at + 1]) if buf[at + code_at] == 0xA1 and buf[at + code_at + 1] else (0, 0)
 

@@ -1,8 +1,8 @@
-"""AMQP values → JSON values, so that each can be told from every other one. Pure.
+"""AMQP values → JSON values, each distinguishable from every other. Pure.
 
-What JSON has is written as JSON: null, booleans, numbers, text, lists, and maps whose keys are text. Anything else becomes
-an object with one member that names its type, such as `{"$binary":"/wA="}`. Only what AMQP has several encodings for is one
-thing here: the widths of numbers, strings and symbols, lists and arrays. docs/records.md has the table.
+What JSON has is written as JSON: null, booleans, numbers, text, lists, and maps whose keys are text. Anything else
+becomes an object with one member that names its type, such as `{"$binary":"/wA="}`. Only different AMQP encodings of
+one value become the same: the widths of numbers, strings and symbols, lists and arrays. docs/records.md has the table.
 """
 
 import base64
@@ -20,11 +20,12 @@ from ingest.amqp.types import Binary, Char, Decimal32, Decimal64, Decimal128, De
 MARK = "$"
 _ESCAPED = re.compile(rb"%(?=[0-9A-Fa-f]{2})|^%(?=:)|\0")
 _INVALID = re.compile("[\udc80-\udcff]")
-"""What Python's error handler `surrogateescape` makes of bytes that are no UTF-8."""
+"""What Python's error handler `surrogateescape` makes of bytes that are not UTF-8."""
 
 
 def plain(value: Any) -> Any:
-    """An AMQP value, text as bytes, as a JSON value: None, bool, int of 64 bits, finite float, str, list or dict."""
+    """Returns an AMQP value, text as bytes, as a JSON value: None, bool, int of 64 bits, finite float, str, list or
+    dict."""
     kind = type(value)
     if kind is bytes:  # what nearly all are
         return plain_text(value)
@@ -57,7 +58,7 @@ def plain(value: Any) -> Any:
 
 
 def plain_text(value: bytes) -> Any:
-    """A string or symbol as `plain` has it."""
+    """Returns a string or symbol as `plain` does."""
     try:
         return str(value, "utf-8")
     except UnicodeDecodeError:
@@ -65,7 +66,7 @@ def plain_text(value: bytes) -> Any:
 
 
 def plain_time(milliseconds: int) -> dict[str, int]:
-    """A timestamp, Unix milliseconds, as `plain` has it."""
+    """Returns a timestamp, Unix milliseconds, as `plain` does."""
     return {MARK + "timestamp": int(milliseconds)}
 
 
@@ -77,7 +78,8 @@ def _marked(kind: str, value: Any) -> dict[str, Any]:
 
 
 def _map(pairs: list[tuple[Any, Any]]) -> dict[str, Any]:
-    """An object, unless a key is no text or comes twice, or unless it would look like a marked value: then its pairs."""
+    """Returns an object; its pairs if a key is not text or comes twice, or if the object would look like a marked
+    value."""
     plain_pairs = [(plain(key), plain(item)) for key, item in pairs]
     members = {key: item for key, item in plain_pairs if isinstance(key, str)}
     if len(members) < len(pairs) or (len(members) == 1 and next(iter(members)).startswith(MARK)):
@@ -91,7 +93,7 @@ def is_text(value: Any) -> TypeGuard[bytes]:
 
 
 def text_or_none(value: bytes) -> str | None:
-    """As UTF-8; None when it is none."""
+    """Returns the text; None if it is not UTF-8."""
     try:
         return str(value, "utf-8")
     except UnicodeDecodeError:
@@ -99,8 +101,8 @@ def text_or_none(value: bytes) -> str | None:
 
 
 def label(value: Any) -> str | None:
-    """A readable form of an AMQP scalar that nearly always is text: text as it is, binary as text or else base64, anything
-    else as its digits. None for none."""
+    """Returns a readable form of an AMQP scalar that is nearly always text: text as it is, binary as text or else
+    base64, anything else as its digits. None for None."""
     if value is None:
         return None
     if isinstance(value, Decimal32 | Decimal64 | Decimal128):
@@ -112,10 +114,10 @@ def label(value: Any) -> str | None:
 
 
 def name_of(key: Any) -> str:
-    """The key of a property as a name without NUL, different for different keys.
+    """Returns the key of a property as a name without NUL, different for different keys.
 
-    It is the key itself, with three exceptions: a NUL, and each byte that is no UTF-8, is percent-encoded, and so is a
-    percent sign that could be taken for one of these. A key that is no text is `%:` and its JSON.
+    It is the key itself, with three exceptions: a NUL, and each byte that is not UTF-8, is percent-encoded, and so is a
+    percent sign that could be mistaken for one of these. A key that is not text becomes `%:` and its JSON.
     """
     if type(key) is not bytes:
         return "%:" + _json(plain(key))
@@ -127,7 +129,7 @@ def name_of(key: Any) -> str:
 
 
 def again(name: str, times: int) -> str:
-    """What the `times`-th value of a name that comes more than once is called; the first keeps the name itself."""
+    """Returns the name for the `times`-th value of a repeated name; the first keeps the name itself."""
     return "%:" + _json(_marked("again", [name, times]))
 
 
@@ -136,13 +138,13 @@ def _percent_byte(found: "re.Match[bytes]") -> bytes:
 
 
 def aside(name: str) -> str:
-    """The name with its first byte percent-encoded: still the same name, for a place where it has another meaning."""
+    """Returns the name with its first byte percent-encoded, for a place where the plain name has another meaning."""
     first, *rest = name.encode()
     return f"%{first:02X}{bytes(rest).decode()}"
 
 
 def encode_base64(value: bytes) -> str:
-    """Base64 with padding, RFC 4648 section 4."""
+    """Returns Base64 with padding, RFC 4648 section 4."""
     return base64.b64encode(value).decode("ascii")
 
 

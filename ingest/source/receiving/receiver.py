@@ -1,9 +1,9 @@
 """The events of one partition, in order and without repeats, across every reconnect.
 
-azure-eventhub's own consumer reconnects at once and for ever, in silence, and delivers again what it had buffered.
-Here a transport carries one link only: when that ends, it is opened again after a back-off, after the last event handed
-on. A hub that was recreated or failed over numbers its events anew. What it sends or says then contradicts the position,
-and reading starts over at the oldest event: nothing is taken for a repeat across two numberings.
+azure-eventhub's own consumer reconnects at once, forever and in silence, and redelivers what it had buffered. Here a
+transport carries one link only: when that ends, it is opened again after a back-off, after the last event handed on. A
+hub that was recreated or failed over numbers its events again from the start. What it sends or says then contradicts
+the position, and reading starts over at the oldest event: no event counts as a repeat of one in another numbering.
 """
 
 import logging
@@ -22,9 +22,9 @@ from ingest.source.transport.contract import Transport
 from ingest.timing import Backoff
 
 ATTACH_SECONDS = 15.0
-"""A link that is not attached after this long is given up: the service answers within a second or two."""
+"""A link that is not attached by then is given up: the service answers within a second or two."""
 HELD_SECONDS = 0.05
-"""Between two looks whether a link may be opened."""
+"""Interval for asking whether a link may be opened."""
 
 logger = logging.getLogger(__name__)
 
@@ -48,9 +48,9 @@ class Receiver:
         host: str = "the hub",
     ) -> None:
         """`wait` passes the seconds until the next link may be opened; it may return early. `renumbered` is called when
-        positions begin anew: after it come events of another numbering only. `displaced` is called with the hub's words when
-        another reader has taken the partition. `may_open` is asked, until it says yes, before a link is opened: while there
-        was none, another process may have gone on. `host` is the hub's, for words."""
+        positions start over: all later events have another numbering. `displaced` is called with the hub's words when
+        another reader has taken the partition. `may_open` is asked, until it says yes, before a link is opened: without
+        a link, another process can have gone on. `host` is the hub's, for messages."""
         self.events = 0
         self.bytes = 0
         self.duplicates = 0
@@ -58,13 +58,13 @@ class Receiver:
         self.reconnects: Counter[str] = Counter()
         self.attaches = 0
         self.numbering = 0
-        """How often the positions from before ceased to compare with those after: the hub has numbered its events anew, or
-        another process's position was taken."""
+        """How often positions stopped being comparable with earlier ones: the hub has renumbered its events, or another
+        process's position was taken over."""
         self.last = last
-        """Position of the last event handed on, or of the checkpoint; None where nothing is known yet."""
+        """Position of the last event handed on, or of the checkpoint; None if nothing is known yet."""
         self.jump: tuple[int, int] | None = None
-        """The last sequence number and the first one after an attach that came behind a gap. Retention makes such gaps, and
-        so does another numbering: whoever asks the hub for its oldest event can tell. Set to None when that is done."""
+        """The last sequence number before and the first one after a gap at an attach. Retention makes such gaps, and so
+        does another numbering: the hub's oldest event shows which. Set to None when that is settled."""
         self.last_enqueued_ms: int | None = None
         self.trouble: str | None = "connecting to the hub"
         """Why no events can come now, in the service's words; None while the link is up."""
@@ -93,9 +93,9 @@ class Receiver:
         self._life.start(self._clock())
 
     def poll(self, timeout: float) -> Batch | None:
-        """The next events, repeats left out; None when none came in `timeout` seconds.
+        """Returns the next events without repeats; None if none came in `timeout` seconds.
 
-        Raises Refused when the hub refuses the first link for a reason that waiting does not mend.
+        Raises Refused if the hub refuses the first link for a reason that waiting does not mend.
         """
         now, life = self._clock(), self._life
         if life.opened_at is None:
@@ -122,12 +122,12 @@ class Receiver:
         return self._fresh(events) if events else None
 
     def tend(self) -> None:
-        """In place of `poll` while no events are wanted."""
+        """Replaces `poll` while no events are wanted."""
         if self._life.opened_at is not None:
             self._transport.tend()
 
     def reconnect(self, reason: str, sentence: str) -> None:
-        """Gives the link up and opens another one."""
+        """Closes the link and opens another one."""
         if self._life.opened_at is not None:
             self._down(LinkEnded("lost", reason, sentence))
 
@@ -136,7 +136,7 @@ class Receiver:
         self._held = True
 
     def resume(self, start: StartAt, last: Position | None) -> None:
-        """Goes on elsewhere; arguments as of the constructor. The link must be down."""
+        """Continues at another position; arguments as for the constructor. The link must be down."""
         self._held = self._ask = False
         if last != self.last:
             self.numbering += 1
@@ -180,16 +180,16 @@ class Receiver:
 
     @property
     def start_at(self) -> StartAt:
-        """Where the link begins that is open, or will be next."""
+        """Where the current link begins, or the next one if none is open."""
         return self._start
 
     def stand_at(self, position: Position) -> None:
-        """Takes a position at which the hub owes nothing, while no event has told one."""
+        """Takes a position at which the hub owes nothing, while no event has given one."""
         if self.last is None or self._start.inclusive:
             self.last = position
 
     def renumber(self, why: str) -> None:
-        """Starts over at the oldest event, as the hub numbers its events anew; `why` says what proves that."""
+        """Starts over at the oldest event, as the hub has renumbered its events; `why` says what proves that."""
         logger.error(
             "Partition %s: the hub numbers its events anew: %s. It was recreated or failed over. Reading starts over at the"
             " oldest event that it holds; what is lost of the old numbering is counted as one gap in"
@@ -209,7 +209,7 @@ class Receiver:
         return not self._start.inclusive and self._start.position not in (EARLIEST, LATEST)
 
     def _reopen(self, start: StartAt) -> None:
-        """At once, elsewhere."""
+        """Opens a link at another position at once."""
         self._close()
         self._start = start
         self._life.start(self._clock())
@@ -220,7 +220,7 @@ class Receiver:
             self._life.closed()
 
     def _refused_position(self, ended: LinkEnded) -> None:
-        """What is known besides the offset is the sequence number; behind that there is only the oldest event."""
+        """Falls back from the offset to the sequence number, and from that to the oldest event."""
         last, end = self.last, last_offset(ended)
         if self.events and last is not None and end is not None and offset_number(last.offset) > end:
             self.renumber(f"its log ends before offset {last.offset}, up to which events were received ({ended})")
@@ -248,13 +248,13 @@ class Receiver:
         self._reopen(StartAt(EARLIEST))
 
     def _contradiction(self, first: Received, last: Position, *, silent: bool) -> str | None:
-        """Why this event, numbered no higher than the last one, cannot be a repeat; None when it can."""
+        """Returns why this event, numbered no higher than the last one, cannot be a repeat; None if it can."""
         if first.sequence_number == last.sequence_number and last.offset in (None, first.offset):
             return None
         came = f"sequence number {first.sequence_number} at offset {first.offset}"
         if silent:
             return f"behind sequence number {last.sequence_number} at offset {last.offset} it sends {came}"
-        # A link may repeat itself, and then offsets go back, too.
+        # A link can repeat events, and then offsets go back, too.
         if offset_number(first.offset) > offset_number(last.offset) >= 0:
             return f"after sequence number {last.sequence_number} at offset {last.offset} came {came}"
         return None
@@ -264,7 +264,7 @@ class Receiver:
         last = self.last.sequence_number if self.last is not None else None
         silent, self._silent = self._silent, False
         if silent and self._start.inclusive:
-            last = None  # events before the time are none that are missing
+            last = None  # events before that time are not missing
         if last is not None and events[0].sequence_number <= last and self.last is not None:
             contradiction = self._contradiction(events[0], self.last, silent=silent)
             if contradiction is not None:

@@ -1,4 +1,4 @@
-"""One event read from the hub once more, for a dead letter that had to leave it out."""
+"""Reads one event from the hub again, for a dead letter that had to leave it out."""
 
 from dataclasses import replace
 
@@ -14,12 +14,12 @@ ANSWER_SECONDS = 30.0
 
 
 def fetch(config: Config, partition: str, sequence_number: int, enqueued_ms: int | None) -> Event:
-    """The event with this sequence number, if it is still the one that was enqueued then (None: not known).
+    """Returns the event with this sequence number if it is still the one enqueued at that time (None: not known).
 
-    Reads beside others, owning nothing: whoever owns the partition in this consumer group keeps it. Raises Undeliverable
-    with the reason `gone` when the hub no longer has the event, Refused or Unreachable when it may have.
+    Reads beside others, without an owner level: the owner of the partition in this consumer group keeps it. Raises
+    Undeliverable with the reason `gone` if the hub no longer has the event, Refused or Unreachable if it might.
     """
-    # As few as possible of those behind it.
+    # Fetch as few later events as possible.
     config = replace(config, source=replace(config.source, prefetch=1))
     transport = open_transport(config, partition, owned=False)
     transport.open(StartAt(sequence_number - 1 if sequence_number > 0 else EARLIEST))

@@ -1,4 +1,4 @@
-"""When the hub drops events that were not received yet: retention against lag and the rate at which it shrinks. Pure."""
+"""Forecasts when the hub drops unreceived events, from retention, lag and the rate at which it shrinks. Pure."""
 
 import math
 from collections import deque
@@ -6,24 +6,25 @@ from typing import Final
 
 SMOOTH_SECONDS: Final = 60.0
 KNOWN_SECONDS: Final = 5.0
-"""A rate over less than this says nothing; there is no forecast before it."""
+"""A rate over less time says nothing: before this there is no forecast."""
 _STEP_SECONDS: Final = 1.0
 
 
 class RetentionForecast:
-    """Watches how far the position of one partition gets through the hub's enqueued times. All times in Unix seconds."""
+    """Watches how the position of one partition moves through the hub's enqueued times. All times in Unix seconds."""
 
     def __init__(self, retention_seconds: float) -> None:
         self._retention = retention_seconds
         self._past: deque[tuple[float, float]] = deque()
-        """(time of the look, position), at most SMOOTH_SECONDS old, but for the first."""
+        """(time of the look, position), at most SMOOTH_SECONDS old, except the first."""
         self._position = -math.inf
 
     def look(self, now: float, received_until: float) -> float | None:
-        """Seconds until the hub drops the oldest event not received yet; +Inf when the position gains on it.
+        """Returns the seconds until the hub drops the oldest unreceived event; +Inf if the position moves away from it.
 
-        Everything enqueued before `received_until` was received; pass `now` when caught up. An earlier one than before
-        is ignored: the next event after a quiet time says nothing about the time before it. None while it is not known.
+        Everything enqueued before `received_until` was received; pass `now` when caught up. An earlier value than
+        before is ignored: the next event after a quiet time says nothing about the time before it. None while it is not
+        known.
         """
         self._position = max(self._position, received_until)
         past = self._past

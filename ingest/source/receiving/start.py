@@ -1,7 +1,7 @@
-"""Where a partition begins: after its checkpoint, else at `source.start`.
+"""Where a partition begins: after its checkpoint, or else at `source.start`.
 
-"latest" and a time that nothing was sent after yet are places that move. They are resolved once, to the position of the
-newest event that there is, and kept as the partition's first checkpoint: a process that is replaced goes on from there.
+"latest", and a time later than every event, are moving positions. They are resolved once, to the position of the newest
+event, and saved as the partition's first checkpoint: a replaced process goes on from there.
 """
 
 from collections.abc import Callable
@@ -14,9 +14,10 @@ from ingest.source.checkpoints import Checkpoint
 
 
 def resolve(source: Source, partition: str, now: datetime, ask: Callable[[], Standing]) -> Checkpoint | None:
-    """The checkpoint to begin with for a partition that has none; None where `source.start` says the same at any time.
+    """Returns the checkpoint to begin with for a partition that has none; None if `source.start` means the same at any
+    time.
 
-    `ask` asks the hub where it stands; what comes after its answer is not missed. Raises what it raises.
+    `ask` asks the hub where it stands; later events are not missed. Raises what `ask` raises.
     """
     start = first_start(source, partition)
     if start.position == LATEST:
@@ -29,7 +30,7 @@ def resolve(source: Source, partition: str, now: datetime, ask: Callable[[], Sta
 
 
 def start_at(source: Source, partition: str, checkpoint: Checkpoint | None) -> tuple[StartAt, Position | None]:
-    """Where to attach, and the position of the last event that was done before, as far as it is known."""
+    """Returns where to attach, and the position of the last event done before, as far as it is known."""
     if checkpoint is None:
         return first_start(source, partition), None
     number = checkpoint.sequence_number
@@ -40,7 +41,7 @@ def start_at(source: Source, partition: str, checkpoint: Checkpoint | None) -> t
 
 
 def first_start(source: Source, partition: str) -> StartAt:
-    """What `source.start` means for a partition without a checkpoint."""
+    """Returns what `source.start` means for a partition without a checkpoint."""
     match source.start:
         case Earliest():
             return StartAt(EARLIEST)

@@ -1,7 +1,7 @@
-"""When a partition is stalled: the hub holds newer events, we asked for them, and none comes.
+"""Detects a stalled partition: the hub holds newer events, we asked for them, and none comes.
 
 A link can stay up for hours without a delivery (a half-open connection, a service fault), and no client library
-reports that. So a silent partition is compared with what the hub says of it.
+reports that. So a silent partition is compared with what the hub says about it.
 """
 
 import logging
@@ -18,18 +18,17 @@ from ingest.hub.standing import Standing
 Verdict = Literal["fine", "ask", "stalled", "unknown"]
 
 FROZEN_SECONDS = 5.0
-"""So long without a look, and it was we who slept (a suspended machine, a stopped process): what came meanwhile waits to be
-read."""
+"""After this long without a look, this process slept (a suspended machine, a stopped process): what came meanwhile
+waits to be read."""
 
 logger = logging.getLogger(__name__)
 
 
 class StallWatch:
-    """Pure. Fed with the time of every look; says when to ask the hub for its newest sequence number, and when to
-    give up.
+    """Pure. Takes the time of every look; says when to ask the hub for its newest sequence number, and when to give up.
 
-    Silence of half of `seconds` makes it ask. It is stalled when the hub was ahead and, `seconds` after the last event,
-    nothing has come. Time in which nobody looked does not count.
+    It asks after silence of half of `seconds`. The partition is stalled if the hub was ahead and, `seconds` after the
+    last event, nothing has come. Time without a look does not count.
     """
 
     def __init__(self, seconds: float, now: float) -> None:
@@ -40,7 +39,7 @@ class StallWatch:
         self._answered = False
 
     def moved(self, now: float) -> None:
-        """An event came, or we were not asking for any (back-pressure, no link): silence starts anew."""
+        """An event came, or we were not asking for any (back-pressure, no link): silence starts again."""
         self._quiet_since = self._looked_at = now
         self._asked_at = None
         self._behind = False
@@ -63,7 +62,7 @@ class StallWatch:
         return "fine"
 
     def answer(self, behind: bool, asked_at: float) -> None:
-        """Whether the hub holds an event that is still to come; `asked_at` is when the hub was asked."""
+        """Takes whether the hub holds an event that is still to come; `asked_at` is when the hub was asked."""
         if asked_at >= self._quiet_since:
             self._answered = True
             self._behind = behind
@@ -74,27 +73,28 @@ class Asked(NamedTuple):
 
     position: Position | None
     numbering: int
-    """As `Receiver.numbering`."""
+    """Like `Receiver.numbering`."""
     silent: bool
-    """Whether nothing came from it for a while. While events come, its figures may be older than they."""
+    """Whether nothing came from the hub for a while. While events come, its figures can be older than they are."""
 
 
 class HubQuestion:
-    """Asks the hub on a thread of its own, one question at a time, because an answer may take many seconds."""
+    """Asks the hub on a separate thread, one question at a time, because an answer can take many seconds."""
 
     def __init__(self, ask: Callable[[bool], Standing]) -> None:
-        """`ask` asks where the hub stands, and with True when it was made, too."""
+        """`ask` asks where the hub stands, and with True also when it was created."""
         self.newest: int | None = None
-        """The newest sequence number that the hub has told."""
+        """The newest sequence number that the hub has reported."""
         self.trouble: str | None = None
-        """Why the last question about a silent partition had no answer; to be set to None when an event comes."""
+        """Why the last question about a silent partition had no answer; the caller sets it to None when an event
+        comes."""
         self._ask = ask
         self._answers: deque[tuple[Standing, Asked]] = deque(maxlen=1)
         self._thread: threading.Thread | None = None
 
     def ask(self, asked: Asked, *, created: bool = False) -> bool:
-        """False, and nothing happens, while another question is out, or where no thread can be started for this one.
-        `asked` comes back with the answer."""
+        """Returns False and does nothing while another question is open, or if no thread can be started. `asked` comes
+        back with the answer."""
         if self._thread is not None and self._thread.is_alive():
             return False
         thread = threading.Thread(target=self._run, args=(asked, created), name="hub-question", daemon=True)
@@ -107,12 +107,12 @@ class HubQuestion:
         return True
 
     def join(self, seconds: float) -> None:
-        """Waits for the question that is out."""
+        """Waits for the open question."""
         if self._thread is not None:
             self._thread.join(seconds)
 
     def answers(self) -> Iterator[tuple[Standing, Asked]]:
-        """At most one since the last call."""
+        """Returns at most one answer since the last call."""
         while self._answers:
             yield self._answers.popleft()
 

@@ -1,4 +1,4 @@
-"""What a transport is: one link to one partition at a time."""
+"""The contract of a transport: one link to one partition at a time."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -11,7 +11,7 @@ class Transport(Protocol):
     """One link to one partition at a time. All methods are called by one thread."""
 
     name: str
-    """As in `source.transport`."""
+    """Its name in `source.transport`."""
 
     @property
     def credit(self) -> int:
@@ -20,17 +20,17 @@ class Transport(Protocol):
 
     @property
     def attached(self) -> bool:
-        """True while the link is up and the hub has accepted our position."""
+        """Whether the link is up and the hub has accepted our position."""
         ...
 
     @property
     def newest(self) -> int | None:
-        """Sequence number of the newest event in the hub, as far as the last delivery told."""
+        """Sequence number of the newest event in the hub, according to the last delivery."""
         ...
 
     @property
     def more(self) -> bool:
-        """Whether the last `poll` left something that the hub has sent; False if nobody knows."""
+        """Whether the last `poll` left something that the hub has sent; False if unknown."""
         ...
 
     def open(self, start: StartAt) -> None:
@@ -38,11 +38,11 @@ class Transport(Protocol):
         ...
 
     def poll(self, timeout: float) -> Sequence[Received]:
-        """The next events in order; empty when none came in `timeout` seconds. Raises LinkEnded."""
+        """Returns the next events in order; empty if none came in `timeout` seconds. Raises LinkEnded."""
         ...
 
     def tend(self) -> None:
-        """Keeps the link alive, in place of `poll` while no events are wanted. Never blocks, never raises."""
+        """Keeps the link alive, instead of `poll`, while no events are wanted. Never blocks, never raises."""
         ...
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Whether this azure-eventhub still has the private parts that `ingest.source.transport.fast` works with."""
+"""Checks that this azure-eventhub still has the private parts that `ingest.source.transport.fast` uses."""
 
 from importlib.metadata import version
 from typing import Any

@@ -1,7 +1,7 @@
 """The hot path's first step: bytes off the socket → where in them each message is. Sans-IO.
 
-The transfer frames of one link differ in delivery id and tag only. So the bytes around those are compared with the frame
-before, and only a frame that differs is decoded (AMQP 1.0 part 2.7.5).
+The transfer frames of one link differ in delivery id and tag only. So the bytes around those are compared with the
+previous frame, and only a frame that differs is decoded (AMQP 1.0 part 2.7.5).
 """
 
 from collections.abc import Callable
@@ -21,14 +21,14 @@ _PERFORMATIVE_AT = 8
 
 
 class TransferSplitter:
-    """Cuts a byte stream, fed in any pieces, into messages of one link and frames that are something else."""
+    """Cuts a byte stream, fed in any pieces, into messages of one link and other frames."""
 
     def __init__(self, handle: int, max_frame_size: int, slices: Callable[[], Slices] = PythonSlices) -> None:
-        """`handle` is the hub's number of the link; `slices` makes an empty collection."""
+        """`handle` is the hub's number for the link; `slices` makes an empty collection."""
         self.frames = 0
         """Transfer frames of this link so far; the session's window counts them."""
         self.others: list[bytes] = []
-        """Whole frames that are no transfer of this link, in order. The caller takes them out."""
+        """Whole frames that are not transfers of this link, in order. The caller takes them out."""
         self._handle = handle
         self._limit = max_frame_size
         self._held: list[bytes] = []
@@ -38,10 +38,10 @@ class TransferSplitter:
         self._parts_bytes = 0
         self._slices = slices
         self._layout: Layout | None = None
-        """Of the frame before."""
+        """Layout of the previous frame."""
 
     def feed(self, data: bytes) -> Slices:
-        """The messages that `data` completes, in order. Raises AmqpError for bytes that are no frames of AMQP."""
+        """Returns the messages that `data` completes, in order. Raises AmqpError if the bytes are not AMQP frames."""
         messages = self._slices()
         at = 0
         if self._held:
@@ -52,7 +52,7 @@ class TransferSplitter:
             held, self._held = self._held, []
             if self._needed == FRAME_HEADER_BYTES:
                 data = b"".join(held)
-            else:  # Not what is behind that frame: most reads begin with the end of one, and all of them would be copied.
+            else:  # Only to that frame's end: most reads begin with one, and otherwise all would be copied.
                 at = len(data) - (self._held_bytes - self._needed)
                 held[-1] = data[:at]
                 self._cut(b"".join(held), 0, messages)
@@ -60,7 +60,7 @@ class TransferSplitter:
         return messages
 
     def _cut(self, data: bytes, at: int, messages: Slices) -> int:
-        """Takes the whole frames at `at`. Returns where they end."""
+        """Takes the complete frames at `at`. Returns where they end."""
         end = len(data)
         while True:
             if self._layout is not None and not self._parts:
@@ -76,7 +76,7 @@ class TransferSplitter:
             at = after
 
     def _hold(self, data: bytes, at: int) -> None:
-        """Keeps the beginning of a frame until the rest of it comes."""
+        """Keeps the beginning of a frame until the rest comes."""
         if at == len(data):
             return
         rest = data[at:] if at else data
@@ -94,7 +94,8 @@ class TransferSplitter:
         return int(size)
 
     def _unusual(self, data: bytes, at: int, after: int, add: Callable[[Slice], None]) -> None:
-        """A frame unlike the one before: of another kind, a part of a message, or simply with longer numbers."""
+        """Takes a frame unlike the previous one: of another kind, a part of a message, or simply with longer
+        numbers."""
         self._frame_size(data, at)
         begin = at + 4 * data[at + 4]
         if not data.startswith(_TRANSFER, begin):
@@ -122,7 +123,7 @@ class TransferSplitter:
             self._remember(data, at, after - len(payload))
 
     def _remember(self, data: bytes, at: int, payload_at: int) -> None:
-        """The layout of this frame, for those after it, if it is the usual one with a list8."""
+        """Keeps this frame's layout for the next ones, if it is the usual one with a list8."""
         begin = at + _PERFORMATIVE_AT
         # Descriptor 3, list8 with its size and count 3, then the fields from left to right.
         if data[at + 4] != 2 or data[begin + 3] != 0xC0:

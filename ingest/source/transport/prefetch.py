@@ -1,25 +1,26 @@
 """How many events the hub may send ahead of us. Pure.
 
-Too few, and the hub waits for our next flow while the link is idle; the right number follows rate times round trip. Neither
-needs to be measured: when everything that an earlier flow allowed has come and then nothing, although a later flow allows
-more, the hub was still waiting for that flow. The number is doubled whenever this is seen.
+With too few, the hub waits for our next flow while the link is idle; the right number is rate times round trip. Neither
+needs to be measured: if everything that an earlier flow allowed has come and then nothing, although a later flow allows
+more, the hub was still waiting for that flow. Each time the number is doubled.
 """
 
 from collections import deque
 
 START = 8_000
-"""Enough for a round trip of some milliseconds at once. What is not read yet waits in the hub and the kernel, not here."""
+"""Enough from the start for a round trip of some milliseconds. Unread events wait in the hub and the kernel, not
+here."""
 FLOOR = 50
 MOST = 32_000
 """At a round trip of 100 ms, 240,000 events a second."""
 BYTES = 16 << 20
 """Credit times the mean size of an event stays below this."""
 EVENT_OVERHEAD_BYTES = 256
-"""Of a frame around its message."""
+"""What a frame adds to its message."""
 
 
 class Prefetch:
-    """`fixed`: this number for ever, instead of a tuned one."""
+    """`fixed`: this number permanently, instead of a tuned one."""
 
     def __init__(self, fixed: int = 0) -> None:
         self.credit = fixed or START
@@ -28,19 +29,19 @@ class Prefetch:
         self._mean_bytes = 0.0
         self._received = 0
         self._allowed: deque[int] = deque()
-        """Up to which event each flow let the hub go, as far as it has not gone there."""
+        """Up to which event each flow allows the hub to send, for flows that are not used up."""
 
     def link(self) -> None:
-        """A new link: no flow of the one before counts."""
+        """Begins a new link: flows of the previous one no longer count."""
         self._received = 0
         self._allowed.clear()
 
     def due(self, left: int) -> bool:
-        """Whether it is time for another flow, when the hub has `left` events of credit."""
+        """Whether it is time for another flow, if the hub has `left` events of credit."""
         return left <= self.credit * 3 // 4
 
     def granted(self) -> None:
-        """A flow of `credit` events was sent."""
+        """Notes that a flow of `credit` events was sent."""
         self._allowed.append(self._received + self.credit)
 
     def received(self, events: int, message_bytes: int) -> None:
@@ -52,7 +53,7 @@ class Prefetch:
         self._limit()
 
     def silent(self) -> None:
-        """Nothing is on the socket, and all that was is counted."""
+        """Notes that the socket is empty, and all that came is counted."""
         if not self._fixed and self._allowed and self._allowed[0] == self._received:
             self._allowed.popleft()  # once for each flow
             self.credit *= 2

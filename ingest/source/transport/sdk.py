@@ -1,7 +1,7 @@
 """`transport = "sdk"`: one link through azure-eventhub's public `EventHubConsumerClient.receive_batch`.
 
-The client accepts a transport class of one's own (`amqp_transport`). Ours changes three things and nothing on the wire:
-every error ends the link and reaches us (the client would drop those of a refused attach and retry in silence),
+The client accepts a custom transport class (`amqp_transport`). Ours changes three things and nothing on the wire:
+every error ends the link and reaches us (the client would drop the error of a refused attach and retry in silence),
 events are handed on as soon as no more are waiting on the socket (the client waits for a whole prefetch of them), and
 messages that the client cannot decode are decoded by `ingest.amqp`. These are private seams: checked at import against
 one minor version.
@@ -52,7 +52,7 @@ for _owner, _name in (
 _pyamqp: Any = _receiver_module
 _stock_decode = _pyamqp.decode_payload
 _this_thread = threading.local()
-"""Has `receives` in a thread that runs one of our links. Other clients in this process keep the decoder that they came with."""
+"""Has `receives` in a thread that runs one of our links. Other clients in this process keep their own decoder."""
 
 
 def _decode_payload(payload: memoryview) -> Any:
@@ -63,7 +63,7 @@ _pyamqp.decode_payload = _decode_payload
 
 
 def _read_what_is_there(client: Any, *, batch: int = 1, **kwargs: Any) -> bool:
-    """In place of the client's round of reading, which lasts until `batch` frames came or 0.2 s passed without one."""
+    """Replaces the client's round of reading, which lasts until `batch` frames came or 0.2 s passed without one."""
     if client._link.current_link_credit <= 0:
         client._link.flow(link_credit=client._link_credit)
     connection = client._connection
@@ -76,7 +76,7 @@ def _read_what_is_there(client: Any, *, batch: int = 1, **kwargs: Any) -> bool:
 
 
 def _auth_complete(client: Any, stock: Callable[[], bool]) -> bool:
-    """In front of every round of reading."""
+    """Runs before every round of reading."""
     ensure_token_link(client)
     return stock()
 
@@ -93,11 +93,11 @@ class _LinkParts(RoutedTransport):
         super().__init__(*event_hubs.way(config))
         self._link = link
 
-    def check_link_stolen(  # type: ignore[override]  # a static method there; the client calls it on what it was given
+    def check_link_stolen(  # type: ignore[override]  # a static method there; the client calls it on the instance
         self, consumer: Any, exception: Exception
     ) -> None:
         """Called by the client with every error of its receive loop, before it decides to say nothing."""
-        # What is decoded already need not come again over the next link.
+        # Events that are already decoded need not come again over the next link.
         buffered = [consumer._next_message_in_buffer() for _ in range(len(consumer._message_buffer))]
         if buffered:
             self._link.on_batch(None, buffered)
@@ -116,14 +116,15 @@ class _LinkParts(RoutedTransport):
 
 
 class _Link:
-    """One run of `receive_batch` on a thread of its own, which ends with the link. Hands over one batch at a time."""
+    """One run of `receive_batch` on a thread of its own, which ends with the link. It hands over one batch at a
+    time."""
 
     def __init__(self, config: Config, partition: str, start: StartAt, owner_level: int | None, credit: int) -> None:
         self.attached = False
         self.newest: int | None = None
         self.receive_client: Any = None
         self.dead_socket: Any = None
-        """The client's socket after an error. Closing its session over it fails, and then the client leaves it open."""
+        """The client's socket after an error. Closing the session over it fails, and then the client leaves it open."""
         self._batch: list[Event] | None = None
         self._ended: LinkEnded | None = None
         self._closing = False
@@ -152,11 +153,11 @@ class _Link:
     def start(self) -> None:
         try:
             self._thread.start()
-        except RuntimeError as error:  # no more threads are allowed: a try that failed, as others do
+        except RuntimeError as error:  # no more threads are allowed: counts as a failed try
             self._end(error)
 
     def take(self, timeout: float) -> list[Event]:
-        """The next batch, [] when none came in time. Raises LinkEnded once everything received was taken."""
+        """Returns the next batch, [] if none came in time. Raises LinkEnded once everything received was taken."""
         with self._changed:
             if self._batch is None and self._ended is None:
                 self._changed.wait(timeout)
@@ -185,7 +186,7 @@ class _Link:
         self.attached = True
 
     def on_batch(self, context: PartitionContext | None, batch: list[EventData]) -> None:
-        """Runs on the client's thread, which reads nothing more until the batch before this one was taken."""
+        """Runs on the client's thread, which reads nothing more until the previous batch was taken."""
         events = [event_from_sdk(data) for data in batch]
         tracked = context.last_enqueued_event_properties if context is not None else None
         with self._changed:
@@ -199,7 +200,7 @@ class _Link:
 
     def _on_error(self, _: PartitionContext | None, error: Exception) -> None:
         self._end(error)
-        # Else the client would open another link at its next tick, at a position of its own choice.
+        # Otherwise the client would open another link at its next tick, at a position of its own choice.
         self._client.close()
 
     def _run(self) -> None:
@@ -254,7 +255,7 @@ class SdkTransport:
         return events
 
     def tend(self) -> None:
-        """The client's own thread does."""
+        """Does nothing: the client's own thread keeps the link alive."""
 
     def close(self) -> None:
         if self._link is not None:
@@ -262,7 +263,7 @@ class SdkTransport:
             self._link = None
 
     def _tune(self, events: Sequence[Event]) -> None:
-        """Keeps what may be on its way to us within the memory cap, whatever the size of events."""
+        """Keeps what can be on its way to us within the memory cap, whatever the size of events."""
         mean = sum(len(event.body) for event in events) / len(events)
         self._mean_bytes = mean if not self._mean_bytes else 0.9 * self._mean_bytes + 0.1 * mean
         self.credit = int(min(self._most, max(PREFETCH_FLOOR, PREFETCH_BYTES / (self._mean_bytes + 1_024))))

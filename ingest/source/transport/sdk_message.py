@@ -1,7 +1,8 @@
-"""Messages where azure-eventhub would decode them: made into an `Event` by our decoder, which the client hands on.
+"""Decodes messages in place of azure-eventhub: our decoder makes an `Event`, which the client passes on.
 
-The client's decoder does not tell a binary from a string, drops what describes a value and the bytes of bodies that are no
-data sections, and lacks some types. So it decodes only what is no event: the answers to its own requests.
+The client's decoder does not distinguish a binary from a string, drops the descriptors of values and the bytes of
+bodies that are not data sections, and lacks some types. So it decodes only what is not an event: the answers to its own
+requests.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,7 @@ _decode_payload = _pyamqp.decode_payload
 
 
 def decode_for_sdk(payload: memoryview) -> Message:
-    """In place of the client's decoder, whose errors come out of it for what is no event."""
+    """Replaces the client's decoder, whose errors it raises for what is not an event."""
     raw = bytes(payload)
     try:
         event = event_of(raw)
@@ -33,7 +34,7 @@ def decode_for_sdk(payload: memoryview) -> Message:
         return answer
     return Message(
         delivery_annotations=dict(delivery_annotations(raw)),
-        # The client itself looks at these three.
+        # The client itself reads these three.
         message_annotations={
             SEQUENCE_NUMBER: event.sequence_number,
             OFFSET: event.offset.encode(),
@@ -45,7 +46,7 @@ def decode_for_sdk(payload: memoryview) -> Message:
 
 
 def event_from_sdk(data: "EventData") -> Event:
-    """The event that came as this. Raises AmqpError when it lacks a position."""
+    """Returns the event that came as `data`. Raises AmqpError if it lacks a position."""
     event = (data.raw_amqp_message.annotations or {}).get(_EVENT)
     if not isinstance(event, Event):
         raise AmqpError("An event came without x-opt-sequence-number or x-opt-offset.")

@@ -10,9 +10,10 @@ logger = logging.getLogger(__name__)
 
 
 def open_transport(config: Config, partition: str, *, owned: bool = True) -> Transport:
-    """The one of `source.transport`; `owned`: it wins the partition from others, and else reads only while nobody owns it.
+    """Returns the transport of `source.transport`; `owned`: it takes the partition from others, otherwise it reads only
+    while the partition has no owner.
 
-    Instead of a fast one that does not fit the installed client, the client's own."""
+    If the fast one does not fit the installed client, it is the client's own."""
     if config.source.transport == "fast":
         try:
             from ingest.source.transport.fast import FastTransport
