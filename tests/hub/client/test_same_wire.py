@@ -24,8 +24,6 @@ from ingest.hub.client.manners import commands, feedback
 from ingest.hub.client.receiving import ReceivingLink
 from ingest.hub.client.requests import MANAGEMENT, Node, read_hub, read_partition
 from ingest.hub.client.sending import SendingLink
-from ingest.hub.network.route import AMQPS_PORT, Route
-from ingest.hub.service_client import CommandClient, FeedbackClient
 from ingest.timing import Deadline
 from tests.hub.client.clients import HOST, PATIENCE, gathered, reader, service
 
@@ -76,6 +74,26 @@ def iot_hub(hub: Emulator) -> IotHubAddress:
     return found
 
 
+def stock_options(hub: Emulator) -> dict[str, Any]:
+    """How azure-iot-hub makes its client, but for the port and the authority."""
+    import uamqp
+    from azure.core.credentials import AccessToken
+    from azure.iot.hub.sastoken import SasToken
+
+    address = iot_hub(hub)
+    token = SasToken(address.host, address.key.reveal(), address.policy, 3_600)
+    auth = uamqp.authentication.JWTTokenAuth(
+        audience=f"https://{address.host}",
+        uri=f"https://{address.host}",
+        get_token=lambda: AccessToken(str(token), token.expiry_time),
+        token_type=b"servicebus.windows.net:sastoken",
+        port=address.port,
+        verify=str(hub.endpoints.ca_file),
+    )
+    auth.update_token()
+    return {"auth": auth, "keep_alive_interval": 0, "idle_timeout": round(IDLE_SECONDS * 1000)}
+
+
 @pytest.mark.parametrize("partition", [None, "0"])
 def test_tokens_and_questions(hub: Emulator, wire: Wire, partition: str | None) -> None:
     stock = EventHubConsumerClient.from_connection_string(hub.endpoints.event_hub_connection_string, "$Default")
@@ -106,9 +124,8 @@ def without_acknowledged_token(frames: list[str]) -> list[str]:
 def test_commands(hub: Emulator, wire: Wire) -> None:
     import uamqp
 
-    stock = CommandClient(
-        iot_hub(hub), Path(hub.endpoints.ca_file), Route(iot_hub(hub).host, AMQPS_PORT), idle_seconds=IDLE_SECONDS
-    )
+    address = f"amqps://{iot_hub(hub).host}/messages/devicebound"
+    stock: Any = uamqp.SendClient(address, **stock_options(hub))
     to, deadline, done = "/devices/d/messages/devicebound", Deadline(PATIENCE), list[object]()
     stock.open()
     while not stock.client_ready():
@@ -155,15 +172,12 @@ def test_feedback(hub: Emulator, wire: Wire) -> None:
         hub.c2d.flush_feedback()
         hub.wait_for(lambda stats: stats.connections == 0, PATIENCE)
 
+    import uamqp
+
     hub.c2d.auto_complete()
     report()
-    stock = FeedbackClient(
-        iot_hub(hub),
-        Path(hub.endpoints.ca_file),
-        Route(iot_hub(hub).host, AMQPS_PORT),
-        prefetch=16,
-        idle_seconds=IDLE_SECONDS,
-    )
+    address = f"amqps://{iot_hub(hub).host}/messages/serviceBound/feedback"
+    stock: Any = uamqp.ReceiveClient(address, auto_complete=False, prefetch=16, **stock_options(hub))
     deadline = Deadline(PATIENCE)
     stock.open()
     while not stock.client_ready():
