@@ -29,11 +29,10 @@ from ingest.source.hot_path import Decoder, decoder_of
 from ingest.source.transport import fast_compatibility
 from ingest.source.transport.frames import TransferSplitter
 from ingest.source.transport.prefetch import Prefetch
+from ingest.source.transport.reads import Reads
 
 CLOSE_SECONDS = 5.0
 TEND_SECONDS = 1.0
-READ_BYTES = 1 << 14
-"""As much as one TLS record holds, which is all that one read can give."""
 TURN_BYTES = 1 << 20
 """One poll reads up to so much before it hands events on. With an eighth of it an event costs 5 to 10 % more: each step of the
 way finds the code of the others in the caches."""
@@ -123,6 +122,7 @@ class _Link:
         self._awaits_token = False
         # From here on the client reads frames through us: when it waits for an answer about a token, say.
         self._transport.receive_frame = self._frame_for_client
+        self._in = Reads(self._stream)
         self._reads: list[Slices] = []
         """The messages of each read."""
         first = self._transfers.feed(self._transport._read_buffer.read())
@@ -165,8 +165,8 @@ class _Link:
                 self._check()
 
     def _receive(self) -> int:
-        """Takes what one read gives. Returns its bytes."""
-        data = self._stream.read(READ_BYTES)
+        """Takes what is there, up to about one large read. Returns its bytes."""
+        data = self._in.read()
         if data is None:  # the rest of a TLS record is still on its way, or it was a ping of WebSocket
             return 0
         if not data:
