@@ -45,8 +45,7 @@ _Value = TypeVar("_Value")
 
 
 def key(default: _Value, kind: Kind, doc: str, commented_example: str = "") -> _Value:
-    """Returns a field of a section. Unless a `Choice` has its own words, they come from the field's type, a
-    `Literal`."""
+    """Returns a field of a section. A `Choice` without own words takes those of the field's type, a `Literal`."""
     made: Any = field(default=default, metadata={_KEY: Key(kind, doc, commented_example)})
     return made  # type: ignore[no-any-return]  # a type checker sees its value
 

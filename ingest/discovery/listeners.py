@@ -22,8 +22,7 @@ class Listener:
 
 
 def listeners(properties: Mapping[str, object]) -> list[Listener]:
-    """Returns the listeners of a broker's configuration, in order; without any, from the old key `port`. Port 0 means
-    none."""
+    """Returns a broker's listeners in order; if it has none, from the old key `port`. Port 0 means none."""
     named = dict(_pairs(properties.get("listener.security.protocol.map")))
     found = []
     for text in _items(properties.get("listeners")):

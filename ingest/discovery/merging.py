@@ -1,5 +1,4 @@
-"""Merges what was found into a configuration file on disk: read, merged, replaced in one step, readable only by its
-owner."""
+"""Merges what was found into a configuration file on disk: replaced in one step, readable only by its owner."""
 
 import os
 import tempfile

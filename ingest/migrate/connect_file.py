@@ -74,7 +74,7 @@ class ConnectFile:
 
     @property
     def unread(self) -> list[str]:
-        """Returns the names of the properties that were not read."""
+        """The names of the properties that were not read."""
         return [name for name in self._properties if name not in self._read]
 
     def beneath(self, prefix: str) -> dict[str, str]:

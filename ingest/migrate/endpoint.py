@@ -15,8 +15,7 @@ _IOT_HUB: Final = (".azure-devices.net", ".azure-devices.cn", ".azure-devices.us
 
 
 def host_and_port(text: str) -> str:
-    """Returns HOST or HOST:PORT of `sb://HOST[:PORT][/]`; any scheme, as the old connector ignored it. Raises
-    BadValue."""
+    """Returns HOST or HOST:PORT of `sb://HOST[:PORT][/]`; the scheme was always ignored. Raises BadValue."""
     match = _ADDRESS.fullmatch(text)
     if match is None:
         raise BadValue(_why_not(text))

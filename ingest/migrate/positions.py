@@ -104,8 +104,7 @@ def _offset(value: bytes | None) -> str | None:
 
 
 def partition_offset(text: str) -> str:
-    """Returns an event hub's offset, `-1` for the place before the first event, or an empty text for none. Raises
-    BadValue."""
+    """Returns an event hub's offset, `-1` for before the first event, or an empty text for none. Raises BadValue."""
     if text not in ("", EARLIEST) and offset_in(text) != text:
         raise BadValue(f"{text[:100]!r} is no offset of an event hub")
     return text

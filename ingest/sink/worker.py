@@ -238,8 +238,7 @@ class Worker:
             self._dead_letter(ticket, why, key=found.device_id.encode())
 
     def _send(self) -> tuple[float, Part]:
-        """Sends what the pace allows now; returns the seconds until there can be more to send, and what it waits
-        for."""
+        """Sends what the pace allows now; returns the seconds until there can be more, and what it waits for."""
         now = time.monotonic()
         window = max(0, WINDOW - self.sender.in_flight) if self._may_send else 0
         wanted = min(window, self.lanes.ready(now))
@@ -263,8 +262,7 @@ class Worker:
         return IDLE_SECONDS if lane_wait is None else min(IDLE_SECONDS, lane_wait) if lane_wait else 0.001, part
 
     def _waits_for(self, *, paced: bool) -> Part:
-        """Returns what the process waits for, now that all possible commands are sent. `paced`: whether the pace has
-        held commands back."""
+        """Returns what the process waits for once all possible commands are sent. `paced`: the pace holds some back."""
         if self.commands.trouble is not None:
             return "kafka_queue"
         if paced:
@@ -363,8 +361,7 @@ class Worker:
         self.dead_letters.send(letter, why.reason, done)
 
     def _revoked(self, places: list[Place]) -> None:
-        """Handles partitions that go to another process: it gets what waits; what is in flight can still be answered
-        here."""
+        """Partitions go to another process: it gets what waits; what is in flight can still be answered here."""
         self._again.drop(places)
         for topic, partition in places:
             self.lanes.drop(topic, partition)

@@ -143,7 +143,7 @@ class Ownership:
 
     @property
     def _mine(self) -> Checkpoint | None:
-        """Returns the position that this process knows to be safe."""
+        """The position that this process knows to be safe."""
         return self.acknowledged or self._base
 
     def _ahead(self, looked: Looked) -> bool:

@@ -27,8 +27,8 @@ class Topics:
 
 
 def check_topics(config: Config) -> Topics:
-    """Checks that both topics exist, or makes the broker create them. Raises ConfigError, Refused or Unreachable; takes
-    up to some 15 s."""
+    """Checks that both topics exist, or the broker makes them now. Raises ConfigError, Refused or Unreachable; takes
+    some 15 s."""
     chosen = settings(config.kafka)
     cluster = TopicMaker(chosen)
     partitions = cluster.describe(config.source.topic, ANSWER_SECONDS)

@@ -67,7 +67,7 @@ class Command:
 
     @property
     def size(self) -> int:
-        """Returns the bytes that the hub counts."""
+        """The bytes that the hub counts."""
         texts = [self.to, self.message_id, self.ack]
         texts += [self.correlation_id or "", self.content_type or "", self.content_encoding or ""]
         texts += [*self.properties, *self.properties.values()]
@@ -126,8 +126,7 @@ def parse(
 
 
 def message_id_for(origin: Origin) -> str:
-    """Returns a message id that is the same whenever the record is read, and different for every other record of the
-    cluster."""
+    """Returns a message id that is the same whenever the record is read, and unique among the cluster's records."""
     topic = origin.topic
     place = f"-{origin.partition}-{origin.offset}"
     if len(topic) + len(place) > MAX_ID_LENGTH:

@@ -42,8 +42,7 @@ _FOREIGN_PREFIXES: Final = ("x-b3-", "x-datadog-", "x-ot-span-", "ingest-")
 
 
 def nearest(name: str, known: Iterable[str] = KEYS) -> str | None:
-    """Returns the known name that differs from `name` by case, separators, or one letter added, removed, changed or
-    swapped."""
+    """Returns the known name that differs by case, separators, or one letter added, removed, changed or swapped."""
     folded = _fold(name)
     found = None
     for candidate in known:

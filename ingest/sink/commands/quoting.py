@@ -4,8 +4,7 @@ MAX_CHARACTERS = 60
 
 
 def clip(value: object) -> str:
-    """Returns the value as Python would write it, in ASCII, cut to 60 characters; for lists and objects only their
-    kind."""
+    """Returns the value as Python writes it, in ASCII, cut to 60 characters; of lists and objects only the kind."""
     # They can be nested too deeply to be written out at all.
     if isinstance(value, dict):
         return "an object"

@@ -92,8 +92,7 @@ def _from_value(fields: Fields, headers: dict[str, str | bytes]) -> RawCommand:
     module_id = get("moduleId")
 
     def get_id(name: str) -> object:
-        """Returns an id. A number becomes its text, as in properties: the old connector did the same, and it can mean
-        nothing else."""
+        """A number becomes its text, as in properties and in the old connector: it can mean nothing else."""
         value = get(name)
         return value.text if isinstance(value, Number) else value
 

@@ -12,8 +12,7 @@ from typing import Final
 from ingest.sink.feedback.message import Feedback
 
 REPEAT_SECONDS: Final = 300
-"""Two ends of one messageId at one device this close together belong to one command; further apart, the messageId was
-used for another command."""
+"""Two ends of one messageId at one device this close together are one command's; further apart, the id was reused."""
 ROWS: Final = 1 << 14
 PLACES: Final = 16
 """Places of each row. Once in about a thousand times, some row gets 17 of the last 50,000 commands, and forgets one."""

@@ -72,8 +72,7 @@ def parse_feedback(body: bytes) -> Batch:
 
 
 def read_back(value: bytes) -> tuple[str, str, str, int] | None:
-    """Returns (device id, message id, status, enqueued time in Unix ms) of a record that `Feedback.value` made; None
-    for others."""
+    """Returns (device id, message id, status, enqueued time in Unix ms) of a record of `Feedback.value`; else None."""
     try:
         record = orjson.loads(value)
         if not isinstance(record, dict):

@@ -59,14 +59,12 @@ class FeedbackReader:
 
     @property
     def ready(self) -> bool:
-        """Whether it reads. Earlier feedback is missed, and with it a device's credit for an hour: send nothing until
-        then."""
+        """Whether it reads. Send nothing before: that feedback is missed, and with it a device's credit for an hour."""
         return self.trouble is None
 
     @property
     def silence(self) -> str | None:
-        """Returns which broker owes answers and gives none, in words; what it holds back is read later, and nothing is
-        missed."""
+        """Which broker owes answers and gives none, in words; its records are read later, and none is missed."""
         silence = self._health.statistics.silence
         return f"Kafka's feedback topic {self._topic}: {silence}" if silence is not None else None
 

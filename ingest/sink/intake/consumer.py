@@ -33,8 +33,7 @@ DEFAULTS = {
     # The partitions of a killed process stand still for this long; the default is 45 s.
     "session.timeout.ms": 10_000,
     "queued.max.messages.kbytes": 8_192,
-    # The only sign of how far the partition is read if its last offsets are without a record (transactions,
-    # compaction).
+    # The only sign of the partition's end if its last offsets are without a record (transactions, compaction).
     "enable.partition.eof": True,
     "statistics.interval.ms": STATISTICS_MS,
 }
@@ -45,8 +44,8 @@ logger = logging.getLogger(__name__)
 
 
 class CommandConsumer:
-    """`start, poll, commit, close`, on one thread. Commits only the contiguous prefix of finished tickets, and with it
-    what is finished after that."""
+    """`start, poll, commit, close`, on one thread. Commits the contiguous prefix of finished tickets, and with it what
+    is finished after that."""
 
     def __init__(
         self,
@@ -60,8 +59,7 @@ class CommandConsumer:
         """`on_revoked` is called, inside `poll` or `close`, before partitions go to another member: it finishes or
         drops their tickets in flight."""
         self.unreadable: list[tuple[Ticket, str]] = []
-        """Tickets of places that `poll` skipped because they cannot be read, and why; the caller takes them out and
-        finishes them."""
+        """Tickets of unreadable places that `poll` skipped, and why; the caller takes them out and finishes them."""
         self.uncommitted = False
         """Whether `close` could not commit all that is finished, or is still trying."""
         self._topics = topics
@@ -95,8 +93,7 @@ class CommandConsumer:
 
     @property
     def silence(self) -> str | None:
-        """Returns which broker owes answers and gives none, in words; None while all answer. Not a reason to stop:
-        others can answer."""
+        """Which broker owes answers and gives none, in words; else None. Not a reason to stop: others can answer."""
         return self._health.silence
 
     @property
@@ -105,7 +102,7 @@ class CommandConsumer:
 
     @property
     def lag(self) -> int:
-        """Returns the unfinished records of the assigned partitions, as of the last fetch. Records of open transactions
+        """The unfinished records of the assigned partitions, as of the last fetch. Records of open transactions
         cannot be read and do not count."""
         lag = 0
         for place, prefix in list(self._prefixes.items()):  # as in `_high`: partitions can be forgotten meanwhile
@@ -133,8 +130,8 @@ class CommandConsumer:
         return tickets
 
     def ticket(self, origin: Origin, record: Message | None) -> Ticket:
-        """Returns a ticket for a place that was read and is not finished; `record`: what was found there, None for
-        nothing."""
+        """Returns a ticket for a place that was read and is not finished; `record`: what was found there, if
+        anything."""
         return Ticket(origin, record, self._prefixes.get((origin.topic, origin.partition)))
 
     def has(self, ticket: Ticket) -> bool:
@@ -210,8 +207,7 @@ class CommandConsumer:
             logger.info("Commands come from %s.", ", ".join(f"{new.topic}[{new.partition}]" for new in partitions))
 
     def _found(self, partitions: list[TopicPartition]) -> list[TopicPartition]:
-        """Returns what earlier members have committed; a cluster that does not answer now costs repeats, but loses no
-        command."""
+        """Returns what earlier members have committed; without an answer now, commands repeat, but none is lost."""
         if self._closing or not partitions:
             return []
         try:
@@ -237,8 +233,7 @@ class CommandConsumer:
         self._committed[place] = (found.offset, prefix.finishes)
 
     def _prefix(self, place: Place, offset: int) -> OffsetTracker:
-        """Returns the partition's tracker; a new one if Kafka gives an offset that was already read (the partition was
-        recreated)."""
+        """Returns the partition's tracker; a new one if Kafka restarted the partition at an offset already read."""
         prefix = self._prefixes[place]
         if prefix.end is not None and offset < prefix.end:
             logger.warning(

@@ -41,8 +41,7 @@ NOTHING: Final = Finished((), None)
 
 
 def encode(commit: int, runs: Iterable[Run], epoch: int | None, limit: int = MAX_BYTES) -> str:
-    """Returns at most `limit` bytes of ASCII; if not all runs fit, those nearest to the committed offset. "" for
-    none."""
+    """Returns at most `limit` bytes of ASCII; if not all runs fit, those nearest the committed offset. "" for none."""
     lengths: list[int] = []
     at = commit
     for start, end in islice(runs, _MOST_RUNS):

@@ -18,8 +18,7 @@ class OffsetTracker:
     """The contiguous finished prefix of one partition, and what is finished after it."""
 
     def __init__(self, start: int | None = None, finished: Finished = NOTHING) -> None:
-        """`start`: the committed offset; None: nothing was ever committed. `finished`: by an earlier process, after
-        it."""
+        """`start`: the committed offset; None: never committed. `finished`: after it, by an earlier process."""
         # Not a dict: finding its first key takes ever longer if keys are removed from the front.
         self._chunks: OrderedDict[int, int] = OrderedDict()
         """Number of the chunk → a bit for each unfinished offset in it."""
@@ -85,16 +84,14 @@ class OffsetTracker:
 
     @property
     def commit(self) -> int | None:
-        """Returns what to commit: the offset to go on from, before which all is finished. None before anything was
-        read."""
+        """What to commit: the offset to go on from; all before it is finished. None before the first read."""
         for chunk, mask in self._chunks.items():
             return chunk * _BITS + (mask & -mask).bit_length() - 1
         return self.end
 
     @property
     def epoch(self) -> int | None:
-        """Returns what guards the runs: the leader epoch of the newest record read, or of the earlier process's
-        runs."""
+        """Guards the runs: the leader epoch of the newest record read, or of the earlier process's runs."""
         return self._known_epoch if self._known else self._epoch
 
     def runs(self) -> Iterator[Run]:

@@ -160,8 +160,7 @@ def unusable(number: int, reason: str) -> str:
 
 
 def registry_schemas(config: SchemaRegistry) -> SchemaCache | None:
-    """Returns the schemas of the registry; None if none is configured. Raises Refused if a certificate cannot be
-    read."""
+    """Returns the schemas of the registry, None without one. Raises Refused if a certificate cannot be read."""
     if not config.url:
         return None
     from ingest.kafka.schema_registry import Registry, Unknown

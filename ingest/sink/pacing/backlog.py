@@ -55,8 +55,7 @@ class Backlog:
         self._count += len(before)
 
     def next(self, count: int) -> list[Origin]:
-        """Returns the first places, up to `count`, as far as they are of one partition: in ascending order of
-        offsets."""
+        """Returns the first places, up to `count`, as far as they are of one partition: in ascending order."""
         if not self._stretches:
             return []
         one = self._stretches[0]

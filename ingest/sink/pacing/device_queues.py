@@ -49,8 +49,7 @@ class DeviceQueues:
         rng: random.Random | None = None,
     ) -> None:
         """`max_wait_seconds` as `sink.max_wait_seconds`. `capacity`, `capacity_bytes`: for waiting commands,
-        `per_device` for one device's; `places`: for those after them. `credit` if every message gets feedback, else
-        None."""
+        `per_device` for one device's; `places`: for later ones. `credit` if every message gets feedback, else None."""
         self._max_wait = max_wait_seconds
         self._capacity = capacity
         self._capacity_bytes = capacity_bytes
@@ -146,8 +145,8 @@ class DeviceQueues:
         return True
 
     def spill(self) -> list[Origin]:
-        """Reduces commands of held devices to the first ones and the places of the others, until there is room again;
-        returns those places."""
+        """Keeps only the first commands of held devices, and places of the others, until there is room; returns
+        those."""
         spilled: list[Origin] = []
         for _, number, lane in self._held:
             if self._has_memory:
@@ -170,8 +169,7 @@ class DeviceQueues:
         return len(self._ready)
 
     def take(self, now: float) -> Ticket | None:
-        """Returns the next command to send; None while none may be sent. It is in flight until sent, finish, retry or
-        hold."""
+        """Returns the next command to send, None if none may go. It is in flight until sent, finish, retry or hold."""
         self._wake(now)
         while self._ready:
             lane = self._ready.popleft()
@@ -197,8 +195,7 @@ class DeviceQueues:
         return taken_at
 
     def wait(self, now: float) -> float | None:
-        """Returns the seconds until `take` can have a command; None if only an answer, feedback or an offer brings
-        one."""
+        """Returns seconds until `take` can have a command; None if only an answer, feedback or an offer brings one."""
         if self._ready:
             return 0.0
         while self._held and self._held[0][2].hold != self._held[0][1]:

@@ -13,8 +13,7 @@ from typing import Final, NamedTuple
 HEADROOM: Final = 0.995
 """The used part of the allowance: at the very edge, mere network jitter would be throttled."""
 BURST_SECONDS: Final = 0.05
-"""Burst allowance, so that a late wake-up does not lose rate. Small, because the hub's own window can be as short as a
-second."""
+"""Burst allowance, so that a late wake-up loses no rate. Small, because the hub's own window can be one second."""
 LOOK_SECONDS: Final = 0.5
 """How long answers are counted after the first throttled one, to see which part of the sends is refused."""
 LOOK_SENDS: Final = 10
@@ -64,7 +63,7 @@ class AdaptiveRate:
 
     @property
     def burst(self) -> float:
-        """Returns the sends that may go at once. In any window of w seconds at most `burst + allowance * w` go."""
+        """The sends that may go at once. In any window of w seconds at most `burst + allowance * w` go."""
         return max(1.0, self.rate * BURST_SECONDS)
 
     def take(self, wanted: int, now: float) -> int:

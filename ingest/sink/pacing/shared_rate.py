@@ -62,7 +62,7 @@ class SharedRate:
 
     @property
     def rate(self) -> float:
-        """Returns sends per second of the whole node, as of the last call of `take`."""
+        """Sends per second of the whole node, as of the last call of `take`."""
         return self._rate
 
     def take(self, wanted: int) -> tuple[int, float]:

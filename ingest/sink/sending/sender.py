@@ -80,7 +80,7 @@ class Sender:
 
     @property
     def evidence(self) -> str:
-        """Returns what is known of the link, for the log of a stall."""
+        """What is known of the link, for the log of a stall."""
         connection, handler = (getattr(self._client, name, None) for name in ("_connection", "message_handler"))
         states = " and ".join(str(getattr(part, "_state", None)) for part in (connection, handler))
         age = "" if self._life.opened_at is None else f", opened {self._life.age(self._clock()):.0f} s ago"

@@ -210,8 +210,7 @@ class Delivery:
         self.slow_way.poll()
 
     def _shipment(self) -> Iterator[Taken]:
-        """Takes from the ready batches as much as one request of each producer for each partition of the topic
-        holds."""
+        """Takes from the ready batches what one request of each producer for each partition of the topic holds."""
         room: float = FIRST_SHIPMENT_EVENTS
         if self._record_bytes:
             filled = FILLED if self._requests > 1 else FILLED_ALONE
@@ -237,8 +236,7 @@ class Delivery:
             return None
 
     def _arrived(self, sent: Sequence[Taken], abandoned: int, shipment: Shipment) -> None:
-        """Takes the result of `shipment`: each of its records, those of the first events of `sent`, was acknowledged or
-        refused."""
+        """Takes the result of `shipment`: its records, of the first events of `sent`, were acknowledged or refused."""
         if shipment.refused and abandoned != self._abandoned:
             return  # they come again
         if shipment.refused:

@@ -35,5 +35,5 @@ class Progress:
 
     @property
     def pending(self) -> int:
-        """Returns the number of events received and not done. Walks the open batches, which are few."""
+        """The number of events received and not done. Walks the open batches, which are few."""
         return sum(batch.pending for batch in self._batches)

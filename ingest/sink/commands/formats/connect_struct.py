@@ -24,8 +24,8 @@ def fields_of(struct: Mapping[str, Member], texts: Set[str], *, lenient_expiry: 
 
 
 def member(name: str, value: object) -> Member:
-    """Returns a value that does not come from JSON: bytes stay bytes, all else is as JSON writes it. Raises
-    Undeliverable (malformed)."""
+    """Returns a value not from JSON: bytes stay bytes, all else is as JSON writes it. Raises Undeliverable
+    (malformed)."""
     if isinstance(value, bytes):
         return Member(name, value, "")
     try:

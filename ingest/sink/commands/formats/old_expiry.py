@@ -34,8 +34,7 @@ def in_text(found: dict[str, Member]) -> Fields:
 
 
 def in_struct(found: dict[str, Member], texts: Set[str]) -> Fields:
-    """Returns the fields of a struct. `texts`: those that are strings by its schema; any other value there counts as
-    null."""
+    """Returns the fields of a struct. `texts`: strings by its schema; any other value there counts as null."""
     dropped = [name for name in ("expiryTime",) if _is_there(found, name)]
     if "expiry" in texts and _is_there(found, "expiry") and not isinstance(found["expiry"].value, str):
         dropped.append("expiry")

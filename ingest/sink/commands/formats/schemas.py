@@ -6,8 +6,7 @@ from ingest.errors import IngestError
 
 
 class SchemaMissing(IngestError):
-    """The schema is being fetched: the record waits, and those behind it. `str()` says which schema, and why it takes
-    time."""
+    """The schema is being fetched: the record and later ones wait. `str()` says which schema, and why it takes time."""
 
 
 class Schemas(Protocol):
