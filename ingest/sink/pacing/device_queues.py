@@ -127,8 +127,7 @@ class DeviceQueues:
         return found
 
     def returned(self, device_id: str, origin: Origin, ticket: Ticket | None, *, kept_bytes: int = 0) -> bool:
-        """Takes a wanted command that was read again; None: it no longer exists or is invalid, and the caller finishes
-        it.
+        """Takes a wanted command that was read again; None: it is gone or invalid, and the caller finishes it.
 
         Returns False if it is no longer wanted.
         """
@@ -145,8 +144,7 @@ class DeviceQueues:
         return True
 
     def spill(self) -> list[Origin]:
-        """Keeps only the first commands of held devices, and places of the others, until there is room; returns
-        those."""
+        """Keeps only the places of held devices' later commands, until there is room again; returns those places."""
         spilled: list[Origin] = []
         for _, number, lane in self._held:
             if self._has_memory:

@@ -26,7 +26,8 @@ logger = logging.getLogger(__name__)
 
 
 class SlowWay:
-    """Call `add` or `refused`, then `poll`. What `Suspects` blames, or what is not encodable, becomes a dead letter."""
+    """Call `add` or `refused`, then `poll`. What `Suspects` blames, or what cannot be a record, becomes a dead
+    letter."""
 
     def __init__(
         self,
