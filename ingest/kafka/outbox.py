@@ -37,7 +37,7 @@ class Answer(NamedTuple, Generic[Item]):
     error: KafkaError | None
     """None: acknowledged."""
     partition: int | None
-    """Of the topic; None: not known."""
+    """The topic's partition; None: unknown."""
 
 
 class Pool(Protocol):

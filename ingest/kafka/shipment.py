@@ -16,7 +16,7 @@ class Refusal(NamedTuple):
     """Its place among the records that were sent together, from 0."""
     error: KafkaError
     partition: int
-    """Of the topic."""
+    """The topic's partition."""
 
 
 class Shipment:

@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 
 
 def _since_boot() -> float:
-    """Seconds; unlike `time.monotonic` they pass while the machine is suspended."""
+    """Returns seconds; unlike `time.monotonic` they pass while the machine is suspended."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 

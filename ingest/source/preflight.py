@@ -19,7 +19,7 @@ class Topics:
     """What was found out about the topics."""
 
     max_record_bytes: int | None
-    """Of the telemetry topic, unless `message.max.bytes` is configured; None if the cluster does not report it."""
+    """The telemetry topic's limit, unless `message.max.bytes` is configured; None if the cluster does not report it."""
     partitions: int
     """Of the telemetry topic."""
     schema_id: int | None = None

@@ -41,7 +41,7 @@ class Member(NamedTuple):
 
     name: str
     value: object
-    """As `json` gives it, except that a number is a `Number`; numbers within arrays and objects are strings."""
+    """As from `json`, except that a number is a `Number`; numbers within arrays and objects are strings."""
     text: str
     """The value's slice of the source, without the white space around it."""
 

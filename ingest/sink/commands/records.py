@@ -59,7 +59,7 @@ def unexpected(error: Exception) -> Undeliverable:
 
 
 def _check_names(headers: Headers) -> None:
-    """Foreign headers can have any name; the name of a property goes to the device, which accepts only UTF-8."""
+    """Checks property names: they go to the device, which accepts only UTF-8; foreign headers can have any name."""
     for name, _ in headers:
         if name.startswith(MARK) and unescape(name).startswith(PROPERTY_PREFIX.encode()):
             raise Undeliverable(

@@ -223,7 +223,7 @@ def _is_plain(command: Command) -> bool:
 
 
 def message_of(command: Command) -> Any:
-    """uamqp's message, with everything of the command in it."""
+    """Returns uamqp's message, with everything of the command in it."""
     import uamqp
 
     properties = uamqp.message.MessageProperties(

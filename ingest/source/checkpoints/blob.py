@@ -333,7 +333,7 @@ class BlobStore:
 
 
 def _age(checkpoint: Checkpoint) -> tuple[int, int]:
-    """Sort key for the newer of two checkpoints. Times of blobs are whole seconds."""
+    """Returns the sort key for the newer of two checkpoints. Times of blobs are whole seconds."""
     number = checkpoint.sequence_number
     return int(checkpoint.time or 0), -1 if number is None else number
 

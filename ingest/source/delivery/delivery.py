@@ -168,8 +168,8 @@ class Delivery:
     def _send_ready(self) -> None:
         """Sends what has gathered, once nothing is on its way.
 
-        An idempotent producer of librdkafka has one request per partition on its way, and records that wait behind it
-        for longer than `linger.ms` keep the broker's thread spinning: a whole core, if Kafka is 20 ms away
+        An idempotent producer of librdkafka has one request per partition on its way, and records that wait for it
+        longer than `linger.ms` keep the broker's thread spinning: a whole core, if Kafka is 20 ms away
         (rd_kafka_toppar_producer_serve of 2.16 compares messages in flight with a number of requests).
         """
         if self.pool.in_flight or not self._may_send():
@@ -202,7 +202,7 @@ class Delivery:
         self.slow_way.poll()
 
     def _go_slow(self) -> None:
-        """Moves what is ready to the slow way, behind what is there."""
+        """Moves what is ready to the slow way, after what is there."""
         while self._ready:
             batch = self._ready.popleft()
             self.slow_way.add(batch, batch.take(len(batch)))

@@ -23,7 +23,7 @@ class Progress:
         self._batches.append(batch)
 
     def mark(self, position: Position) -> None:
-        """A position without events of its own, safe once everything added before is."""
+        """Adds a position without events, safe once everything added before is."""
         self._batches.append(Batch(position, 0))
 
     def advance(self) -> Position | None:

@@ -88,7 +88,7 @@ class Entry:
         self.error: KafkaError | None = None
         """Error of the last refusal. If the entry waits: the broker named this record as the bad one of its batch."""
         self.partition = -1
-        """Of the topic, where it was refused."""
+        """The topic's partition that refused it."""
         self.held = False
         self.held_at = 0.0
         self.proved = False
@@ -155,7 +155,7 @@ class Suspects:
         """While something is marked: key → the last turn in which Kafka took something of it."""
         self._rows: dict[int, _Row] = {}
         self._row = _Row()
-        """Of all partitions."""
+        """The row over all partitions."""
         self._backoff = backoff()
         self._pause_until = 0.0
         self._settled_at = 0.0

@@ -30,7 +30,7 @@ BODY_KINDS = frozenset((DATA, *JSON_BODIES, AMQP_MESSAGE))
 
 
 NOT_ENCODED: tuple[Any, ...] = (None,)
-"""Of no record format."""
+"""No record format has cached anything yet."""
 
 
 class Origin:

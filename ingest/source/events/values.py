@@ -24,8 +24,7 @@ _INVALID = re.compile("[\udc80-\udcff]")
 
 
 def plain(value: Any) -> Any:
-    """An AMQP value, text as bytes, as a JSON value: None, bool, int of 64 bits, finite float, str, list or
-    dict."""
+    """Returns an AMQP value, text as bytes, as JSON: None, bool, int of 64 bits, finite float, str, list or dict."""
     kind = type(value)
     if kind is bytes:  # what nearly all are
         return plain_text(value)

@@ -38,7 +38,7 @@ class StallWatch:
         self._answered = False
 
     def moved(self, now: float) -> None:
-        """An event came, or we were not asking for any (back-pressure, no link): silence starts again."""
+        """Restarts the silence: an event came, or we were not asking for any (back-pressure, no link)."""
         self._quiet_since = self._looked_at = now
         self._asked_at = None
         self._behind = False
