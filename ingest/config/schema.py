@@ -227,7 +227,7 @@ class Checkpoints:
 
 @dataclass(frozen=True, slots=True)
 class SchemaRegistry:
-    """The schema registry, with Confluent's API; only for Avro."""
+    """The schema registry, one that Confluent's clients can use; only for Avro."""
 
     url: str = key(
         "", Text(values.http_url, "https://registry:8081"), "Where it is, such as https://registry:8081. Empty: none."

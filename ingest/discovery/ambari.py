@@ -1,4 +1,4 @@
-"""Ambari's REST API, as HDInsight and the Hortonworks platform have it → Kafka's brokers. Asks through a `get` alone.
+"""Ambari's REST API, as in HDInsight and the Hortonworks platform → Kafka's brokers. Asks only through a `get`.
 
 Source: Ambari's API reference (docs/api/v1), and the answers in `tests/vectors/ambari.json`.
 """
@@ -25,7 +25,7 @@ _PUBLIC: Final = (".azurehdinsight.net", ".azurehdinsight.cn", ".azurehdinsight.
 
 
 def base_url(text: str) -> str:
-    """The root of Ambari's address, whatever page of it was pasted. Raises Refused."""
+    """Returns the root of Ambari's address, whichever of its pages was pasted. Raises Refused."""
     parts = urlsplit(text.strip())
     try:
         host, port = parts.hostname or "", parts.port
@@ -45,7 +45,7 @@ def base_url(text: str) -> str:
 
 
 def discover(get: Get, *, cluster: str | None, protocol: str | None) -> Found:
-    """The brokers of a cluster, with the port that clients use. `cluster`: None for the only one.
+    """Returns the brokers of a cluster, with the port that clients use. `cluster`: None for the only one.
 
     Raises Refused with Ambari's own words, or Unreachable.
     """
@@ -106,7 +106,7 @@ def _hosts(get: Get, path: str) -> list[str]:
 
 
 def _configurations(get: Get, root: str, hosts: list[str]) -> dict[str, Mapping[str, object]]:
-    """Host → the properties of kafka-broker that are in force there: those of a configuration group may be others."""
+    """Returns host → the properties of kafka-broker in force there: those of a configuration group can differ."""
     path = f"{root}?fields=Clusters/desired_configs/kafka-broker"
     desired = _member(path, _ask(get, path), "Clusters", "desired_configs", "kafka-broker")
     tags = dict.fromkeys(hosts, _text(path, desired, "tag"))
@@ -114,7 +114,7 @@ def _configurations(get: Get, root: str, hosts: list[str]) -> dict[str, Mapping[
         if isinstance(override, dict) and override.get("host_name") in tags and isinstance(override.get("tag"), str):
             tags[override["host_name"]] = override["tag"]
     by_tag = {tag: _properties(get, root, tag) for tag in {_text(path, desired, "tag"), *tags.values()}}
-    # A group's own version has only what differs.
+    # A group's own version has only the differences.
     common = by_tag[_text(path, desired, "tag")]
     return {host: {**common, **by_tag[tag]} for host, tag in tags.items()}
 
@@ -144,7 +144,7 @@ def _listener(host: str, properties: Mapping[str, object], protocol: str | None)
 
 
 def _zookeeper(get: Get, root: str, properties: Mapping[str, object]) -> str:
-    """As Kafka's own configuration names it, or else the hosts; empty where there is none (KRaft)."""
+    """Returns it as in Kafka's own configuration, or else its hosts; empty if there is none (KRaft)."""
     if connect := str(properties.get("zookeeper.connect") or "").strip():
         return printable(connect)[:2_000]
     try:

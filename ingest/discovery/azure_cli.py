@@ -20,7 +20,7 @@ _Address = TypeVar("_Address")
 _ENDPOINT: Final = re.compile(r"sb://[A-Za-z0-9.-]+(?::[0-9]+)?")
 _KEY: Final = re.compile(r"(?:[A-Za-z0-9+/]{4}){2,}(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
 _LONG_KEY: Final = 40
-"""No name of a hub is so long and looks like Base64."""
+"""No hub name is this long and looks like Base64."""
 _WORD: Final = re.compile(r"[A-Za-z0-9+/][A-Za-z0-9+/-]{0,99}")
 _MOST_WORDS: Final = 10
 _COUNT: Final = re.compile(r"[0-9]{1,4}")
@@ -60,9 +60,9 @@ class _Hub:
 
 
 def discover(text: str, *, hub: str | None = None) -> Found:
-    """What the outputs say of one hub. `hub`: its name, where they are of several.
+    """Returns what the outputs say of one hub. `hub`: its name, if they describe several.
 
-    Raises Refused, without any secret in its words.
+    Raises Refused, without any secret in its text.
     """
     read = _Reader()
     for value in values(text):
@@ -71,13 +71,13 @@ def discover(text: str, *, hub: str | None = None) -> Found:
 
 
 class _Reader:
-    """Gathers by hub; what names no hub belongs to the one there is."""
+    """Gathers by hub; output without a hub's name belongs to the only hub."""
 
     def __init__(self) -> None:
         self._hubs: dict[str, _Hub] = {}
         self._loose = _Hub()
         self._words: list[str] = []
-        """Bare texts that can be a name or a key."""
+        """Bare texts, each perhaps a name or a key."""
 
     def take(self, value: object, hub: str = "", depth: int = 0) -> None:
         if depth > _MOST_DEPTH:
@@ -117,14 +117,14 @@ class _Reader:
         return hub
 
     def _hub(self, name: str) -> _Hub:
-        """By its name, or the host whose first label is the name."""
+        """Returns the hub by its name, or by the host whose first label is the name."""
         key = name.lower().partition(".")[0]
         if key and key not in self._hubs and len(self._hubs) >= _MOST_HUBS:
             raise Refused(f"az printed more than {_MOST_HUBS} hubs: name one to az with --hub-name.")
         return self._hubs.setdefault(key, _Hub()) if key else self._loose
 
     def _object(self, value: Mapping[str, object], hub: str, depth: int) -> None:
-        """Names are in lower case: a `--query` may have written them in any."""
+        """Names are in lower case: a `--query` can write them in any case."""
         if isinstance(error := value.get("error"), dict):
             raise Refused(f"az has failed: {printable(str(error.get('message', error)))[:300]}.")
         properties = _lower(value.get("properties"))
@@ -139,7 +139,7 @@ class _Reader:
         elif _is_events(value):
             self._events(self._hub(hub), value)
         elif isinstance(value.get("value"), list):
-            # `az rest` gives lists so.
+            # `az rest` gives lists in this form.
             self.take(value["value"], hub, depth)
         elif "events" in value:
             self._events(self._hub(hub), _lower(value["events"]))
@@ -163,7 +163,7 @@ class _Reader:
                 self._policy(_lower(policy), host or _str(value.get("name")))
 
     def _events(self, hub: _Hub, events: Mapping[str, object]) -> None:
-        """Also of the names that the how-to's --query gives them."""
+        """Reads the endpoints, also under the names that the how-to's --query gives them."""
         for name, entry in events.items():
             if "endpoint" in name and isinstance(entry, str):
                 match = _ENDPOINT.search(entry)
@@ -317,7 +317,7 @@ def _missing(hub: _Hub, settings: Mapping[Name, object]) -> Iterator[str]:
 
 
 def _best(by_policy: Mapping[str, object]) -> str | None:
-    """The policy that can do what is needed and no more; None where none can."""
+    """Returns the policy with the fewest rights that suffice; None if none does."""
     able = [name for name in by_policy if name.lower() not in _NO_SERVICE]
     return min(able, key=lambda name: _SERVICE.index(name) if name in _SERVICE else len(_SERVICE), default=None)
 
@@ -350,7 +350,7 @@ def _is_events(value: Mapping[str, object]) -> bool:
 
 
 def _lower(value: object) -> Mapping[str, object]:
-    """An object with its names in lower case; an empty one for everything else."""
+    """Returns an object with its names in lower case; an empty one for everything else."""
     return {str(name).lower(): entry for name, entry in value.items()} if isinstance(value, dict) else {}
 
 

@@ -24,13 +24,13 @@ _DECODER: Final = json.JSONDecoder()
 
 
 class Bare(str):
-    """A line of text that is no JSON."""
+    """A line of text that is not JSON."""
 
     __slots__ = ()
 
 
 def decoded(output: bytes) -> str:
-    """The text, in UTF-8 or, as PowerShell redirects it, in UTF-16 with its mark. Raises Refused."""
+    """Returns the text, from UTF-8 or, as PowerShell redirects it, UTF-16 with a byte order mark. Raises Refused."""
     if len(output) > MOST_BYTES:
         raise Refused(f"more than {MOST_BYTES} bytes were piped in: this is not what was asked for.")
     encoding = next((name for mark, name in _MARKS if output.startswith(mark)), "utf-8")
@@ -43,9 +43,9 @@ def decoded(output: bytes) -> str:
 
 
 def values(text: str) -> Iterator[object]:
-    """JSON values as `json` gives them, every other line as Bare; without colours and warnings.
+    """Returns JSON values as `json` gives them, every other line as Bare; without colours and warnings.
 
-    Raises Refused for an error of the tool, and for JSON that is cut off.
+    Raises Refused for an error of the tool, and for truncated JSON.
     """
     text = _COLOUR.sub("", text)
     at = 0

@@ -1,4 +1,4 @@
-"""What a search has found: settings, and what people should know about them."""
+"""What a search has found: settings, and notes about them for the user."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

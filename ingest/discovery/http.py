@@ -17,7 +17,7 @@ from ingest.errors import Refused, Unreachable
 from ingest.timing import Deadline
 
 SECONDS: Final = 15.0
-"""For a connection, for each part of an answer, and for its whole."""
+"""Time-out of a connection, of each part of an answer, and of the whole answer."""
 MOST_BYTES: Final = 4 << 20
 _PART_BYTES: Final = 1 << 16
 
@@ -25,7 +25,7 @@ _PART_BYTES: Final = 1 << 16
 class Answer(NamedTuple):
     status: int
     body: object
-    """Parsed; the text where it is no JSON."""
+    """Parsed; the text if it is not JSON."""
     challenge: str
     """The header WWW-Authenticate."""
     location: str = ""
@@ -47,7 +47,7 @@ class JsonClient:
                 ) from None
         self._base = base
         self._seconds = seconds
-        # Without the handlers of errors and redirects each answer is one, and the password follows no redirect.
+        # Without the handlers for errors and redirects every answer is returned, and the password follows no redirect.
         self._opener = urllib.request.OpenerDirector()
         for handler in (
             urllib.request.ProxyHandler(),
@@ -63,8 +63,8 @@ class JsonClient:
         }
 
     def get(self, path: str) -> Answer:
-        """Raises Unreachable, or Refused where the certificate is not trusted or the answer is too large."""
-        request = urllib.request.Request(self._base + path, headers=self._headers)  # noqa: S310 - http and https alone
+        """Raises Unreachable, or Refused if the certificate is not trusted or the answer is too large."""
+        request = urllib.request.Request(self._base + path, headers=self._headers)  # noqa: S310 - only http and https
         try:
             with self._opener.open(request, timeout=self._seconds) as response:
                 body = self._read(response)
@@ -81,7 +81,7 @@ class JsonClient:
         return Answer(status, parsed, headers.get("WWW-Authenticate", ""), headers.get("Location", ""))
 
     def _read(self, response: HTTPResponse) -> bytes:
-        """The whole body, however slowly it comes: the socket's own time-out starts again with each byte."""
+        """Returns the whole body within the time-out: the socket's own time-out starts again with each byte."""
         deadline = Deadline(self._seconds)
         body = bytearray()
         while part := response.read1(_PART_BYTES):

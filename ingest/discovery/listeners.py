@@ -1,4 +1,4 @@
-"""Kafka's `listeners` as a broker's configuration has them → the port and the protocol for clients. Pure."""
+"""Kafka's `listeners` from a broker's configuration → the port and the protocol for clients. Pure."""
 
 import re
 from collections.abc import Mapping
@@ -10,19 +10,19 @@ PROTOCOLS: Final = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 
 _LISTENER: Final = re.compile(r"([A-Za-z0-9_.-]+)://(.*):([0-9]{1,5})", re.DOTALL)
 _OLD_NAMES: Final = {"PLAINTEXTSASL": "SASL_PLAINTEXT"}
-"""Of the Hortonworks platform."""
+"""Names of the Hortonworks platform."""
 
 
 @dataclass(frozen=True, slots=True)
 class Listener:
     name: str
     protocol: str
-    """One of PROTOCOLS, or the name where nothing says more."""
+    """One of PROTOCOLS, or the listener's name if nothing says more."""
     port: int
 
 
 def listeners(properties: Mapping[str, object]) -> list[Listener]:
-    """Those of a broker's configuration, in its order; by the old key `port` where there are none. Port 0 is none."""
+    """Returns a broker's listeners in order; if it has none, from the old key `port`. Port 0 means none."""
     named = dict(_pairs(properties.get("listener.security.protocol.map")))
     found = []
     for text in _items(properties.get("listeners")):
@@ -38,9 +38,9 @@ def listeners(properties: Mapping[str, object]) -> list[Listener]:
 
 
 def for_clients(found: list[Listener], protocol: str | None, between_brokers: str = "") -> Listener | None:
-    """The listener of this protocol, or else the one that asks least of a client; None where there is none.
+    """Returns the listener of this protocol, or else the one that asks least of a client; None if there is none.
 
-    One that is for the brokers alone, `between_brokers`, comes last.
+    The listener only for brokers, `between_brokers`, comes last.
     """
     wanted = [each for each in found if protocol is None or each.protocol == protocol]
     order = {name: place for place, name in enumerate(PROTOCOLS)}

@@ -1,4 +1,4 @@
-"""A configuration file on disk takes up what was found: read, merged, written again in one step, readable by its owner alone."""
+"""Merges what was found into a configuration file on disk: replaced in one step, readable only by its owner."""
 
 import os
 import tempfile
@@ -15,9 +15,9 @@ MODE = 0o600
 
 
 def merge_into(path: Path, found: Found, *, replace_secrets: bool, environ: Mapping[str, str]) -> tuple[str, ...]:
-    """Gives a sentence for each key that had another value. A file that does not exist is made.
+    """Returns a sentence for each key that had another value. A missing file is created.
 
-    Raises Refused, and has written nothing then.
+    Raises Refused, and then has written nothing.
     """
     path = Path(os.path.realpath(path))
 
@@ -42,14 +42,14 @@ def merge_into(path: Path, found: Found, *, replace_secrets: bool, environ: Mapp
 
 
 def _replace(path: Path, text: str) -> None:
-    """Whoever reads the file meanwhile has the old one or the new one, whole."""
+    """A concurrent reader gets the whole old file or the whole new one."""
     kept = path.stat() if path.exists() else None
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
             os.fchmod(file.fileno(), MODE)
             if kept is not None and (kept.st_uid, kept.st_gid) != (os.geteuid(), os.getegid()):
-                # Run by root, the service's own file stays its own.
+                # When run by root, the file keeps its owner.
                 os.fchown(file.fileno(), kept.st_uid, kept.st_gid)
             file.write(text)
             file.flush()

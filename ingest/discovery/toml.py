@@ -22,11 +22,11 @@ Tables = (Table, InlineTable, Container, OutOfOrderTableProxy)
 class Merged(NamedTuple):
     text: str
     changes: tuple[str, ...]
-    """One sentence per key that had another value; no secret is in it."""
+    """One sentence per key that had another value; without secrets."""
 
 
 def rendered(found: Found, *, hide_secrets: bool) -> str:
-    """The settings as a file of their own, with the notes as comments."""
+    """Returns the settings as a separate file, with the notes as comments."""
     notes = "".join(f"# {printable(note)}\n" for note in found.notes)
     return notes + merged("", found, replace_secrets=True, hide_secrets=hide_secrets, read_secret=lambda _: None).text
 
@@ -39,10 +39,10 @@ def merged(
     read_secret: Callable[[str], str | None],
     hide_secrets: bool = False,
 ) -> Merged:
-    """The file `text` with the settings in it.
+    """Returns the file `text` with the settings in it.
 
-    `read_secret`: the content of the file that a key `…_file` names, None where it cannot be read. Raises Refused for a
-    file that is no TOML, and for a secret that the file has already and is another, unless `replace_secrets`.
+    `read_secret`: the content of the file that a key `…_file` names, None if it cannot be read. Raises Refused if the
+    file is not TOML, or already has a different secret, unless `replace_secrets`.
     """
     try:
         document = tomlkit.parse(text)
@@ -79,7 +79,7 @@ def merged(
 
 
 def _at(document: Any, name: Name) -> Any:
-    """The value of a key; unquoted names with dots are tables in each other to TOML."""
+    """Returns the value of a key; in TOML, unquoted names with dots are nested tables."""
     for depth, part in enumerate(name):
         if not isinstance(document, dict):
             return None
@@ -114,7 +114,7 @@ def _remove(document: Any, name: Name) -> None:
 def _check(
     text: str, before: dict[str, Any], found: Found, read_secret: Callable[[str], str | None], *, hide_secrets: bool
 ) -> None:
-    """The editor is not trusted with a file of secrets: what it made must read as it should, and nothing may be lost."""
+    """Checks the editor's result, as the file holds secrets: it must read as intended, and nothing may be lost."""
     after = tomllib.loads(text)
     for name, value in found.settings.items():
         plain = (HIDDEN if hide_secrets else value.reveal()) if isinstance(value, Secret) else value
@@ -122,7 +122,7 @@ def _check(
         in_file = isinstance(twin, str) and read_secret(twin) == plain
         if _at(after, name) != plain and not in_file:
             raise Refused(f"{dotted(name)} cannot be put into this file: nothing was written; write it there yourself")
-    # Dotted, as an unquoted name with dots is a table to TOML.
+    # Dotted, as in TOML an unquoted name with dots is a table.
     given = {dotted(name) for name in found.settings}
     given |= {f"{name}_file" for name in given}
     leaves = [(name, value) for name, value in _leaves(before) if dotted(name) not in given]

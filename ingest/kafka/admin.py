@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # missing from __all__
 
 _APPEAR_SECONDS = 3.0
-"""How long a topic may take to appear: a broker that makes topics on first use answers "unknown" to that first use."""
+"""How long a topic can take to appear: a broker that makes topics on first use answers "unknown" to that first use."""
 
 _LEAST_SECONDS = 0.1
 """librdkafka rejects a time-out of 0."""

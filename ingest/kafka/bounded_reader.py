@@ -47,8 +47,7 @@ class BoundedReader:
     """Reads the records of one topic between two offsets of each partition. Call `poll` until `done`."""
 
     def __init__(self, consumer: Consumer, topic: str, spans: Mapping[int, tuple[int, int]]) -> None:
-        """`spans`: partition → first offset, and the offset to end before. This object owns the consumer from now
-        on."""
+        """`spans`: partition → first offset, and the offset to end before. This object owns the consumer."""
         self.next = {partition: start for partition, (start, _) in spans.items()}
         """Partition → the offset before which everything was returned."""
         self.trouble = "no record came"

@@ -29,7 +29,7 @@ EVERY_CLIENT: Mapping[str, str | int | bool] = {
     "log_level": 2,
 }
 STATISTICS_MS = 2_000
-"""The most that `ClientHealth`'s news of a silent broker can be old."""
+"""How old `ClientHealth`'s knowledge of a silent broker can be."""
 
 OnError = Callable[["KafkaError"], None]
 
@@ -37,8 +37,7 @@ logger = logging.getLogger(__name__)
 
 
 def settings(kafka: Kafka) -> dict[str, Any]:
-    """Returns what the user configured for librdkafka, secrets in the clear, on top of what suits every kind of client
-    here."""
+    """Returns the user's settings for librdkafka, secrets in the clear, on top of what suits every client here."""
     chosen = {key: value.reveal() if isinstance(value, Secret) else value for key, value in kafka.librdkafka.items()}
     return {**EVERY_CLIENT, "bootstrap.servers": kafka.bootstrap_servers, **chosen}
 
@@ -75,8 +74,7 @@ def new_admin(chosen: Mapping[str, Any], **callbacks: Callable[..., None]) -> "A
 
 
 class ClientHealth:
-    """What the callbacks of one client, or of several with the same brokers, have reported. Runs inside their
-    `poll`."""
+    """What callbacks of one client, or of several with the same brokers, have reported. Runs inside their `poll`."""
 
     def __init__(
         self,
@@ -99,13 +97,12 @@ class ClientHealth:
         self._repeated = Repeated()
 
     def callbacks(self, client: int = 0) -> dict[str, Callable[..., None]]:
-        """Returns callbacks for the client with this number, for the functions above. Give it `statistics.interval.ms`,
-        too."""
+        """Returns callbacks for this client, for the functions above. Give it `statistics.interval.ms`, too."""
         return {"error_cb": self.on_error, "stats_cb": lambda text: self.on_statistics(text, client)}
 
     @property
     def silence(self) -> str | None:
-        """Returns which broker owes answers and gives none, in words; None while all answer."""
+        """Which broker owes answers and gives none, in words; None while all answer."""
         silence = self.statistics.silence
         return f"Kafka at {self._bootstrap}: {silence}" if silence is not None else None
 

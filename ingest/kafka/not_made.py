@@ -10,8 +10,7 @@ if TYPE_CHECKING:
 
 
 def not_made(error: "KafkaException") -> IngestError:
-    """Returns the error to raise instead of the client constructor's: ConfigError, or Unreachable, which is tried
-    again."""
+    """Returns the error to raise instead of the constructor's: ConfigError, or Unreachable, which is tried again."""
     told = error.args[0].str()
     # librdkafka gives the system's words, and only for some clients its own code (_CRIT_SYS_RESOURCE).
     lacking = scarcity.in_words_of_the_system(told)

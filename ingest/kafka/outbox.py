@@ -37,7 +37,7 @@ class Answer(NamedTuple, Generic[Item]):
     error: KafkaError | None
     """None: acknowledged."""
     partition: int | None
-    """Of the topic; None: not known."""
+    """The topic's partition; None: unknown."""
 
 
 class Pool(Protocol):
@@ -58,8 +58,8 @@ class Pool(Protocol):
 
 
 class Isolation(Protocol[Item]):
-    """Decides when each item is sent, so that an item refused because of another one is not given up. Holds all items
-    that are not on their way."""
+    """Decides when items are sent, so that one refused because of another is not given up. Holds all items not on their
+    way."""
 
     together: bool
     """Whether everything that `next` returned is answered before anything else is sent or judged."""
@@ -197,8 +197,7 @@ class Outbox(Generic[Item]):
 
     @property
     def broken(self) -> IngestError | None:
-        """Why the process must be replaced, so that a new one goes on after what is acknowledged; None while all is
-        well."""
+        """Why a new process must replace this one and go on after what is acknowledged; None while all is well."""
         if self.fault is None:
             return None
         return RestartRequired(f"Kafka topic {self._faulty_topic}: {self.fault.name()}: {self.fault.str()}")

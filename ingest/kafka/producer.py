@@ -41,8 +41,7 @@ raises depends on the callback that it runs next."""
 
 
 def record_bytes(key: bytes | None, value: bytes, headers: Headers | None) -> int:
-    """Returns the size of one record as librdkafka compares it with `message.max.bytes`, without what it adds per
-    record."""
+    """Returns one record's size as librdkafka compares it with `message.max.bytes`, without its own addition."""
     named = sum(len(name.encode()) + len(content or b"") for name, content in headers or ())
     return len(key or b"") + len(value) + named
 
@@ -171,8 +170,7 @@ class ProducerPool:
             producer.flush(0)
 
     def join(self, deadline: Deadline, *, while_waiting: Callable[[], None] = lambda: None) -> bool:
-        """Waits for all acknowledgements; returns True if none is missing. Calls `while_waiting` several times a
-        second."""
+        """Waits for all acknowledgements; returns whether all came. Calls `while_waiting` several times a second."""
         for producer in self.clients:
             while producer.flush(min(0.2, deadline.remaining())) and not deadline.expired:
                 while_waiting()
@@ -200,8 +198,7 @@ def _limited(settings: Mapping[str, Any], max_record_bytes: int | None) -> dict[
 
 
 def _check_names(headers: Headers) -> None:
-    """Raises UnicodeEncodeError in cases in which confluent-kafka 2.16 would read a null pointer and end the
-    process."""
+    """Raises UnicodeEncodeError if confluent-kafka 2.16 would read a null pointer and end the process."""
     for name, _ in headers:
         name.encode()
 

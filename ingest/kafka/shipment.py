@@ -16,7 +16,7 @@ class Refusal(NamedTuple):
     """Its place among the records that were sent together, from 0."""
     error: KafkaError
     partition: int
-    """Of the topic."""
+    """The topic's partition."""
 
 
 class Shipment:
@@ -43,8 +43,7 @@ class Reports:
         self._callbacks: list[OnDelivery] = []
 
     def expect(self, count: int) -> Sequence[OnDelivery]:
-        """Returns callbacks for the places of the next shipment, `count` or more. No report of the last one may be
-        missing."""
+        """Returns callbacks for the next shipment, `count` or more. No report of the last one may be missing."""
         self.refused = []
         made = self._callbacks
         made += [MethodType(self._reported, place) for place in range(len(made), count)]

@@ -7,8 +7,7 @@ from typing import Any
 import orjson
 
 SILENCE_SECONDS = 10.0
-"""A broker that owes an answer for this long and sends nothing at all is silent; a fetch is answered every half
-second."""
+"""A broker that owes an answer for this long and sends nothing is silent; a fetch is answered every half second."""
 _LOGICAL_BROKER = -1
 """Node id of bootstrap and group coordinator entries, which are not brokers of their own."""
 
@@ -75,8 +74,7 @@ class KafkaStatistics:
 
     @property
     def silence(self) -> str | None:
-        """Returns which broker does not answer though its connection seems to be up, in words; None while all
-        answer."""
+        """Which broker does not answer though its connection seems up, in words; None while all answer."""
         for report in self._reports.values():
             for broker, (_, since) in report.owing.items():
                 if report.taken_at - since >= SILENCE_SECONDS:

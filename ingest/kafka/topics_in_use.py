@@ -9,8 +9,7 @@ Use = Literal["read", "write"]
 
 
 def topics_in_use(config: Config, running: Collection[str] | None = None) -> dict[str, Use]:
-    """Returns topic → what ingest does with it, for the directions that are `running`; None: for the configured
-    ones."""
+    """Returns topic → what ingest does with it, for the directions in `running`; None: for the configured ones."""
     running = directions(config) if running is None else running
     source, sink = config.source, config.sink
     uses: dict[str, Use] = {}

@@ -1,6 +1,6 @@
 """Settings of Kafka's Java clients, under a worker's `producer.` and `consumer.`, as librdkafka's. Pure.
 
-Where a setting is not taken over, a remark says why; one that the connection depends on is a problem.
+If a setting is not taken over, a remark says why; if the connection depends on it, that is a problem.
 """
 
 import re
@@ -81,7 +81,7 @@ _OTHER: Final[Mapping[str, tuple[str, Callable[[str], str]]]] = {
     "ssl.keystore.certificate.chain": ("ssl.certificate.pem", str),
     "ssl.keystore.key": ("ssl.key.pem", str),
 }
-"""Java's name → librdkafka's, and how its value is written there."""
+"""Java's name → librdkafka's name, and how its value is written there."""
 _JAAS_MODULE: Final = re.compile(
     r"(?:[A-Za-z0-9_$]+\.)*([A-Za-z0-9_$]+)\s+(?:required|requisite|sufficient|optional)\b"
 )
@@ -93,10 +93,10 @@ _KEY_STORES: Final = (
 
 
 def translate(worker: ConnectFile, connectors: list[ConnectFile]) -> None:
-    """Adds what the worker and the connectors set for their producers and consumers.
+    """Adds the settings of the worker and the connectors for their producers and consumers.
 
-    A producer's setting wins over a consumer's, and a connector's own over the worker's; those of the worker's own client
-    count where they say how to connect.
+    A producer's setting wins over a consumer's, and a connector's own over the worker's; those of the worker's own
+    client count only for how to connect.
     """
     chosen: dict[str, tuple[str, ConnectFile, str]] = {}
     for name in list(worker.unread):
@@ -151,7 +151,7 @@ def _one(name: str, text: str, file: ConnectFile, written: str) -> None:
 
 
 def _set(translation: Translation, name: str, text: str, origin: str) -> None:
-    """Where a promise of ours stands against it, the setting is left out, as ours is the stronger one."""
+    """Adds a setting, unless it conflicts with a stronger promise of ingest."""
     try:
         value = librdkafka_setting(name, text)
     except BadValue as refused:

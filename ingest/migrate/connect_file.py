@@ -1,4 +1,4 @@
-"""One of the old connector's files: its properties, each read once, with an error that names file and property."""
+"""One of the old connector's files: its properties, each read once, with errors that name file and property."""
 
 import json
 import os
@@ -20,8 +20,8 @@ _Value = TypeVar("_Value")
 
 
 def load_properties(path: Path) -> dict[str, str]:
-    """The properties of a file of java.util.Properties, or of the JSON that Connect's REST API takes: `{"name", "config"}` or
-    the inner object alone. Raises ConfigError."""
+    """Returns the properties of a java.util.Properties file, or of the JSON that Connect's REST API takes: `{"name",
+    "config"}` or only the inner object. Raises ConfigError."""
     try:
         with path.open("rb") as file:
             content = file.read(_LARGEST_BYTES + 1)
@@ -63,7 +63,7 @@ class ConnectFile:
     """The properties of one file. Problems and remarks go to the translation."""
 
     def __init__(self, name: str, properties: Mapping[str, str], translation: Translation) -> None:
-        """`name`: of the file, for people."""
+        """`name`: the file's name for messages."""
         self.name = name
         self.translation = translation
         self._properties = properties
@@ -74,11 +74,11 @@ class ConnectFile:
 
     @property
     def unread(self) -> list[str]:
-        """Names of the properties that nobody has asked for."""
+        """The names of the properties that were not read."""
         return [name for name in self._properties if name not in self._read]
 
     def beneath(self, prefix: str) -> dict[str, str]:
-        """The properties whose names begin with the prefix, without it, trimmed."""
+        """Returns the properties whose names begin with the prefix, without it; values trimmed."""
         found = [name for name in self._properties if name.startswith(prefix)]
         self._read.update(found)
         return {name.removeprefix(prefix): trimmed(self._properties[name]) for name in found}
@@ -87,12 +87,12 @@ class ConnectFile:
         return f"{', '.join(names)} in {self.name}"
 
     def peek(self, name: str) -> str:
-        """The trimmed text as it is; empty where there is none."""
+        """Returns the trimmed text as it is; empty if absent."""
         self._read.add(name)
         return trimmed(self._properties.get(name, ""))
 
     def read(self, name: str, key: Name, parse: Callable[[str], _Value], *, secret: bool = False) -> _Value | None:
-        """What `parse` makes of a property that must be there; None after a problem, which a value for `key` settles."""
+        """Returns what `parse` makes of a required property; None after a problem, which a value for `key` settles."""
         if name not in self._properties:
             step = skipped_step(name)
             self.refuse(name, key, f"is missing and required{': ' if step else ''}{step}")
@@ -102,7 +102,7 @@ class ConnectFile:
     def read_if_there(
         self, name: str, key: Name, parse: Callable[[str], _Value], *, secret: bool = False
     ) -> _Value | None:
-        """As `read`, and None without a problem where there is none."""
+        """Like `read`, but None without a problem if the property is absent."""
         if name not in self._properties:
             return None
         text = self.peek(name)

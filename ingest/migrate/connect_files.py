@@ -52,15 +52,15 @@ class SavedAt:
     """Where the worker keeps the positions of its source connectors."""
 
     file: Path | None = None
-    """Of a standalone worker; relative to the folder that it was started in."""
+    """For a standalone worker; relative to the folder that it was started in."""
     topic: str | None = None
-    """Of a distributed worker."""
+    """For a distributed worker."""
     wrapped: bool = False
     """Whether the worker writes keys with their schemas."""
 
 
 def load(worker: Path, connectors: Sequence[Path], environ: Mapping[str, str]) -> tuple[Translation, SavedAt]:
-    """Reads and translates the files. Raises ConfigError for a file that cannot be read, or is none of the old connector's."""
+    """Reads and translates the files. Raises ConfigError if a file cannot be read, or is not the old connector's."""
     files = [(path.name, load_properties(path)) for path in (worker, *connectors)]
     providers = Providers(files[0][1], environ, load_properties)
     problems: list[Problem] = []
@@ -78,7 +78,7 @@ def load(worker: Path, connectors: Sequence[Path], environ: Mapping[str, str]) -
 def translate(
     worker: tuple[str, Mapping[str, str]], connectors: Sequence[tuple[str, Mapping[str, str]]]
 ) -> tuple[Translation, SavedAt]:
-    """As `load`, of (name of the file, its properties)."""
+    """Like `load`, for (name of the file, its properties)."""
     translation = Translation()
     of_worker = ConnectFile(*worker, translation)
     files: dict[str, ConnectFile] = {}
@@ -105,7 +105,7 @@ def translate(
 
 
 def _kind(file: ConnectFile, properties: Mapping[str, str]) -> Literal["source", "sink"] | str:
-    """source or sink; or what is wrong, a clause."""
+    """Returns source or sink; or what is wrong, a clause."""
     text = file.peek(_CLASS)
     if not text:
         if _CLASS not in properties and any(name.startswith(("bootstrap.", "offset.storage.")) for name in properties):
@@ -136,7 +136,7 @@ def _worker(file: ConnectFile, source_file: ConnectFile | None) -> SavedAt:
 
 
 def _servers(text: str) -> str:
-    """As librdkafka takes them: without the protocol that Java allows before each."""
+    """Returns servers as librdkafka takes them: without the protocol that Java allows before each."""
     servers = [server.partition("://")[2] or server for server in items(text)]
     if not servers:
         raise BadValue("is empty: write host:port of the brokers, separated by commas")
@@ -174,7 +174,7 @@ def _tasks(text: str) -> int:
 
 
 def _leftovers(file: ConnectFile, section: str) -> None:
-    """A remark for each property that nobody has read."""
+    """Adds a remark for each property that was not read."""
     for name in file.unread:
         why = _CONNECTS_OWN.get(name, "")
         if why or name.partition(".")[0] not in _CONNECTS_OWN:

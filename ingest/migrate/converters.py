@@ -21,9 +21,9 @@ _UTF_8: Final = {"", "utf8", "utf-8"}
 
 class Formats(NamedTuple):
     source: str
-    """source.format that makes the converter's bytes."""
+    """The source.format that makes the converter's bytes."""
     sink: str
-    """sink.format that reads them."""
+    """The sink.format that reads them."""
 
 
 STRING: Final = Formats("connect-string", "json")
@@ -44,7 +44,7 @@ _LOGINS: Final = (f"{_VALUE}.basic.auth.user.info", f"{_REGISTRY}.basic.auth.use
 
 
 def translate(direction: str, worker: ConnectFile, connector: ConnectFile) -> None:
-    """Adds the format of `direction`, source or sink, and for Avro where the registry is."""
+    """Adds the format of `direction`, source or sink, and for Avro the registry's address."""
     file = connector if _VALUE in connector else worker
     key = FORMAT_KEYS[direction]
     formats = file.read(_VALUE, key, lambda name: _formats(file, name))
@@ -60,7 +60,7 @@ def translate(direction: str, worker: ConnectFile, connector: ConnectFile) -> No
 
 
 def _formats(file: ConnectFile, name: str) -> Formats:
-    """Raises BadValue for a converter that nothing here stands for."""
+    """Returns the formats for a converter. Raises BadValue if there are none for it."""
     short = name
     for prefix in _CLASS_PREFIXES:
         short = short.removeprefix(prefix)

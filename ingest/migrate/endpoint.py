@@ -1,4 +1,4 @@
-"""The Event Hub-compatible endpoint as people copy it from the portal. Pure."""
+"""The Event Hub-compatible endpoint as users copy it from the portal. Pure."""
 
 import re
 from typing import Final
@@ -15,7 +15,7 @@ _IOT_HUB: Final = (".azure-devices.net", ".azure-devices.cn", ".azure-devices.us
 
 
 def host_and_port(text: str) -> str:
-    """HOST or HOST:PORT of `sb://HOST[:PORT][/]`; the scheme is any, as it was never looked at. Raises BadValue."""
+    """Returns HOST or HOST:PORT of `sb://HOST[:PORT][/]`; the scheme was always ignored. Raises BadValue."""
     match = _ADDRESS.fullmatch(text)
     if match is None:
         raise BadValue(_why_not(text))

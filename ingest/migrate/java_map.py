@@ -1,7 +1,7 @@
 """The offset file of a standalone Connect worker: Java's serialization of a HashMap<byte[], byte[]>, and nothing else. Pure.
 
-Java Object Serialization Specification, chapter 6. No object is built by a name in the file, and a reference leads to an
-array that was read before or nowhere: a hostile file can only be refused, in time and memory of its own size.
+Java Object Serialization Specification, chapter 6. No name in the file creates an object, and a reference leads only to
+an array that was read before: a hostile file can only be refused, within time and memory of its own size.
 """
 
 import struct
@@ -23,11 +23,11 @@ _BYTES_CLASS_HANDLE: Final = _FIRST_HANDLE + 2
 
 
 class BadMap(ValueError):
-    """The bytes are no such map; `str()` says where that shows."""
+    """The bytes are not such a map; `str()` says where that shows."""
 
 
 def read_pairs(content: bytes) -> list[tuple[bytes | None, bytes | None]]:
-    """(key, value) of each entry, in the order of the file. Raises BadMap."""
+    """Returns (key, value) of each entry, in the order of the file. Raises BadMap."""
     if not content.startswith(_MAGIC):
         raise BadMap("it does not begin as Java's serialized objects do")
     if not content.startswith(_MAP, len(_MAGIC)):
@@ -43,7 +43,7 @@ class _Reader:
         self._class_is_known = False
 
     def pairs(self) -> list[tuple[bytes | None, bytes | None]]:
-        self._take(8)  # loadFactor and threshold, which Java itself passes over
+        self._take(8)  # loadFactor and threshold, which Java itself ignores
         if not self._is_next(_SIZES):
             self._fail("the map's size is missing")
         self._take(4)  # its capacity
@@ -76,7 +76,7 @@ class _Reader:
         return array
 
     def _is_next(self, expected: bytes) -> bool:
-        """Takes what is expected if it is there."""
+        """Takes `expected` if it comes next; returns whether it did."""
         found = self._content.startswith(expected, self._at)
         self._at += len(expected) * found
         return found

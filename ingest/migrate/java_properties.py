@@ -1,7 +1,7 @@
 """Files of java.util.Properties, read as Java reads them: the rules of `Properties.load(InputStream)`. Pure.
 
-The bytes are ISO 8859-1 whatever else an editor has written, so a byte order mark belongs to the first key; other characters
-are written as `\\uXXXX`, the halves of a pair one by one.
+The bytes are ISO 8859-1 whatever an editor has written, so a byte order mark belongs to the first key; other characters
+are written as `\\uXXXX`, with both halves of a surrogate pair.
 """
 
 from collections.abc import Iterator
@@ -24,8 +24,8 @@ class BadEscape(ValueError):
 
 
 def parse(content: bytes) -> dict[str, str]:
-    """Name → value, in the order of first appearance; of a name that is there twice, the last value. Half a surrogate pair
-    stays as it is. Raises BadEscape."""
+    """Returns name → value, in the order of first appearance; for a repeated name, the last value. Half a surrogate
+    pair stays as it is. Raises BadEscape."""
     found: dict[str, str] = {}
     for line, text in _logical_lines(content.decode("latin-1")):
         name_end, value_start = _split(text)
@@ -34,10 +34,11 @@ def parse(content: bytes) -> dict[str, str]:
 
 
 def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
-    """(number of its first line, text): without comments, blank lines and leading white space, continued lines joined.
+    """Returns (number of its first line, text): without comments, blank lines and leading white space, continued lines
+    joined.
 
-    A comment is told by the first character of a logical line, which can be on its second line when the first is nothing
-    but the backslash that continues it.
+    The first character of a logical line marks a comment; it can be on the second line if the first is only the
+    backslash that continues it.
     """
     kept: list[str] = []
     number = first = 1
@@ -75,13 +76,13 @@ def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
             kept, skips_white = [], True
     if escaped:
         kept.pop()
-    # A backslash at the end of the file leaves nothing of a line that is nothing else, and that is a property, too.
+    # A line that is only a backslash at the end of the file becomes empty, and that is a property, too.
     if kept or escaped:
         yield first, "".join(kept)
 
 
 def _split(text: str) -> tuple[int, int]:
-    """Where the name ends, and where the value begins."""
+    """Returns where the name ends, and where the value begins."""
     escaped, end = False, len(text)
     for at, character in enumerate(text):
         if not escaped and character in _WHITE + _SEPARATORS:
@@ -116,5 +117,5 @@ def _unescaped(text: str, line: int) -> str:
             raise BadEscape(line, f"\\u{digits}")
         made.append(chr(int(digits, 16)))
         at += 4
-    # Two halves that Java puts side by side are one character.
+    # Two adjacent halves are one character, as in Java.
     return "".join(made).encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")

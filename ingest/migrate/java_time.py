@@ -1,7 +1,7 @@
-"""Times as `java.time.Instant.parse` reads them, which the old connector's StartTime goes through. Pure.
+"""Times as `java.time.Instant.parse` reads them, which the old connector uses for StartTime. Pure.
 
 The rules are those of DateTimeFormatter.ISO_INSTANT since Java 12: letters in either case, a fraction of up to nine digits,
-an offset in place of Z, 24:00 as the end of a day, a leap second as the one before it, years beyond 9999 with a sign.
+an offset instead of Z, 24:00 as the end of a day, a leap second as the second before it, years beyond 9999 with a sign.
 """
 
 import re
@@ -24,12 +24,12 @@ _LAST_SECOND: Final = 31_556_889_864_403_199
 
 
 def nanoseconds(text: str) -> int | None:
-    """Nanoseconds since 1970-01-01T00:00:00Z; None where Java reads no time."""
+    """Returns nanoseconds since 1970-01-01T00:00:00Z; None if Java cannot read the time."""
     match = _INSTANT.fullmatch(text)
     if match is None:
         return None
     sign, year = match["sign"], int(match["year"])
-    # More than four digits need a sign, four digits have no plus, and there is no year -0.
+    # More than four digits need a sign, four digits have no plus, and year -0 does not exist.
     if (len(match["year"]) > 4) != (sign == "+") and sign != "-":
         return None
     if sign == "-" and year == 0:
@@ -54,7 +54,7 @@ def nanoseconds(text: str) -> int | None:
 
 
 def _days(year: int, month: int, day: int) -> int | None:
-    """Days since 1970-01-01 in the calendar that has always been as it is; None for a day that there is not."""
+    """Returns days since 1970-01-01 in the proleptic Gregorian calendar; None if the day does not exist."""
     if abs(year) > _LARGEST_YEAR:
         return None
     cycles, year_of_cycle = divmod(year, 400)

@@ -9,17 +9,17 @@ from ingest.config.values import BadValue
 INT_MIN: Final = -(1 << 31)
 INT_MAX: Final = (1 << 31) - 1
 _BLANK: Final = "".join(map(chr, range(0x21)))
-"""What String.trim() takes away: everything up to the space."""
+"""What String.trim() removes: everything up to the space."""
 _COMMA_AND_WHITE: Final = re.compile(r"[ \t\n\x0b\f\r]*,[ \t\n\x0b\f\r]*")
 
 
 def trimmed(text: str) -> str:
-    """As String.trim()."""
+    """Like String.trim()."""
     return text.strip(_BLANK)
 
 
 def whole(text: str) -> int:
-    """As Integer.parseInt after trim(): a sign if any, and decimal digits of any script. Raises BadValue."""
+    """Like Integer.parseInt after trim(): an optional sign, and decimal digits of any script. Raises BadValue."""
     digits = trimmed(text)
     sign = -1 if digits.startswith("-") else 1
     digits = digits[1:] if digits[:1] in ("+", "-") and len(digits) > 1 else digits
@@ -28,7 +28,7 @@ def whole(text: str) -> int:
         raise BadValue("expects a whole number")
     for digit in digits:
         value = unicodedata.decimal(digit, None)
-        # Java looks at single 16-bit units, and so at no digit beyond them.
+        # Java reads single 16-bit units, and so no digit beyond them.
         if value is None or ord(digit) > 0xFFFF:
             raise BadValue("expects a whole number, with digits alone")
         number = number * 10 + value
@@ -38,13 +38,13 @@ def whole(text: str) -> int:
 
 
 def items(text: str) -> list[str]:
-    """As ConfigDef's type LIST: parts between commas, without the white space around them; none of a blank text."""
+    """Like ConfigDef's type LIST: parts between commas, without the white space around them; none for a blank text."""
     inner = trimmed(text)
     return _COMMA_AND_WHITE.split(inner) if inner else []
 
 
 def boolean(text: str) -> bool:
-    """As ConfigDef's type BOOLEAN. Raises BadValue."""
+    """Like ConfigDef's type BOOLEAN. Raises BadValue."""
     word = trimmed(text).lower()
     if word not in ("true", "false"):
         raise BadValue("expects true or false")
@@ -52,7 +52,7 @@ def boolean(text: str) -> bool:
 
 
 def split_as_java(text: str) -> list[str]:
-    """As `text.split(",")` in Java: empty parts at the end are no parts; of an empty text one empty part."""
+    """Like `text.split(",")` in Java: empty parts at the end are dropped; an empty text gives one empty part."""
     parts = text.split(",")
     while len(parts) > 1 and not parts[-1]:
         parts.pop()

@@ -11,15 +11,15 @@ from ingest.migrate.positions import Entry
 from ingest.timing import Deadline
 
 _LARGEST_BYTES: Final = 64 << 20
-"""Some 200 bytes stand for one partition."""
+"""One partition takes about 200 bytes."""
 ANSWER_SECONDS: Final = 15.0
 SECONDS: Final = 120.0
-"""A topic that is not compacted can hold a record for each flush of years."""
+"""A topic that is not compacted can hold a record for each flush of several years."""
 _FETCH: Final = 5_000
 
 
 def read_file(path: Path) -> list[Entry]:
-    """The entries of the file, of an empty one none, as Connect reads it. Raises Refused."""
+    """Returns the entries of the file, none for an empty one, as Connect reads it. Raises Refused."""
     try:
         with path.open("rb") as file:
             content = file.read(_LARGEST_BYTES + 1)
@@ -42,9 +42,9 @@ def read_file(path: Path) -> list[Entry]:
 
 
 def read_topic(kafka: Kafka, topic: str) -> list[Entry]:
-    """The records that the topic has now, each partition's in their order: the same key is always in the same partition.
+    """Returns the topic's present records, in order per partition: the same key is always in the same partition.
 
-    Raises Refused if there is no such topic, Unreachable if Kafka does not answer or the end is not reached in time.
+    Raises Refused if the topic does not exist, Unreachable if Kafka does not answer or the end is not reached in time.
     """
     from ingest.kafka.admin import describe
     from ingest.kafka.bounded_reader import CONSUMER, BoundedReader, ends_of
@@ -53,7 +53,7 @@ def read_topic(kafka: Kafka, topic: str) -> list[Entry]:
 
     answer, deadline = Deadline(ANSWER_SECONDS), Deadline(SECONDS)
     chosen, complaints = settings(kafka), Complaints()
-    # librdkafka wants a group; nobody joins it.
+    # librdkafka requires a group; it is never joined.
     consumer = new_consumer({**CONSUMER, **chosen, "group.id": "ingest-migrate"})
     admin = new_admin(chosen, error_cb=complaints)
     try:

@@ -1,4 +1,4 @@
-"""The old connector's saved positions, out of the keys and values that Connect's offset store holds. Pure.
+"""The old connector's saved positions, from the keys and values in Connect's offset store. Pure.
 
 A key is JSON `["CONNECTOR", {"EventHubName": …, "EventHubPartition": "0"}]`, a value `{"EventHubOffset": "…"}`; a worker whose
 internal converters have schemas.enable=true wraps both in `{"schema": …, "payload": …}`.
@@ -16,14 +16,14 @@ from ingest.source.checkpoints.foreign import offset_in
 
 
 class Entry(NamedTuple):
-    """One entry of the offset store as it is; None for none."""
+    """One entry of the offset store as it is; None if missing."""
 
     key: bytes | None
     value: bytes | None
 
 
 class Owner(NamedTuple):
-    """Whose positions."""
+    """The connector and event hub that positions belong to."""
 
     connector: str
     event_hub: str
@@ -31,20 +31,20 @@ class Owner(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Positions:
-    """What an offset store holds of one connector and event hub, and of others."""
+    """What an offset store holds for one connector and event hub, and for others."""
 
     offsets: Mapping[str, str]
     """Partition → offset of the last event that was written to Kafka; `-1` for the place before the first event."""
     unreadable: Mapping[str, str] = field(default_factory=dict)
     """Partition → why its position cannot be taken over, a clause."""
     others: tuple[Owner, ...] = ()
-    """Who else has positions of this connector's kind there, in the order of their names."""
+    """Other owners with positions of this connector's kind there, sorted by name."""
 
 
 def positions(entries: Iterable[Entry], owner: Owner, *, wrapped: bool = False) -> Positions:
-    """The last entry of a key counts; one without a value or with an empty offset stands for no position.
+    """Returns the positions of `owner`. A key's last entry counts; without a value or offset it means no position.
 
-    `wrapped`: how the worker writes keys now. Where both forms of a key are there, the other one is left from before.
+    `wrapped`: how the worker writes keys now. If both forms of a key exist, the other one is older.
     """
     latest: dict[tuple[Owner, str], dict[bool, bytes | None]] = {}
     for key, value in entries:
@@ -81,7 +81,7 @@ def _ordered(by_partition: Mapping[str, str]) -> dict[str, str]:
 
 
 def _key(key: bytes | None) -> tuple[Owner, str, bool] | None:
-    """(owner, partition, whether it is wrapped); None where it is another connector's kind of key."""
+    """Returns (owner, partition, whether it is wrapped); None for another kind of connector."""
     document = _json(key)
     inner = _payload(document)
     match inner:
@@ -91,7 +91,7 @@ def _key(key: bytes | None) -> tuple[Owner, str, bool] | None:
 
 
 def _offset(value: bytes | None) -> str | None:
-    """None for no position. Raises BadValue."""
+    """Returns the offset; None for no position. Raises BadValue."""
     if value is None or value.strip() == b"null":
         return None
     document = _json(value)
@@ -104,7 +104,7 @@ def _offset(value: bytes | None) -> str | None:
 
 
 def partition_offset(text: str) -> str:
-    """An offset as an event hub has it, `-1` for the place before the first event, or an empty text for none. Raises BadValue."""
+    """Returns an event hub's offset, `-1` for before the first event, or an empty text for none. Raises BadValue."""
     if text not in ("", EARLIEST) and offset_in(text) != text:
         raise BadValue(f"{text[:100]!r} is no offset of an event hub")
     return text
@@ -117,7 +117,7 @@ def _payload(document: Any) -> Any:
 
 
 def _json(content: bytes | None) -> Any:
-    """None for what is no JSON."""
+    """Returns the value; None for what is not JSON."""
     try:
         return json.loads(content or b"")
     except (ValueError, RecursionError):

@@ -1,7 +1,7 @@
 """Values that a worker takes from elsewhere: `${PROVIDER:PATH:KEY}`, as Kafka's ConfigTransformer reads it (KIP-297).
 
-Kafka's own providers are known: files of properties, files of a folder, the environment. A reference to a provider that the
-worker does not name, and to a key that is not there, stays as it is, as in Kafka.
+Kafka's own providers are known: files of properties, files of a folder, the environment. A reference to a provider that
+the worker does not name, or to a missing key, stays as it is, as in Kafka.
 """
 
 import re
@@ -16,11 +16,11 @@ from ingest.migrate.java_values import items, trimmed
 _REFERENCE: Final = re.compile(r"\$\{([^}]*?):(?:([^}]*?):)?([^}]*?)\}")
 _KAFKAS: Final = "org.apache.kafka.common.config.provider."
 ReadProperties = Callable[[Path], Mapping[str, str]]
-"""The properties of a file. Raises ConfigError."""
+"""Returns the properties of a file. Raises ConfigError."""
 
 
 class Providers:
-    """Those of one worker."""
+    """The providers of one worker."""
 
     def __init__(self, worker: Mapping[str, str], environ: Mapping[str, str], read: ReadProperties) -> None:
         names = items(worker.get("config.providers", ""))
@@ -29,7 +29,7 @@ class Providers:
         self._read = read
 
     def resolved(self, text: str) -> str:
-        """The text with what its references lead to. Raises BadValue for what cannot be read."""
+        """Returns the text with its references replaced. Raises BadValue if one cannot be read."""
         return _REFERENCE.sub(self._value, text) if self._classes else text
 
     def _value(self, match: re.Match[str]) -> str:
@@ -51,7 +51,7 @@ class Providers:
 
 
 def _content(folder: Path, name: str, otherwise: str) -> str:
-    # A name leads to a file of the folder alone, as there.
+    # A name leads only to a file in the folder, as in Kafka.
     if "/" in name or name in ("", ".", ".."):
         return otherwise
     try:

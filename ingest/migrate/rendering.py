@@ -1,4 +1,4 @@
-"""A translation as TOML for people: each key with the property that it comes from, secrets in files of their own. Pure."""
+"""A translation as TOML: each key with the property that it comes from, secrets in separate files. Pure."""
 
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -29,7 +29,7 @@ class Rendered:
 
     toml: str
     secrets: Mapping[str, Secret]
-    """Name of a file beside the TOML file → the secret that belongs in it."""
+    """Name of a file beside the TOML file → its secret."""
 
 
 def render(translation: Translation, files: Sequence[str]) -> Rendered:
@@ -63,7 +63,7 @@ def _key(setting: Setting, secrets: dict[str, Secret]) -> list[str]:
 
 
 def _file_of(name: Name) -> str:
-    """As the units load it (systemd.exec(5), LoadCredential=), where they do."""
+    """Returns the file name with which the units load it (systemd.exec(5), LoadCredential=), if they do."""
     if name == (*LIBRDKAFKA, "sasl.password"):
         return KAFKA_PASSWORD
     return CREDENTIALS.get(name[:2], f"{name[0]}-{name[-1].replace('.', '-').replace('_', '-')}")

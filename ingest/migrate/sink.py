@@ -23,7 +23,7 @@ GROUP_PREFIX: Final = "connect-"
 
 
 def translate(file: ConnectFile, name: str | None, worker: ConnectFile) -> None:
-    """Adds what the file says to its translation; `name` is the connector's."""
+    """Adds the file's settings to its translation; `name` is the connector's."""
     translation = file.translation
     connection = file.read(_CONNECTION, HUB, _connection, secret=True)
     if connection is not None:
@@ -40,7 +40,7 @@ def translate(file: ConnectFile, name: str | None, worker: ConnectFile) -> None:
 
 
 def _group(file: ConnectFile, name: str | None, worker: ConnectFile) -> None:
-    """The group that Connect makes of the name, unless a setting of its consumer replaces it."""
+    """Adds the group that Connect derives from the name, unless a setting of its consumer replaces it."""
     remark = "The old connector's consumer group: its committed offsets go on."
     for where, setting in ((file, "consumer.override.group.id"), (worker, "consumer.group.id")):
         if where.peek(setting):

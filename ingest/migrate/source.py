@@ -25,7 +25,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def translate(file: ConnectFile) -> None:
-    """Adds what the file says to its translation."""
+    """Adds the file's settings to its translation."""
     _hub(file)
     _topic(file)
     group = file.read_if_there("IotHub.ConsumerGroup", ("source", "consumer_group"), _consumer_group)
@@ -65,7 +65,7 @@ def _hub(file: ConnectFile) -> None:
 
 
 def _part(text: str) -> str:
-    """One part of a connection string."""
+    """Returns one part of a connection string."""
     if not text:
         raise BadValue("is empty: write its value")
     if ";" in text:
@@ -112,7 +112,7 @@ def _partitions(text: str) -> int:
 
 
 def _start(file: ConnectFile, count: int | None) -> None:
-    """A readable StartTime wins over Offsets, as there."""
+    """Adds the start; a readable StartTime wins over Offsets, as in the old connector."""
     if file.peek("IotHub.StartTime"):
         before = len(file.translation.problems)
         time = file.read_if_there("IotHub.StartTime", _START, _time)
@@ -128,7 +128,7 @@ def _start(file: ConnectFile, count: int | None) -> None:
 
 
 def _time(text: str) -> str:
-    """An RFC 3339 time in UTC, rounded down to microseconds."""
+    """Returns an RFC 3339 time in UTC, rounded down to microseconds."""
     nanoseconds = java_time.nanoseconds(text)
     if nanoseconds is None:
         raise BadValue(
@@ -144,7 +144,7 @@ def _time(text: str) -> str:
 
 
 def _offsets(text: str) -> list[str]:
-    """One for each partition from 0; empty where that begins at its oldest event."""
+    """Returns one offset per partition from 0; empty if the partition begins at its oldest event."""
     offsets = [trimmed(offset) for offset in split_as_java(text)]
     for partition, offset in enumerate(offsets):
         try:

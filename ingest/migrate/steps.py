@@ -3,7 +3,7 @@
 from typing import Final
 
 PLACEHOLDER: Final = "PLACEHOLDER"
-"""What the files hold as they come."""
+"""What the original files contain."""
 _BROKERS: Final = (2, "find the brokers (Ambari), and write them as host:port")
 _TOPICS: Final = (4, "create the topics, and write the topic's name")
 _HUB: Final = (
@@ -37,6 +37,6 @@ _STEPS: Final = {
 
 
 def skipped_step(name: str) -> str:
-    """What to do about a property without its value, a clause; empty for one that no step fills in."""
+    """Returns what to do about a property without a value, a clause; empty if no step fills it in."""
     found = _STEPS.get(name)
     return f"step {found[0]} of the how-to was skipped: {found[1]}" if found else ""

@@ -1,4 +1,4 @@
-"""The old connector's positions as checkpoints of ours: what is to be done for each partition, and doing it."""
+"""The old connector's positions as checkpoints of ours: plans what to do for each partition, and does it."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -25,11 +25,11 @@ class Move(NamedTuple):
     found: Checkpoint | None
     """What the store has; None for nothing."""
     outcome: Outcome
-    """`save` it; it is the `same` already; the store's is `ahead`; or it is `unclear` which of them is."""
+    """`save` it; it is already the `same`; the store's is `ahead`; or it is `unclear` which one is."""
 
 
 def plan(offsets: Mapping[str, str], found: Iterable[Checkpoint]) -> list[Move]:
-    """One move for each partition, in the order of `offsets`. Pure."""
+    """Returns one move per partition, in the order of `offsets`. Pure."""
     existing = {checkpoint.partition: checkpoint for checkpoint in found}
     return [_move(_checkpoint(partition, offset), existing.get(partition)) for partition, offset in offsets.items()]
 
@@ -51,7 +51,7 @@ def _move(mine: Checkpoint, found: Checkpoint | None) -> Move:
 
 
 def saved_entries(config: Config, saved: SavedAt) -> list[Entry]:
-    """What the worker's offset store holds. Raises Refused and Unreachable."""
+    """Returns what the worker's offset store holds. Raises Refused and Unreachable."""
     if saved.file is not None:
         return read_file(saved.file)
     if saved.topic is not None:
@@ -63,8 +63,8 @@ def saved_entries(config: Config, saved: SavedAt) -> list[Entry]:
 
 
 def saved_positions(config: Config, saved: SavedAt, owner: Owner) -> Positions:
-    """The positions of the connector. Raises Refused and Unreachable; Refused also for a position that cannot be read, as
-    leaving it out would begin anew."""
+    """Returns the positions of the connector. Raises Refused and Unreachable; Refused also if a position cannot be
+    read, as without it the partition would start over."""
     found = positions(saved_entries(config, saved), owner, wrapped=saved.wrapped)
     if found.unreadable:
         partition, why = next(iter(found.unreadable.items()))
@@ -76,7 +76,7 @@ def saved_positions(config: Config, saved: SavedAt, owner: Owner) -> Positions:
 
 
 def store_of(config: Config) -> CheckpointStore:
-    """The store that the configuration names. Raises Refused if no hub is configured, ConfigError from the store."""
+    """Returns the configured store. Raises Refused if no hub is configured, ConfigError from the store."""
     hub = config.hub.event_hub
     if hub is None:
         raise Refused("no hub is configured to read from, so there are no positions to take over")
@@ -84,10 +84,10 @@ def store_of(config: Config) -> CheckpointStore:
 
 
 def apply(store: CheckpointStore, moves: Sequence[Move]) -> None:
-    """Saves the checkpoint of each move, whatever its outcome says. Raises Refused and Unreachable, Refused also if somebody
-    else changes a checkpoint meanwhile; what was saved before that stays."""
+    """Saves the checkpoint of each move, whatever its outcome says. Raises Refused and Unreachable, Refused also if
+    another process changes a checkpoint meanwhile; earlier saves stay."""
     for move in moves:
-        # A lease is another program's, and stands for no checkpoint.
+        # A lease belongs to another program, and does not count as a checkpoint.
         over = None if move.found is None or move.found.lease else move.found
         try:
             store.save(move.checkpoint, over)
@@ -96,10 +96,10 @@ def apply(store: CheckpointStore, moves: Sequence[Move]) -> None:
 
 
 def take_over_missing(config: Config, saved: SavedAt, owner: Owner) -> list[Move]:
-    """Saves the old connector's position of each partition that has no checkpoint yet; returns what was saved. One that
-    cannot be read, or that another node saves meanwhile, stays.
+    """Saves the old connector's position of each partition that has no checkpoint yet; returns what was saved. A
+    checkpoint that cannot be read, or that another node saves meanwhile, stays.
 
-    A file that is not there holds no positions, as for the worker itself. Raises Refused and Unreachable.
+    A missing file holds no positions, as for the worker itself. Raises Refused and Unreachable.
     """
     if saved == SavedAt(wrapped=saved.wrapped) or (saved.file is not None and not saved.file.exists()):
         return []

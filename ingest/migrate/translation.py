@@ -1,4 +1,4 @@
-"""What the old connector's files become: keys of ours with where each comes from, remarks, and what cannot be taken over."""
+"""What the old connector's files become: our keys with the origin of each, remarks, and what cannot be taken over."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +14,7 @@ LIBRDKAFKA: Final = ("kafka", "librdkafka")
 HALF: Final = "has one half of a character that \\u writes in two: write both halves"
 STORE: Final = ("checkpoints", "store")
 NO_KEY: Final[Name] = ()
-"""Of a problem that no key of ours settles."""
+"""Stands for a problem that no key of ours settles."""
 
 
 class Setting(NamedTuple):
@@ -22,11 +22,11 @@ class Setting(NamedTuple):
 
     name: Name
     value: object
-    """As TOML has it, or a Secret."""
+    """A TOML value, or a Secret."""
     origin: str
     """The properties that it comes from: `Kafka.Topic in connect-iothub-source.properties`."""
     remark: str = ""
-    """What else is to be said about it; sentences."""
+    """More about it, in sentences."""
 
 
 @dataclass(slots=True)
@@ -35,15 +35,15 @@ class Translation:
 
     settings: list[Setting] = field(default_factory=list)
     remarks: list[tuple[str, str]] = field(default_factory=list)
-    """(section of ours, sentence): what has no meaning here, or is done in another way."""
+    """(our section, sentence): what has no meaning here, or works differently."""
     problems: list[tuple[Name, Problem]] = field(default_factory=list)
-    """Each with the key of ours that would be made of it: a value for that key, from anywhere else, settles it."""
+    """Each with the key of ours that it would become: a value for that key from elsewhere settles it."""
     connector: str = ""
-    """Name of the source connector, which its saved positions are under; empty without a source."""
+    """Name of the source connector, under which its positions are saved; empty without a source."""
     event_hub: str = ""
 
     def set(self, name: Name, value: object, origin: str, remark: str = "") -> None:
-        """The key, unless this release does not have it: then a remark says so. Two different values are a problem."""
+        """Sets the key; if this release does not have it, a remark says so. Two different values are a problem."""
         if isinstance(value, str | Secret) and has_half_a_character(value):
             self.problems.append((name, Problem(origin, "", HALF)))
             return
@@ -63,7 +63,8 @@ class Translation:
         self.remarks.append((section, sentence))
 
     def below(self) -> Below:
-        """The settings as the lowest layer of a configuration. Paths in them start at the current folder, as Connect's do.
+        """Returns the settings as the lowest layer of a configuration. Their paths start at the current folder, as
+        Connect's do.
 
         The checkpoints go to a folder, unless a higher layer has another store: the old connector needed no storage account.
         """
@@ -75,13 +76,13 @@ class Translation:
 
 
 def has_half_a_character(text: str | Secret) -> bool:
-    """Whether half of a surrogate pair stands alone in it, as Java allows and UTF-8 does not."""
+    """Whether it contains an unpaired surrogate, which Java allows and UTF-8 does not."""
     plain = text.reveal() if isinstance(text, Secret) else text
     return any(0xD800 <= ord(character) <= 0xDFFF for character in plain)
 
 
 def is_known(name: Name, value: object) -> bool:
-    """Whether the schema has the key and, where it has a few words, this one."""
+    """Whether the schema has the key and, if it allows only certain words, this one."""
     if name[:2] == LIBRDKAFKA and len(name) == 3:
         return True
     declared = key_of(name[:2])

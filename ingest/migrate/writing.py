@@ -1,6 +1,6 @@
-"""The rendered configuration on disk: the TOML file, and each secret in a file of its own that only this user can read.
+"""The rendered configuration on disk: the TOML file, and each secret in its own file that only this user can read.
 
-The TOML file has no secret, and the mode that the umask gives: under systemd another user than root's reads it.
+The TOML file has no secret, and the umask's mode: under systemd a user other than root reads it.
 """
 
 import os
@@ -13,13 +13,13 @@ from ingest.migrate.rendering import Rendered
 
 _PRIVATE: Final = 0o600
 _PUBLIC: Final = 0o666
-"""Less what the umask takes away."""
+"""Mode before the umask."""
 
 
 def write(rendered: Rendered, path: Path) -> list[Path]:
     """Writes the secrets beside `path`, and then `path` itself; returns what was written.
 
-    No file is overwritten: one with the same content stays as it is. Raises Refused, and nothing is written then.
+    No file is overwritten; one with the same content stays. Raises Refused, and then nothing is written.
     """
     wanted = {path.parent / name: f"{secret.reveal()}\n" for name, secret in rendered.secrets.items()}
     wanted[path] = rendered.toml
@@ -37,7 +37,7 @@ def write(rendered: Rendered, path: Path) -> list[Path]:
 
 
 def _missing(wanted: Mapping[Path, str]) -> list[Path]:
-    """Those that are not there yet."""
+    """Returns the files that do not exist yet."""
     missing = []
     for file, content in wanted.items():
         try:

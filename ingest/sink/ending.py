@@ -1,4 +1,4 @@
-"""The graceful end of a sink process, within its time and with a word on what was not saved."""
+"""The graceful end of a sink process, within its time, and with a report of what was not saved."""
 
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -11,7 +11,7 @@ from ingest.sink.sending.sender import Sender
 from ingest.timing import Deadline
 
 SEND_SHARE = 0.7
-"""Of the time: the rest is to commit and to leave the group."""
+"""Share of the time for answers: the rest is to commit and to leave the group."""
 
 
 class Closing(Protocol):
@@ -27,9 +27,9 @@ def end(
     commands: CommandConsumer,
     others: Sequence[Closing],
 ) -> None:
-    """Waits for answers and acknowledgements, commits, leaves the group, and tells the supervisor what is left.
+    """Waits for answers and acknowledgements, commits, leaves the group, and reports to the supervisor what is left.
 
-    `settle` takes in the answers of the hub, waiting for so many seconds; `others` are Kafka clients to close.
+    `settle` takes in the answers of the hub, and waits for the given seconds; `others` are Kafka clients to close.
     """
 
     def draining() -> None:
@@ -52,7 +52,7 @@ def end(
         child.unsaved(f"{unanswered} commands are not answered by the hub, and may be sent again")
     if dead_letters.in_flight:
         child.unsaved(f"{dead_letters.in_flight} dead letters are not acknowledged by Kafka, and are written again")
-    # On a thread: with a Kafka that is frozen the client waits for a minute.
+    # On a thread: with a frozen Kafka the client waits for a minute.
     within(deadline, leave)
     if commands.uncommitted:
         child.unsaved("offsets are not committed, as Kafka does not answer: finished commands may be sent again")

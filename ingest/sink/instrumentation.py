@@ -29,7 +29,7 @@ class Measured(Protocol):
 
 
 class SinkMeasures:
-    """Called with the meter once a second; reads plain ints and keeps none."""
+    """Called with the meter once a second; reads plain ints and keeps no copies."""
 
     def __init__(self, worker: Measured) -> None:
         self._worker = worker

@@ -9,7 +9,7 @@ ANSWER_SECONDS = 5.0
 
 
 def check_topics(config: Config) -> None:
-    """All topics of the sink exist, or the broker makes them now. Raises ConfigError, Refused or Unreachable."""
+    """Checks that all sink topics exist, or the broker makes them now. Raises ConfigError, Refused or Unreachable."""
     cluster = TopicMaker(settings(config.kafka))
     for topic in topics_in_use(config, ("sink",)):
         cluster.describe(topic, ANSWER_SECONDS)

@@ -1,4 +1,4 @@
-"""One-shot child: whether the services take the sink of a configuration that is not in force yet."""
+"""One-shot child: checks whether the services accept the sink of a configuration that is not in force yet."""
 
 from ingest.config import Config
 from ingest.errors import ConfigError, Problem, Unreachable
@@ -9,13 +9,13 @@ from ingest.sink.preflight import check_topics
 from ingest.timing import Deadline
 
 LINK_SECONDS = 10.0
-"""For one try to open a link for commands."""
+"""Time-out of one try to open a link for commands."""
 TURN_SECONDS = 0.2
 
 
 def run(child: Child) -> None:
-    """Hands up True. Raises ConfigError, or Refused for a wrong key, an unknown hub or a missing topic; goes on trying
-    while a service does not answer."""
+    """Hands up True. Raises ConfigError, or Refused if a key is wrong, the hub unknown or a topic missing; goes on
+    trying while a service does not answer."""
     config = child.task.config
     wait_until_available(
         child, f"connecting to Kafka at {config.kafka.bootstrap_servers}", lambda: check_topics(config)

@@ -1,6 +1,6 @@
-"""One sink process: commands out of Kafka → lanes → the pace → the hub; offsets behind what is finished.
+"""One sink process: commands out of Kafka → lanes → the pace → the hub; offsets after what is finished.
 
-One thread runs the loop below; librdkafka has its own. A command is finished when the hub has it or its dead letter is
+One thread runs the loop below; librdkafka has its own. A command is finished once the hub has it or its dead letter is
 acknowledged; everything else is tried again, in the order of its device.
 """
 
@@ -46,20 +46,20 @@ WINDOW = 256
 """Commands in flight of one process; the hub's own link credit is about 100."""
 IDLE_SECONDS = 0.05
 PACED_SECONDS = 0.005
-"""Commands that the pace lets through within so long go out together: a turn of the loop costs more than a command."""
+"""Commands that the pace allows within this time go out together: a loop costs more than a command."""
 COMMIT_SECONDS = 1.0
 REVOKE_SECONDS = 5.0
-"""What is in flight when partitions go to another process gets so long to be answered."""
+"""How long commands in flight have to be answered when partitions go to another process."""
 CREDIT_SECONDS = 3_600.0
 """The hub's default time to live: without feedback for this long a message no longer waits in the hub."""
 DEAD_LETTERS = 5_000
 DEAD_LETTER_BYTES = 16 << 20
-"""No more commands are read while so many dead letters, or so large ones, are on their way: they are kept until Kafka
-has them, and their producer's queue must not be full."""
+"""No more commands are read while this many dead letters, or this many bytes of them, are on their way: they are kept
+until Kafka has them, and their producer's queue must not be full."""
 RECENT_SECONDS = 60.0
-"""A fault of one command is its device's when the hub has taken another within so long."""
+"""A fault of one command is its device's if the hub has taken another one within this time."""
 QUOTA_SECONDS = 60.0
-"""The daily quota is renewed at midnight UTC; until then, so often one command is tried."""
+"""The daily quota is renewed at midnight UTC; until then, one command is tried this often."""
 
 logger = logging.getLogger(__name__)
 
@@ -98,7 +98,7 @@ class Worker:
         self.budget = SharedRate(Path(child.task.shared["budget"]))
         self.lanes = DeviceQueues(
             max_wait_seconds=config.sink.max_wait_seconds,
-            # Only full feedback tells the end of every command.
+            # Only full feedback reports the end of every command.
             credit=OutstandingLimit(seconds=CREDIT_SECONDS) if config.sink.ack == "full" else None,
         )
         self._answers = (
@@ -123,10 +123,10 @@ class Worker:
         self._read = partial(command_of, default_ack=config.sink.ack, form=form)
         self._arrived, self._found = InOrder(self._take), InOrder(self._take_again)
         self._dead_bytes = 0
-        """Of dead letters that are on their way."""
+        """Bytes of dead letters on their way."""
         self._reads_ahead = True
         self._taken_at = float("-inf")
-        """When the hub took a command last."""
+        """When the hub last took a command."""
         self._quota: str | None = None
         self._commit_at = 0.0
         self._repeated = Repeated()
@@ -141,7 +141,7 @@ class Worker:
         self.sender.start()
 
     def poll(self) -> None:
-        """One turn of the loop."""
+        """Runs the loop once."""
         busy = len(self.lanes) or self.lanes.deferred or self.sender.in_flight
         self.shares.enter("decode" if busy else self._waits_for(paced=False))
         tickets = self.commands.poll(FETCH if self._may_read() else 0, 0 if busy else IDLE_SECONDS)
@@ -155,7 +155,7 @@ class Worker:
             self.lanes.feedback(device_id, message_id, time.monotonic())
         wait, part = self._send()
         if tickets or not self._again.idle:
-            # There may be more to read.
+            # There can be more to read.
             wait = min(wait, PACED_SECONDS)
         self.shares.enter(part)
         self._settle(wait)
@@ -176,7 +176,7 @@ class Worker:
         self._child.beat(trouble is None, trouble or "sending")
 
     def close(self, deadline: Deadline) -> None:
-        """Sends nothing more, waits for answers, commits, leaves the group; all within the deadline."""
+        """Stops sending, waits for answers, commits, leaves the group; all within the deadline."""
         others: list[Closing] = [self._again, *([self._answers] if self._answers is not None else [])]
         end(self._child, deadline, self.sender, self._settle, self.dead_letters, self.commands, others)
         self.budget.close()
@@ -187,14 +187,14 @@ class Worker:
             self.lanes.spill()
         if self._arrived or self.dead_letters.in_flight >= DEAD_LETTERS or self._dead_bytes >= DEAD_LETTER_BYTES:
             return False
-        # Past commands that are kept by their places alone it reads on only for devices that would else have to wait.
+        # Past commands of which only the places are kept, it reads on only for devices that would otherwise wait.
         enough = WINDOW if self._reads_ahead else WINDOW // 2
         self._reads_ahead = self._may_send and self.lanes.ready(time.monotonic()) < enough
         return self.lanes.has_room and (self._reads_ahead or not self.lanes.deferred)
 
     @property
     def _may_send(self) -> bool:
-        # While Kafka is away nothing can be committed, and what is sent now would be sent again after it.
+        # While Kafka is unavailable nothing can be committed, and what is sent now would be sent again later.
         reads_back = self._answers is None or self._answers.ready
         return self.sender.ready and reads_back and self.commands.trouble is None
 
@@ -215,7 +215,7 @@ class Worker:
             self.lanes.offer(ticket, time.monotonic(), kept_bytes=size_of(record))
 
     def _read_again(self) -> None:
-        """Fills lanes from the places behind them."""
+        """Fills lanes from their deferred places."""
         self._found.take(self._again.poll())
         if self.lanes.deferred and self._again.idle and not self._found and self._may_send:
             self._again.want(self.lanes.wanted(FETCH))
@@ -239,7 +239,7 @@ class Worker:
             self._dead_letter(ticket, why, key=found.device_id.encode())
 
     def _send(self) -> tuple[float, Part]:
-        """Sends what the pace allows now; gives the seconds until there may be more to send, and what for."""
+        """Sends what the pace allows now; returns the seconds until there can be more, and what it waits for."""
         now = time.monotonic()
         window = max(0, WINDOW - self.sender.in_flight) if self._may_send else 0
         wanted = min(window, self.lanes.ready(now))
@@ -250,20 +250,20 @@ class Worker:
                 break
             try:
                 self.sender.send(ticket.command)
-            except Exception as error:  # whatever a library makes of one command, the others go on
+            except Exception as error:  # whatever a library raises for one command, the others go on
                 self._give_up(ticket, unexpected(error))
         self._stall.may_go = self.sender.in_flight > 0 or (wanted > 0 and pace_wait <= CONTENDED_SECONDS)
         part = self._waits_for(paced=wanted > granted)
         if wanted > granted:
             return min(IDLE_SECONDS, max(PACED_SECONDS, pace_wait)), part
         if granted == window:
-            # Only an answer, or a link, makes room.
+            # Only an answer or a new link makes room.
             return IDLE_SECONDS, part
         lane_wait = self.lanes.wait(now)
         return IDLE_SECONDS if lane_wait is None else min(IDLE_SECONDS, lane_wait) if lane_wait else 0.001, part
 
     def _waits_for(self, *, paced: bool) -> Part:
-        """What a wait is for, now that all has been sent that could be. `paced`: the pace has held commands back."""
+        """Returns what the process waits for once all possible commands are sent. `paced`: the pace holds some back."""
         if self.commands.trouble is not None:
             return "kafka_queue"
         if paced:
@@ -276,7 +276,7 @@ class Worker:
         return "kafka_queue" if self.dead_letters.in_flight else "idle"
 
     def _next(self, now: float) -> Ticket | None:
-        """The next command that has not expired while it waited."""
+        """Returns the next command that has not expired while it waited."""
         while (ticket := self.lanes.take(now)) is not None:
             try:
                 check_expiry(ticket.command.expiry_ms, _now_ms())
@@ -335,14 +335,14 @@ class Worker:
         return Undeliverable(outcome.reason, f"{outcome.sentence}; {self.lanes.waited(ticket, now)}")
 
     def _give_up(self, ticket: Ticket, why: Undeliverable) -> None:
-        """One that is in flight is never sent again."""
+        """Gives up a ticket: one in flight is never sent again."""
         self.lanes.finish(ticket)
         self._dead_letter(ticket, why)
 
     def _dead_letter(self, ticket: Ticket, why: Undeliverable, *, key: bytes | None = None) -> None:
         """Finishes the ticket with a dead letter; `key`: of one without a record."""
         if not self.commands.has(ticket):
-            # Its partition went to another process while it was in flight; that one reads it again and decides.
+            # Its partition went to another process while it was in flight; that process reads it again and decides.
             return
         record = ticket.record
         letter = letter_of(record, why) if record is not None else letter_of_place(ticket.origin, key, why)
@@ -362,7 +362,7 @@ class Worker:
         self.dead_letters.send(letter, why.reason, done)
 
     def _revoked(self, places: list[Place]) -> None:
-        """Partitions go to another process: what waits is left to it, what is in flight may still be answered here."""
+        """Partitions go to another process: it gets what waits; what is in flight can still be answered here."""
         self._again.drop(places)
         for topic, partition in places:
             self.lanes.drop(topic, partition)

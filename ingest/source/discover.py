@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 
 def run(child: Child) -> None:
-    """Hands up `{"partitions": [id, …], "created_ms": when the hub was made, "topics": Topics}`.
+    """Hands up `{"partitions": [id, …], "created_ms": when the hub was created, "topics": Topics}`.
 
     With `trial` among the task's facts, as for a configuration that is not in force yet, it also checks that the hub
     lets it read; otherwise the partitions' own processes do. Raises Refused if a key is wrong, a hub, consumer group or

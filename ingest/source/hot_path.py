@@ -24,8 +24,7 @@ class Decoder(Protocol):
     """Raw messages → events. One per partition process."""
 
     def decode(self, buf: bytes, start: int, end: int) -> Received:
-        """Returns the event of the message in `buf[start:end]`. Raises AmqpError if not even its position can be
-        read."""
+        """Returns the event in `buf[start:end]`. Raises AmqpError if not even its position can be read."""
         ...
 
     def decode_all(self, slices: Iterable[Slice]) -> list[Received]:

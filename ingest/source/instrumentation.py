@@ -94,8 +94,7 @@ class SourceMeasures:
             meter.gauge(m.SOURCE_LAG_SECONDS, max(0.0, age), partition)
         # A link that is down reports nothing newer, and the newest that we know can be older than the last event.
         caught_up = receiver.attached and bool(known) and max(known) == last
-        # A process that was caught up once knows its position from then on, even without events: it falls behind while
-        # the link is down.
+        # Once caught up, it knows its position, even without events: it falls behind while the link is down.
         self._position_known = self._position_known or caught_up or enqueued_ms is not None
         if self._position_known:
             received_until = now if caught_up else -math.inf if enqueued_ms is None else enqueued_ms / 1000

@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 
 
 def _since_boot() -> float:
-    """Seconds; unlike `time.monotonic` they pass while the machine is suspended."""
+    """Returns seconds; unlike `time.monotonic` they pass while the machine is suspended."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
@@ -143,7 +143,7 @@ class Ownership:
 
     @property
     def _mine(self) -> Checkpoint | None:
-        """Returns the position that this process knows to be safe."""
+        """The position that this process knows to be safe."""
         return self.acknowledged or self._base
 
     def _ahead(self, looked: Looked) -> bool:

@@ -34,8 +34,7 @@ from ingest.source.transport.select import open_transport
 from ingest.timing import Deadline
 
 EVENT_WAIT_SECONDS = 0.5
-"""Poll interval of a process that is idle, or for which Kafka has no room. At 0.1 s, 32 idle processes took 7 % of a
-core."""
+"""Poll interval if idle, or if Kafka has no room. At 0.1 s, 32 idle processes took 7 % of a core."""
 HELD_SECONDS = 0.1
 """Poll interval while events are held back and none is on its way."""
 ACK_WAIT_SECONDS = 0.005

@@ -19,7 +19,7 @@ class Topics:
     """What was found out about the topics."""
 
     max_record_bytes: int | None
-    """Of the telemetry topic, unless `message.max.bytes` is configured; None if the cluster does not report it."""
+    """The telemetry topic's limit, unless `message.max.bytes` is configured; None if the cluster does not report it."""
     partitions: int
     """Of the telemetry topic."""
     schema_id: int | None = None
@@ -27,8 +27,8 @@ class Topics:
 
 
 def check_topics(config: Config) -> Topics:
-    """Checks that both topics exist, or makes the broker create them. Raises ConfigError, Refused or Unreachable; takes
-    up to some 15 s."""
+    """Checks that both topics exist, or the broker makes them now. Raises ConfigError, Refused or Unreachable; takes
+    some 15 s."""
     chosen = settings(config.kafka)
     cluster = TopicMaker(chosen)
     partitions = cluster.describe(config.source.topic, ANSWER_SECONDS)

@@ -46,7 +46,7 @@ class Tally:
     """Records between the position and the end of the topic when the run began."""
     read: int = 0
     matched: int = 0
-    """Of the wanted reason, and not redriven before."""
+    """Records of the wanted reason, not redriven before."""
     sent: int = 0
     """Acknowledged by Kafka."""
     before: int = 0

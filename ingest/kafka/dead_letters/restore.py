@@ -74,8 +74,7 @@ def is_omitted(headers: Sequence[Header]) -> bool:
 
 
 def redriven(headers: Sequence[Header], before: Sequence[Header]) -> list[Header]:
-    """Returns `headers` without ours, plus how often the record with the headers `before` was sent again, now
-    included."""
+    """Returns `headers` without ours, plus how often the record with the headers `before` is now sent again."""
     text = first(before, HEADER_REDRIVEN) or ""
     times = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
     kept = [header for header in headers if not header[0].startswith(HEADER_PREFIX)]

@@ -1,4 +1,4 @@
-"""Kafka record → Command, with every way it can be wrong. Pure.
+"""Kafka record → Command, with a check of everything that can be wrong. Pure.
 
 Source of the limits: "Create and read IoT Hub messages" and "Reference - IoT Hub quotas and throttling", Microsoft Learn.
 """
@@ -16,7 +16,7 @@ from ingest.sink.commands.quoting import clip
 from ingest.sink.commands.record_layout import JSON, Headers, RawCommand, read
 
 Ack = Literal["none", "positive", "negative", "full"]
-"""Which delivery feedback the hub is asked for."""
+"""Which delivery feedback is requested from the hub."""
 
 MAX_ID_LENGTH: Final = 128
 
@@ -25,7 +25,7 @@ _ACKS: Final[dict[str, Ack]] = {
     "positive": "positive",
     "negative": "negative",
     "full": "full",
-    # The words of the service SDKs, and of the connector that this one replaces.
+    # The words of the service SDKs, and of the connector that ingest replaces.
     "positiveonly": "positive",
     "negativeonly": "negative",
 }
@@ -43,12 +43,12 @@ class Origin(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One message to one device; everything in it is fit for the hub."""
+    """One message to one device; everything in it is valid for the hub."""
 
     device_id: str
     body: bytes
     message_id: str
-    """The record's own, or made from its origin, so that a record that is read again after a crash has the same."""
+    """The record's own, or made from its origin, so that a record that is read again after a crash gets the same id."""
     correlation_id: str | None
     content_type: str | None
     ack: Ack
@@ -58,7 +58,7 @@ class Command:
     origin: Origin
     content_encoding: str | None = None
     passed_over: tuple[str, ...] = field(default=(), compare=False)
-    """What else stands in the record, as `the key 'x'`: no part of the command."""
+    """Other parts of the record, as `the key 'x'`: not part of the command."""
 
     @property
     def to(self) -> str:
@@ -67,7 +67,7 @@ class Command:
 
     @property
     def size(self) -> int:
-        """Bytes that the hub counts."""
+        """The bytes that the hub counts."""
         texts = [self.to, self.message_id, self.ack]
         texts += [self.correlation_id or "", self.content_type or "", self.content_encoding or ""]
         texts += [*self.properties, *self.properties.values()]
@@ -84,11 +84,12 @@ def parse(
     default_ack: Ack = "none",
     form: Format = JSON,
 ) -> Command | None:
-    """One record of a command topic; None for a tombstone, which is no command. `now_ms` is in Unix milliseconds.
+    """Returns the command of one record; None for a tombstone, which is not a command. `now_ms` is in Unix
+    milliseconds.
 
     Raises Undeliverable with the reason malformed, unknown_field, invalid_device_id, module_unsupported,
-    invalid_property, invalid_expiry, too_large or expired. Of texts and properties only those are refused that cannot
-    be put on the wire, or that would be orders to the hub: the rest is for the hub to judge. Also raises what `form` raises.
+    invalid_property, invalid_expiry, too_large or expired. Texts and properties are refused only if they cannot be
+    encoded, or would be orders to the hub: the hub judges the rest. Also raises what `form` raises.
     """
     if value is None:
         return None
@@ -103,7 +104,7 @@ def parse(
     command = Command(
         device_id=device_id,
         body=fields.body,
-        # By an empty one no feedback could be told.
+        # Feedback could not be matched to an empty one.
         message_id=_optional("messageId", fields.message_id) or message_id_for(origin),
         correlation_id=_optional("correlationId", fields.correlation_id),
         content_type=_symbol("contentType", fields.content_type),
@@ -125,7 +126,7 @@ def parse(
 
 
 def message_id_for(origin: Origin) -> str:
-    """A message id that is the same whenever the record is read, and another for every other record of the cluster."""
+    """Returns a message id that is the same whenever the record is read, and unique among the cluster's records."""
     topic = origin.topic
     place = f"-{origin.partition}-{origin.offset}"
     if len(topic) + len(place) > MAX_ID_LENGTH:
@@ -153,7 +154,7 @@ def _optional(key: str, value: object) -> str | None:
 
 
 def _symbol(key: str, value: object) -> str | None:
-    """AMQP has these as symbols, which are ASCII."""
+    """Returns a symbol: AMQP requires one here, in ASCII."""
     text = _optional(key, value)
     if text is not None and not text.isascii():
         raise Undeliverable("invalid_property", f"{key} {clip(text)} is not ASCII, and AMQP carries no other.")
@@ -161,7 +162,7 @@ def _symbol(key: str, value: object) -> str | None:
 
 
 def _text(what: str, value: object) -> str:
-    """A text that the AMQP client puts on the wire as it is."""
+    """Returns a text that the AMQP client sends unchanged."""
     if not isinstance(value, str):
         raise Undeliverable("invalid_property", f"{what} is {clip(value)}, which is no string: write it in quotes.")
     if "\0" in value:

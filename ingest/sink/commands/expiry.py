@@ -17,22 +17,22 @@ _INSTANT: Final = re.compile(
 )
 _CYCLE_YEARS: Final = 400
 _CYCLE_DAYS: Final = 146_097
-"""The Gregorian calendar repeats itself."""
+"""The Gregorian calendar repeats itself after this."""
 _MOST: Final = 2**63 - 1
 """AMQP's timestamp has 64 bits."""
 
 
 class Moment(int):
-    """Unix milliseconds of an expiry that is read already."""
+    """Unix milliseconds of an expiry that is already parsed."""
 
 
 def parse_expiry(value: object) -> int:
-    """A string with a date, time and zone in RFC 3339 or ISO 8601 (`2026-11-22T16:39:00Z`), as Unix milliseconds.
+    """Parses a string with a date, time and zone in RFC 3339 or ISO 8601 (`2026-11-22T16:39:00Z`) to Unix milliseconds.
 
-    What is finer than a millisecond is cut off; white space around it is none of it. 24:00:00 is the end of the day, and
-    a year of more than four digits has a sign, as ISO 8601 and Java's Instant have them. Raises Undeliverable
-    (invalid_expiry) for everything else: a number could mean seconds or milliseconds, and a time without zone could mean
-    any of 40.
+    Digits beyond milliseconds are cut off, and white space around the string is ignored. 24:00:00 is the end of the
+    day, and a year of more than four digits has a sign, as in ISO 8601 and Java's Instant. Raises Undeliverable
+    (invalid_expiry) for everything else: a number could mean seconds or milliseconds, and a time without zone could
+    mean any of 40.
     """
     if isinstance(value, Moment):
         return int(value)
@@ -63,9 +63,9 @@ def check_expiry(expiry_ms: int | None, now_ms: int) -> None:
 
 
 def milliseconds(year: int, month: int, day: int, hour: int, minute: int, second: int) -> int:
-    """Unix milliseconds of a moment in UTC; any year, a month from 1 to 12, and the other parts may be beyond their range.
+    """Returns Unix milliseconds of a moment in UTC; any year, a month from 1 to 12, and other parts even out of range.
 
-    Raises OverflowError for what AMQP cannot carry.
+    Raises OverflowError if AMQP cannot carry it.
     """
     cycles, within = divmod(year, _CYCLE_YEARS)
     # Python's dates begin with year 1.
@@ -77,7 +77,7 @@ def milliseconds(year: int, month: int, day: int, hour: int, minute: int, second
 
 
 def _of_instant(match: re.Match[str]) -> int:
-    """Raises ValueError for a moment that is not in the calendar."""
+    """Raises ValueError if the moment is not in the calendar."""
     year, month, day, hour, minute, second = (
         int(match[part]) for part in ("year", "month", "day", "hour", "minute", "second")
     )

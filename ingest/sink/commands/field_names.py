@@ -1,4 +1,4 @@
-"""The names of a command's fields, and what somebody may have meant by another name. Pure."""
+"""The names of a command's fields, and what another name probably meant. Pure."""
 
 import re
 from collections.abc import Iterable
@@ -17,11 +17,11 @@ KEYS: Final = (
     "properties",
     "moduleId",
 )
-"""Of the JSON object."""
+"""Fields of the JSON object."""
 HEADERS: Final = tuple(key for key in KEYS if key not in ("message", "properties"))
 """The same in headers: the message is the value, and each property has a header of its own."""
 PROPERTY_PREFIX: Final = "p-"
-"""Header `p-NAME` is property NAME, as the source's `raw` format writes it."""
+"""Header `p-NAME` is property NAME, as in the source's `raw` format."""
 
 _SEPARATORS: Final = re.compile(r"[\s_.\-]+")
 _TRACING: Final = frozenset(
@@ -42,7 +42,7 @@ _FOREIGN_PREFIXES: Final = ("x-b3-", "x-datadog-", "x-ot-span-", "ingest-")
 
 
 def nearest(name: str, known: Iterable[str] = KEYS) -> str | None:
-    """The known name that differs from `name` by case, separators, or one letter more, less, other or swapped."""
+    """Returns the known name that differs by case, separators, or one letter added, removed, changed or swapped."""
     folded = _fold(name)
     found = None
     for candidate in known:
@@ -55,13 +55,13 @@ def nearest(name: str, known: Iterable[str] = KEYS) -> str | None:
 
 
 def is_of_others(header: str) -> bool:
-    """Whether the header is known to be there for others: tracing systems', and those that ingest writes itself."""
+    """Whether the header is known to be for others: tracing systems, or ingest itself."""
     name = header.lower()
     return name in _TRACING or name.startswith(_FOREIGN_PREFIXES)
 
 
 def _is_one_edit(one: str, two: str) -> bool:
-    """Whether one letter more, less, other, or two swapped neighbours make the one of the other; they differ."""
+    """Whether one letter added, removed or changed, or two swapped neighbours, turn one into the other; they differ."""
     if not -1 <= len(one) - len(two) <= 1:
         return False
     at = 0

@@ -1,4 +1,4 @@
-"""What a record is that is no command: the frames and envelopes that other systems write, by name. Pure.
+"""What a record is if it is not a command: the frames and envelopes of other systems, by name. Pure.
 
 Sources: Confluent's wire format, AWS Glue's and Azure's schema registries, Kafka Connect's JsonConverter, CloudEvents'
 Kafka binding, Debezium's change events; and the first bytes of the usual file formats.
@@ -45,7 +45,7 @@ _AZURE_HEX: Final = 32
 
 
 def foreign_bytes(value: bytes) -> str | None:
-    """What a value is that is no JSON text in UTF-8, with the fix, as the rest of "The record is …"."""
+    """Returns what a value is that is not JSON text in UTF-8, with the fix, as the rest of "The record is …"."""
     for mark, name in _WIDE_MARKS:
         if value.startswith(mark):
             return f"text in {name}: write it in UTF-8"
@@ -61,7 +61,7 @@ def foreign_bytes(value: bytes) -> str | None:
 
 
 def foreign_object(names: Collection[str]) -> str | None:
-    """What an object with these keys is when it is no command, as the rest of "The record is …"; None: nothing known."""
+    """Returns what an object with these keys is if not a command, as the rest of "The record is …"; None: unknown."""
     found = set(names)
     if found == {"schema", "payload"}:
         return (

@@ -1,8 +1,8 @@
-"""A JSON object member by member, each with its text as it was written. Pure.
+"""A JSON object member by member, each with its original text. Pure.
 
-A parser that gives values alone makes a double of `123456789012345678901234567890`, and 10.0 of `10.00`; orjson also
-refuses what JSON allows and Python has no number or text for (`1e400`, a lone `\\ud800`). So the standard library's
-scanner, which tells where a value ends, walks through the object.
+A parser that gives only values turns `123456789012345678901234567890` into a double, and `10.00` into 10.0; orjson also
+refuses what JSON allows but Python has no number or text for (`1e400`, a lone `\\ud800`). So the standard library's
+scanner, which shows where a value ends, walks through the object.
 """
 
 import json
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple, NoReturn
 
 MAX_DEPTH: Final = 500
-"""Arrays and objects within each other. The scanner recurses, and Python ends it at about 1000."""
+"""Depth of nested arrays and objects. The scanner recurses, and Python stops it at about 1000."""
 
 _WHITE: Final = r"[ \t\n\r]*"
 _STRING: Final = r'"[^"\\\x00-\x1f]*(?:\\.[^"\\\x00-\x1f]*)*"'
@@ -23,7 +23,7 @@ _NUMBER_BEGINS: Final = frozenset("-0123456789")
 
 
 class NotJson(ValueError):
-    """The text is no JSON object. `str()` is one clause."""
+    """The text is not a JSON object. `str()` is one clause."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -41,13 +41,13 @@ class Member(NamedTuple):
 
     name: str
     value: object
-    """As `json` gives it, but for a number a `Number`; numbers within arrays and objects are strings."""
+    """As from `json`, except that a number is a `Number`; numbers within arrays and objects are strings."""
     text: str
     """The value's slice of the source, without the white space around it."""
 
 
 def members(text: str) -> list[Member]:
-    """All members of the one object that `text` is, in its order; a name may be there twice. Raises NotJson."""
+    """Returns all members of the one object in `text`, in order; a name can come twice. Raises NotJson."""
     if _is_deeper(text, MAX_DEPTH):
         raise NotJson(f"its depth is over {MAX_DEPTH}: nest it less deeply, or send the message as a string")
     begin = _BEGIN.match(text)
@@ -83,7 +83,7 @@ def _value(text: str, start: int) -> tuple[object, int]:
 
 
 def _is_deeper(text: str, limit: int) -> bool:
-    """Whether arrays and objects stand more than `limit` deep in each other."""
+    """Whether arrays and objects are nested more than `limit` deep."""
     if text.count("[") + text.count("{") <= limit:
         return False
     depth = 0

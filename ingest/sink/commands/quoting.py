@@ -1,11 +1,11 @@
-"""Values of unknown size and kind as they stand in a sentence."""
+"""Values of unknown size and kind, quoted in a sentence."""
 
 MAX_CHARACTERS = 60
 
 
 def clip(value: object) -> str:
-    """The value as Python would write it, in ASCII, cut to 60 characters; of lists and objects only what they are."""
-    # They may be nested too deeply to be written out at all.
+    """Returns the value as Python writes it, in ASCII, cut to 60 characters; of lists and objects only the kind."""
+    # They can be nested too deeply to be written out at all.
     if isinstance(value, dict):
         return "an object"
     if isinstance(value, list):

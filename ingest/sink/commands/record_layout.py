@@ -1,6 +1,7 @@
-"""Where a Kafka record keeps the parts of a command: all in its value, or the body as value and the rest in headers.
+"""Where a Kafka record keeps the parts of a command: all in its value, or the body in the value and the rest in
+headers.
 
-Only the places are known here; whether the parts are any good is `command`'s job. Pure.
+Only the places are known here; `command` checks whether the parts are valid. Pure.
 """
 
 from collections.abc import Sequence
@@ -16,15 +17,15 @@ from ingest.sink.commands.json_text import Member, Number, members
 from ingest.sink.commands.quoting import clip
 
 Headers = Sequence[tuple[str, str | bytes | None]]
-"""As confluent-kafka gives and takes them."""
+"""The form that confluent-kafka gives and takes."""
 JSON: Final = JsonObject()
 MOST_PASSED_OVER: Final = 10
-"""Names that are kept of one record."""
+"""The most names kept of one record."""
 
 
 @dataclass(frozen=True, slots=True)
 class RawCommand:
-    """Unchecked parts by name; None: not there. Numbers of JSON are `Number`s."""
+    """Unchecked parts by name; None: absent. Numbers of JSON are `Number`s."""
 
     body: bytes
     device_id: object
@@ -37,14 +38,15 @@ class RawCommand:
     expiry: object
     properties: object
     passed_over: tuple[str, ...]
-    """What stands in the record and is no part of the command, each as `the key 'x'` or `the header 'x'`."""
+    """Parts of the record that are not part of the command, each as `the key 'x'` or `the header 'x'`."""
 
 
 def read(value: bytes, headers: Headers, form: Format = JSON) -> RawCommand:
-    """The parts of one record. Raises Undeliverable (malformed, unknown_field, invalid_…) and what `form` raises.
+    """Returns the parts of one record. Raises Undeliverable (malformed, unknown_field, invalid_…) and what `form`
+    raises.
 
-    With a header `deviceId` the value is the body and the other fields are headers, if the format reads headers; else the
-    value has all fields, and null stands for an absent one, but for `message`.
+    With a header `deviceId` the value is the body and the other fields are headers, if the format reads headers; else
+    the value has all fields, and null stands for an absent one, except `message`.
     """
     last = dict(headers)
     found = {name: value for name, value in last.items() if value is not None}
@@ -71,7 +73,7 @@ def _from_value(fields: Fields, headers: dict[str, str | bytes]) -> RawCommand:
                 raise _unknown("key", name, known)
             passed_over.append(f"the key {clip(name)}")
     beside = "a command in the value" if "deviceId" in headers else "no header deviceId"
-    # What a header says of a command whose fields are in its value is another writer's business, but may be a mistake.
+    # If the command's fields are in the value, a header with a field's name belongs to another writer, or is a mistake.
     passed_over += [
         f"the header {clip(name)}, beside {beside},"
         for name in headers
@@ -90,7 +92,7 @@ def _from_value(fields: Fields, headers: dict[str, str | bytes]) -> RawCommand:
     module_id = get("moduleId")
 
     def get_id(name: str) -> object:
-        """A number is its text, as it is in properties: the old connector took it so, and it can mean nothing else."""
+        """A number becomes its text, as in properties and in the old connector: it can mean nothing else."""
         value = get(name)
         return value.text if isinstance(value, Number) else value
 
@@ -110,7 +112,7 @@ def _from_value(fields: Fields, headers: dict[str, str | bytes]) -> RawCommand:
 
 
 def _from_headers(value: bytes, found: dict[str, str | bytes]) -> RawCommand:
-    """`found`: headers that are not null; of repeated ones the last counts, as everywhere in Kafka."""
+    """`found`: headers that are not null; if repeated, the last counts, as everywhere in Kafka."""
     properties: dict[str, object] = {}
     passed_over = []
     for name in found:
@@ -163,7 +165,7 @@ def _body(record: dict[str, Member]) -> bytes:
 
 
 def _properties(member: Member | None) -> object:
-    """By name, without those that are null; numbers and booleans as written."""
+    """Returns the properties by name, without nulls; numbers and booleans as written."""
     if member is None or not isinstance(member.value, dict):
         return member and member.value
     found = members(member.text)
@@ -177,7 +179,7 @@ def _properties(member: Member | None) -> object:
 
 
 def _some(passed_over: list[str]) -> tuple[str, ...]:
-    """So few that a record of nothing else costs no memory while its command waits."""
+    """Returns only a few, so that a record with many of them costs little memory while its command waits."""
     return tuple(passed_over[:MOST_PASSED_OVER])
 
 
@@ -188,7 +190,7 @@ def _unknown(kind: str, name: str, known: str) -> Undeliverable:
 
 
 def _header(found: dict[str, str | bytes], name: str) -> str | None:
-    """A header whose value matters to nobody but a reader of the sentence."""
+    """Returns a header whose value is used only in a sentence."""
     value = found.get(name)
     return value.decode(errors="replace") if isinstance(value, bytes) else value
 

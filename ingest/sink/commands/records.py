@@ -1,4 +1,4 @@
-"""One Kafka record of a command topic → its command, or its dead letter. Whatever it is, it ends as one of them. Pure."""
+"""One Kafka record of a command topic → its command, or its dead letter. Every record becomes one of them. Pure."""
 
 from confluent_kafka import Message
 
@@ -20,14 +20,14 @@ def origin_of(message: Message) -> Origin:
 
 
 def size_of(message: Message) -> int:
-    """Bytes of key, value and headers, whatever of them is part of the command."""
+    """Returns the bytes of key, value and headers, whether part of the command or not."""
     pairs = headers_of(message)
     size = sum(len(name) + len(value or b"") for name, value in pairs)
     return size + len(_bytes(message.key()) or b"") + len(_bytes(message.value()) or b"")
 
 
 def command_of(message: Message, *, now_ms: int, default_ack: Ack, form: Format = JSON) -> Command | None:
-    """As `parse`; None for a tombstone. Raises Undeliverable, SchemaMissing, and nothing else."""
+    """Like `parse`; None for a tombstone. Raises only Undeliverable and SchemaMissing."""
     try:
         headers = headers_of(message)
         _check_names(headers)
@@ -40,26 +40,26 @@ def command_of(message: Message, *, now_ms: int, default_ack: Ack, form: Format 
 
 
 def letter_of(message: Message, why: Undeliverable) -> DeadLetter:
-    """With all that the record had: key, value and headers."""
+    """Returns a dead letter with everything of the record: key, value and headers."""
     position = origin_of(message)._asdict()
     value = _bytes(message.value()) or b""
     return dead_letter(_bytes(message.key()), value, why.reason, str(why), position, headers_of(message))
 
 
 def letter_of_place(origin: Origin, key: bytes | None, why: Undeliverable) -> DeadLetter:
-    """For a record of which nothing is left but its place."""
+    """Returns a dead letter for a record of which only the place is left."""
     return without_body(dead_letter(key, b"", why.reason, str(why), origin._asdict()))
 
 
 def unexpected(error: Exception) -> Undeliverable:
-    """What is wrong with a record on which our own code or a library fails: it alone is set aside."""
-    # Such an error's text may hold what cannot be written (lone surrogates).
+    """Returns the error for a record on which our own code or a library fails: only this record is set aside."""
+    # Such an error's text can hold what cannot be encoded (lone surrogates).
     words = f"{type(error).__name__}: {error}".encode("ascii", "backslashreplace").decode()
     return Undeliverable(UNEXPECTED, f"The command cannot be handled ({words[:500]}): please report this.")
 
 
 def _check_names(headers: Headers) -> None:
-    """Foreign headers may have any name; the name of a property goes to the device, which takes UTF-8 only."""
+    """Checks property names: they go to the device, which accepts only UTF-8; foreign headers can have any name."""
     for name, _ in headers:
         if name.startswith(MARK) and unescape(name).startswith(PROPERTY_PREFIX.encode()):
             raise Undeliverable(

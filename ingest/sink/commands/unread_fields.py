@@ -1,4 +1,4 @@
-"""What stands in a record and is no part of its command is told: a warning per name and minute."""
+"""Logs parts of records that are not part of the command: one warning per name and minute."""
 
 import logging
 import time
@@ -10,13 +10,13 @@ from ingest.sink.commands.command import Command
 
 SECONDS: Final = 60.0
 MOST_NAMES: Final = 100
-"""So many are told apart; names that are made up for each record share one line a minute beyond that."""
+"""The most names with their own warnings; further ones, made up for each record, share one line a minute."""
 
 logger = logging.getLogger(__name__)
 
 
 class Unread:
-    """`tell` of each command."""
+    """Call `tell` with each command."""
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._repeated = Repeated(SECONDS, most=MOST_NAMES, clock=clock)

@@ -1,7 +1,7 @@
 """The hub's feedback messages, over a link that is opened again whenever it ends.
 
-Messages are accepted by the caller, one by one, when what they say is safe. What is not accepted when its link ends
-comes again, on the next one.
+The caller accepts messages one by one, once their content is safe. What is not accepted when its link ends comes again
+on the next one.
 """
 
 import logging
@@ -19,11 +19,11 @@ from ingest.hub.tls_question import TlsQuestion
 from ingest.timing import Backoff
 
 OPEN_SECONDS = 20.0
-"""A link that is not ready after this long is given up: uamqp may take 10 s over a token alone."""
+"""A link that is not ready after this long is given up: uamqp can take 10 s for a token alone."""
 PREFETCH = 16
-"""Messages, of up to 64 records each, that the hub may have sent and not seen accepted."""
+"""Messages, of up to 64 records each, that the hub may send before they are accepted."""
 WAIT_MS = 20
-"""uamqp rounds it up to some 50 ms when nothing comes."""
+"""uamqp rounds it up to about 50 ms if nothing comes."""
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ class Received(NamedTuple):
 
     body: bytes
     accept: Callable[[], None]
-    """Call it when everything in the message is safe. Of a link that has ended, it does nothing."""
+    """Call it once everything in the message is safe. It does nothing if the link has ended."""
 
 
 class FeedbackLink:
@@ -50,7 +50,7 @@ class FeedbackLink:
         idle_seconds: float = IDLE_SECONDS,
     ) -> None:
         """`route`: how the hub is reached, by default directly in AMQP. `idle_seconds`: a connection on which nothing
-        comes for so long, not even an empty frame, is given up."""
+        comes for this long, not even an empty frame, is given up."""
         self.trouble: str | None = "connecting to the hub"
         """Why nothing can come now; None while the link is up."""
         self._hub = hub
@@ -77,8 +77,7 @@ class FeedbackLink:
         self._life.start(self._clock())
 
     def poll(self) -> list[Received]:
-        """Works on the link; gives the messages that came. Takes about 50 ms when none does, nothing when there is no
-        link.
+        """Works on the link; returns the messages that came. Takes about 50 ms if none came, no time without a link.
 
         Raises Refused when the hub, or a proxy on the way, refuses the first link.
         """
@@ -115,7 +114,7 @@ class FeedbackLink:
         self._end()
 
     def close(self) -> None:
-        """Ends the link for good."""
+        """Ends the link permanently."""
         self.pause("closed")
 
     terminate = close
@@ -136,17 +135,17 @@ class FeedbackLink:
         client = self._client
 
         def accept() -> None:
-            # A message cannot be settled on another link than its own, whose memory the C library has freed by then.
+            # A message can only be settled on its own link, whose memory the C library has freed by then.
             if client is not self._client:
                 return
             try:
                 message.accept()
-            except Exception as error:  # the link has ended just now: the message comes again, and is known
+            except Exception as error:  # the link has just ended: the message comes again, and is then known
                 logger.debug("A feedback message cannot be accepted: %s", error)
 
         try:
             return Received(b"".join(message.get_data()), accept)
-        except TypeError:  # an AMQP value or sequence, in which there is no JSON
+        except TypeError:  # an AMQP value or sequence, which holds no JSON
             return Received(str(message).encode(), accept)
 
     def _lost(self, error: Exception) -> None:

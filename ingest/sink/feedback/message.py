@@ -23,7 +23,7 @@ class Feedback(NamedTuple):
     """The hub's code: Success, Expired, DeliveryCountExceeded, Rejected or Purged."""
     description: str | None
     generation_id: str | None
-    """Tells a device from one that was deleted and had the same id."""
+    """Distinguishes a device from a deleted one with the same id."""
     enqueued_ms: int
     """When the end came, Unix milliseconds."""
 
@@ -51,11 +51,11 @@ class Batch(NamedTuple):
 
     records: list[Feedback]
     problem: str | None
-    """What is wrong with the message, or with the first of its records that is; None when nothing is."""
+    """What is wrong with the message, or with its first bad record; None if nothing is."""
 
 
 def parse_feedback(body: bytes) -> Batch:
-    """Every record that can be read, however bad its neighbours are. Raises nothing."""
+    """Returns every readable record, however bad its neighbours are. Raises nothing."""
     try:
         entries = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -72,8 +72,7 @@ def parse_feedback(body: bytes) -> Batch:
 
 
 def read_back(value: bytes) -> tuple[str, str, str, int] | None:
-    """(device id, message id, status, enqueued time in Unix ms) of a record that `Feedback.value` made; None for any
-    other."""
+    """Returns (device id, message id, status, enqueued time in Unix ms) of a record of `Feedback.value`; else None."""
     try:
         record = orjson.loads(value)
         if not isinstance(record, dict):

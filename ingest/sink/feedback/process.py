@@ -1,7 +1,7 @@
 """The feedback process: what became of each command, from the hub to `sink.feedback_topic`.
 
-A feedback message is accepted only when Kafka has acknowledged all its records, so that none is lost; what the topic has
-already is not written again (`feedback_seen`). One thread runs the loop below; librdkafka has its own.
+A feedback message is accepted only once Kafka has acknowledged all its records, so that none is lost; what the topic
+already has is not written again (`feedback_seen`). One thread runs the loop below; librdkafka has its own.
 """
 
 import logging
@@ -34,10 +34,10 @@ from ingest.timing import Deadline
 
 STATUSES = frozenset({"Success", "Expired", "DeliveryCountExceeded", "Rejected", "Purged"})
 HOLD_SECONDS = 30.0
-"""A message that Kafka has not taken for so long is given back with its link, while the hub's lock of 60 s still holds;
-the hub keeps it for an hour, but delivers it 10 times at most."""
+"""A message that Kafka has not taken after this long is given back with its link, while the hub's lock of 60 s still
+holds; the hub keeps it for an hour, but delivers it 10 times at most."""
 SILENCE_SECONDS = 10.0
-"""Records wait for their acknowledgement this long before that is called trouble."""
+"""How long records wait for their acknowledgement before that counts as trouble."""
 ACK_WAIT_SECONDS = 0.02
 SAVE_SECONDS = 5.0
 
@@ -95,11 +95,11 @@ class FeedbackProcess:
         if hub is None:
             raise ConfigError([Problem("hub.iot_hub_connection_string", "", "is needed to receive feedback")])
         self.told: Counter[str] = Counter()
-        """Records that Kafka has acknowledged, by status; "other" are all that the hub is not known to have."""
+        """Records that Kafka has acknowledged, by status; "other" are all that are not known from the hub."""
         self.repeats = 0
-        """Records dropped because the topic has them."""
+        """Records dropped because the topic already has them."""
         self.malformed = 0
-        """Messages of the hub of which a part could not be read."""
+        """Messages of the hub with an unreadable part."""
         self.link = FeedbackLink(hub, config.hub.ca_file, route=iot_hub_route(config, hub))
         self.pool = ProducerPool(config.kafka, client_id="ingest-feedback")
         self.dead_letters = DeadLetterTopic(
@@ -128,7 +128,7 @@ class FeedbackProcess:
         self.link.start()
 
     def poll(self) -> None:
-        """One turn of the loop: messages in, acknowledgements served, what is safe accepted."""
+        """Runs the loop once: takes messages, serves acknowledgements, accepts what is safe."""
         for received in self.link.poll():
             self._take(received)
         self._serve(0 if self.link.ready and not self._held else ACK_WAIT_SECONDS)
@@ -137,9 +137,9 @@ class FeedbackProcess:
         self._child.beat(trouble is None, trouble or "receiving feedback")
 
     def close(self, deadline: Deadline) -> None:
-        """Takes no more messages, waits for Kafka, accepts what it has; all within the deadline."""
+        """Takes no more messages, waits for Kafka, accepts what Kafka has; all within the deadline."""
         while self._held and self._outbox.broken is None and not deadline.expired:
-            self.link.poll()  # what still comes is not taken, and goes back to the hub with the link
+            self.link.poll()  # what still comes is ignored, and goes back to the hub with the link
             self._serve(min(ACK_WAIT_SECONDS, deadline.remaining()))
             self._child.beat(False, "draining")
         if self._held:
@@ -173,7 +173,7 @@ class FeedbackProcess:
         broken = self._outbox.broken or self.dead_letters.broken
         if broken is not None:
             raise broken
-        # In order: a message whose records are all known may repeat an earlier one, which is not safe yet.
+        # In order: a message whose records are all known can repeat an earlier one, which is not safe yet.
         while self._held and not self._held[0].pending:
             self._held.popleft().received.accept()
 
@@ -228,6 +228,6 @@ class FeedbackProcess:
         for label, count in by_label.items():
             meter.total(m.SINK_FEEDBACK, count, slot, label)
         for reason, count in self.dead_letters.written.items():
-            # Under its own name: process 0 of those that send has a count of its own.
+            # Under its own name: sending process 0 has its own count.
             meter.total(m.SINK_DEAD_LETTERS, count, m.FEEDBACK_WORKER, reason)
         meter.gauge(m.KAFKA_QUEUE_MESSAGES, self.pool.in_flight, self._child.task.role, slot)

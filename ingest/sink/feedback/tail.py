@@ -1,6 +1,6 @@
-"""What an earlier life of the feedback process has written, read from the end of the feedback topic.
+"""Reads what an earlier life of the feedback process has written, from the end of the feedback topic.
 
-A process that is killed after Kafka has acknowledged a feedback message's records, and before the hub has the
+A process that is killed after Kafka has acknowledged a feedback message's records, but before the hub has the
 acceptance, gets the message again in its next life.
 """
 
@@ -18,24 +18,24 @@ from ingest.sink.feedback.message import read_back
 from ingest.timing import Deadline
 
 RECORDS = 50_000
-"""Read in all, shared among the topic's partitions."""
+"""Records read in all, shared among the topic's partitions."""
 LEAST_RECORDS = 2_048
-"""Read of each partition at least: twice what can be written and not accepted (`feedback_link.PREFETCH` messages of 64
-records)."""
+"""Records read of each partition at least: twice what can be written but not accepted (`feedback_link.PREFETCH`
+messages of 64 records)."""
 ANSWER_SECONDS = 5.0
-"""For where the topic ends."""
+"""Time-out for asking where the topic ends."""
 SECONDS = 60.0
 _FETCH = 5_000
 
 
 def read_tail(kafka: Kafka, topic: str, seen: FeedbackDedup, *, go_on: Callable[[], bool] = lambda: True) -> int:
-    """Adds the last records of the topic to `seen`; gives how many. Commits nothing.
+    """Adds the last records of the topic to `seen`; returns how many. Commits nothing.
 
-    `go_on` is called several times a second while it reads, and ends that early with False. Raises Refused when there
-    is no such topic, Unreachable when Kafka does not answer or the end is not reached within a minute.
+    `go_on` is called several times a second while it reads, and stops it by returning False. Raises Refused if the
+    topic does not exist, Unreachable if Kafka does not answer or the end is not reached within a minute.
     """
     answer, deadline = Deadline(ANSWER_SECONDS), Deadline(SECONDS)
-    # librdkafka wants a group; nobody joins it.
+    # librdkafka requires a group; it is never joined.
     chosen = settings(kafka)
     consumer = new_consumer({**CONSUMER, **chosen, "group.id": "ingest-feedback-tail"})
     try:

@@ -1,7 +1,7 @@
-"""What devices made of their commands, read from the feedback topic: it gives each device's credit back.
+"""Reads from the feedback topic what became of commands, which gives each device's credit back.
 
-The feedback process writes the topic for everybody; every sink process reads all of it from now on, because any of them
-may have sent the command. Nothing is committed: after a restart the credit starts anew as well.
+The feedback process writes the topic for all sink processes; each of them reads all new records, because any of them
+can have sent the command. Nothing is committed: after a restart the credit starts again as well.
 """
 
 import logging
@@ -18,7 +18,7 @@ from ingest.sink.feedback.message import read_back
 from ingest.timing import Backoff, Deadline
 
 METADATA_SECONDS = 5.0
-"""As long as the loop of the process stands still for it."""
+"""How long the process's loop stands still for metadata."""
 MOST = 500
 
 logger = logging.getLogger(__name__)
@@ -39,33 +39,32 @@ class FeedbackReader:
         self._topic = topic
         self._config = {
             "client.id": client_id,
-            # Required by the client; no group is joined, as partitions are assigned by hand.
+            # Required by the client; no group is joined, as partitions are assigned manually.
             "group.id": f"{client_id}-{uuid.uuid4()}",
             "enable.auto.commit": False,
             "statistics.interval.ms": STATISTICS_MS,
             **settings(kafka),
-            # What is told is never passed over: feedback that is read twice changes nothing.
+            # Feedback is never skipped: reading it twice changes nothing.
             "auto.offset.reset": "earliest",
         }
         self._unreadable: dict[int, Unreadable] = {}
-        # The process's other consumer tells of errors, too.
+        # The process's other consumer reports errors, too.
         self._health = ClientHealth(self._config, purpose="reading feedback back", level=logging.DEBUG)
         self._consumer: Consumer | None = None
 
     def start(self) -> None:
-        """Asks where the topic ends; when nobody answers, `poll` asks again."""
+        """Asks where the topic ends; without an answer, `poll` asks again."""
         self._consumer = new_consumer(self._config, **self._health.callbacks())
         self._seek_end()
 
     @property
     def ready(self) -> bool:
-        """Whether it reads. What is told before that is missed, and with it a device's credit for an hour: send nothing
-        until then."""
+        """Whether it reads. Send nothing before: that feedback is missed, and with it a device's credit for an hour."""
         return self.trouble is None
 
     @property
     def silence(self) -> str | None:
-        """Which broker owes answers and gives none, in words; what it holds back is read later, and nothing is missed."""
+        """Which broker owes answers and gives none, in words; its records are read later, and none is missed."""
         silence = self._health.statistics.silence
         return f"Kafka's feedback topic {self._topic}: {silence}" if silence is not None else None
 
@@ -91,9 +90,10 @@ class FeedbackReader:
             logger.warning("Feedback of devices is not read back yet: %s. Trying again.", self.trouble)
 
     def _ends(self, consumer: Consumer) -> list[TopicPartition] | str:
-        """Where each partition of the topic ends now; words when that cannot be known yet. Raises KafkaException.
+        """Returns where each partition of the topic ends now; a sentence if that is still unknown. Raises
+        KafkaException.
 
-        Not OFFSET_END, which a partition's leader turns into a number when it can be reached: what is told before that would
+        Not OFFSET_END, which a partition's leader turns into a number only once it is reachable: earlier feedback would
         be missed.
         """
         deadline = Deadline(METADATA_SECONDS)
@@ -112,8 +112,8 @@ class FeedbackReader:
         return places
 
     def poll(self) -> list[tuple[str, str]]:
-        """(device id, message id) of each feedback record that came; at most some hundred, without waiting. While it
-        does not read, asks again now and then, which takes up to `METADATA_SECONDS`."""
+        """Returns (device id, message id) of each feedback record that came; at most some hundred, without waiting.
+        While it does not read, it asks again now and then, which takes up to `METADATA_SECONDS`."""
         if self._consumer is None:
             return []
         if not self.ready:
@@ -134,7 +134,7 @@ class FeedbackReader:
         return found
 
     def _pass_over(self, message: Message, error: KafkaError) -> None:
-        """Goes on at the end of a partition with a record that cannot be read: that only costs saved refusals."""
+        """Goes on at the end of a partition with an unreadable record: that only costs some refusals."""
         partition, offset = message.partition() or 0, message.offset() or 0
         if self._consumer is not None and self._unreadable.setdefault(partition, Unreadable()).is_certain(
             error, offset

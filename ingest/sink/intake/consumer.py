@@ -1,7 +1,7 @@
 """Command records out of Kafka: one member of the consumer group, and what it may commit.
 
-What is finished behind a command that is held back goes into the commit's metadata, so that whoever reads the partition
-next passes it over (`finished`).
+What is finished after a command that is held back goes into the commit's metadata, so that the partition's next reader
+skips it (`finished`).
 """
 
 import logging
@@ -30,22 +30,22 @@ DEFAULTS = {
     "auto.offset.reset": "earliest",
     # A partition moves without stopping the others.
     "partition.assignment.strategy": "cooperative-sticky",
-    # The partitions of a killed process stand still for so long; the default is 45 s.
+    # The partitions of a killed process stand still for this long; the default is 45 s.
     "session.timeout.ms": 10_000,
     "queued.max.messages.kbytes": 8_192,
-    # Nothing else tells how far the partition is read when its last offsets hold no record (transactions, compaction).
+    # The only sign of the partition's end if its last offsets are without a record (transactions, compaction).
     "enable.partition.eof": True,
     "statistics.interval.ms": STATISTICS_MS,
 }
 
 COMMITTED_SECONDS: Final = 5.0
-"""How long a new partition waits to hear what was finished behind its committed offset."""
+"""How long a new partition waits to learn what was finished after its committed offset."""
 logger = logging.getLogger(__name__)
 
 
 class CommandConsumer:
-    """`start, poll, commit, close`, on one thread. Commits only the contiguous prefix of finished tickets, and
-    beside it what is finished behind."""
+    """`start, poll, commit, close`, on one thread. Commits the contiguous prefix of finished tickets, and with it what
+    is finished after that."""
 
     def __init__(
         self,
@@ -56,13 +56,12 @@ class CommandConsumer:
         client_id: str,
         on_revoked: Callable[[list[Place]], None],
     ) -> None:
-        """`on_revoked` is called, inside `poll` or `close`, before partitions go to another member: it finishes or drops
-        what is in flight of them."""
+        """`on_revoked` is called, inside `poll` or `close`, before partitions go to another member: it finishes or
+        drops their tickets in flight."""
         self.unreadable: list[tuple[Ticket, str]] = []
-        """Of places that were passed over in `poll` because what stands there cannot be read, and why; the caller takes
-        them out, and finishes them."""
+        """Tickets of unreadable places that `poll` skipped, and why; the caller takes them out and finishes them."""
         self.uncommitted = False
-        """Whether `close` could not commit all that is finished, or is still at it."""
+        """Whether `close` could not commit all that is finished, or is still trying."""
         self._topics = topics
         self._config = {**DEFAULTS, "client.id": client_id, "group.id": group, **settings(kafka)}
         self._health = ClientHealth(self._config)
@@ -72,10 +71,10 @@ class CommandConsumer:
         """Offset and number of finishes as of the last commit."""
         self._metadata_bytes = MAX_BYTES
         self._stable: dict[Place, int] = {}
-        """Where a transaction that is not ended begins, or the end; as of the last statistics."""
+        """Where an open transaction begins, or else the end; as of the last statistics."""
         self._unreadable: dict[Place, Unreadable] = {}
         self._paused: bool | None = False
-        """None: some may be and some not."""
+        """None: some partitions can be paused and others not."""
         self._closing = False
         self._repeated = Repeated()
         self._consumer: Consumer | None = None
@@ -94,7 +93,7 @@ class CommandConsumer:
 
     @property
     def silence(self) -> str | None:
-        """Which broker owes answers and gives none, in words; None while all answer. No reason to stop: others may."""
+        """Which broker owes answers and gives none, in words; else None. Not a reason to stop: others can answer."""
         return self._health.silence
 
     @property
@@ -103,10 +102,10 @@ class CommandConsumer:
 
     @property
     def lag(self) -> int:
-        """Records of the assigned partitions that are not finished, as far as the last fetch told. What is in no
-        finished transaction cannot be read and does not count."""
+        """The unfinished records of the assigned partitions, as of the last fetch. Records of open transactions
+        cannot be read and do not count."""
         lag = 0
-        for place, prefix in list(self._prefixes.items()):  # as in `_high`: partitions may be forgotten meanwhile
+        for place, prefix in list(self._prefixes.items()):  # as in `_high`: partitions can be forgotten meanwhile
             lag += prefix.unfinished
             high = self._high(*place)
             if high is not None and prefix.end is not None:
@@ -114,7 +113,7 @@ class CommandConsumer:
         return lag
 
     def poll(self, count: int, timeout: float) -> list[Ticket]:
-        """Tickets of up to `count` records; with 0, serves the group only and fetches nothing more for now."""
+        """Returns tickets of up to `count` records; with 0, only serves the group and fetches nothing more for now."""
         consumer = self._started
         self._pause(count == 0)
         messages = consumer.consume(max(count, 1), timeout)
@@ -131,15 +130,16 @@ class CommandConsumer:
         return tickets
 
     def ticket(self, origin: Origin, record: Message | None) -> Ticket:
-        """Of a place that was read and is not finished; `record`: what was found there, None for nothing."""
+        """Returns a ticket for a place that was read and is not finished; `record`: what was found there, if
+        anything."""
         return Ticket(origin, record, self._prefixes.get((origin.topic, origin.partition)))
 
     def has(self, ticket: Ticket) -> bool:
-        """Whether its partition is still this member's, since it was read. If not, another member reads it again."""
+        """Whether its partition has been this member's since the read. If not, another member reads it again."""
         return ticket.belongs_to(self._prefixes.get((ticket.origin.topic, ticket.origin.partition)))
 
     def commit(self, *, wait: bool = False, places: list[Place] | None = None) -> None:
-        """Commits what is finished, of all partitions or of `places`."""
+        """Commits what is finished, for all partitions or for `places`."""
         offsets = []
         for place in self._prefixes if places is None else places:
             prefix = self._prefixes.get(place)
@@ -185,7 +185,7 @@ class CommandConsumer:
             return consumer.get_watermark_offsets(TopicPartition(topic, partition), cached=True)[1]
         except (KafkaException, TypeError):
             return None
-        except RuntimeError:  # closed meanwhile: the end outlasts its deadline on a thread of its own
+        except RuntimeError:  # closed meanwhile: the end outlasts its deadline on another thread
             return None
 
     def _pause(self, wanted: bool) -> None:
@@ -207,7 +207,7 @@ class CommandConsumer:
             logger.info("Commands come from %s.", ", ".join(f"{new.topic}[{new.partition}]" for new in partitions))
 
     def _found(self, partitions: list[TopicPartition]) -> list[TopicPartition]:
-        """What earlier members have committed; a cluster that does not answer now costs repeats, and no command."""
+        """Returns what earlier members have committed; without an answer now, commands repeat, but none is lost."""
         if self._closing or not partitions:
             return []
         try:
@@ -219,7 +219,7 @@ class CommandConsumer:
             return []
 
     def _go_on(self, found: TopicPartition) -> None:
-        """From where an earlier member has stopped."""
+        """Goes on from where an earlier member has stopped."""
         if found.error is not None or found.offset < 0:
             return
         place = (found.topic, found.partition)
@@ -233,7 +233,7 @@ class CommandConsumer:
         self._committed[place] = (found.offset, prefix.finishes)
 
     def _prefix(self, place: Place, offset: int) -> OffsetTracker:
-        """The partition's, begun anew when Kafka has begun the partition anew at an offset that was read already."""
+        """Returns the partition's tracker; a new one if Kafka restarted the partition at an offset already read."""
         prefix = self._prefixes[place]
         if prefix.end is not None and offset < prefix.end:
             logger.warning(
@@ -251,7 +251,7 @@ class CommandConsumer:
         self._forget(places)
 
     def _lost(self, _: Consumer, partitions: list[TopicPartition]) -> None:
-        """The group went on without this member: what it holds belongs to others already and must not be committed."""
+        """The group went on without this member: what it holds already belongs to others and must not be committed."""
         places = [(gone.topic, gone.partition) for gone in partitions]
         self._forget(places)
         self._on_revoked(places)
@@ -289,7 +289,7 @@ class CommandConsumer:
             self._pass_over(place, offset, error)
 
     def _pass_over(self, place: Place, offset: int, error: KafkaError) -> None:
-        """Goes on behind what cannot be read: of a batch as a whole, whose offset it is, one record after the other."""
+        """Skips what cannot be read: in a batch, whose offset this is then, one record after the other."""
         prefix = self._prefixes[place]
         at = max(offset, prefix.end or 0)
         try:

@@ -1,8 +1,8 @@
-"""What is finished behind a command that is held back, as text in the metadata of a Kafka commit. Pure.
+"""What is finished after a command that is held back, as text in the metadata of a Kafka commit. Pure.
 
-The committed offset says only what is finished without a gap. The text adds the rest: `ingest1:` and then, deflated and in
-base64, numbers of 7 bits a byte: the leader epoch of the newest record known (plus 1; 0: none), then from the committed
-offset on by turns how many offsets are not finished and how many are. The checksum of zlib guards it.
+The committed offset says only what is finished without a gap. The text adds the rest: `ingest1:` and then, deflated and
+in base64, numbers with 7 bits per byte: the leader epoch of the newest known record (plus 1; 0: none), then from the
+committed offset on, alternating, how many offsets are not finished and how many are. The checksum of zlib guards it.
 """
 
 import base64
@@ -16,9 +16,9 @@ MARK: Final = "ingest1:"
 MAX_BYTES: Final = 3_500
 """A broker takes 4,096 unless `offset.metadata.max.bytes` says less."""
 _MOST_RUNS: Final = 20_000
-"""More never fit; to look at more costs time on every commit."""
+"""More never fit, and checking more costs time on every commit."""
 _MOST_RAW_BYTES: Final = 1 << 20
-"""Nothing that `encode` writes unpacks to as much."""
+"""Nothing that `encode` writes unpacks to this much."""
 
 
 class Run(NamedTuple):
@@ -29,19 +29,19 @@ class Run(NamedTuple):
 
 
 class Finished(NamedTuple):
-    """What an earlier process had finished behind the offset that it committed."""
+    """What an earlier process had finished after the offset that it committed."""
 
     runs: Sequence[Run]
     """In ascending order, with gaps between them."""
     epoch: int | None
-    """Leader epoch of the newest record that it had read: a record of a later epoch is another one."""
+    """Leader epoch of the newest record that it had read: a record of a later epoch is a different one."""
 
 
 NOTHING: Final = Finished((), None)
 
 
 def encode(commit: int, runs: Iterable[Run], epoch: int | None, limit: int = MAX_BYTES) -> str:
-    """At most `limit` bytes of ASCII; when not all runs fit, those nearest to the committed offset. "" for none."""
+    """Returns at most `limit` bytes of ASCII; if not all runs fit, those nearest the committed offset. "" for none."""
     lengths: list[int] = []
     at = commit
     for start, end in islice(runs, _MOST_RUNS):
@@ -52,14 +52,14 @@ def encode(commit: int, runs: Iterable[Run], epoch: int | None, limit: int = MAX
         text = MARK + base64.b64encode(zlib.compress(b"".join(map(_packed, numbers)))).decode()
         if len(text) <= limit:
             return text
-        # How well the rest packs is not known: a little less than in proportion, until it fits.
+        # How well the rest compresses is unknown: take a little less than in proportion, until it fits.
         kept = min(len(lengths) - 2, int(len(lengths) * limit / len(text) * 0.95))
         del lengths[kept - kept % 2 if kept > 0 else 0 :]
     return ""
 
 
 def decode(commit: int, text: str | None) -> Finished | None:
-    """None when the text is not one of ours, or damaged; no text at all is `NOTHING`. Raises nothing."""
+    """Returns None if the text is not ours, or damaged; `NOTHING` for no text at all. Raises nothing."""
     if not text:
         return NOTHING
     if not text.startswith(MARK):
@@ -72,7 +72,7 @@ def decode(commit: int, text: str | None) -> Finished | None:
         epoch, *lengths = _numbers(packed)
     except (binascii.Error, zlib.error, ValueError):
         return None
-    # Only the first may be 0: what is read next may be finished already.
+    # Only the first can be 0: what is read next can be finished already.
     if len(lengths) % 2 or not all(lengths[1:]):
         return None
     runs, at = [], commit

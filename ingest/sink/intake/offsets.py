@@ -1,7 +1,7 @@
-"""How far the commands of one Kafka partition are finished without a gap, which is how far may be committed. Pure.
+"""How far the commands of one Kafka partition are finished without a gap, and so can be committed. Pure.
 
-Only what is unfinished is remembered, a bit for each, so that one device that is held back for hours while the others go
-on costs next to nothing, and a million commands of a device that takes none cost some hundred kilobytes.
+Only unfinished offsets are remembered, with one bit each, so that one device that is held back for hours while the
+others go on costs almost nothing, and a million commands of a device that takes none cost some hundred kilobytes.
 """
 
 from collections import OrderedDict, deque
@@ -15,29 +15,30 @@ _BITS: Final = 1024
 
 
 class OffsetTracker:
-    """The contiguous finished prefix of one partition, and what is finished behind it."""
+    """The contiguous finished prefix of one partition, and what is finished after it."""
 
     def __init__(self, start: int | None = None, finished: Finished = NOTHING) -> None:
-        """`start`: the committed offset; None: nothing was ever committed. `finished`: by an earlier process, behind it."""
-        # Not a dict: to find its first key takes ever longer when keys are removed from the front.
+        """`start`: the committed offset; None: never committed. `finished`: after it, by an earlier process."""
+        # Not a dict: finding its first key takes ever longer if keys are removed from the front.
         self._chunks: OrderedDict[int, int] = OrderedDict()
-        """Number of the chunk → a bit for each offset in it that is unfinished."""
+        """Number of the chunk → a bit for each unfinished offset in it."""
         self._known = deque(finished.runs)
-        """What an earlier process had finished and this one has not come to yet."""
+        """What an earlier process had finished and this one has not reached yet."""
         self._known_epoch = finished.epoch
         self._epoch = finished.epoch
         self.start = start
-        """None before the first record is read, when nothing was ever committed."""
+        """None before the first record is read, if nothing was ever committed."""
         self.end = start
-        """The offset that is read next, as far as is known."""
+        """The offset to read next, as far as is known."""
         self.unfinished = 0
         self.finishes = 0
-        """How often something was finished: unchanged, there is nothing new to commit."""
+        """How often something was finished: if unchanged, there is nothing new to commit."""
 
     def add(self, offset: int, epoch: int | None = None) -> bool:
-        """The record at `offset` was read; it comes after all added before. Offsets may have gaps (compaction).
+        """Notes that the record at `offset` was read; it comes after all added before. Offsets can have gaps
+        (compaction).
 
-        False: an earlier process has finished it. `epoch`: the record's leader epoch, None when that is not known.
+        Returns False if an earlier process has finished it. `epoch`: the record's leader epoch, None if unknown.
         """
         if self.start is None:
             self.start = offset
@@ -45,7 +46,7 @@ class OffsetTracker:
         self._forget_known(offset)
         known = bool(self._known) and self._known[0].start <= offset
         if known and epoch is not None and self._known_epoch is not None and epoch > self._known_epoch:
-            # Written after all of them: the log was cut off, and has other records there now.
+            # Written after all of them: the log was truncated, and now has other records there.
             self._known.clear()
             known = False
         if epoch is not None and epoch >= 0:
@@ -59,17 +60,17 @@ class OffsetTracker:
         return True
 
     def reach(self, offset: int) -> None:
-        """All before `offset` was read, and the partition ends there; the last records before it may be gone, or never
-        were any (compaction, aborted transactions)."""
+        """Notes that all before `offset` was read, and the partition ends there; the last offsets before it can be
+        without a record (compaction, aborted transactions)."""
         if self.start is None:
             self.start = offset
         if self.end is None or offset > self.end:
             self.end = offset
-        # What was finished behind the end was cut off: other records may be written in its place.
+        # What was finished after the end was truncated: other records can take its place.
         self._known.clear()
 
     def finish(self, offset: int) -> None:
-        """Sent or dead-lettered, for good. Raises KeyError when it was not added or finished already."""
+        """Notes that it was sent or dead-lettered. Raises KeyError if it was not added, or is already finished."""
         chunk, bit = divmod(offset, _BITS)
         left = self._chunks.get(chunk, 0) ^ 1 << bit
         if left >> bit & 1:
@@ -83,18 +84,18 @@ class OffsetTracker:
 
     @property
     def commit(self) -> int | None:
-        """What to commit: the offset to go on from, before which all is finished. None before anything was read."""
+        """What to commit: the offset to go on from; all before it is finished. None before the first read."""
         for chunk, mask in self._chunks.items():
             return chunk * _BITS + (mask & -mask).bit_length() - 1
         return self.end
 
     @property
     def epoch(self) -> int | None:
-        """What guards the runs: the leader epoch of the newest record that was read, or of the oldest news of them."""
+        """Guards the runs: the leader epoch of the newest record read, or of the earlier process's runs."""
         return self._known_epoch if self._known else self._epoch
 
     def runs(self) -> Iterator[Run]:
-        """What is finished behind `commit`, in ascending order; offsets without a record count as finished."""
+        """Returns what is finished after `commit`, in ascending order; offsets without a record count as finished."""
         at = self.commit
         if at is None or self.end is None:
             return
@@ -105,7 +106,7 @@ class OffsetTracker:
         known = iter(self._known)
         first = next(known, None)
         if first is not None and first.start <= self.end:
-            # It reaches to what is read next, or beyond.
+            # It reaches the offset that is read next, or beyond.
             yield Run(at, max(self.end, first.end))
         else:
             if self.end > at:

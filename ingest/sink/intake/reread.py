@@ -1,4 +1,4 @@
-"""Commands that were read and not kept, read again from their places; in no consumer group, and nothing is committed."""
+"""Reads commands again from their places if they were read but not kept; without a consumer group or commits."""
 
 import uuid
 from collections import deque
@@ -15,7 +15,7 @@ from ingest.sink.intake.consumer import Place
 
 MOST = 500
 FAR = 10_000
-"""Offsets between two wanted places from which on the client jumps, where it reads what is between."""
+"""Above this distance between two wanted offsets the client jumps; below, it reads what is between."""
 
 
 class Found(NamedTuple):
@@ -24,28 +24,28 @@ class Found(NamedTuple):
     device_id: str
     origin: Origin
     message: Message | None
-    """None: Kafka has it no more."""
+    """None: Kafka no longer has it."""
 
 
 class Again:
-    """`want, poll, drop, close`, on one thread. Asked for some places at a time."""
+    """`want, poll, drop, close`, on one thread. It is asked for some places at a time."""
 
     def __init__(self, kafka: Kafka, *, client_id: str) -> None:
         self._config = {
-            # Required by the client; no group is joined, as partitions are assigned by hand.
+            # Required by the client; no group is joined, as partitions are assigned manually.
             "group.id": f"{client_id}-{uuid.uuid4()}",
             "client.id": client_id,
             "enable.auto.commit": False,
-            # What was deleted meanwhile is told by what comes instead.
+            # What comes instead shows what was deleted meanwhile.
             "auto.offset.reset": "earliest",
             "enable.partition.eof": True,
             "queued.max.messages.kbytes": 2_048,
-            # All that is wanted is there. At the end of a partition a fetch waits so long, and the next places with it.
+            # All that is wanted exists. At the end of a partition a fetch waits this long, and delays the next places.
             "fetch.wait.max.ms": 10,
             **settings(kafka),
         }
         self._wanted: dict[Place, deque[tuple[int, str]]] = {}
-        """Offset and device, in ascending order; never empty."""
+        """Offsets and devices, in ascending order; never empty."""
         self._unreadable: dict[Place, Unreadable] = {}
         self._consumer: Consumer | None = None
         self._health = ClientHealth(self._config, purpose="reading waiting commands again")
@@ -56,7 +56,7 @@ class Again:
         return not self._wanted
 
     def want(self, places: Iterable[tuple[str, Origin]]) -> None:
-        """Asks for these; the answers come from `poll`, those of one partition in its order."""
+        """Asks for these places; `poll` returns the answers, those of one partition in order."""
         assert self.idle, "all that was wanted comes first"
         by_place: dict[Place, list[tuple[int, str]]] = {}
         for device_id, (topic, partition, offset) in places:
@@ -70,7 +70,7 @@ class Again:
         self._consumer.assign([TopicPartition(*place, wanted[0][0]) for place, wanted in self._wanted.items()])
 
     def poll(self) -> list[Found]:
-        """What has come, without waiting."""
+        """Returns what has come, without waiting."""
         found: list[Found] = []
         if self._consumer is None:
             return found
@@ -83,7 +83,7 @@ class Again:
         return found
 
     def drop(self, places: Iterable[Place]) -> None:
-        """Wants nothing more of these partitions."""
+        """Asks for nothing more of these partitions."""
         for place in places:
             self._wanted.pop(place, None)
 
@@ -104,7 +104,7 @@ class Again:
             self._health.on_error(error)
             if not self._unreadable.setdefault(place, Unreadable()).is_certain(error, offset):
                 return
-            # It could be read before. What follows in the same batch comes here again.
+            # It was readable before. What follows in the same batch comes here again.
             self._gone(place, wanted[0][0] + 1, found)
             offset = -FAR
         if not wanted:
@@ -123,5 +123,5 @@ class Again:
         try:
             self._consumer.seek(TopicPartition(*place, offset))
         except KafkaException as error:
-            # Then all that is between is read.
+            # Then everything between is read.
             self._health.on_error(error.args[0])

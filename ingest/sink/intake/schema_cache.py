@@ -1,4 +1,4 @@
-"""Schemas by number, asked for beside the loop: a record whose schema is not here waits, and nothing else is held up."""
+"""Schemas by number, fetched outside the loop: a record whose schema is not here waits, and nothing else is delayed."""
 
 import logging
 import threading
@@ -15,9 +15,9 @@ from ingest.sink.commands.formats.schemas import SchemaMissing
 from ingest.timing import Backoff
 
 MOST: Final = 1_000
-"""Schemas that are kept; a topic has a few, and numbers that somebody makes up must not fill the memory."""
+"""The most schemas kept; a topic has a few, and made-up numbers must not fill the memory."""
 UNKNOWN_SECONDS: Final = 30.0
-"""After so long a number that the registry did not know is asked for again: another node of it may not have had it yet."""
+"""After this time a number unknown to the registry is asked for again: perhaps one of its nodes did not have it yet."""
 _Item = TypeVar("_Item")
 
 logger = logging.getLogger(__name__)
@@ -26,8 +26,8 @@ logger = logging.getLogger(__name__)
 class SchemaCache:
     """`get`, on one thread; `trouble` says why a schema does not come.
 
-    `fetch` gives the text of the schema with a number, or raises Undeliverable where the registry has none, and another
-    IngestError where it cannot be asked. It is called on a thread of its own, for one number at a time.
+    `fetch` returns the text of the schema with a number; raises Undeliverable if the registry has none, and another
+    IngestError if it cannot be asked. It is called on a separate thread, for one number at a time.
     """
 
     def __init__(
@@ -43,13 +43,13 @@ class SchemaCache:
         self._clock = clock
         self._known: dict[int, object] = {}
         self._refused: dict[int, tuple[float, Undeliverable]] = {}
-        """Number → until when, and why."""
+        """Number → refused until when, and why."""
         self._asked: _Question | None = None
         self._again_at = float("-inf")
         self._repeated = Repeated()
 
     def get(self, number: int) -> object:
-        """As `Schemas.get`."""
+        """Like `Schemas.get`."""
         self._take_answer()
         found = self._known.get(number)
         if found is not None:
@@ -75,7 +75,7 @@ class SchemaCache:
         except BadSchema as error:
             self._refuse(asked.number, Undeliverable("unknown_schema", unusable(asked.number, str(error))))
         except IngestError as error:
-            # A wrong password is mended as an outage is: nothing is wrong with the record.
+            # A wrong password is treated like an outage: nothing is wrong with the record.
             self.trouble = str(error)
             self._again_at = self._clock() + self._backoff.next()
             held = self._repeated.admit("registry")
@@ -97,7 +97,7 @@ class SchemaCache:
 
 
 class _Question:
-    """Asked on a daemon thread: the process can end without the answer."""
+    """Asks on a daemon thread: the process can end without the answer."""
 
     def __init__(self, fetch: Callable[[int], str], number: int) -> None:
         self.number = number
@@ -114,7 +114,7 @@ class _Question:
         return self._answer is not None
 
     def text(self) -> str:
-        """Raises what `fetch` has raised."""
+        """Returns the schema's text. Raises what `fetch` has raised."""
         assert self._answer is not None, "done comes first"
         if isinstance(self._answer, IngestError):
             raise self._answer
@@ -125,7 +125,7 @@ class _Question:
             self._answer = self._fetch(self.number)
         except IngestError as error:
             self._answer = error
-        except Exception as error:  # the record waits and is not lost, whatever a library makes of an answer
+        except Exception as error:  # the record waits and is not lost, whatever a library raises for an answer
             self._answer = Unreachable(f"the schema registry cannot be asked ({type(error).__name__}: {error})")
 
 
@@ -141,7 +141,7 @@ class InOrder(Generic[_Item]):
         return len(self._waiting)
 
     def take(self, items: Iterable[_Item]) -> None:
-        """These, behind what waits."""
+        """Takes these items, after those that wait."""
         self._waiting.extend(items)
         while self._waiting:
             try:
@@ -151,7 +151,7 @@ class InOrder(Generic[_Item]):
             self._waiting.popleft()
 
     def drop(self, gone: Callable[[_Item], bool]) -> None:
-        """Forgets those that are gone."""
+        """Forgets the items that are gone."""
         self._waiting = deque(item for item in self._waiting if not gone(item))
 
 
@@ -160,7 +160,7 @@ def unusable(number: int, reason: str) -> str:
 
 
 def registry_schemas(config: SchemaRegistry) -> SchemaCache | None:
-    """The schemas of the registry; None where none is configured. Raises Refused for a certificate that cannot be read."""
+    """Returns the schemas of the registry, None without one. Raises Refused if a certificate cannot be read."""
     if not config.url:
         return None
     from ingest.kafka.schema_registry import Registry, Unknown

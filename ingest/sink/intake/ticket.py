@@ -7,10 +7,10 @@ from ingest.sink.intake.offsets import OffsetTracker
 
 
 class Ticket:
-    """Handed along with its command, from reading until `finish`; whoever has it needs no other book of it.
+    """Handed along with its command, from reading until `finish`; a holder needs no other record of it.
 
-    It belongs to one assignment of its partition. When that has gone to another process, or begins anew, `finish` changes
-    nothing there any more.
+    It belongs to one assignment of its partition. Once that has gone to another process, or was replaced, `finish` has
+    no effect there.
     """
 
     __slots__ = ("_offsets", "bytes", "command", "dropped", "finished", "offered_at", "origin", "record", "taken_at")
@@ -22,7 +22,7 @@ class Ticket:
         offsets: OffsetTracker | None = None,
         command: Command | None = None,
     ) -> None:
-        """`record`: None when nothing is left of it but its place. `offsets`: of the partition; None: nobody keeps them."""
+        """`record`: None if only its place is left. `offsets`: of the partition; None: they are not tracked."""
         self.origin = origin
         self.record = record
         self._offsets = offsets
@@ -32,25 +32,25 @@ class Ticket:
             self.command = command
         self.finished = False
         self.bytes = 0
-        """What it takes in memory while it waits, with all that is kept for it."""
+        """Its memory while it waits, with all that is kept for it."""
         self.offered_at = 0.0
-        """Since when it waits, monotonic seconds."""
+        """When its wait began, monotonic seconds."""
         self.taken_at: float | None = None
         """When it was taken to be sent; None unless it is in flight."""
         self.dropped = False
-        """Its partition went to another process while it was in flight: it is not tried again."""
+        """Whether its partition went to another process while it was in flight: it is not tried again."""
 
     @property
     def device_id(self) -> str:
         return self.command.device_id
 
     def belongs_to(self, offsets: OffsetTracker | None) -> bool:
-        """Whether its end counts in this book."""
+        """Whether its end counts in these offsets."""
         return offsets is not None and self._offsets is offsets
 
     def finish(self) -> None:
-        """The hub has it or its dead letter is acknowledged: nothing more is to be done, and its offset may be committed.
-        Once: later calls change nothing."""
+        """Notes that the hub has it or its dead letter is acknowledged: nothing is left to do, and its offset may be
+        committed. Later calls change nothing."""
         if not self.finished:
             self.finished = True
             if self._offsets is not None:

@@ -1,4 +1,4 @@
-"""Where those commands of one device are that its lane has no room for. Pure.
+"""The places of one device's commands for which its lane has no room. Pure.
 
 Kafka holds them, and they are read again when their turn comes: only their places are kept, 16 bytes each.
 """
@@ -37,7 +37,7 @@ class Backlog:
         return self._count
 
     def append(self, origin: Origin, offered_at: float) -> None:
-        """Behind all others."""
+        """Adds a place after all others."""
         last = self._stretches[-1] if self._stretches else None
         if last is None or (last.topic, last.partition) != origin[:2]:
             last = _Stretch(origin.topic, origin.partition)
@@ -47,7 +47,7 @@ class Backlog:
         self._count += 1
 
     def put_first(self, places: Sequence[tuple[Origin, float]]) -> None:
-        """Before all others, in this order."""
+        """Puts places before all others, in this order."""
         before = Backlog()
         for origin, offered_at in places:
             before.append(origin, offered_at)
@@ -55,7 +55,7 @@ class Backlog:
         self._count += len(before)
 
     def next(self, count: int) -> list[Origin]:
-        """The first ones, up to `count`, as far as they are of one partition: in ascending order of their offsets."""
+        """Returns the first places, up to `count`, as far as they are of one partition: in ascending order."""
         if not self._stretches:
             return []
         one = self._stretches[0]
@@ -63,7 +63,7 @@ class Backlog:
         return [Origin(one.topic, one.partition, offset) for offset in offsets]
 
     def pop(self, origin: Origin) -> float | None:
-        """Takes out the first, and gives the time it was first read; None when `origin` is not the first."""
+        """Takes out the first place, and returns the time it was first read; None if `origin` is not the first."""
         if self.next(1) != [origin]:
             return None
         one = self._stretches[0]
@@ -78,7 +78,7 @@ class Backlog:
         return offered_at
 
     def drop(self, topic: str, partition: int) -> int:
-        """Forgets the places in this partition; gives how many."""
+        """Forgets the places in this partition; returns how many."""
         kept = deque(one for one in self._stretches if (one.topic, one.partition) != (topic, partition))
         before, self._stretches = self._count, kept
         self._count = sum(len(one.offsets) - one.first for one in kept)

@@ -1,4 +1,4 @@
-"""One device's commands that are not finished: the first ones, and the places of the others. Pure."""
+"""One device's unfinished commands: the first ones, and the places of the others. Pure."""
 
 from collections import deque
 from typing import Final, Literal
@@ -8,8 +8,8 @@ from ingest.sink.pacing.backlog import Backlog
 from ingest.timing import Backoff
 
 WaitsFor = Literal["queue", "feedback", "answer"]
-"""queue: for room in the device's queue in the hub. feedback: on the messages that were sent before. answer: for the hub
-to take the message, while it takes those of other devices."""
+"""queue: for room in the device's queue in the hub. feedback: on earlier messages. answer: for the hub to take the
+message, while it takes those of other devices."""
 WORDS: Final[dict[WaitsFor, str]] = {
     "queue": "for room in the device's queue",
     "feedback": "for feedback on the device's messages before it",
@@ -27,29 +27,29 @@ class DeviceQueue:
         self.queue: deque[Ticket] = deque()
         self.backlog = Backlog()
         self.backoff: Backoff | None = None
-        """Of the first command, which met a fault that passes."""
+        """For the first command, after a passing fault."""
         self.slow_backoff: Backoff | None = None
-        """Of the device, whose queue is full."""
+        """For the device, whose queue is full."""
         self.hold = 0
-        """Number of its place among the lanes that are held; 0: it is not."""
+        """Number of its place among the held lanes; 0: not held."""
         self.since: float | None = None
         """Since when the device has taken nothing, though it was tried or had no credit."""
         self.waits_for: WaitsFor = "queue"
-        """What for, while `since` is set."""
+        """What the device waits for, while `since` is set."""
         self.probing = False
-        """The hub is asked though the device has no credit."""
+        """Whether the hub is tried though the device has no credit."""
 
     def wait(self, waits_for: WaitsFor, now: float) -> None:
-        """The device takes nothing, for this reason, now."""
+        """Notes that the device takes nothing now, for this reason."""
         self.waits_for = waits_for
         if self.since is None:
             self.since = now
 
     def moves(self) -> None:
-        """The device has taken a command."""
+        """Notes that the device has taken a command."""
         self.since = self.slow_backoff = None
 
     def left(self, max_wait: float, now: float) -> float:
-        """Seconds until the first command has waited for `max_wait`; 0 or less: it has."""
+        """Returns the seconds until the first command has waited for `max_wait`; 0 or less: it has."""
         since = now if self.since is None else self.since
         return max(since, self.queue[0].offered_at) + max_wait - now

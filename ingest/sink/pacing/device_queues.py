@@ -1,10 +1,10 @@
-"""Which command is sent next: a lane per device, one command of each in flight, devices in turn. Pure.
+"""Which command is sent next: a lane per device, one command of each in flight, one device after another. Pure.
 
-Strict order needs one in flight: of two sent together the first may be throttled and the second taken. Across devices
-sending is as parallel as the caller likes.
+Strict order allows only one in flight: of two sent together the first can be throttled and the second taken. Across
+devices the caller can send in parallel without limit.
 
-A lane holds some commands itself. Of those behind them it keeps the places alone, so that a device that takes none never
-keeps the caller from reading what is for others; the caller reads them again when the lane wants them.
+A lane holds some commands itself. Of later ones it keeps only the places, so that a device that takes none never keeps
+the caller from reading commands for others; the caller reads them again when the lane wants them.
 """
 
 import heapq
@@ -19,22 +19,22 @@ from ingest.sink.pacing.outstanding import OutstandingLimit
 from ingest.timing import Backoff
 
 RETRY_SECONDS: Final = (0.1, 10.0)
-"""First and longest wait of a device whose command met a fault that passes."""
+"""First and longest wait of a device whose command met a passing fault."""
 QUEUE_FULL_SECONDS: Final = (1.0, 60.0)
 """First and longest wait of a device whose queue in the hub is full."""
 PROBE_SECONDS: Final = 60.0
-"""A device without credit is tried so often nevertheless: it is the hub that knows whether its queue is full."""
+"""How often a device without credit is tried nevertheless: only the hub knows whether its queue is full."""
 OVERHEAD_BYTES: Final = 1024
-"""What a waiting command takes beside its body, about."""
+"""About what a waiting command takes besides its body."""
 LANE_BYTES: Final = 1536
-"""What a device takes of which a command waits, about."""
+"""About what a device with a waiting command takes."""
 
 
 class DeviceQueues:
     """The commands that one sink process has read and not finished.
 
-    A lane is in exactly one state: ready, in flight, held until a time, or without a command of its own, of which it
-    wants some. Times are monotonic seconds.
+    A lane is in exactly one state: ready, in flight, held until a time, or without own commands, when it wants some.
+    Times are monotonic seconds.
     """
 
     def __init__(
@@ -48,35 +48,35 @@ class DeviceQueues:
         credit: OutstandingLimit | None = None,
         rng: random.Random | None = None,
     ) -> None:
-        """`max_wait_seconds` as `sink.max_wait_seconds`. `capacity`, `capacity_bytes`: of waiting commands, `per_device`
-        of one device's; `places`: of those behind them. `credit` when every message gets feedback, else None."""
+        """`max_wait_seconds` as `sink.max_wait_seconds`. `capacity`, `capacity_bytes`: for waiting commands,
+        `per_device` for one device's; `places`: for later ones. `credit` if every message gets feedback, else None."""
         self._max_wait = max_wait_seconds
         self._capacity = capacity
         self._capacity_bytes = capacity_bytes
         self._per_device = per_device
         self._places = places
         self._credit = credit
-        self._rng = rng or random.Random()  # noqa: S311 - spreads retries, guards nothing
+        self._rng = rng or random.Random()  # noqa: S311 - spreads retries, protects no secret
         self._lanes: dict[str, DeviceQueue] = {}
         self._ready: deque[DeviceQueue] = deque()
         self._held: list[tuple[float, int, DeviceQueue]] = []
-        """With the number of the hold: another one in the lane means that this one is over."""
+        """With the number of the hold: a different number in the lane means that this hold is over."""
         self._holds = 0
         self._hungry: dict[str, DeviceQueue] = {}
         self._count = 0
         self._bytes = 0
         self.deferred = 0
-        """Commands whose places alone are kept."""
+        """Commands of which only the places are kept."""
         self.in_flight = 0
         """Commands taken and neither finished nor given back."""
 
     def __len__(self) -> int:
-        """Commands offered and not finished, of which more is kept than the place."""
+        """Returns the number of commands offered and not finished, of which more than the place is kept."""
         return self._count
 
     @property
     def has_room(self) -> bool:
-        """False: stop reading for now. What was read already may still be offered; it goes above the capacity."""
+        """Whether to go on reading. What was already read may still be offered, above the capacity."""
         return self._has_memory and self.deferred < self._places
 
     @property
@@ -85,7 +85,7 @@ class DeviceQueues:
 
     @property
     def trouble(self) -> str | None:
-        """Why no more is read, when that is because of devices that take nothing."""
+        """Why no more is read, if the cause is devices that take nothing."""
         if self.has_room:
             return None
         held = sum(lane.hold > 0 for lane in self._lanes.values())
@@ -95,9 +95,9 @@ class DeviceQueues:
         return f"{waiting} commands wait, most of them for devices that take none ({held} now), and no more are read"
 
     def offer(self, ticket: Ticket, now: float, *, kept_bytes: int = 0) -> bool:
-        """Queues a command behind those of its device; False when its place alone is kept.
+        """Queues a command after those of its device; returns False if only its place is kept.
 
-        `kept_bytes`: what its ticket keeps beside the command, its record as a rule.
+        `kept_bytes`: what its ticket keeps besides the command, usually its record.
         """
         lane = self._lanes.get(ticket.device_id)
         if lane is None:
@@ -113,13 +113,13 @@ class DeviceQueues:
         return True
 
     def wanted(self, count: int) -> list[tuple[str, Origin]]:
-        """Which deferred commands to read again now, with their devices, `count` at most; see `returned`."""
+        """Returns which deferred commands to read again now, with their devices, `count` at most; see `returned`."""
         found: list[tuple[str, Origin]] = []
         for lane in list(self._hungry.values()):
             self._look(lane)
             if lane.device_id not in self._hungry or not (self._has_memory or not lane.queue):
                 continue
-            # A lane with nothing at all gets one whatever the memory, or it might never.
+            # An empty lane gets one whatever the memory, or it might never get any.
             most = self._per_device - len(lane.queue) if self._has_memory else 1
             found += [(lane.device_id, origin) for origin in lane.backlog.next(min(most, count - len(found)))]
             if len(found) >= count:
@@ -127,9 +127,9 @@ class DeviceQueues:
         return found
 
     def returned(self, device_id: str, origin: Origin, ticket: Ticket | None, *, kept_bytes: int = 0) -> bool:
-        """A wanted command was read again; None: there is none any more, or it is no good, and the caller finishes it.
+        """Takes a wanted command that was read again; None: it is gone or invalid, and the caller finishes it.
 
-        False: nobody waits for it any more.
+        Returns False if it is no longer wanted.
         """
         lane = self._lanes.get(device_id)
         offered_at = lane.backlog.pop(origin) if lane is not None else None
@@ -144,8 +144,7 @@ class DeviceQueues:
         return True
 
     def spill(self) -> list[Origin]:
-        """Keeps of the commands of devices that are held the first ones and the places of the others, until there is
-        room again; gives those places."""
+        """Keeps only the places of held devices' later commands, until there is room again; returns those places."""
         spilled: list[Origin] = []
         for _, number, lane in self._held:
             if self._has_memory:
@@ -163,12 +162,12 @@ class DeviceQueues:
         return spilled
 
     def ready(self, now: float) -> int:
-        """How many `take` may give at once; fewer when devices have no credit."""
+        """Returns how many `take` can give at once; fewer if devices have no credit."""
         self._wake(now)
         return len(self._ready)
 
     def take(self, now: float) -> Ticket | None:
-        """The next command to send; None while none may be sent. It is in flight until sent, finish, retry or hold."""
+        """Returns the next command to send, None if none may go. It is in flight until sent, finish, retry or hold."""
         self._wake(now)
         while self._ready:
             lane = self._ready.popleft()
@@ -181,20 +180,20 @@ class DeviceQueues:
         return None
 
     def flying(self, command: Command) -> Ticket:
-        """The ticket of a command that is in flight. Raises ValueError for any other."""
+        """Returns the ticket of a command that is in flight. Raises ValueError for any other."""
         lane = self._lanes.get(command.device_id)
         if lane is None or not lane.queue or lane.queue[0].command is not command or lane.queue[0].taken_at is None:
             raise ValueError(f"the command {command.message_id} is not in flight")
         return lane.queue[0]
 
     def taken_at(self, ticket: Ticket) -> float:
-        """When a command that is in flight was taken. Raises ValueError for any other."""
+        """Returns when a command in flight was taken. Raises ValueError for any other."""
         taken_at = self._flying(ticket).queue[0].taken_at
         assert taken_at is not None
         return taken_at
 
     def wait(self, now: float) -> float | None:
-        """Seconds until `take` may have a command; None when only an answer, feedback or an offer brings one."""
+        """Returns seconds until `take` can have a command; None if only an answer, feedback or an offer brings one."""
         if self._ready:
             return 0.0
         while self._held and self._held[0][2].hold != self._held[0][1]:
@@ -205,7 +204,7 @@ class DeviceQueues:
         return max(0.0, min(moments) - now) if moments else None
 
     def sent(self, ticket: Ticket, now: float) -> None:
-        """The hub took it: finished, and counted against the device's credit."""
+        """Notes that the hub took it: it is finished, and counts against the device's credit."""
         lane = self._flying(ticket)
         if self._credit is not None and lane.probing and not self._credit.has(lane.device_id):
             self._credit.forget(lane.device_id)
@@ -216,7 +215,7 @@ class DeviceQueues:
         self.finish(ticket)
 
     def finish(self, ticket: Ticket) -> None:
-        """It is dead-lettered, or of no more concern. The device's next command may go."""
+        """Notes that it is dead-lettered, or no longer matters. The device's next command may go."""
         lane = self._landed(ticket)
         self._remove(lane.queue.popleft())
         lane.backoff = None
@@ -225,10 +224,10 @@ class DeviceQueues:
         self._tidy(lane)
 
     def retry(self, ticket: Ticket, now: float, *, blamed: bool = False) -> bool:
-        """A fault that passes (throttled, busy, time-out, disconnect): the same command again, a little later.
+        """After a passing fault (throttled, busy, time-out, disconnect), tries the same command again a little later.
 
-        `blamed`: it is the device's own, as the hub takes commands for others. False, as in `hold`, when it has gone on
-        for `max_wait_seconds`; a fault that all devices share may go on for ever.
+        `blamed`: the fault is the device's own, as the hub takes commands for others. Returns False, as in `hold`, if
+        it has lasted for `max_wait_seconds`; a fault that all devices share can last forever.
         """
         lane = self._flying(ticket)
         if lane.queue[0].dropped:
@@ -246,10 +245,10 @@ class DeviceQueues:
         return True
 
     def hold(self, ticket: Ticket, now: float) -> bool:
-        """The device's queue in the hub is full: the same command again, later each time.
+        """The device's queue in the hub is full: tries the same command again, later each time.
 
-        False when the device has held it back for `max_wait_seconds`: still in flight, for the caller to dead-letter and
-        `finish`. What waits behind it has been held back as long, and is then tried once each.
+        Returns False if the device has held it back for `max_wait_seconds`: it stays in flight, for the caller to
+        dead-letter and `finish`. The commands after it have been held back equally long, and are then tried once each.
         """
         lane = self._flying(ticket)
         if lane.queue[0].dropped:
@@ -265,20 +264,20 @@ class DeviceQueues:
         return True
 
     def waited(self, ticket: Ticket, now: float) -> str:
-        """How long the device has held back a command that is in flight, and what it waits for, in words."""
+        """Returns how long the device has held back a command in flight, and what it waits for, in words."""
         lane = self._flying(ticket)
         since = now if lane.since is None else max(lane.since, lane.queue[0].offered_at)
         return f"it has waited {now - since:.0f} s {WORDS[lane.waits_for]}"
 
     def feedback(self, device_id: str, message_id: str, now: float) -> None:
-        """The hub told what became of a message."""
+        """Takes the hub's feedback on a message."""
         if self._credit is not None:
             self._credit.give_back(device_id, message_id)
             self._wake(now)
 
     def drop(self, topic: str, partition: int) -> list[Ticket]:
-        """Forgets the partition's commands that are not in flight, and gives them; those in flight are not tried again.
-        Its deferred commands are forgotten, too."""
+        """Forgets the partition's commands that are not in flight, and returns them; those in flight are not tried
+        again. Its deferred commands are forgotten, too."""
         dropped: list[Ticket] = []
         for lane in list(self._lanes.values()):
             self.deferred -= lane.backlog.drop(topic, partition)
@@ -300,7 +299,7 @@ class DeviceQueues:
         return dropped
 
     def _may_go(self, lane: DeviceQueue, now: float) -> bool:
-        """Whether the lane's first command may be sent; else it is held until feedback comes or the hub is asked."""
+        """Whether the lane's first command may be sent; else it is held until feedback comes or the hub is tried."""
         if self._credit is None or lane.probing or self._credit.has(lane.device_id):
             return True
         lane.wait("feedback", now)
@@ -320,7 +319,7 @@ class DeviceQueues:
         if self._credit is not None:
             for device_id in self._credit.freed(now):
                 moved = self._lanes.get(device_id)
-                # Its queue has room again, whether that or the feedback was waited for.
+                # Its queue has room again, whether it waited for that or for the feedback.
                 if moved is not None and moved.hold and moved.since is not None:
                     moved.hold = 0
                     moved.probing = False
@@ -344,7 +343,7 @@ class DeviceQueues:
         heapq.heappush(self._held, (until, self._holds, lane))
 
     def _stands(self, lane: DeviceQueue) -> bool:
-        """Whether the device takes nothing, so that more of its commands are of no use."""
+        """Whether the device takes nothing, so that more of its commands do not help."""
         return lane.hold > 0 and lane.since is not None
 
     def _look(self, lane: DeviceQueue) -> None:

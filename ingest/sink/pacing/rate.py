@@ -1,7 +1,7 @@
 """When the next command may be sent: a token bucket, and the rate at which it fills. Pure; the clock is passed in.
 
-The rate never exceeds what the tier allows. When the hub throttles, it is lowered to what the hub has been seen to take
-(multiplicative decrease), and after a pause raised bit by bit (additive increase).
+The rate never exceeds what the tier allows. When the hub throttles, it is lowered to what the hub was seen to take
+(multiplicative decrease), and after a pause raised step by step (additive increase).
 """
 
 import struct
@@ -11,13 +11,13 @@ from operator import attrgetter
 from typing import Final, NamedTuple
 
 HEADROOM: Final = 0.995
-"""Part of the allowance that is used: at the very edge, network jitter alone would be throttled."""
+"""The used part of the allowance: at the very edge, mere network jitter would be throttled."""
 BURST_SECONDS: Final = 0.05
-"""What may be caught up after a late wake-up. Small, because the hub's own window may be as short as a second."""
+"""Burst allowance, so that a late wake-up loses no rate. Small, because the hub's own window can be one second."""
 LOOK_SECONDS: Final = 0.5
-"""For how long answers are counted after the first throttled one, to see which part of the sends is refused."""
+"""How long answers are counted after the first throttled one, to see which part of the sends is refused."""
 LOOK_SENDS: Final = 10
-"""At low rates longer, for about so many sends: one refusal alone says nothing about the rate."""
+"""At low rates longer, for about this many sends: one refusal alone says nothing about the rate."""
 MAX_LOOK_SECONDS: Final = 6.0
 BELOW_SEEN: Final = 0.01
 """How far below what the hub took the rate is set, so that the hub's own bucket fills again."""
@@ -25,9 +25,9 @@ MIN_DECREASE: Final = 0.5
 FLOOR: Final = 1 / 64
 """The rate never falls below this part of the allowance: there must be sends to notice that the hub takes more."""
 HOLD_SECONDS: Final = 3.0
-"""After a decrease the rate stands still for so long, then rises."""
+"""After a decrease the rate stays constant for this long, then rises."""
 RISE_PER_SECOND: Final = 0.02
-"""Of the allowance. From half of it to the whole in about half a minute."""
+"""Part of the allowance: from half of it to the whole in about half a minute."""
 
 
 class Answer(NamedTuple):
@@ -42,7 +42,7 @@ class AdaptiveRate:
     """The state of the bucket; plain numbers, so that it fits into shared memory. Times are monotonic seconds."""
 
     allowance: float
-    """Sends per second that are allowed at most."""
+    """The most sends per second that are allowed."""
     rate: float
     """Sends per second at present."""
     tokens: float
@@ -57,17 +57,17 @@ class AdaptiveRate:
 
     @classmethod
     def of(cls, sends_per_second: float, now: float) -> "AdaptiveRate":
-        """A pace for `sends_per_second`, the most that the hub takes. One send is free at once."""
+        """Returns a pace for `sends_per_second`, the most that the hub takes. One send may go at once."""
         allowance = sends_per_second * HEADROOM
         return cls(allowance, allowance, 1.0, now, now)
 
     @property
     def burst(self) -> float:
-        """Sends that may go out at once. In any window of w seconds at most `burst + allowance * w` go out."""
+        """The sends that may go at once. In any window of w seconds at most `burst + allowance * w` go."""
         return max(1.0, self.rate * BURST_SECONDS)
 
     def take(self, wanted: int, now: float) -> int:
-        """How many of `wanted` commands are to be sent now, at once."""
+        """Returns how many of `wanted` commands to send now, at once."""
         self._fill(now)
         if now < self.paused_until:
             return 0
@@ -76,16 +76,16 @@ class AdaptiveRate:
         return granted
 
     def wait(self, now: float) -> float:
-        """Seconds until `take` grants one; 0 when it does now."""
+        """Returns the seconds until `take` grants one; 0 if it does now."""
         ready = self.filled_at + max(0.0, 1.0 - self.tokens) / self.rate
         return max(0.0, ready - now, self.paused_until - now)
 
     def pause(self, until: float) -> None:
-        """Nothing is sent before `until` (the daily quota is used up). A later end already set stays."""
+        """Sends nothing before `until` (the daily quota is used up). A later end already set stays."""
         self.paused_until = max(self.paused_until, until)
 
     def learn(self, answers: Iterable[Answer], now: float) -> None:
-        """Takes in answers in any order, and lowers the rate when it has seen enough."""
+        """Takes in answers in any order, and lowers the rate once it has seen enough."""
         self._fill(now)
         for sent_at, throttled in answers:
             if sent_at < self.decreased_at:
@@ -123,7 +123,7 @@ PACKED_BYTES: Final = _FORMAT.size
 
 
 def pack(pace: AdaptiveRate) -> bytes:
-    """`PACKED_BYTES` bytes."""
+    """Returns `PACKED_BYTES` bytes."""
     return _FORMAT.pack(*_numbers(pace))
 
 

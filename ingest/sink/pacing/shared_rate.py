@@ -1,9 +1,9 @@
 """One pace for all sink processes of the node, in a few hundred bytes of memory that they all map.
 
-The supervisor creates it and passes its path on. A process may be killed at any point: the kernel gives its lock back,
+The supervisor creates it and passes its path on. A process can be killed at any point: the kernel releases its lock,
 and every new state is written beside the old one and takes effect by a change of one byte, so that no half-written
-state is ever read. Nothing is leased: a process takes tokens only for what it sends at once, so a killed one wastes
-at most what it took in its last call.
+state is ever read. Nothing is leased: a process takes tokens only for what it sends at once, so a killed one wastes at
+most what it took in its last call.
 """
 
 import fcntl
@@ -19,41 +19,41 @@ from typing import Final
 from ingest.sink.pacing.rate import PACKED_BYTES, AdaptiveRate, Answer, pack, unpack
 
 CONTENDED_SECONDS: Final = 0.0005
-"""Another process holds the lock, for some 20 µs as a rule: when to ask again."""
+"""When to ask again if another process holds the lock, usually for some 20 µs."""
 _SIZE: Final = 1 + 2 * PACKED_BYTES
 
 
 class Shared:
-    """The memory itself, for as long as its maker keeps it. It is in no folder, which somebody may clean or fill up, and
-    nothing is left of it when its maker is killed."""
+    """The memory itself, which exists while its maker keeps it. It is not in a folder, which could be cleaned or filled
+    up, and nothing is left of it after its maker is killed."""
 
     def __init__(self) -> None:
-        """Raises OSError when there is no descriptor or no memory."""
+        """Raises OSError if there is no descriptor or no memory."""
         self._number = os.memfd_create("ingest-budget")
         weakref.finalize(self, os.close, self._number)
         self.path = Path(f"/proc/{os.getpid()}/fd/{self._number}")
-        """Where other processes of this user open it (proc(5))."""
+        """The path under which other processes of this user open it (proc(5))."""
 
     def set(self, sends_per_second: float, now: float) -> None:
-        """Begins anew, with no process that uses it. `now` is time.monotonic(), the same clock for all processes of a
+        """Resets the pace while no process uses it. `now` is time.monotonic(), the same clock for all processes of a
         machine."""
         os.pwrite(self._number, bytes(1) + pack(AdaptiveRate.of(sends_per_second, now)) + bytes(PACKED_BYTES), 0)
 
 
 def create(sends_per_second: float, now: float) -> Shared:
-    """A new budget. Arguments and errors as of `Shared`."""
+    """Returns a new pace. Arguments as for `Shared.set`, errors as for `Shared`."""
     made = Shared()
     made.set(sends_per_second, now)
     return made
 
 
 class SharedRate:
-    """One process's view of the budget. One thread calls it; no call blocks."""
+    """One process's view of the pace. One thread calls it; no call blocks."""
 
     def __init__(self, path: Path, *, clock: Callable[[], float] = time.monotonic) -> None:
-        """Raises OSError when the file is not there."""
+        """Raises OSError if the file does not exist."""
         self._clock = clock
-        # A description of its own: flock excludes descriptions, and one inherited over a fork would be shared.
+        # Its own file description: flock excludes descriptions, and one inherited over a fork would be shared.
         self._number = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         self._map = mmap.mmap(self._number, _SIZE)
         self._answers: list[Answer] = []
@@ -66,9 +66,9 @@ class SharedRate:
         return self._rate
 
     def take(self, wanted: int) -> tuple[int, float]:
-        """How many of `wanted` commands to send now, at once, and the seconds until it is worth to ask again.
+        """Returns how many of `wanted` commands to send now, at once, and the seconds until asking again is useful.
 
-        Hands on what was answered, so call it (with 0) also while there is nothing to send.
+        Passes on the answers, so call it (with 0) even while there is nothing to send.
         """
         with self._locked() as locked:
             if not locked:
@@ -84,11 +84,11 @@ class SharedRate:
         return granted, pace.wait(now)
 
     def answered(self, sent_at: float, *, throttled: bool) -> None:
-        """The hub answered a send of `sent_at` (the budget's clock): it throttled it, or anything else."""
+        """Takes the hub's answer to a send of `sent_at` (the pace's clock): throttled, or anything else."""
         self._answers.append(Answer(sent_at, throttled))
 
     def pause(self, seconds: float) -> None:
-        """No process of the node sends for so long (the daily quota is used up); counts from the next `take`."""
+        """Stops all sends of the node for this long (the daily quota is used up); counts from the next `take`."""
         self._pause_until = max(self._pause_until, self._clock() + seconds)
 
     def close(self) -> None:

@@ -8,7 +8,7 @@ from ingest.hub.conditions import MessageVerdict, of_message
 class Outcome(NamedTuple):
     verdict: MessageVerdict
     reason: str
-    """Label of the metric and, when dead, reason of the dead letter."""
+    """Label of the metric and, if dead, reason of the dead letter."""
     sentence: str = ""
 
 
@@ -19,5 +19,5 @@ UNANSWERED = Outcome("retry", "unanswered", "the hub has not answered in time; i
 
 
 def judge(condition: str, words: str) -> Outcome:
-    """`condition` is the AMQP condition of a rejected message, `words` its description."""
+    """Returns the outcome. `condition` is the AMQP condition of a rejected message, `words` its description."""
     return Outcome(*of_message(condition), f"{condition}: {words}" if words else condition)

@@ -1,8 +1,8 @@
-"""Commands to the hub: many in flight over one long-lived link, each with its own answer.
+"""Sends commands to the hub: many in flight over one long-lived link, each with its own answer.
 
-azure-iot-hub's own client sends one message per round trip, throws the hub's reason away, sends a throttled message again
-at once and behind later ones, and is of no use once its link has ended. So the AMQP client below it (uamqp) is used
-directly, with its retries off; when the link ends, every unanswered command is handed back, and a new link is opened.
+azure-iot-hub's own client sends one message per round trip, drops the hub's reason, resends a throttled message at once
+and after later ones, and is unusable once its link has ended. So the AMQP client below it (uamqp) is used directly,
+with its retries off; when the link ends, every unanswered command is handed back, and a new link is opened.
 """
 
 import logging
@@ -24,11 +24,11 @@ from ingest.sink.sending.results import LINK_LOST, RELEASED, SENT, UNANSWERED, O
 from ingest.timing import Backoff
 
 OPEN_SECONDS = 20.0
-"""A link that is not ready after this long is given up: uamqp may take 10 s over a token alone."""
+"""A link that is not ready after this long is given up: uamqp can take 10 s for a token alone."""
 ANSWER_SECONDS = 30.0
-"""The hub answers a message in milliseconds; without an answer for this long the link has lost it."""
+"""The hub answers a message in milliseconds; without an answer after this long the link has lost it."""
 TURN_SECONDS = 0.005
-"""uamqp has no handle to wait on: while answers are out, it is asked this often."""
+"""uamqp has no handle to wait on: while answers are due, it is polled this often."""
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ class Sender:
         idle_seconds: float = IDLE_SECONDS,
     ) -> None:
         """`route`: how the hub is reached, by default directly in AMQP. `idle_seconds`: a connection on which nothing
-        comes for so long, not even an empty frame, is given up."""
+        comes for this long, not even an empty frame, is given up."""
         self.trouble: str | None = "connecting to the hub"
         """Why nothing can be sent now; None while the link is up."""
         self._hub = hub
@@ -62,7 +62,7 @@ class Sender:
         self._client: Any = None
         self._waiting: dict[int, tuple[Command, float]] = {}
         self._unexplained: dict[int, Command] = {}
-        """Given back without a reason in this turn: by the hub, or by uamqp because the link has ended."""
+        """Given back without a reason in this `poll`: by the hub, or by uamqp because the link has ended."""
         self._answers: list[tuple[Command, Outcome]] = []
         self._next = 0
         self._pause = threading.Event()
@@ -96,11 +96,11 @@ class Sender:
     def send(self, command: Command) -> None:
         """Puts one command on the link; its answer comes from `poll`. Only while `ready`.
 
-        Raises what the client raises for a command that it cannot encode; nothing is sent then, and the link stays.
+        Raises what the client raises for a command that it cannot encode; then nothing is sent, and the link stays.
         """
         message = message_of(command)
         if not _is_plain(command):
-            # Encodes it, as the client does again when it sends it: what it raised then would end the link.
+            # Encodes it now, as an error when the client encodes it for sending would end the link.
             message.get_message()
         number, self._next = self._next, self._next + 1
         self._waiting[number] = (command, self._clock())
@@ -108,7 +108,7 @@ class Sender:
         self._client.queue_message(message)
 
     def poll(self, timeout: float) -> list[tuple[Command, Outcome]]:
-        """Works on the link, up to `timeout` seconds or the first answers; gives the answers that came.
+        """Works on the link, up to `timeout` seconds or the first answers; returns the answers that came.
 
         A command that was in flight when its link ended comes back with LINK_LOST, in the order of sending; one that the
         hub has not answered in time ends the link, and comes back first, with UNANSWERED.
@@ -123,12 +123,12 @@ class Sender:
             self._pause.wait(min(TURN_SECONDS if self._waiting or not self._life.up else 0.02, timeout))
 
     def reopen(self, sentence: str) -> None:
-        """Gives the link up and opens another one; what is unanswered comes back from the next `poll`."""
+        """Closes the link and opens another one; unanswered commands come back from the next `poll`."""
         if self._client is not None:
             self._lost(TimeoutError(sentence))
 
     def close(self) -> None:
-        """Ends the link; what is unanswered comes back from one more `poll`, which opens no other link."""
+        """Ends the link; unanswered commands come back from one more `poll`, which opens no other link."""
         self._life.stop()
         if self._client is not None:
             self._end(LINK_LOST)
@@ -166,7 +166,7 @@ class Sender:
             return
         oldest = next(iter(self._waiting.items()), None)
         if oldest is not None and now - oldest[1][1] > self._answer_seconds:
-            # The link may be to blame, or this one command; those behind it are only lost with the link.
+            # The link or this one command can be to blame; later ones are only lost with the link.
             number, (command, _) = oldest
             del self._waiting[number]
             self._answers.append((command, UNANSWERED))
@@ -229,7 +229,7 @@ def _is_plain(command: Command) -> bool:
 
 
 def message_of(command: Command) -> Any:
-    """uamqp's message, with everything of the command in it."""
+    """Returns uamqp's message, with everything of the command in it."""
     import uamqp
 
     properties = uamqp.message.MessageProperties(

@@ -1,7 +1,7 @@
-"""When the sending of commands is stalled: some wait, pace and link would let them go, and the hub answers none. Pure.
+"""Detects stalled sending of commands: some wait, pace and link would let them go, and the hub answers none. Pure.
 
-A link may be up in every respect and lead nowhere (a hub's fault, a library's, a process that died with the lock of the
-budget). So what counts is the hub's answers alone, whatever they say.
+A link can look up and lead nowhere (a fault of the hub or a library, a process that died with the lock of the pace). So
+only the hub's answers count, whatever they say.
 """
 
 from typing import Final, Literal
@@ -11,11 +11,11 @@ Verdict = Literal["fine", "reopen", "stalled"]
 SECONDS: Final = 45.0
 """Longer than the sender waits for one answer before it opens another link."""
 _MOST_BETWEEN_LOOKS: Final = 2.0
-"""A process that was frozen has seen nothing, and blames nobody for that time."""
+"""A process that was frozen has seen nothing, so that time does not count."""
 
 
 class StallWatch:
-    """Fed with every turn of the loop. The first `seconds` of silence want another link, the next ones another process."""
+    """Call it in every loop. The first `seconds` of silence ask for another link, the next ones for another process."""
 
     def __init__(self, seconds: float, now: float) -> None:
         """`now`, here and below: monotonic seconds."""
@@ -33,8 +33,8 @@ class StallWatch:
         return f"the hub has answered no command for {self._strikes * self._seconds + self._silent:.0f} s"
 
     def look(self, now: float, *, answers: int, waiting: bool, may_go: bool) -> Verdict:
-        """`answers`: of the hub, in all, to commands of this process. `waiting`: whether there are commands at all.
-        `may_go`: whether some are on their way to the hub, or could be; time in which none could counts for nothing."""
+        """`answers`: all answers of the hub to commands of this process. `waiting`: whether there are commands at all.
+        `may_go`: whether some are on their way to the hub, or could be; other time does not count."""
         passed, self._looked_at = min(now - self._looked_at, _MOST_BETWEEN_LOOKS), now
         if answers != self._answers or not waiting:
             self._answers, self._silent, self._strikes = answers, 0.0, 0

@@ -1,4 +1,4 @@
-"""What is done about a stall of the sending: another link, then another process, each with what is known in the log."""
+"""Reacts to stalled sending: another link, then another process, each with a log of what is known."""
 
 import logging
 import time
@@ -13,11 +13,11 @@ logger = logging.getLogger(__name__)
 
 
 class StallGuard:
-    """Called in every turn of a sink process's loop."""
+    """Called in every loop of a sink process."""
 
     def __init__(self, sender: Sender, lanes: DeviceQueues, budget: SharedRate, *, seconds: float = SECONDS) -> None:
         self.answers = 0
-        """Of the hub, in all."""
+        """All answers of the hub."""
         self.may_go = False
         """Whether commands are on their way to the hub, or pace and link would let some go."""
         self._sender = sender

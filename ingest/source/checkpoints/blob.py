@@ -189,8 +189,8 @@ class BlobStore:
         return replace(checkpoint, lease=False, place=names[-1], tag=kept)
 
     def _write(self, name: str, metadata: dict[str, str], tag: Any) -> str | None:
-        """`tag`: names of the existing blobs, with their ETags. Returns the ETag; None if another client's blob was
-        removed by its owner."""
+        """`tag`: names of the existing blobs, with their ETags. Returns the ETag; None if another client removed its
+        blob."""
         blob = self._client.get_blob_client(name)
         ours = name.startswith(f"{self._folder}/")
         known = None if tag is WHATEVER else tag.get(name)
@@ -350,7 +350,7 @@ class BlobStore:
 
 
 def _age(checkpoint: Checkpoint) -> tuple[int, int]:
-    """Sort key for the newer of two checkpoints. Times of blobs are whole seconds."""
+    """Returns the sort key for the newer of two checkpoints. Times of blobs are whole seconds."""
     number = checkpoint.sequence_number
     return int(checkpoint.time or 0), -1 if number is None else number
 

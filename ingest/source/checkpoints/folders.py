@@ -49,8 +49,7 @@ class Folders:
                 for folder in self._entries(parent)
                 if folder.endswith("/") and folder[len(parent) : -1].lower() == name
             ]
-        # The spelling of the configuration is the likeliest; in a container with very many folders the search can miss
-        # it.
+        # The configured spelling is the likeliest; in a container with very many folders the search can miss it.
         places = dict.fromkeys([self.folded, "/".join(self._names), *(folder.rstrip("/") for folder in found)])
         return list(places)
 

@@ -11,6 +11,6 @@ if TYPE_CHECKING:
 
 
 def scope(config: Config) -> Scope:
-    """Returns the reader that the checkpoints belong to."""
+    """Returns the scope of the configuration."""
     hub = address(config)
     return Scope(hub.namespace, hub.event_hub, config.source.consumer_group)

@@ -61,7 +61,7 @@ def reset_command(partition: str) -> str:
 
 
 class Damaged(Refused):
-    """The checkpoint of one partition cannot be read. Waiting can help, as a user can mend it; other partitions are
+    """The checkpoint of one partition cannot be read. Waiting can help, as a user can mend it; others are
     unaffected."""
 
     def __init__(self, partition: str, sentence: str, *, lease: bool = False) -> None:

@@ -40,8 +40,7 @@ class _SystemClock:
 
 
 Job = Checkpoint | Literal["look", "glance", "check"]
-"""A position to save; to read the store again, forgetting what was offered ("look") or not ("glance"); to compare it at
-the end ("check")."""
+"""Save a position; read the store again, forgetting what was offered ("look") or not ("glance"); compare at the end."""
 
 
 class Looked(NamedTuple):
@@ -150,7 +149,7 @@ class CheckpointWriter:
 
     @property
     def glanced(self) -> Looked | None:
-        """Returns what the store held; None while that is unknown."""
+        """What the store held; None while that is unknown."""
         return self._glanced
 
     def close(self, deadline: Deadline) -> None:

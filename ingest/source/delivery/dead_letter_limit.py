@@ -4,9 +4,8 @@ MINUTE = 60.0
 
 
 class DeadLetterLimit:
-    """Limits the dead letters of each minute, counted from the first of them. A record limit that was lowered by
-    mistake, or a format that fails, must not turn a day of telemetry into dead letters: the partition waits instead,
-    and says so."""
+    """Limits the dead letters of each minute, counted from the first. A limit that was lowered by mistake, or a format
+    that fails, must not turn a day of telemetry into dead letters: the partition waits instead, and says so."""
 
     def __init__(self, per_minute: int) -> None:
         """`per_minute` as `source.max_dead_letters_per_minute`: 0 is no limit."""

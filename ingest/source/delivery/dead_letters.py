@@ -1,5 +1,4 @@
-"""The dead letters of events: the content as it came, and in headers the event's position in the hub and all its other
-data."""
+"""The dead letters of events: the content as it came, and in headers the position in the hub and all other data."""
 
 import logging
 from collections.abc import Callable, Sequence

@@ -168,8 +168,8 @@ class Delivery:
     def _send_ready(self) -> None:
         """Sends what has gathered, once nothing is on its way.
 
-        An idempotent producer of librdkafka has one request per partition on its way, and records that wait behind it
-        for longer than `linger.ms` keep the broker's thread spinning: a whole core, if Kafka is 20 ms away
+        An idempotent producer of librdkafka has one request per partition on its way, and records that wait for it
+        longer than `linger.ms` keep the broker's thread spinning: a whole core, if Kafka is 20 ms away
         (rd_kafka_toppar_producer_serve of 2.16 compares messages in flight with a number of requests).
         """
         if self.pool.in_flight or not self._may_send():
@@ -202,7 +202,7 @@ class Delivery:
         self.slow_way.poll()
 
     def _go_slow(self) -> None:
-        """Moves what is ready to the slow way, behind what is there."""
+        """Moves what is ready to the slow way, after what is there."""
         while self._ready:
             batch = self._ready.popleft()
             self.slow_way.add(batch, batch.take(len(batch)))
@@ -210,8 +210,7 @@ class Delivery:
         self.slow_way.poll()
 
     def _shipment(self) -> Iterator[Taken]:
-        """Takes from the ready batches as much as one request of each producer for each partition of the topic
-        holds."""
+        """Takes from the ready batches what one request of each producer for each partition of the topic holds."""
         room: float = FIRST_SHIPMENT_EVENTS
         if self._record_bytes:
             filled = FILLED if self._requests > 1 else FILLED_ALONE
@@ -237,8 +236,7 @@ class Delivery:
             return None
 
     def _arrived(self, sent: Sequence[Taken], abandoned: int, shipment: Shipment) -> None:
-        """Takes the result of `shipment`: each of its records, those of the first events of `sent`, was acknowledged or
-        refused."""
+        """Takes the result of `shipment`: its records, of the first events of `sent`, were acknowledged or refused."""
         if shipment.refused and abandoned != self._abandoned:
             return  # they come again
         if shipment.refused:

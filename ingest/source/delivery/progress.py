@@ -23,7 +23,7 @@ class Progress:
         self._batches.append(batch)
 
     def mark(self, position: Position) -> None:
-        """A position without events of its own, safe once everything added before is."""
+        """Adds a position without events, safe once everything added before is."""
         self._batches.append(Batch(position, 0))
 
     def advance(self) -> Position | None:
@@ -35,5 +35,5 @@ class Progress:
 
     @property
     def pending(self) -> int:
-        """Returns the number of events received and not done. Walks the open batches, which are few."""
+        """The number of events received and not done. Walks the open batches, which are few."""
         return sum(batch.pending for batch in self._batches)

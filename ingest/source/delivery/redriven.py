@@ -18,7 +18,7 @@ Fetch = Callable[[Config, str, int, int | None], Event]
 
 
 class RestoredEvents:
-    """Callable: makes one record after another."""
+    """Callable: restores one dead letter after another."""
 
     def __init__(self, config: Config, consumer_group: str | None = None, *, fetch: Fetch = fetch) -> None:
         """`consumer_group`: the group to read events again with; None: the configured one."""

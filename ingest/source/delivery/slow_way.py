@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 
 class SlowWay:
-    """Call `add` or `refused`, then `poll`. What `Suspects` blames, and what cannot be a record, becomes a dead
+    """Call `add` or `refused`, then `poll`. What `Suspects` blames, or what cannot be a record, becomes a dead
     letter."""
 
     def __init__(

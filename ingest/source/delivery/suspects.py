@@ -2,7 +2,7 @@
 
 A broker refuses a batch for one record in it, and rarely says which. So what was refused is sent again in smaller and
 smaller chunks, each with nothing else on its way, until a record is refused alone. Such a record is a **suspect**: it
-may be bad, or the cluster may be (a broker's clock that is behind, a lowered limit, an interceptor that fails). A
+can be bad, or the cluster can be (a broker's clock that is behind, a lowered limit, an interceptor that fails). A
 suspect is held back, and what comes after it decides:
 
 - **Its topic partition takes another record.** The cluster works, so the suspect is tried once more and then blamed.
@@ -86,10 +86,9 @@ class Entry:
         """Whether it must be sent. For a repeat: whether that has become necessary."""
         self.tries = 0
         self.error: KafkaError | None = None
-        """The error of the last refusal. For a waiting entry: the broker has named this record as the bad one of its
-        batch."""
+        """Error of the last refusal. If the entry waits: the broker named this record as the bad one of its batch."""
         self.partition = -1
-        """Of the topic, where it was refused."""
+        """The topic's partition that refused it."""
         self.held = False
         self.held_at = 0.0
         self.proved = False
@@ -156,7 +155,7 @@ class Suspects:
         """While something is marked: key → the last turn in which Kafka took something of it."""
         self._rows: dict[int, _Row] = {}
         self._row = _Row()
-        """Of all partitions."""
+        """The row over all partitions."""
         self._backoff = backoff()
         self._pause_until = 0.0
         self._settled_at = 0.0
@@ -190,8 +189,7 @@ class Suspects:
         self.waiting.extendleft(entry for entry in reversed(entries) if not entry.held)
 
     def forget(self, entry: Entry) -> None:
-        """Drops an entry that became a dead letter for another reason, or was acknowledged when nothing more is
-        sent."""
+        """Drops an entry that is a dead letter for its own reason, or was acknowledged when nothing more is sent."""
         if entry.held:
             self._release(entry)
 

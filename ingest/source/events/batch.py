@@ -15,8 +15,7 @@ class Batch:
         self.last = last
         """Position of the batch's last event."""
         self.pending = pending
-        """Events not done yet. The part that finishes an event decrements it; `Progress.advance` looks at the
-        result."""
+        """Events not done yet. Decremented when an event is done; `Progress.advance` looks at the result."""
         self.events = events
         """Events that wait, in order; those that `take` has returned are not kept here."""
         self.bytes = size

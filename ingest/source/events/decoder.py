@@ -218,7 +218,7 @@ def labels_of(properties: Sequence[Any], application: Map, body_kind: str = DATA
 
 
 def system_value(name: str, value: Any) -> Any:
-    """A field of `properties`. AMQP fixes its type, so a value that JSON can hold is not marked."""
+    """Returns a field of `properties`. AMQP fixes its type, so a value that JSON can hold is not marked."""
     if isinstance(value, Timestamp):
         return int(value)
     if name == _USER_ID and isinstance(value, Binary):

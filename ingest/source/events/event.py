@@ -30,7 +30,7 @@ BODY_KINDS = frozenset((DATA, *JSON_BODIES, AMQP_MESSAGE))
 
 
 NOT_ENCODED: tuple[Any, ...] = (None,)
-"""Of no record format."""
+"""No record format has cached anything yet."""
 
 
 class Origin:
@@ -144,6 +144,6 @@ class Event(NamedTuple):
 
     @property
     def system_properties(self) -> dict[str, Any]:
-        """Returns the annotations except position, device and module, then the unusual fields of `properties`."""
+        """The annotations except position, device and module, then the unusual fields of `properties`."""
         hub = {} if self.hub_ms is None else {HUB_TIME: self.hub_ms}
         return {**self.origin.before, **hub, **self.origin.after, **self.labels.system}

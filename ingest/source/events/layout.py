@@ -20,8 +20,7 @@ _SECTION = bytes((0x00, 0x53, ANNOTATIONS))
 _DEVICE_KEY = b"\xa3\x1b" + DEVICE + b"\xa1"
 """The first annotation of every message of IoT Hub: a symbol, and the type of its value, a string of a length up to 255."""
 IN_WIDE, IN_SMALL = 3 + 9 + len(_DEVICE_KEY), 3 + 3 + len(_DEVICE_KEY)
-"""Where the length of the device id is, counted from the section's first byte: after the section's code and the
-map's."""
+"""Where the length of the device id is, from the section's first byte: after the section's code and the map's."""
 
 _HUB_TIME = HUB_TIME.encode()
 _DEVICE, _MODULE = DEVICE.decode(), MODULE.decode()
@@ -38,8 +37,7 @@ _EMPTY_LIST = 0x45
 
 
 def find(payload: bytes) -> tuple[bytes, int] | None:
-    """Returns the key of this message's layout, and where its annotations begin; None if they are not worth
-    learning."""
+    """Returns the key of the message's layout, and where its annotations begin; None if not worth learning."""
     try:
         at = 0
         while payload[at + 2] < ANNOTATIONS:  # header, delivery annotations
@@ -143,8 +141,7 @@ class _Layout:
         self.numbers: list[int] = []
         """Places, among what the struct gives, of the holes in `_NUMBERS`."""
         self.members: list[tuple[str, int, Any]] = []
-        """The other annotations and `HUB_TIME`, in order: name, place of the hole or 0, JSON value if it has no
-        hole."""
+        """The other annotations and `HUB_TIME`, in order: name, place of the hole or 0, JSON value without one."""
         wide = payload[at + 3] == WIDE_MAP
         count = _UINT32(payload, at + 8)[0] if wide else payload[at + 5]
         here = at + (12 if wide else 6)

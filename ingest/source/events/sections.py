@@ -17,8 +17,7 @@ from ingest.source.events.values import is_text, label, name_of, plain
 PROPERTIES_SECTION = bytes((0x00, 0x53, PROPERTIES))
 APPLICATION_SECTION = bytes((0x00, 0x53, APPLICATION))
 REMEMBERED = 256
-"""The most names, and the most runs of fields, that are remembered, none longer than this many bytes: 500 KiB at
-most."""
+"""The most names, and runs of fields, that are remembered, none longer than this many bytes: 500 KiB at most."""
 _SHORT = 64
 _FIELDS, _CORRELATION_ID, _CREATION_TIME = 13, 5, 9
 """The number of fields, and the places of some."""

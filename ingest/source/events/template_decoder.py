@@ -75,8 +75,7 @@ class TemplateDecoder:
         self._misses = 0
 
     def decode(self, buf: bytes, start: int, end: int) -> Event:
-        """Returns the event of the message in `buf[start:end]`. Raises AmqpError if not even its position can be
-        read."""
+        """Returns the event in `buf[start:end]`. Raises AmqpError if not even its position can be read."""
         try:
             at = start
             while buf[at + 2] < ANNOTATIONS:  # header, delivery annotations
@@ -155,8 +154,7 @@ class TemplateDecoder:
             self._is_full = False
 
     def _new_sender(self, shape: Shape, parts: Sequence[Any]) -> _Sender:
-        """Returns the sender. It is remembered if there is room; otherwise it is valid only until the next such
-        call."""
+        """Returns the sender, remembered if there is room; otherwise valid only until the next such call."""
         origin = shape.origin(parts)
         cost = BUDGET if self._is_full else shape.cost_of_sender(parts)
         if self._has_room(cost, BUDGET_OF_SENDERS):
@@ -221,8 +219,7 @@ def _cost_of_labels(size: int, labels: Labels) -> int:
 
 
 def _text_value(buf: bytes, at: int) -> tuple[int, int]:
-    """Returns first byte and end of the string that is the value of an amqp-value section; -1 as the end if it is
-    none."""
+    """Returns first byte and end of the string in an amqp-value section; -1 as the end if it is not a string."""
     if not buf.startswith(_VALUE_SECTION, at - len(_VALUE_SECTION)) or buf[at] not in b"\xa1\xb1":
         return at, -1
     return (at + 2, at + 2 + buf[at + 1]) if buf[at] == 0xA1 else (at + 5, at + 5 + int(_UINT32(buf, at + 1)[0]))

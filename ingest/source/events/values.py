@@ -24,8 +24,7 @@ _INVALID = re.compile("[\udc80-\udcff]")
 
 
 def plain(value: Any) -> Any:
-    """Returns an AMQP value, text as bytes, as a JSON value: None, bool, int of 64 bits, finite float, str, list or
-    dict."""
+    """Returns an AMQP value, text as bytes, as JSON: None, bool, int of 64 bits, finite float, str, list or dict."""
     kind = type(value)
     if kind is bytes:  # what nearly all are
         return plain_text(value)
@@ -78,8 +77,7 @@ def _marked(kind: str, value: Any) -> dict[str, Any]:
 
 
 def _map(pairs: list[tuple[Any, Any]]) -> dict[str, Any]:
-    """Returns an object; its pairs if a key is not text or comes twice, or if the object would look like a marked
-    value."""
+    """Returns an object; its pairs if a key is not text or comes twice, or if it would look like a marked value."""
     plain_pairs = [(plain(key), plain(item)) for key, item in pairs]
     members = {key: item for key, item in plain_pairs if isinstance(key, str)}
     if len(members) < len(pairs) or (len(members) == 1 and next(iter(members)).startswith(MARK)):

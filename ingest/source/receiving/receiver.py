@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 
 class Receiver:
-    """`start, poll, close`; all on one thread. Counters are plain ints, read by whoever exports them."""
+    """`start, poll, close`; all on one thread. Counters are plain ints, which the metrics export reads."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class Receiver:
         may_open: Callable[[], bool] = lambda: True,
         host: str = "the hub",
     ) -> None:
-        """`wait` passes the seconds until the next link may be opened; it may return early. `renumbered` is called when
+        """`wait` passes the seconds until the next link may be opened; it can return early. `renumbered` is called when
         positions start over: all later events have another numbering. `displaced` is called with the hub's words when
         another reader has taken the partition. `may_open` is asked, until it says yes, before a link is opened: without
         a link, another process can have gone on. `host` is the hub's, for messages."""

@@ -6,7 +6,7 @@ from typing import Final
 
 SMOOTH_SECONDS: Final = 60.0
 KNOWN_SECONDS: Final = 5.0
-"""A rate over less time says nothing: before this there is no forecast."""
+"""A rate over less time says nothing: no forecast before this."""
 _STEP_SECONDS: Final = 1.0
 
 

@@ -18,8 +18,7 @@ from ingest.hub.standing import Standing
 Verdict = Literal["fine", "ask", "stalled", "unknown"]
 
 FROZEN_SECONDS = 5.0
-"""After this long without a look, this process slept (a suspended machine, a stopped process): what came meanwhile
-waits to be read."""
+"""After this long without a look, we slept (a suspended machine, a stopped process): what came meanwhile is unread."""
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +38,7 @@ class StallWatch:
         self._answered = False
 
     def moved(self, now: float) -> None:
-        """An event came, or we were not asking for any (back-pressure, no link): silence starts again."""
+        """Restarts the silence: an event came, or we were not asking for any (back-pressure, no link)."""
         self._quiet_since = self._looked_at = now
         self._asked_at = None
         self._behind = False
@@ -86,8 +85,7 @@ class HubQuestion:
         self.newest: int | None = None
         """The newest sequence number that the hub has reported."""
         self.trouble: str | None = None
-        """Why the last question about a silent partition had no answer; the caller sets it to None when an event
-        comes."""
+        """Why the last question about a silent partition had no answer; reset by the caller when an event comes."""
         self._ask = ask
         self._answers: deque[tuple[Standing, Asked]] = deque(maxlen=1)
         self._thread: threading.Thread | None = None

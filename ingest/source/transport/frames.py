@@ -94,8 +94,7 @@ class TransferSplitter:
         return int(size)
 
     def _unusual(self, data: bytes, at: int, after: int, add: Callable[[Slice], None]) -> None:
-        """Takes a frame unlike the previous one: of another kind, a part of a message, or simply with longer
-        numbers."""
+        """Takes a frame unlike the previous one: of another kind, part of a message, or with longer numbers."""
         self._frame_size(data, at)
         begin = at + 4 * data[at + 4]
         if not data.startswith(_TRANSFER, begin):

@@ -8,8 +8,7 @@ more, the hub was still waiting for that flow. Each time the number is doubled.
 from collections import deque
 
 START = 8_000
-"""Enough from the start for a round trip of some milliseconds. Unread events wait in the hub and the kernel, not
-here."""
+"""Enough at once for a round trip of some milliseconds. Unread events wait in the hub and the kernel, not here."""
 FLOOR = 50
 MOST = 32_000
 """At a round trip of 100 ms, 240,000 events a second."""

@@ -116,8 +116,7 @@ class _LinkParts(RoutedTransport):
 
 
 class _Link:
-    """One run of `receive_batch` on a thread of its own, which ends with the link. It hands over one batch at a
-    time."""
+    """One run of `receive_batch` on its own thread, which ends with the link. Hands over one batch at a time."""
 
     def __init__(self, config: Config, partition: str, start: StartAt, owner_level: int | None, credit: int) -> None:
         self.attached = False

@@ -9,7 +9,7 @@ from ingest.sink.commands.formats.schemas import Schemas
 
 
 def format_named(name: str, *, lenient_expiry: bool, schemas: Schemas | None = None) -> Format:
-    """The format of `sink.format` and `sink.lenient_expiry`. `schemas`: None where no registry is configured."""
+    """Returns the format for `sink.format` and `sink.lenient_expiry`. `schemas`: None if no registry is configured."""
     text = JsonObject(lenient_expiry=lenient_expiry)
     connect_json = ConnectJson(text, lenient_expiry=lenient_expiry)
     avro = ConnectAvro(text, schemas, lenient_expiry=lenient_expiry)

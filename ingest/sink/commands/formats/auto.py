@@ -1,7 +1,7 @@
-"""Format `auto`: each record says by its first bytes and its keys how it was written. Pure.
+"""Format `auto`: each record's first bytes and keys show how it was written. Pure.
 
-A frame of a Schema Registry begins with a zero byte, which no JSON text does; an envelope of Kafka Connect is an object of
-schema and payload alone, which no command is.
+A frame of a Schema Registry begins with a zero byte, which no JSON text does; an envelope of Kafka Connect is an object
+of only schema and payload, which no command is.
 """
 
 from ingest.sink.commands.formats.connect_avro import ConnectAvro, is_frame

@@ -1,9 +1,9 @@
 """Avro's binary encoding, read with the schema that it was written with. Pure.
 
-fastavro does the reading: the deserializer of confluent-kafka is the same reader below an HTTP stack and a cache of its own
-(httpx, authlib, attrs, cachetools), which would ask the registry in the middle of the loop. What fastavro does not bound is
-bounded here, by what a schema may be: its recursion is C's, and an array of values without bytes has as many as its number
-says.
+fastavro does the reading: the deserializer of confluent-kafka is the same reader below its own HTTP stack and cache
+(httpx, authlib, attrs, cachetools), which would ask the registry in the middle of the loop. What fastavro does not
+bound is bounded here, by limits for schemas: it recurses in C, and an array of values without bytes has as many as its
+count says.
 """
 
 import io
@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 MOST_DEPTH: Final = 50
-"""Types within each other."""
+"""Depth of nested types."""
 MOST_TYPES: Final = 10_000
 _WIDTHS: Final = {"null": 0, "boolean": 1, "int": 1, "long": 1, "float": 4, "double": 8, "bytes": 1, "string": 1}
-"""The fewest bytes that a value has."""
+"""The fewest bytes of a value."""
 
 
 class BadSchema(ValueError):
@@ -27,9 +27,9 @@ class BadBody(ValueError):
 
 
 def prepared(text: str) -> object:
-    """A schema's JSON text as `read` takes it. Raises BadSchema.
+    """Returns a schema's JSON text in the form that `read` takes. Raises BadSchema.
 
-    Logical types are not: a date is its number, a UUID its text, as they were written.
+    Logical types are dropped: a date is its number, a UUID its text, as they were written.
     """
     import fastavro
 
@@ -40,29 +40,29 @@ def prepared(text: str) -> object:
     _Bounds().width(schema)
     try:
         return fastavro.parse_schema(schema)
-    except Exception as error:  # whatever it makes of a schema that somebody registered
+    except Exception as error:  # whatever it raises for a registered schema
         raise BadSchema(f"{type(error).__name__}: {str(error)[:200]}") from None
 
 
 def read(body: bytes, schema: Any) -> object:
-    """The value at the beginning of `body`; what follows it is not looked at, as Java's reader does not. Raises BadBody."""
+    """Returns the value at the beginning of `body`; what follows is ignored, as in Java's reader. Raises BadBody."""
     import fastavro
 
     try:
         return fastavro.schemaless_reader(io.BytesIO(body), schema, None)
-    except Exception as error:  # EOFError, UnicodeDecodeError, IndexError and others, by what the bytes are
+    except Exception as error:  # EOFError, UnicodeDecodeError, IndexError and others, depending on the bytes
         raise BadBody(f"{type(error).__name__}: {str(error)[:100]}") from None
 
 
 def kind_of(schema: Any) -> str:
-    """The name of the schema's type: `record`, `string`, `map`, `union`."""
+    """Returns the name of the schema's type: `record`, `string`, `map`, `union`."""
     if isinstance(schema, list):
         return "union"
     return str(schema.get("type")) if isinstance(schema, Mapping) else str(schema)
 
 
 class _Bounds:
-    """Walks through a schema; named types are known from where they are defined on."""
+    """Walks through a schema; named types are known from their definition on."""
 
     def __init__(self) -> None:
         self._widths: dict[str, int] = {}
@@ -70,7 +70,7 @@ class _Bounds:
         self._types = 0
 
     def width(self, schema: object, namespace: str = "", depth: int = 0) -> int:
-        """The fewest bytes of a value. Raises BadSchema for what must not be read."""
+        """Returns the fewest bytes of a value. Raises BadSchema if the schema must not be used."""
         self._types += 1
         if depth > MOST_DEPTH or self._types > MOST_TYPES:
             raise BadSchema(f"it has more than {MOST_DEPTH} types within each other, or {MOST_TYPES} in all")

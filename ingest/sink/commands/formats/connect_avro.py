@@ -20,7 +20,7 @@ MOST_NUMBER: Final = (1 << 31) - 1
 
 
 class ConnectAvro:
-    """A value that is a string is read as `text` reads it. `schemas`: None where no registry is configured."""
+    """`text` reads a value that is a string. `schemas`: None if no registry is configured."""
 
     reads_headers = False
 
@@ -65,7 +65,7 @@ def is_frame(value: bytes) -> bool:
 
 
 def _plain(value: object) -> object:
-    """Bytes within a value are Base64, as in Kafka Connect's JSON; a value that is bytes stays so."""
+    """Bytes within a value become Base64, as in Kafka Connect's JSON; a value that is bytes stays bytes."""
     if isinstance(value, dict):
         return {name: _inner(entry) for name, entry in value.items()}
     return [_inner(entry) for entry in value] if isinstance(value, list) else value

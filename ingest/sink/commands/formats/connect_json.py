@@ -1,6 +1,7 @@
 """Format `connect-json-schema`: Kafka Connect's JsonConverter with schemas, `{"schema":…,"payload":…}`. Pure.
 
-As there, a struct has the fields of its schema and no others, and one that is null or absent has its schema's default.
+As in Kafka Connect, a struct has only the fields of its schema, and one that is null or absent has its schema's
+default.
 """
 
 import binascii
@@ -22,7 +23,7 @@ _TYPES: Final = frozenset(
 
 
 class ConnectJson:
-    """A payload that is a string is read as `text` reads it."""
+    """`text` reads a payload that is a string."""
 
     reads_headers = False
 
@@ -41,7 +42,7 @@ class ConnectJson:
         return self.payload_of(found)
 
     def payload_of(self, envelope: dict[str, Member]) -> Fields:
-        """Of an object that `is_envelope`."""
+        """Returns the fields of an object that `is_envelope`."""
         schema, payload = envelope["schema"].value, envelope["payload"]
         kind = _type_of(schema, "the schema") if schema is not None else None
         if payload.value is None:
@@ -53,7 +54,7 @@ class ConnectJson:
             raise Undeliverable("malformed", f"The payload{of_type} is {clip(payload.value)}: {COMMAND}.")
         try:
             written = by_name(payload.text)
-        except NotJson as error:  # what was read once is read again
+        except NotJson as error:  # text that was parsed once is parsed again
             raise Undeliverable("malformed", f"The payload cannot be read: {error}.") from None
         if kind is None:
             return self._text.fields_of(written)
@@ -86,7 +87,7 @@ class ConnectJson:
 
 
 def is_envelope(found: dict[str, Member]) -> bool:
-    """Whether the object is an envelope of Kafka Connect: of schema and payload, and nothing else."""
+    """Whether the object is an envelope of Kafka Connect: only schema and payload."""
     return found.keys() == _ENVELOPE and isinstance(found["schema"].value, dict | None)
 
 

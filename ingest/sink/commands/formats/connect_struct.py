@@ -15,7 +15,7 @@ COMMAND: Final = "a command is a struct with deviceId and message, or a string t
 
 
 def fields_of(struct: Mapping[str, Member], texts: Set[str], *, lenient_expiry: bool) -> Fields:
-    """Null is an absent field, the message's too: a typed field has it where nothing was set.
+    """Returns the fields. Null means absent, even for the message: it is the value of an unset typed field.
 
     `texts`: the fields that are strings by their schema.
     """
@@ -24,7 +24,8 @@ def fields_of(struct: Mapping[str, Member], texts: Set[str], *, lenient_expiry: 
 
 
 def member(name: str, value: object) -> Member:
-    """A value that is not JSON's own: bytes stay bytes, all else is as JSON writes it. Raises Undeliverable (malformed)."""
+    """Returns a value not from JSON: bytes stay bytes, all else is as JSON writes it. Raises Undeliverable
+    (malformed)."""
     if isinstance(value, bytes):
         return Member(name, value, "")
     try:

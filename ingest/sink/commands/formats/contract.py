@@ -1,4 +1,4 @@
-"""What a format of commands promises: a record's value in, a command's fields by name out."""
+"""The contract of a command format: a record's value in, a command's fields by name out."""
 
 from typing import NamedTuple, Protocol
 
@@ -6,18 +6,18 @@ from ingest.sink.commands.json_text import Member
 
 
 class Fields(NamedTuple):
-    """What a value holds; whether the fields are any good is for `command` to say."""
+    """What a value holds; `command` checks whether the fields are valid."""
 
     by_name: dict[str, Member]
-    """A number is a `Number`, bytes are the message as it is; null stands for an absent field, but for `message`."""
+    """A number is a `Number`, bytes are the message as it is; null stands for an absent field, except `message`."""
     ignored: tuple[str, ...] = ()
-    """Names of fields that the value holds and the format does not read."""
+    """Names of fields in the value that the format does not read."""
 
 
 class Format(Protocol):
     @property
     def reads_headers(self) -> bool:
-        """Whether a header `deviceId` makes the value a body, which is then sent untouched."""
+        """Whether a header `deviceId` makes the value the body, which is then sent unchanged."""
 
     def read(self, value: bytes) -> Fields:
-        """Raises Undeliverable (malformed), or SchemaMissing (`schemas`) for a schema that is not here yet."""
+        """Raises Undeliverable (malformed), or SchemaMissing (`schemas`) if a schema is not here yet."""

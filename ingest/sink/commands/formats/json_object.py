@@ -25,12 +25,12 @@ class JsonObject:
         return self.fields_of(object_of(value))
 
     def fields_of(self, found: dict[str, Member]) -> Fields:
-        """Of an object that is parsed already."""
+        """Returns the fields of an object that is already parsed."""
         return old_expiry.in_text(found) if self._lenient else Fields(found)
 
 
 def object_of(value: bytes) -> dict[str, Member]:
-    """The members of the JSON object that a value is, by name. Raises Undeliverable (malformed)."""
+    """Returns the members of a value that is a JSON object, by name. Raises Undeliverable (malformed)."""
     plain = value.removeprefix(codecs.BOM_UTF8)
     try:
         text = plain.decode()
@@ -44,11 +44,11 @@ def object_of(value: bytes) -> dict[str, Member]:
 
 
 def by_name(text: str) -> dict[str, Member]:
-    """The members of the object that `text` is. Raises NotJson, or Undeliverable for a name that is there twice."""
+    """Returns the members of the object in `text`. Raises NotJson, or Undeliverable if a name comes twice."""
     found: dict[str, Member] = {}
     for member in members(text):
         if member.name in found:
-            # Whichever was meant, a reader with the other rule sees another command, or another device.
+            # Whichever value was meant, a reader with another rule sees another command, or another device.
             raise Undeliverable(
                 "malformed", f"The record has the key {clip(member.name)} more than once: write it once."
             )

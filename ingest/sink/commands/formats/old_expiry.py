@@ -1,8 +1,8 @@
-"""`sink.lenient_expiry`: expiries as the old Kafka Connect connector read them, bad ones dropped without a word. Pure.
+"""`sink.lenient_expiry`: expiries as the old Kafka Connect connector read them, bad ones silently dropped. Pure.
 
-JSON text has `expiryTime` there and a struct has `expiry`; each ignores the other's name. In text the time is read by
-Java's lenient SimpleDateFormat: the pattern `yyyy-MM-dd'T'HH:mm:ss'Z'`, the 30th of February is the 2nd of March, and
-what follows the Z is not looked at. What it cannot read, the command goes without.
+There JSON text has `expiryTime` and a struct has `expiry`; each ignores the other's name. In text, Java's lenient
+SimpleDateFormat reads the time: the pattern is `yyyy-MM-dd'T'HH:mm:ss'Z'`, the 30th of February is the 2nd of March,
+and what follows the Z is ignored. If it cannot read the time, the command has no expiry.
 """
 
 import re
@@ -19,7 +19,7 @@ _PATTERN: Final = re.compile(rf"{_NUMBER}-{_NUMBER}-{_NUMBER}T{_NUMBER}:{_NUMBER
 
 
 def in_text(found: dict[str, Member]) -> Fields:
-    """The fields of JSON text; `expiryTime` is a `Moment`."""
+    """Returns the fields of JSON text; `expiryTime` is a `Moment`."""
     ignored = [name for name in ("expiry",) if _is_there(found, name)]
     kept = {name: member for name, member in found.items() if name != "expiry"}
     if _is_there(found, "expiryTime"):
@@ -34,7 +34,7 @@ def in_text(found: dict[str, Member]) -> Fields:
 
 
 def in_struct(found: dict[str, Member], texts: Set[str]) -> Fields:
-    """The fields of a struct. `texts`: those that its schema says are strings; another value of theirs counts as null."""
+    """Returns the fields of a struct. `texts`: strings by its schema; any other value there counts as null."""
     dropped = [name for name in ("expiryTime",) if _is_there(found, name)]
     if "expiry" in texts and _is_there(found, "expiry") and not isinstance(found["expiry"].value, str):
         dropped.append("expiry")
@@ -42,7 +42,7 @@ def in_struct(found: dict[str, Member], texts: Set[str]) -> Fields:
 
 
 def simple_date(text: str) -> int | None:
-    """Unix milliseconds, as SimpleDateFormat reads them; None for what it cannot read."""
+    """Returns Unix milliseconds, as SimpleDateFormat reads them; None if it cannot read the text."""
     match = _PATTERN.match(text)
     if match is None:
         return None

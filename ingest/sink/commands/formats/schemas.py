@@ -1,4 +1,4 @@
-"""Where a format has its schemas from: by the number in the frame."""
+"""Where a format gets its schemas: by the number in the frame."""
 
 from typing import Protocol
 
@@ -6,13 +6,12 @@ from ingest.errors import IngestError
 
 
 class SchemaMissing(IngestError):
-    """The schema is being asked for: the record waits, and those behind it. `str()` says which, and why it takes so long."""
+    """The schema is being fetched: the record and later ones wait. `str()` says which schema, and why it takes time."""
 
 
 class Schemas(Protocol):
     def get(self, number: int) -> object:
-        """The schema as `avro_reader.prepared` makes it. Does no I/O.
+        """Returns the schema as `avro_reader.prepared` makes it. Does no I/O.
 
-        Raises SchemaMissing, or Undeliverable (unknown_schema) for one that the registry does not have or that cannot be
-        used.
+        Raises SchemaMissing, or Undeliverable (unknown_schema) if the registry does not have it or it is unusable.
         """
