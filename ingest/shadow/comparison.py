@@ -76,7 +76,7 @@ def compare(
         for side in SIDES:
             consumer = new_consumer({**SETTINGS, **chosen, "enable.auto.commit": False})
             stack.callback(consumer.close)
-            topics[side] = GrowingTopic(consumer, plan.topics[side], known[plan.topics[side]], clock=clock)
+            topics[side] = GrowingTopic(consumer, plan.topics[side], known[plan.topics[side]])
         return _Comparison(topics, plan, schema_of, progress, clock).run()
 
 
@@ -139,13 +139,13 @@ class _Comparison:
 
     def _read(self, seconds: float, *, while_open: bool = False) -> None:
         until = self._clock() + seconds
-        while self._clock() < until and not self._matcher.is_full and (self._matcher.open or not while_open):
+        while self._clock() < until and not self._matcher.is_full and (not while_open or self._matcher.is_open()):
             self._turn(SIDES)
 
     def _read_to_the_ends(self, ends: Mapping[Side, Mapping[int, Ends]]) -> None:
-        since = moved_at = self._clock()
+        moved_at = self._clock()
         while not self._matcher.is_full:
-            waiting = tuple(side for side in SIDES if not self._topics[side].has_come_to(ends[side], since))
+            waiting = tuple(side for side in SIDES if not self._topics[side].has_come_to(ends[side]))
             if not waiting:
                 return
             if self._turn(waiting):
@@ -190,7 +190,9 @@ class _Comparison:
         if now - self._said_at >= PROGRESS_SECONDS:
             self._said_at = now
             matcher = self._matcher
-            self._progress(Progress(now - self._began, matcher.equal, matcher.differing, matcher.unmatched))
+            self._progress(
+                Progress(now - self._began, matcher.equal, matcher.differing + matcher.unequal, matcher.unmatched)
+            )
 
 
 def _time_ms(shape: Shape, message: Message) -> int:

@@ -13,6 +13,7 @@ import orjson
 
 from ingest.shadow.differences import Difference, differences
 from ingest.shadow.shape import Shape
+from ingest.source.formats.parts import kept
 
 Side = Literal["old", "new"]
 SIDES: Final[tuple[Side, Side]] = ("old", "new")
@@ -20,6 +21,8 @@ MOST_UNMATCHED: Final = 100_000
 """Records that wait for the other one; some 1 kB each."""
 MOST_REMEMBERED: Final = 250_000
 """Events that were matched, of which a further record is a repeat."""
+MOST_UNEQUAL: Final = 1_000
+"""Records that wait for an equal one though there is another one of their event, as two events can have one identity."""
 MOST_NAMES: Final = 1_000
 
 _Key = tuple[object, ...]
@@ -87,8 +90,8 @@ class Matcher:
         self.oldest_ms: dict[Side, int | None] = {"old": None, "new": None}
         self.unmatched = 0
         """Records that wait for the other one."""
-        self.open = 0
-        """Those of them that count."""
+        self.unequal = 0
+        """Those of them of whose event there is another one, but none that is equal."""
         self._most_unmatched = most_unmatched
         self._most_remembered = most_remembered
         self._on_difference = on_difference
@@ -109,27 +112,41 @@ class Matcher:
         oldest = self.oldest_ms[side]
         if oldest is None or time_ms < oldest:
             self.oldest_ms[side] = time_ms
-        excerpt = orjson.dumps(shape.excerpt())
+        excerpt = kept(orjson.dumps(shape.excerpt()))
         record = Waiting(place, time_ms, counts, shape.exact_digest(), shape.text_digest(), excerpt)
         key = _key(shape)
         other = self._take(side, key, record)
         if other is None:
             self._waiting[side].setdefault(key, []).append(record)
             self.unmatched += 1
-            self.open += counts
             return
         self._remember(key)
         old, new = (record, other) if side == "old" else (other, record)
         self._compare(old, new)
 
+    def is_open(self) -> bool:
+        """Whether of an event that counts only one topic has records."""
+        for side, other in zip(SIDES, reversed(SIDES), strict=True):
+            there = self._waiting[other]
+            if any(key not in there and any(each.counts for each in held) for key, held in self._waiting[side].items()):
+                return True
+        return False
+
     def finish(self) -> dict[Side, Leftovers]:
         """Tells what has no other one. Two that are alike in all of their position but the device are one event."""
+        for key in self._waiting["old"].keys() & self._waiting["new"].keys():
+            old_ones, new_ones = (self._waiting[side][key] for side in SIDES)
+            self._remember(key)
+            for old, new in zip(old_ones, new_ones, strict=False):
+                self._compare(old, new)
+            pairs = min(len(old_ones), len(new_ones))
+            del old_ones[:pairs], new_ones[:pairs]
         left = {side: self._leftovers(side) for side in SIDES}
-        pairs = list(_pairs(left["old"].alone, left["new"].alone))
+        strangers = list(_pairs(left["old"].alone, left["new"].alone))
         for at, side in enumerate(SIDES):
-            paired = {pair[at].place for pair in pairs}
+            paired = {pair[at].place for pair in strangers}
             left[side] = left[side]._replace(alone=[each for each in left[side].alone if each.place not in paired])
-        for old, new in pairs:
+        for old, new in strangers:
             self._compare(old, new)
         return left
 
@@ -139,17 +156,23 @@ class Matcher:
         held = others.get(key)
         if held is None:
             return None
-        found = held.pop(next((at for at, other in enumerate(held) if record.is_equal(other)), 0))
+        equal = next((at for at, other in enumerate(held) if record.is_equal(other)), None)
+        if equal is None:
+            pairs = ((at, (record, other) if side == "old" else (other, record)) for at, other in enumerate(held))
+            equal = next((at for at, pair in pairs if not _differences(*pair)), None)
+        if equal is None and self.unequal < MOST_UNEQUAL:
+            self.unequal += 1
+            return None
+        found = held.pop(equal or 0)
         if not held:
             del others[key]
         self.unmatched -= 1
-        self.open -= found.counts
         return found
 
     def _compare(self, old: Waiting, new: Waiting) -> None:
         if not (old.counts or new.counts):
             return
-        found = [] if old.is_equal(new) else differences(orjson.loads(old.excerpt), orjson.loads(new.excerpt))
+        found = _differences(old, new)
         if not found:
             self.equal += 1
             return
@@ -186,6 +209,11 @@ def _key(shape: Shape) -> _Key:
     if shape.device_id:
         return shape.device_id, shape.sequence
     return shape.sequence, shape.offset, shape.enqueued
+
+
+def _differences(old: Waiting, new: Waiting) -> list[Difference]:
+    """None of those that are there on purpose."""
+    return [] if old.is_equal(new) else differences(orjson.loads(old.excerpt), orjson.loads(new.excerpt))
 
 
 def _pairs(old: list[Waiting], new: list[Waiting]) -> Iterator[tuple[Waiting, Waiting]]:

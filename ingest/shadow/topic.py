@@ -1,8 +1,7 @@
 """One topic as it grows, read without a trace: no group is joined, and no offset committed."""
 
 import logging
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -18,8 +17,6 @@ SETTINGS: Final[Mapping[str, object]] = {
     # librdkafka wants a group; nobody joins it.
     "group.id": "ingest-shadow",
 }
-QUIET_SECONDS: Final = 2.0
-"""A partition that has been at its end for so long has no more that can be read: what is behind is a transaction's."""
 
 logger = logging.getLogger(__name__)
 
@@ -27,22 +24,18 @@ logger = logging.getLogger(__name__)
 class GrowingTopic:
     """`tail` or `offsets_at` for where to begin, then `start`, and `poll` as long as wanted."""
 
-    def __init__(
-        self, consumer: Consumer, name: str, partitions: int, *, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, consumer: Consumer, name: str, partitions: int) -> None:
         self.name = name
         self.trouble = "no record came"
         self.lost = 0
         """Records that nobody can read, and that were passed over."""
         self._consumer = consumer
         self._partitions = partitions
-        self._clock = clock
         self._next: dict[int, int] = {}
-        self._quiet_since: dict[int, float] = {}
         self._unreadable = {partition: Unreadable() for partition in range(partitions)}
 
     def ends(self, deadline: Deadline) -> dict[int, Ends]:
-        """Raises Unreachable. So do the next two."""
+        """Without what a transaction holds back. Raises Unreachable, as the next two do."""
         return ends_of(self._consumer, self.name, self._partitions, deadline)
 
     def offsets_at(self, milliseconds: int, deadline: Deadline) -> dict[int, int]:
@@ -86,20 +79,13 @@ class GrowingTopic:
             if error is None:
                 records.append(message)
                 self._next[partition] = offset + 1
-                self._quiet_since.pop(partition, None)
-            else:
+            else:  # the last offsets can hold no record, but a transaction's end: then only this tells
                 self._next[partition] = max(offset, self._next[partition])
-                self._quiet_since[partition] = self._clock()
         return records
 
-    def has_come_to(self, ends: Mapping[int, Ends], since: float) -> bool:
-        """Whether all before these ends that can be read has been given out; `since`: when they were looked up."""
-        now = self._clock()
-        return all(
-            self._next[partition] >= end.high
-            or (partition in self._quiet_since and now - max(self._quiet_since[partition], since) >= QUIET_SECONDS)
-            for partition, end in ends.items()
-        )
+    def has_come_to(self, ends: Mapping[int, Ends]) -> bool:
+        """Whether all before these ends has been given out."""
+        return all(self._next[partition] >= end.high for partition, end in ends.items())
 
     def _pass_over(self, partition: int, offset: int) -> None:
         at = max(offset, self._next[partition])

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from ingest.shadow.matching import SIDES, Differing, Matcher, Place, Side
+from ingest.shadow.matching import MOST_UNEQUAL, SIDES, Differing, Matcher, Place, Side
 from ingest.shadow.shape import Shape
 
 LATER_MS = 1_000_000
@@ -102,11 +102,19 @@ def test_a_text_that_could_be_two_entries_is_one_where_the_form_says_so() -> Non
 
 def test_equal_ones_belong_together_where_two_events_are_at_one_position() -> None:
     rig = Rig()
-    at = {"device_id": "", "offset": "0", "sequence": 0}
-    for side, contents in (("old", "ab"), ("new", "ba")):
-        for content in contents:
-            rig.add("old" if side == "old" else "new", event(0, content=content, **at))
-    assert rig.end() == {"equal": 2}
+    for side, content in (("old", "a"), ("new", "b"), ("new", "a"), ("old", "c"), ("old", "b"), ("new", "d")):
+        rig.add("old" if side == "old" else "new", event(0, content=content))
+    assert not rig.matcher.is_open()
+    assert rig.end() == {"equal": 2, "differing content": 1}
+
+
+def test_events_that_all_differ_take_no_more_room_than_a_few() -> None:
+    rig = Rig()
+    for number in range(3_000):
+        rig.add("old", event(number))
+        rig.add("new", event(number, content="x"))
+    assert rig.matcher.unmatched <= 2 * MOST_UNEQUAL
+    assert rig.end() == {"differing content": 3_000}
 
 
 @pytest.mark.parametrize(
@@ -180,7 +188,7 @@ def test_what_does_not_count_is_only_looked_at_for_what_does() -> None:
     rig.add("new", event(2), counts=False)
     rig.add("old", event(3, content="x"), counts=False)
     rig.add("new", event(3), counts=False)
-    assert (rig.matcher.open, rig.matcher.unmatched) == (0, 2)
+    assert (rig.matcher.is_open(), rig.matcher.unmatched) == (False, 4)
     rig.add("old", event(1))
     assert rig.end() == {"equal": 1}
 
