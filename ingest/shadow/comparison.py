@@ -106,7 +106,7 @@ class _Comparison:
         self._start()
         self._read(self._plan.seconds)
         if not self._matcher.is_full:
-            self._ends = {side: self._topics[side].ends(Deadline(ANSWER_SECONDS)) for side in SIDES}
+            self._ends = {side: self._topics[side].ends(Deadline(STALL_SECONDS)) for side in SIDES}
             self._read_to_the_ends(self._ends)
             self._read(self._plan.grace_seconds, while_open=True)
         for side in SIDES:

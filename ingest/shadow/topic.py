@@ -14,6 +14,8 @@ from ingest.timing import Deadline
 SETTINGS: Final[Mapping[str, object]] = {
     **CONSUMER,
     "queued.max.messages.kbytes": 16_384,
+    # A broker answers a question for a partition's end only after the fetch that waits before it.
+    "fetch.wait.max.ms": 50,
     # librdkafka wants a group; nobody joins it.
     "group.id": "ingest-shadow",
 }

@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import pytest
 from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient
 
 from ingest.cli.main import main
 from ingest.errors import EXIT_CRASH, EXIT_OK, EXIT_UNAVAILABLE, EXIT_USAGE
@@ -163,6 +164,8 @@ def test_what_cannot_be_compared_is_told(
         ended = int(usage.code or 0)
     assert ended == code
     assert why in capsys.readouterr().err
+    admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
+    assert "a-b-c" not in admin.list_topics(timeout=PATIENCE).topics, "nothing was written, not even a topic"
 
 
 @contextmanager
@@ -204,3 +207,5 @@ def test_of_topics_that_grow_what_is_on_its_way_is_not_missing(
     assert second["missing"] > 0
     assert {each["sequenceNumber"] % 10 for each in second["examples"]["missing"]} == {0}
     assert (second["differing"], second["extra"], second["behind_old"]) == (0, 0, 0)
+    groups = AdminClient({"bootstrap.servers": kafka.bootstrap}).list_consumer_groups().result(PATIENCE)
+    assert [each.group_id for each in groups.valid if "shadow" in each.group_id] == []

@@ -1,12 +1,14 @@
-"""A topic that grows, with transactions, on Apache Kafka."""
+"""A topic that grows: with transactions on Apache Kafka, and with what nobody can read on librdkafka's mock cluster."""
 
 from uuid import uuid4
 
 from confluent_kafka import Consumer, Producer
 
 from ingest.kafka.admin import TopicSpec, create_topics
+from ingest.kafka.mock_cluster import MockCluster
 from ingest.shadow.topic import SETTINGS, GrowingTopic
 from ingest.timing import Deadline
+from tests.kafka.raw_batch import append_batch
 from tests.services.kafka import KafkaCluster
 
 PATIENCE = 60.0
@@ -48,3 +50,21 @@ def test_what_a_transaction_holds_back_comes_when_it_ends(kafka: KafkaCluster) -
         assert read_to_the_end(topic) == [b"second"]
     finally:
         consumer.close()
+
+
+def test_what_cannot_be_read_is_passed_over_and_counted() -> None:
+    with MockCluster() as cluster:
+        cluster.create_topic("t", 1)
+        writer = Producer({"bootstrap.servers": cluster.bootstrap})
+        for value in (b"a", b"b"):
+            writer.produce("t", value)
+            assert writer.flush(PATIENCE) == 0
+            append_batch(cluster.bootstrap, "t", b"no snappy", records=2, attributes=2)
+        consumer = Consumer({**SETTINGS, "bootstrap.servers": cluster.bootstrap})
+        try:
+            topic = GrowingTopic(consumer, "t", 1)
+            topic.start({0: 0})
+            assert read_to_the_end(topic) == [b"a", b"b"]
+            assert topic.lost == 4
+        finally:
+            consumer.close()
