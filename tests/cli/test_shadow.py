@@ -128,6 +128,18 @@ def test_a_topic_that_is_behind_is_no_proof(kafka: KafkaCluster, capsys: pytest.
     assert "One has not come to the end of the other within 0.1 s" in shown
 
 
+def test_what_comes_within_the_grace_is_not_missing(kafka: KafkaCluster, capsys: pytest.CaptureFixture[str]) -> None:
+    topics = topics_of(kafka)
+    topics.write(topics.old, [event(number) for number in range(20)])
+    topics.write(topics.new, [event(number) for number in range(15)])
+    late = threading.Timer(2.0, topics.write, (topics.new, [event(number) for number in range(15, 30)]))
+    late.start()
+    try:
+        assert topics.compare(*ALL) == EXIT_OK, capsys.readouterr().out
+    finally:
+        late.join(PATIENCE)
+
+
 def test_a_topic_that_begins_later_is_told(kafka: KafkaCluster, capsys: pytest.CaptureFixture[str]) -> None:
     topics = topics_of(kafka)
     topics.write(topics.old, [event(number) for number in range(20)])
