@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parent.parent / "ingest"
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("__main__",),
     ("cli",),
-    ("demo", "doctor", "service", "migrate"),
+    ("demo", "doctor", "service", "migrate", "shadow"),
     ("source", "sink", "emulator"),
     ("kafka", "hub", "process", "discovery"),
     ("config", "metrics", "amqp"),

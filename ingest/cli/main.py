@@ -19,6 +19,7 @@ from ingest.cli import (
     print_config,
     redrive,
     run,
+    shadow,
     status,
     topics,
 )
@@ -36,6 +37,7 @@ COMMANDS = (
     topics,
     discover,
     migrate,
+    shadow,
     redrive,
     emulator,
     demo,

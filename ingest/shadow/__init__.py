@@ -1,0 +1,1 @@
+"""Two topics with records of the same events, compared: the proof with which one leaves the old connector."""
