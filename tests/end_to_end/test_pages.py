@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from ingest.cli.main import command_parser
 from ingest.config import Sink, Source, load
 from ingest.source.checkpoints import Checkpoint, open_store
 from ingest.source.checkpoints.scope import scope
@@ -183,7 +184,7 @@ def moves_both_ways(command: str, node: ReadmeNode) -> None:
     wait_until(lambda: "Turn On" in node.received(COMMAND["deviceId"]), lambda: process.story("no command came"))
     letter = node.find(SINK.dead_letter_topic, bad)
     page = PAGES["docs/commands.md"].text
-    bullet = page.partition("Unknown device, too large, malformed, expired")[2].partition("**Feedback**")[0]
+    bullet = page.partition("Unknown device or schema, too large, malformed, expired")[2].partition("**Feedback**")[0]
     assert letter.value() == b"no JSON"
     assert dict(letter.headers() or []).keys() == set(re.findall(r"`(ingest-[a-z]+)`", bullet))
 
@@ -260,6 +261,11 @@ def finds_the_keys(command: str, folder: Path) -> None:
     }
 
 
+def is_understood(command: str, folder: Path) -> None:
+    """Running it takes the old connector; `tests/cli/test_shadow.py` runs its like."""
+    assert command_parser().parse_args(shlex.split(command)[1:]).handler is not None
+
+
 def typed(command: str, folder: Path) -> None:
     path = f"{folder}:{Path(sys.executable).parent}:{os.environ['PATH']}"
     subprocess.run(["sh", "-ec", command], cwd=folder, env=os.environ | {"PATH": path}, timeout=60, check=True)
@@ -274,6 +280,8 @@ ALONE: Mapping[str, Callable[[str, Path], None]] = {
     r"\.venv/bin/python -m (tests\.docs|ingest\.config\.example > systemd/example\.toml)": writes_what_is_committed,
     r"python3 -m venv venv && \. venv/bin/activate && pip install \.": installs,
     r"ingest migrate connect-standalone\.properties .*": migrates,
+    r"ingest source -c ingest\.toml --set source\.topic=iotin\.new .*": is_understood,
+    r"ingest shadow -c ingest\.toml --topic-old iotin .*": is_understood,
     rf"sudo systemd/install\.sh --instance {INSTANCE}": prepares_the_instance,
     rf"sudoedit /etc/ingest/{INSTANCE}\.toml": edits_what_the_installer_wrote,
     r"ingest discover ambari --url .* --write ingest\.toml": finds_the_brokers,

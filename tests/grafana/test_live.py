@@ -146,7 +146,7 @@ def test_the_answer_is_right(node: Node) -> None:
 def test_dead_letters_are_seen_at_once(node: Node) -> None:
     """Last in this file: its alert stays."""
     node.rig.hub.append("0", section(0x75, encode("no binary")))
-    node.rig.topics.send_raw(b'{"deviceId":5,"message":"no command"}')
+    node.rig.topics.send_raw(b'{"deviceId":true,"message":"no command"}')
 
     def reasons() -> set[str]:
         alerts = node.prometheus.ask("alerts")["alerts"]
