@@ -20,7 +20,7 @@ from ingest.timing import Deadline
 RECORDS = 50_000
 """Read in all, shared among the topic's partitions."""
 LEAST_RECORDS = 2_048
-"""Read of each partition at least: twice what can be written and not accepted (`feedback_link.PREFETCH` messages of 64
+"""Read of each partition at least: twice what can be written and not accepted (`contract.PREFETCH` messages of 64
 records)."""
 ANSWER_SECONDS = 5.0
 """For where the topic ends."""
