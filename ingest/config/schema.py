@@ -289,7 +289,7 @@ class Sink:
     transport: Literal["fast", "sdk"] = key(
         "fast",
         Choice(),
-        "Commands and feedback over our own AMQP client, or over uamqp, the client below azure-iot-hub (slower).",
+        "Commands and feedback over our own AMQP client, or over that of azure-iot-hub, uamqp (slower).",
     )
     processes: int = key(2, Whole(1, 64), "Sending processes.")
     tier: Literal["F1", "S1", "S2", "S3"] = key(

@@ -17,7 +17,7 @@ RENEW_SHARE = 0.75
 RETRY_SHARE = 0.05
 """Of a token's life, after which a renewal that failed is tried again."""
 ANSWER_SECONDS = 20.0
-"""A token for which the hub has no answer in so long is told again, on new links."""
+"""A token for which the hub has no answer in so long is told again."""
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +49,16 @@ class TokenKeeper:
         """When the token that the hub has taken runs out."""
         self._error: HubError | None = None
 
+    @property
+    def asking(self) -> bool:
+        """Whether the hub's answer to a token is waited for."""
+        return self._asked_at is not None
+
+    @property
+    def holds_seconds(self) -> float:
+        """How long the token still holds that the hub has taken."""
+        return max(0.0, self._expires - self._clock())
+
     def tend(self) -> None:
         """Tells the hub a token when that is due; it goes out with the client's next `work`.
 
@@ -56,11 +66,10 @@ class TokenKeeper:
         """
         now = self._clock()
         if self._asked_at is not None and now - self._asked_at > ANSWER_SECONDS:
-            self._node = None
-            self._failed(HubError("", f"no answer on {CBS} within {ANSWER_SECONDS:g} s"), ANSWER_SECONDS)
+            self._failed(HubError("", f"no answer on {CBS} within {ANSWER_SECONDS:g} s"), 0.0)
         if self._error is not None and (not self.granted or now >= self._expires):
             raise self._error
-        if self._asked_at is None and now >= self._due:
+        if not self.asking and now >= self._due:
             self._ask(now)
 
     def _ask(self, now: float) -> None:
@@ -90,5 +99,9 @@ class TokenKeeper:
         refused = isinstance(error, NodeRefused) and of_status(error.status) is not None
         self._error = refused_token(error) if refused else error
         if self.granted:
-            left = max(0.0, self._expires - self._clock())
-            logger.warning("%s takes no new token: %s. The last one holds %.0f s.", self._client.host, error, left)
+            logger.warning(
+                "%s takes no new token: %s. The last one holds %.0f s.",
+                self._client.host,
+                str(error).rstrip("."),
+                self.holds_seconds,
+            )
