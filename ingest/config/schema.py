@@ -286,6 +286,11 @@ class Sink:
         "Read expiries as the old Kafka Connect connector did: a command in JSON whose expiryTime is bad is sent without\n"
         "it. Otherwise it is dead-lettered.",
     )
+    transport: Literal["fast", "sdk"] = key(
+        "fast",
+        Choice(),
+        "Commands and feedback over our own AMQP client, or over that of azure-iot-hub, uamqp (slower).",
+    )
     processes: int = key(2, Whole(1, 64), "Sending processes.")
     tier: Literal["F1", "S1", "S2", "S3"] = key(
         "S1",

@@ -1,26 +1,32 @@
 """How the sink shows IoT Hub who it is: tokens of the service policy, made anew by the AMQP client as they run out."""
 
 import os
+import time
 from pathlib import Path
 from typing import Any
 
 from ingest.config.connection_strings import IotHubAddress
 from ingest.hub.network.route import Route
+from ingest.hub.sas import iot_hub_token
 
 TOKEN_SECONDS = 3_600
+
+
+def service_token(hub: IotHubAddress) -> tuple[str, int]:
+    """A new token, and when it runs out, Unix seconds."""
+    expires = int(time.time()) + TOKEN_SECONDS
+    return iot_hub_token(hub, expires), expires
 
 
 def token_auth(hub: IotHubAddress, ca_file: Path | None, route: Route) -> Any:
     """A uamqp JWTTokenAuth for one connection to the hub on `route`, its first token made."""
     from azure.core.credentials import AccessToken
-    from azure.iot.hub.sastoken import SasToken
     from uamqp.constants import TransportType
 
     from ingest.hub.network.uamqp_auth import RoutedTokenAuth
 
     def token() -> Any:
-        made = SasToken(hub.host, hub.key.reveal(), hub.policy, TOKEN_SECONDS)
-        return AccessToken(str(made), made.expiry_time)
+        return AccessToken(*service_token(hub))
 
     auth = RoutedTokenAuth(
         proxy=route.proxy,

@@ -3,6 +3,7 @@
 from typing import Any
 
 from ingest.hub.conditions import of_link, of_status
+from ingest.hub.network.faults import REFUSALS, NetworkFault
 
 
 class HubError(Exception):
@@ -31,10 +32,18 @@ def hub_error(told: Any) -> HubError | None:
     return HubError(condition, description) if condition or description else None
 
 
+_WRONG_KEY_FIX = "check policy, key and host name of hub.iot_hub_connection_string"
+
+
+def refused_token(told: HubError) -> HubError:
+    """The hub's refusal of a token, with what mends it."""
+    return HubError(told.condition, f"the hub refuses the token ({told.description.rstrip('.')}): {_WRONG_KEY_FIX}")
+
+
 def words(error: Any) -> str:
-    """What uamqp says of an error, or of the hub's answer to a message, in one clause."""
+    """What a client says of an error, or of the hub's answer to a message, in one clause."""
     if _is_refused_token(error):
-        return "the hub refuses the token: check policy, key and host name of hub.iot_hub_connection_string"
+        return f"the hub refuses the token: {_WRONG_KEY_FIX}"
     if type(error).__name__ == "MessageHandlerError":
         # Its own words ask for other credentials, whatever has ended the link.
         return "the link ended without a word from the hub"
@@ -45,7 +54,9 @@ def words(error: Any) -> str:
 
 
 def is_refusal(error: Exception) -> bool:
-    """Whether the hub rejects our policy, key or name: waiting does not mend that."""
+    """Whether the hub rejects our policy, key or name, or a proxy lets us not through: waiting does not mend that."""
+    if isinstance(error, NetworkFault):
+        return error.hop in REFUSALS
     return _is_refused_token(error) or of_link(condition_of(error)).verdict == "refused"
 
 

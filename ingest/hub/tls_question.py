@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ingest import scarcity
+from ingest.hub.kept_link import Obstacle
 from ingest.hub.network.faults import REFUSALS, NetworkFault
 from ingest.hub.network.probing import look
 from ingest.hub.network.route import Route
@@ -34,6 +35,11 @@ class TlsQuestion:
         self._ca_file = ca_file
         self._ask = ask or _ask
         self._thread: threading.Thread | None = None
+
+    @property
+    def obstacle(self) -> Obstacle | None:
+        """As a carrier says it."""
+        return Obstacle(self.fault, self.refused) if self.fault is not None else None
 
     def words(self, error: Exception, *, seconds: float) -> str:
         """Of a link that never came up: why, as far as is known now; asks where that is not known. `seconds`: how long it

@@ -80,6 +80,10 @@ def _source_preloads(config: Config) -> list[str]:
     return ["ingest.source.preload", *blob]
 
 
+def _sink_preloads(config: Config) -> list[str]:
+    return ["ingest.sink.preload", *(["uamqp"] if config.sink.transport == "sdk" else [])]
+
+
 def _source_reads(config: Config) -> Config:
     hub = replace(config.hub, iot_hub_connection_string=Secret())
     return replace(config, hub=hub, sink=Sink(), metrics=Metrics())
@@ -139,7 +143,7 @@ def all_directions() -> dict[str, Direction]:
             ),
         ),
         trial="ingest.sink.trial:run",
-        preloads=lambda config: ["ingest.sink.preload"],
+        preloads=_sink_preloads,
         news=lambda config, found: (
             f"Sending at most {_rate(config):.4g} commands/s with {config.sink.processes} processes."
         ),

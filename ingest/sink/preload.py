@@ -1,9 +1,6 @@
 """Everything that the sink's children import, for the fork server."""
 
-import azure.iot.hub.sastoken
-import uamqp
-
+import ingest.sink.feedback.fast
 import ingest.sink.feedback.process
+import ingest.sink.sending.fast
 import ingest.sink.worker  # noqa: F401
-
-__all__ = ["azure", "uamqp"]

@@ -31,7 +31,9 @@ def _open_link(child: Child, config: Config) -> None:
     hub = config.hub.iot_hub
     if hub is None:
         raise ConfigError([Problem("hub.iot_hub_connection_string", "", "is needed to send commands")])
-    sender, deadline = Sender(hub, config.hub.ca_file, route=iot_hub_route(config, hub)), Deadline(LINK_SECONDS)
+    route = iot_hub_route(config, hub)
+    sender = Sender(hub, config.hub.ca_file, transport=config.sink.transport, route=route)
+    deadline = Deadline(LINK_SECONDS)
     sender.start()
     try:
         while not sender.ready and not child.stopping:

@@ -94,7 +94,7 @@ class Worker:
         self.throttled = 0
         self.seconds = Histogram(SEND_BUCKETS)
         self.shares = TimeShares()
-        self.sender = Sender(hub, config.hub.ca_file, route=iot_hub_route(config, hub))
+        self.sender = Sender(hub, config.hub.ca_file, transport=config.sink.transport, route=iot_hub_route(config, hub))
         self.budget = SharedRate(Path(child.task.shared["budget"]))
         self.lanes = DeviceQueues(
             max_wait_seconds=config.sink.max_wait_seconds,

@@ -3,7 +3,9 @@
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
+from itertools import product
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from hypothesis import given
@@ -24,6 +26,15 @@ PATIENCE = 60.0
 IDLE_SECONDS = 3.0
 """The hub sends a frame after half of it: what is left is for a machine that is busy with other tests."""
 DEVICEBOUND, FEEDBACK = "/messages/devicebound", "/messages/serviceBound/feedback"
+
+
+Transport = Literal["fast", "sdk"]
+BOTH: tuple[Transport, ...] = ("fast", "sdk")
+
+
+@pytest.fixture(params=BOTH)
+def transport(request: pytest.FixtureRequest) -> Transport:
+    return request.param  # type: ignore[no-any-return]  # one of the two
 
 
 @pytest.fixture(scope="module")
@@ -49,20 +60,20 @@ def work_all(parts: Sequence[Sender | FeedbackLink], reached: Callable[[], bool]
     return answers
 
 
-def sender_to(hub: Emulator) -> Sender:
-    made = Sender(address_of(hub), Path(hub.endpoints.ca_file), backoff=Backoff(0.01, 0.05))
+def sender_to(hub: Emulator, transport: Transport) -> Sender:
+    made = Sender(address_of(hub), Path(hub.endpoints.ca_file), transport=transport, backoff=Backoff(0.01, 0.05))
     made.start()
     return made
 
 
-def feedback_of(hub: Emulator) -> FeedbackLink:
-    made = FeedbackLink(address_of(hub), Path(hub.endpoints.ca_file), backoff=Backoff(0.01, 0.05))
+def feedback_of(hub: Emulator, transport: Transport) -> FeedbackLink:
+    made = FeedbackLink(address_of(hub), Path(hub.endpoints.ca_file), transport=transport, backoff=Backoff(0.01, 0.05))
     made.start()
     return made
 
 
-def test_commands_in_flight_go_over_a_new_link_however_the_last_one_ended(hub: Emulator) -> None:
-    sender = sender_to(hub)
+def test_commands_in_flight_go_over_a_new_link_however_the_last_one_ended(hub: Emulator, transport: Transport) -> None:
+    sender = sender_to(hub, transport)
     try:
         for links, form in enumerate(FORMS, 2):
             work(sender, lambda: sender.ready)
@@ -88,9 +99,12 @@ def test_commands_in_flight_go_over_a_new_link_however_the_last_one_ended(hub: E
 
 @pytest.mark.parametrize(("open_link", "forms"), [(sender_to, ["end", "close"]), (feedback_of, FORMS)])
 def test_an_idle_link_is_opened_again_however_it_ended(
-    hub: Emulator, open_link: Callable[[Emulator], Sender | FeedbackLink], forms: Iterable[str]
+    hub: Emulator,
+    transport: Transport,
+    open_link: Callable[[Emulator, Transport], Sender | FeedbackLink],
+    forms: Iterable[str],
 ) -> None:
-    part = open_link(hub)
+    part = open_link(hub, transport)
     try:
         for links, form in enumerate(forms, 2):
             work(part, lambda: part.ready)
@@ -104,8 +118,8 @@ def test_an_idle_link_is_opened_again_however_it_ended(
 
 
 @pytest.mark.parametrize("text", ["no \N{SNOWMAN}", "x" * 2_000])
-def test_a_rejection_in_any_words_is_the_message_s(hub: Emulator, text: str) -> None:
-    sender = sender_to(hub)
+def test_a_rejection_in_any_words_is_the_message_s(hub: Emulator, transport: Transport, text: str) -> None:
+    sender = sender_to(hub, transport)
     hub.faults.sends.reject_send("amqp:not-found", text)
     try:
         work(sender, lambda: sender.ready)
@@ -117,22 +131,28 @@ def test_a_rejection_in_any_words_is_the_message_s(hub: Emulator, text: str) -> 
 
 
 def test_connections_that_go_dead_are_replaced(hub: Emulator) -> None:
-    """Both kinds of links side by side, as there is nothing to do but wait."""
+    """All kinds of links side by side, as there is nothing to do but wait."""
     address = address_of(hub)
     with ExitStack() as closing:
         proxies, parts = list[SwallowingProxy](), list[Sender | FeedbackLink]()
-        for kind in (Sender, FeedbackLink):
+        for kind, transport in product((Sender, FeedbackLink), BOTH):
             proxies.append(closing.enter_context(SwallowingProxy(f"{address.host}:{address.port or 5671}")))
             through = dataclasses.replace(address, port=proxies[-1].port)
-            part = kind(through, Path(hub.endpoints.ca_file), backoff=Backoff(0.01, 0.05), idle_seconds=IDLE_SECONDS)
+            part = kind(
+                through,
+                Path(hub.endpoints.ca_file),
+                transport=transport,
+                backoff=Backoff(0.01, 0.05),
+                idle_seconds=IDLE_SECONDS,
+            )
             closing.callback(part.close)
             part.start()
             parts.append(part)
         work_all(parts, lambda: all(part.ready for part in parts))
         quiet = Deadline(1.3 * IDLE_SECONDS)
         work_all(parts, lambda: quiet.expired)
-        assert [part.links for part in parts] == [1, 1], "idle links on which the hub's empty frames come are not dead"
-        assert [proxy.swallow() for proxy in proxies] == [1, 1]
+        assert [part.links for part in parts] == [1] * 4, "idle links on which the hub's empty frames come are not dead"
+        assert [proxy.swallow() for proxy in proxies] == [1] * 4
         said: dict[int, str] = {}
 
         def all_in_trouble() -> bool:
@@ -144,11 +164,11 @@ def test_connections_that_go_dead_are_replaced(hub: Emulator) -> None:
         work_all(parts, all_in_trouble)
         assert set(said.values()) == {f"IoT Hub {address.host}: no frame from the hub for {IDLE_SECONDS:g} s"}
         work_all(parts, lambda: all(part.ready for part in parts))
-        sender = parts[0]
-        assert isinstance(sender, Sender)
-        sender.send(command())
-        [(_, outcome)] = work(sender, lambda: sender.in_flight == 0)
-        assert outcome == SENT
+        for sender in parts[:2]:
+            assert isinstance(sender, Sender)
+            sender.send(command())
+            [(_, outcome)] = work(sender, lambda sender=sender: sender.in_flight == 0)  # type: ignore[misc]
+            assert outcome == SENT
 
 
 anything = st.recursive(

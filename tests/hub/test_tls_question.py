@@ -99,9 +99,10 @@ def test_what_the_hub_says_is_not_asked_about() -> None:
     assert question.words(HubError("amqp:not-found", "no such hub"), seconds=1) == "no such hub"
 
 
+@pytest.mark.parametrize("transport", ["fast", "sdk"])
 @pytest.mark.parametrize("kind", [Sender, FeedbackLink])
 def test_a_link_tells_it(
-    kind: Callable[..., Sender | FeedbackLink], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kind: Callable[..., Sender | FeedbackLink], transport: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def hurried(*arguments: Any) -> Any:
         made = auth.token_auth(*arguments)
@@ -111,7 +112,7 @@ def test_a_link_tells_it(
     monkeypatch.setattr("ingest.hub.service_client.token_auth", hurried)
     context = make_certificate(tmp_path, (HOST,)).server_context()
     with server(context) as port:
-        part = kind(address(port), None, backoff=Backoff(60.0, 60.0))
+        part = kind(address(port), None, transport=transport, backoff=Backoff(60.0, 60.0))
         part.start()
         try:
             deadline = Deadline(PATIENCE)

@@ -70,6 +70,7 @@ class Client:
         self.container_id = container_id
         self.clock = clock
         self._stream = stream
+        self._idle_seconds = idle_seconds
         self._connection = Connection(
             manner.open(host, container_id=container_id, idle_seconds=idle_seconds, properties=properties),
             sasl=manner.sasl(host),
@@ -89,10 +90,19 @@ class Client:
 
     def open(self, deadline: Deadline) -> None:
         """Logs in, opens the connection and begins the session. Raises HubError, OSError or TimeoutError."""
-        self._connection.start()
+        self.start()
         self.until(lambda: self._connection.up, deadline, "opened the connection")
-        self._session = self._connection.begin(SessionLimits(handle_max=HANDLE_MAX), channel=self.manner.channel)
-        self.until(lambda: self._session is not None and self._session.up, deadline, "begun the session")
+        self.until(self.advance, deadline, "begun the session")
+
+    def start(self) -> None:
+        """Begins to log in, for who does not want to wait as `open` does: `work` until `advance`."""
+        self._connection.start()
+
+    def advance(self) -> bool:
+        """Whether links can be attached; begins the session as soon as the connection is up."""
+        if self._session is None and self._connection.up:
+            self._session = self._connection.begin(SessionLimits(handle_max=HANDLE_MAX), channel=self.manner.channel)
+        return self._session is not None and self._session.up
 
     def handles(self) -> tuple[int, int]:
         """The next two numbers of links."""
@@ -119,9 +129,9 @@ class Client:
         if self._error is not None:
             raise self._error
         try:
-            self._take(self._connection.tick())
+            self._take(self._connection.tick(), silent=True)
             self.flush()
-            if self._stream.wait(max(0.0, min(timeout, self._connection.due_in))):
+            if self._error is None and self._stream.wait(max(0.0, min(timeout, self._connection.due_in))):
                 self._read()
             self.flush()
         except OSError as error:
@@ -152,7 +162,10 @@ class Client:
         if data:
             self._take(self._connection.receive(data))
 
-    def _take(self, events: list[Event]) -> None:
+    def _take(self, events: list[Event], *, silent: bool = False) -> None:
+        """`silent`: whether an end is that of a hub which said nothing for too long."""
+        if silent and any(isinstance(event, Closed) for event in events):
+            self._error = self._error or HubError("", f"no frame from the hub for {self._idle_seconds:g} s")
         for event in events:
             match event:
                 case Closed(error, _):

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from ingest.amqp.errors import AmqpError
+from ingest.amqp.lifetime import Half
 from ingest.amqp.link import Attached, Detached
 from ingest.amqp.message import Message, Properties, Value, decode_message
 from ingest.amqp.performatives import RECEIVER, SENDER, Accepted
@@ -134,6 +135,10 @@ class Node:
     def _end(self, error: HubError) -> None:
         if self.error is None:
             self.error = error
+            for link in (self._sender, self._receiver):
+                # Of the pair, the hub may have ended one alone; the other's name must be free for another pair.
+                if link.lifetime.ours is Half.UP:
+                    link.detach()
             waiting, self._waiting = self._waiting, {}
             self._unsent.clear()
             for answered in waiting.values():

@@ -25,8 +25,9 @@ from ingest.metrics import catalogue as m
 from ingest.metrics.meter import MALFORMED_FEEDBACK, Meter
 from ingest.process.child import Child
 from ingest.process.waiting import wait_until_available
+from ingest.sink.feedback.contract import Received
 from ingest.sink.feedback.dedup import FeedbackDedup
-from ingest.sink.feedback.link import FeedbackLink, Received
+from ingest.sink.feedback.link import FeedbackLink
 from ingest.sink.feedback.message import Feedback, parse_feedback
 from ingest.sink.feedback.tail import read_tail
 from ingest.sink.preflight import check_topics
@@ -99,8 +100,10 @@ class FeedbackProcess:
         self.repeats = 0
         """Records dropped because the topic already has them."""
         self.malformed = 0
-        """Messages of the hub with an unreadable part."""
-        self.link = FeedbackLink(hub, config.hub.ca_file, route=iot_hub_route(config, hub))
+        """Messages of the hub of which a part could not be read."""
+        self.link = FeedbackLink(
+            hub, config.hub.ca_file, transport=config.sink.transport, route=iot_hub_route(config, hub)
+        )
         self.pool = ProducerPool(config.kafka, client_id="ingest-feedback")
         self.dead_letters = DeadLetterTopic(
             config.kafka, config.sink.dead_letter_topic, client_id="ingest-feedback-dead"

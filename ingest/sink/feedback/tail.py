@@ -20,8 +20,8 @@ from ingest.timing import Deadline
 RECORDS = 50_000
 """Records read in all, shared among the topic's partitions."""
 LEAST_RECORDS = 2_048
-"""Records read of each partition at least: twice what can be written but not accepted (`feedback_link.PREFETCH`
-messages of 64 records)."""
+"""Records read of each partition at least: twice what can be written but not accepted (`contract.PREFETCH` messages of 64
+records)."""
 ANSWER_SECONDS = 5.0
 """Time-out for asking where the topic ends."""
 SECONDS = 60.0

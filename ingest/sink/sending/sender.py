@@ -1,34 +1,25 @@
 """Sends commands to the hub: many in flight over one long-lived link, each with its own answer.
 
-azure-iot-hub's own client sends one message per round trip, drops the hub's reason, resends a throttled message at once
-and after later ones, and is unusable once its link has ended. So the AMQP client below it (uamqp) is used directly,
-with its retries off; when the link ends, every unanswered command is handed back, and a new link is opened.
+When the link ends, every unanswered command is handed back, and a new link is opened.
 """
 
 import logging
-import threading
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 from ingest.config.connection_strings import IotHubAddress
-from ingest.errors import Refused
+from ingest.hub.kept_link import KeptLink
 from ingest.hub.network.route import AMQPS_PORT, Route
-from ingest.hub.reconnect import IDLE_SECONDS, ReconnectPolicy
-from ingest.hub.service_errors import condition_of, is_refusal, words
-from ingest.hub.tls_question import TlsQuestion
+from ingest.hub.reconnect import IDLE_SECONDS
 from ingest.sink.commands.command import Command
-from ingest.sink.sending.results import LINK_LOST, RELEASED, SENT, UNANSWERED, Outcome, judge
+from ingest.sink.sending.contract import CommandCarrier
+from ingest.sink.sending.results import LINK_LOST, UNANSWERED, Outcome
 from ingest.timing import Backoff
 
-OPEN_SECONDS = 20.0
-"""A link that is not ready after this long is given up: uamqp can take 10 s for a token alone."""
 ANSWER_SECONDS = 30.0
-"""The hub answers a message in milliseconds; without an answer after this long the link has lost it."""
-TURN_SECONDS = 0.005
-"""uamqp has no handle to wait on: while answers are due, it is polled this often."""
+"""The hub answers a message in milliseconds; without an answer for this long the link has lost it."""
 
 logger = logging.getLogger(__name__)
 
@@ -41,31 +32,29 @@ class Sender:
         hub: IotHubAddress,
         ca_file: Path | None,
         *,
+        transport: Literal["fast", "sdk"] = "fast",
         route: Route | None = None,
         clock: Callable[[], float] = time.monotonic,
         backoff: Backoff | None = None,
         answer_seconds: float = ANSWER_SECONDS,
         idle_seconds: float = IDLE_SECONDS,
     ) -> None:
-        """`route`: how the hub is reached, by default directly in AMQP. `idle_seconds`: a connection on which nothing
-        comes for this long, not even an empty frame, is given up."""
-        self.trouble: str | None = "connecting to the hub"
-        """Why nothing can be sent now; None while the link is up."""
-        self._hub = hub
-        self._ca_file = ca_file
-        self._route = route or Route(hub.host, hub.port or AMQPS_PORT)
+        """`transport`: as in `sink.transport`. `route`: how the hub is reached, by default directly in AMQP.
+        `idle_seconds`: a connection on which nothing comes for so long, not even an empty frame, is given up."""
         self._clock = clock
-        self._life = ReconnectPolicy(OPEN_SECONDS, backoff=backoff)
         self._answer_seconds = answer_seconds
-        self._idle_seconds = idle_seconds
-        self._tls = TlsQuestion(self._route, ca_file)
-        self._client: Any = None
+        self._carrier = _carrier(
+            transport, hub, ca_file, route or Route(hub.host, hub.port or AMQPS_PORT), idle_seconds=idle_seconds
+        )
+        self._link = KeptLink(hub.host, self._carrier, what="The link", clock=clock, backoff=backoff, logger=logger)
         self._waiting: dict[int, tuple[Command, float]] = {}
-        self._unexplained: dict[int, Command] = {}
-        """Given back without a reason in this `poll`: by the hub, or by uamqp because the link has ended."""
         self._answers: list[tuple[Command, Outcome]] = []
         self._next = 0
-        self._pause = threading.Event()
+
+    @property
+    def trouble(self) -> str | None:
+        """Why nothing can be sent now; None while the link is up."""
+        return self._link.trouble
 
     @property
     def in_flight(self) -> int:
@@ -75,37 +64,29 @@ class Sender:
     @property
     def ready(self) -> bool:
         """Whether `send` may be called."""
-        return self._life.up
+        return self._link.ready
 
     @property
     def links(self) -> int:
         """Links opened so far."""
-        return self._life.links
+        return self._link.life.links
 
     @property
     def evidence(self) -> str:
         """What is known of the link, for the log of a stall."""
-        connection, handler = (getattr(self._client, name, None) for name in ("_connection", "message_handler"))
-        states = " and ".join(str(getattr(part, "_state", None)) for part in (connection, handler))
-        age = "" if self._life.opened_at is None else f", opened {self._life.age(self._clock()):.0f} s ago"
-        return f"{self.in_flight} commands in flight on link {self.links}{age}, in states {states}"
+        return f"{self.in_flight} commands in flight on {self._link.evidence}"
 
     def start(self) -> None:
-        self._life.start(self._clock())
+        self._link.start()
 
     def send(self, command: Command) -> None:
         """Puts one command on the link; its answer comes from `poll`. Only while `ready`.
 
         Raises what the client raises for a command that it cannot encode; then nothing is sent, and the link stays.
         """
-        message = message_of(command)
-        if not _is_plain(command):
-            # Encodes it now, as an error when the client encodes it for sending would end the link.
-            message.get_message()
-        number, self._next = self._next, self._next + 1
-        self._waiting[number] = (command, self._clock())
-        message.on_send_complete = partial(self._answered, number)
-        self._client.queue_message(message)
+        self._carrier.send(self._next, command)
+        self._waiting[self._next] = (command, self._clock())
+        self._next += 1
 
     def poll(self, timeout: float) -> list[tuple[Command, Outcome]]:
         """Works on the link, up to `timeout` seconds or the first answers; returns the answers that came.
@@ -116,132 +97,57 @@ class Sender:
         """
         end = self._clock() + timeout
         while True:
-            self._turn()
+            self._turn(max(0.0, end - self._clock()))
             if self._answers or self._clock() >= end:
                 answers, self._answers = self._answers, []
                 return answers
-            self._pause.wait(min(TURN_SECONDS if self._waiting or not self._life.up else 0.02, timeout))
 
     def reopen(self, sentence: str) -> None:
-        """Closes the link and opens another one; unanswered commands come back from the next `poll`."""
-        if self._client is not None:
-            self._lost(TimeoutError(sentence))
+        """Gives the link up and opens another one; what is unanswered comes back from the next `poll`."""
+        if self._link.is_open:
+            self._link.lost(TimeoutError(sentence))
 
     def close(self) -> None:
-        """Ends the link; unanswered commands come back from one more `poll`, which opens no other link."""
-        self._life.stop()
-        if self._client is not None:
-            self._end(LINK_LOST)
+        """Ends the link; what is unanswered comes back from one more `poll`, which opens no other link."""
+        self._link.stop()
+        self._collect()
 
     terminate = close
 
-    def _turn(self) -> None:
-        now = self._clock()
-        if self._client is None:
-            if self._tls.fault is not None:
-                self.trouble = f"IoT Hub {self._hub.host}: {self._tls.fault}"
-                if self._tls.refused and not self._life.known_to_work:
-                    raise Refused(self.trouble)
-            if self._life.seconds_until_due(now) == 0:
-                self._open(now)
-            return
+    def _turn(self, seconds: float) -> None:
         try:
-            if not self._life.up:
-                if self._client.client_ready():
-                    self._life.came_up()
-                    self.trouble = None
-                    self._tls.forget()
-                    logger.info("The link to %s is up.", self._hub.host)
-                elif self._life.overdue(now):
-                    raise TimeoutError(f"no answer from {self._hub.host} within {OPEN_SECONDS:g} s")
-                return
-            if not self._client.do_work():
-                raise ConnectionError("the client ended the link")
-            self._client.ensure_up()
-            # The link is up: what came back without a reason was given back by the hub.
-            self._answers += [(command, RELEASED) for command in self._unexplained.values()]
-            self._unexplained.clear()
-        except Exception as error:  # uamqp raises its own errors, the C library's and built-in ones alike
-            self._lost(error)
-            return
+            self._link.turn(seconds)
+        finally:
+            self._collect()
         oldest = next(iter(self._waiting.items()), None)
-        if oldest is not None and now - oldest[1][1] > self._answer_seconds:
-            # The link or this one command can be to blame; later ones are only lost with the link.
+        if oldest is not None and self._clock() - oldest[1][1] > self._answer_seconds:
+            # The link may be to blame, or this one command; those behind it are only lost with the link.
             number, (command, _) = oldest
             del self._waiting[number]
             self._answers.append((command, UNANSWERED))
-            self._lost(TimeoutError(UNANSWERED.sentence))
-
-    def _open(self, now: float) -> None:
-        self._life.opened(now)
-        try:
-            from ingest.hub.service_client import CommandClient
-
-            self._client = CommandClient(self._hub, self._ca_file, self._route, idle_seconds=self._idle_seconds)
-            self._client.open()
-        except Exception as error:
-            self._lost(error)
-
-    def _lost(self, error: Exception) -> None:
-        now = self._clock()
-        life = self._life
-        sentence = (words(error) if life.up else self._tls.words(error, seconds=life.age(now))).rstrip(".")
-        if is_refusal(error) and not life.known_to_work:
-            self._end(LINK_LOST)
-            raise Refused(f"IoT Hub {self._hub.host}: {sentence}")
-        wait = life.ended(now)
-        self.trouble = f"IoT Hub {self._hub.host}: {sentence}"
-        logger.warning("The link to %s ended: %s. Next try in %.1f s.", self._hub.host, sentence, wait)
-        self._end(LINK_LOST)
-
-    def _end(self, outcome: Outcome) -> None:
-        client, self._client = self._client, None
-        self._life.closed()
-        if client is not None:
             try:
-                client.close()
-            except Exception as error:  # a broken link cannot say good-bye
-                logger.debug("Closing the link: %s", error)
-        # After the client's end, so that answers that came with it count.
-        lost = self._unexplained | {number: command for number, (command, _) in self._waiting.items()}
-        self._answers += [(lost[number], outcome) for number in sorted(lost)]
-        self._unexplained.clear()
-        self._waiting.clear()
+                self._link.lost(TimeoutError(UNANSWERED.sentence))
+            finally:
+                self._collect()
 
-    def _answered(self, number: int, result: Any, problem: Any) -> None:
-        """uamqp's callback for one message, inside `do_work` or `close`."""
-        waiting = self._waiting.pop(number, None)
-        if waiting is None:
-            return
-        if result.name == "Ok":
-            self._answers.append((waiting[0], SENT))
-        elif condition := condition_of(problem):
-            self._answers.append((waiting[0], judge(condition, words(problem))))
-        else:
-            self._unexplained[number] = waiting[0]
+    def _collect(self) -> None:
+        """Takes the answers; with the end of the link, everything else is lost, after the answers that came with that."""
+        for number, outcome in self._link.taken():
+            waiting = self._waiting.pop(number, None)
+            if waiting is not None:
+                self._answers.append((waiting[0], outcome))
+        if not self._link.is_open and self._waiting:
+            self._answers += [(command, LINK_LOST) for command, _ in self._waiting.values()]
+            self._waiting.clear()
 
 
-def _is_plain(command: Command) -> bool:
-    """Whether all its texts are ASCII, which every client can encode."""
-    texts = (command.to, command.message_id, command.correlation_id, command.content_type, command.content_encoding)
-    pairs = command.properties.items()
-    return all(text is None or text.isascii() for text in texts) and all(a.isascii() and b.isascii() for a, b in pairs)
+def _carrier(
+    transport: Literal["fast", "sdk"], hub: IotHubAddress, ca_file: Path | None, route: Route, *, idle_seconds: float
+) -> CommandCarrier:
+    if transport == "fast":
+        from ingest.sink.sending.fast import FastCommands
 
+        return FastCommands(hub, ca_file, route, idle_seconds=idle_seconds)
+    from ingest.sink.sending.sdk import SdkCommands
 
-def message_of(command: Command) -> Any:
-    """Returns uamqp's message, with everything of the command in it."""
-    import uamqp
-
-    properties = uamqp.message.MessageProperties(
-        message_id=command.message_id, to=command.to, correlation_id=command.correlation_id
-    )
-    if command.content_type is not None:
-        properties.content_type = command.content_type
-    if command.content_encoding is not None:
-        properties.content_encoding = command.content_encoding
-    if command.expiry_ms is not None:
-        properties.absolute_expiry_time = command.expiry_ms
-    application: dict[str, str] = dict(command.properties)
-    if command.ack != "none":
-        application["iothub-ack"] = command.ack
-    return uamqp.Message(command.body, properties=properties, application_properties=application or None)
+    return SdkCommands(hub, ca_file, route, idle_seconds=idle_seconds)

@@ -24,6 +24,8 @@ from ingest.hub.client.manners import commands, feedback
 from ingest.hub.client.receiving import ReceivingLink
 from ingest.hub.client.requests import MANAGEMENT, Node, read_hub, read_partition
 from ingest.hub.client.sending import SendingLink
+from ingest.sink.commands.command import Command, Origin
+from ingest.sink.sending.sender import Sender
 from ingest.timing import Deadline
 from tests.hub.client.clients import HOST, PATIENCE, gathered, reader, service
 
@@ -158,6 +160,20 @@ def test_commands(hub: Emulator, wire: Wire) -> None:
     hub.wait_for(lambda stats: stats.connections == 0, PATIENCE)
     assert wire() == wanted
     assert len([frame for frame in wanted if "devicebound" in frame]) == 3
+
+    sender = Sender(iot_hub(hub), Path(hub.endpoints.ca_file), transport="fast", idle_seconds=IDLE_SECONDS)
+    sender.start()
+    for _ in range(2):
+        while not sender.ready:
+            assert not deadline.expired
+            sender.poll(1.0)
+        sender.send(Command("d", b"on", "m", None, None, "full", None, {}, Origin("iotout", 0, 0)))
+    while sender.in_flight:
+        assert not deadline.expired
+        sender.poll(1.0)
+    sender.close()
+    hub.wait_for(lambda stats: stats.connections == 0, PATIENCE)
+    assert wire() == wanted
 
 
 def test_feedback(hub: Emulator, wire: Wire) -> None:

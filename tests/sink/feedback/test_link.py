@@ -4,6 +4,7 @@ import logging
 import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, Literal
 
 import pytest
 
@@ -11,10 +12,14 @@ from ingest.config import connection_strings
 from ingest.emulator import Emulator
 from ingest.errors import Refused
 from ingest.process.memory import give_back
-from ingest.sink.feedback.link import FeedbackLink, Received
+from ingest.sink.feedback.contract import Received
+from ingest.sink.feedback.link import FeedbackLink
 from ingest.sink.feedback.message import parse_feedback
+from ingest.sink.feedback.sdk import SdkFeedback
 from ingest.timing import Backoff, Deadline
 from tests.sink.feedback_hub import SECONDS, connection_string, end_commands
+
+Transport = Literal["fast", "sdk"]
 
 
 @pytest.fixture
@@ -23,16 +28,21 @@ def emulator() -> Iterator[Emulator]:
         yield running
 
 
+@pytest.fixture(params=["fast", "sdk"])
+def transport(request: pytest.FixtureRequest) -> Transport:
+    return request.param  # type: ignore[no-any-return]  # one of the two
+
+
 @pytest.fixture
-def link(emulator: Emulator) -> Iterator[FeedbackLink]:
-    made = linked(emulator)
+def link(emulator: Emulator, transport: Transport) -> Iterator[FeedbackLink]:
+    made = linked(emulator, transport)
     yield made
     made.close()
 
 
-def linked(emulator: Emulator, key: str | None = None) -> FeedbackLink:
+def linked(emulator: Emulator, transport: Transport, key: str | None = None) -> FeedbackLink:
     hub = connection_strings.iot_hub(connection_string(emulator, key))
-    made = FeedbackLink(hub, Path(emulator.endpoints.ca_file), backoff=Backoff(0.01, 0.01))
+    made = FeedbackLink(hub, Path(emulator.endpoints.ca_file), transport=transport, backoff=Backoff(0.01, 0.01))
     made.start()
     return made
 
@@ -93,6 +103,11 @@ def test_a_broken_link_is_opened_again(emulator: Emulator, link: FeedbackLink) -
     work(link, lambda _: emulator.c2d.stats().feedback_batches_completed == 1)
 
 
+def client_of(link: FeedbackLink) -> Any:
+    carrier: Any = link._carrier
+    return carrier._client if isinstance(carrier, SdkFeedback) else carrier._service._client
+
+
 def test_nothing_is_left_of_links_that_have_ended(
     emulator: Emulator, link: FeedbackLink, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -100,16 +115,16 @@ def test_nothing_is_left_of_links_that_have_ended(
     ended = []
     for strike in (emulator.faults.abort, emulator.faults.close, emulator.faults.abort):
         work(link, lambda _: link.ready)
-        ended.append(weakref.ref(link._client))
+        ended.append(weakref.ref(client_of(link)))
         strike()
         work(link, lambda _: not link.ready)
     give_back()
     assert [client() for client in ended] == [None] * 3
 
 
-def test_a_wrong_key_is_told_at_once(emulator: Emulator) -> None:
+def test_a_wrong_key_is_told_at_once(emulator: Emulator, transport: Transport) -> None:
     with pytest.raises(Refused, match="IoT Hub localhost"):
-        work(linked(emulator, "d3Jvbmc="), lambda _: False)
+        work(linked(emulator, transport, "d3Jvbmc="), lambda _: False)
 
 
 def test_a_key_that_is_refused_later_is_tried_again(emulator: Emulator, link: FeedbackLink) -> None:

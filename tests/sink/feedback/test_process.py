@@ -18,8 +18,9 @@ from ingest.kafka.mock_cluster import MockCluster
 from ingest.metrics.meter import Meter
 from ingest.process.child import Child, ProcessSpec
 from ingest.sink.feedback import process as feedback
+from ingest.sink.feedback.contract import Received
 from ingest.sink.feedback.dedup import FeedbackDedup
-from ingest.sink.feedback.link import FeedbackLink, Received
+from ingest.sink.feedback.link import FeedbackLink
 from ingest.sink.feedback.process import FeedbackProcess
 from ingest.sink.feedback.tail import read_tail
 from ingest.timing import Deadline

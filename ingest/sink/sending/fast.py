@@ -1,0 +1,117 @@
+"""Commands over the AMQP client of our own."""
+
+from collections import deque
+from pathlib import Path
+
+from ingest import scarcity
+from ingest.amqp.message import Data, Message, Properties
+from ingest.config.connection_strings import IotHubAddress
+from ingest.hub.client import manners
+from ingest.hub.client.client import Client
+from ingest.hub.client.sending import Answer, SendingLink
+from ingest.hub.client.service import ServiceLink
+from ingest.hub.kept_link import Obstacle
+from ingest.hub.network.route import Route
+from ingest.hub.service_errors import condition_of, words
+from ingest.sink.commands.command import Command
+from ingest.sink.sending.contract import Answered
+from ingest.sink.sending.results import RELEASED, SENT, Outcome, judge
+
+
+class FastCommands:
+    """Implements `contract.CommandCarrier`."""
+
+    def __init__(self, hub: IotHubAddress, ca_file: Path | None, route: Route, *, idle_seconds: float) -> None:
+        self.obstacle: Obstacle | None = None
+        """Never one: what is in the way is told when the link ends."""
+        self._hub = hub
+        self._ca_file = ca_file
+        self._route = route
+        self._idle_seconds = idle_seconds
+        self._service: ServiceLink[SendingLink] | None = None
+        self._unsent: deque[tuple[int, bytes]] = deque()
+        """Beyond the credit of the hub."""
+        self._numbers: dict[int, int] = {}
+        """Of a message on the link, by the link's own number."""
+
+    def open(self) -> None:
+        self._service = ServiceLink(
+            self._hub, self._ca_file, self._route, self._attached, idle_seconds=self._idle_seconds
+        )
+
+    @property
+    def ready(self) -> bool:
+        return self._service is not None and self._service.ready
+
+    @property
+    def state(self) -> str:
+        if self._service is None:
+            return "none"
+        link = self._service.link
+        room = f", credit for {link.room} more, {len(self._unsent)} wait for credit" if link is not None else ""
+        return f"{self._service.stage}{room}"
+
+    def send(self, number: int, command: Command) -> None:
+        self._unsent.append((number, encoded(command)))
+
+    def work(self, seconds: float) -> list[Answered]:
+        service = self._service
+        if service is None:
+            return []
+        self._put()
+        service.work(seconds)
+        return self._answers(service)
+
+    def close(self) -> list[Answered]:
+        service, self._service = self._service, None
+        answers: list[Answered] = []
+        if service is not None:
+            answers = self._answers(service)
+            service.close()
+        self._unsent.clear()
+        self._numbers.clear()
+        return answers
+
+    def words(self, error: Exception, *, came_up: bool, seconds: float) -> str:
+        return scarcity.words(error) or words(error)
+
+    def _attached(self, client: Client) -> SendingLink:
+        return SendingLink(client, manners.commands(self._hub.host, client.container_id))
+
+    def _put(self) -> None:
+        link = self._service.link if self._service is not None else None
+        while link is not None and self._unsent and link.room:
+            number, message = self._unsent.popleft()
+            self._numbers[link.send(message)] = number
+
+    def _answers(self, service: ServiceLink[SendingLink]) -> list[Answered]:
+        if service.link is None:
+            return []
+        return [Answered(self._numbers.pop(each.number), _outcome(each)) for each in service.link.answers()]
+
+
+def _outcome(answer: Answer) -> Outcome:
+    if answer.accepted:
+        return SENT
+    error = answer.error
+    condition = condition_of(error)
+    return judge(condition, words(error)) if condition else RELEASED
+
+
+def encoded(command: Command) -> bytes:
+    """The message, with everything of the command in it. Raises AmqpError."""
+    application: dict[str, str] = dict(command.properties)
+    if command.ack != "none":
+        application["iothub-ack"] = command.ack
+    return Message(
+        properties=Properties(
+            message_id=command.message_id,
+            to=command.to,
+            correlation_id=command.correlation_id,
+            content_type=command.content_type,
+            content_encoding=command.content_encoding,
+            absolute_expiry_time=command.expiry_ms,
+        ),
+        application_properties=application or None,
+        body=Data((command.body,)),
+    ).encode()

@@ -1,0 +1,145 @@
+"""The token of a connection is renewed in time, whatever the hub makes of `$cbs` meanwhile."""
+
+import base64
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from ingest.amqp.performatives import RECEIVER, SENDER
+from ingest.emulator import Emulator
+from ingest.emulator.amqp.sas import sign
+from ingest.emulator.keys import POLICY
+from ingest.hub.client.client import Client
+from ingest.hub.client.manners import IOT_HUB, commands
+from ingest.hub.client.sending import SendingLink
+from ingest.hub.client.tokens import ANSWER_SECONDS, RENEW_SHARE, RETRY_SHARE, Token, TokenKeeper
+from ingest.hub.service_errors import HubError, is_refusal, words
+from ingest.timing import Deadline
+from tests.hub.client.clients import HOST, PATIENCE, connected
+from tests.service.endings import FORMS, end_links
+
+LIFE = 1000.0
+JUST_BEFORE, JUST_AFTER = LIFE * RENEW_SHARE - 1, LIFE * RENEW_SHARE + 1
+
+
+@pytest.fixture(scope="module")
+def hub() -> Iterator[Emulator]:
+    with Emulator(partitions=1, c2d=True) as emulator:
+        yield emulator
+
+
+class Kept:
+    """A keeper on a connection of its own, by a clock that the test sets."""
+
+    def __init__(self, hub: Emulator) -> None:
+        self.now = 0.0
+        self.made = 0
+        self.key = hub.keys.service
+        self.client: Client = connected(hub, IOT_HUB)
+        self.keeper = TokenKeeper(self.client, f"https://{HOST}", self._make, clock=lambda: self.now)
+
+    def _make(self) -> Token:
+        self.made += 1
+        return Token(sign(HOST, base64.b64decode(self.key), int(time.time()) + 3600, POLICY), LIFE)
+
+    def at(self, seconds: float, reached: Callable[[], bool]) -> None:
+        self.now = seconds
+        self.work(reached)
+
+    def work(self, reached: Callable[[], bool]) -> None:
+        def tended() -> bool:
+            self.keeper.tend()
+            return reached()
+
+        self.client.until(tended, Deadline(PATIENCE), "done what was waited for")
+
+    def idle(self) -> bool:
+        return self.keeper.granted and self.keeper.holds_seconds > 0 and not self.keeper.asking
+
+
+@pytest.fixture
+def kept(hub: Emulator) -> Iterator[Kept]:
+    made = Kept(hub)
+    made.work(lambda: made.keeper.granted)
+    yield made
+    made.client.close()
+
+
+def test_a_token_is_renewed_before_it_ends_and_not_earlier(kept: Kept) -> None:
+    for life in range(3):
+        assert kept.made == life + 1
+        begun = kept.now
+        kept.at(begun + JUST_BEFORE, kept.idle)
+        assert kept.made == life + 1
+        kept.at(begun + JUST_AFTER, lambda life=life: kept.made == life + 2 and kept.idle())  # type: ignore[misc]
+        assert kept.keeper.holds_seconds == LIFE
+
+
+@pytest.mark.parametrize("form", [form for form in FORMS if form.startswith("detach")])
+def test_a_link_for_tokens_that_ends_alone_is_attached_again(hub: Emulator, kept: Kept, form: str) -> None:
+    link = SendingLink(kept.client, commands(HOST, kept.client.container_id))
+    kept.work(lambda: link.ready)
+    assert end_links(hub, form, "$cbs") == 2
+    kept.work(lambda: kept.keeper._node is not None and kept.keeper._node.error is not None)
+    kept.at(JUST_AFTER, lambda: kept.made == 2 and kept.keeper.holds_seconds == LIFE)
+    kept.at(LIFE + 1, kept.idle)
+    assert (link.ready, link.error) == (True, None)
+
+
+@pytest.mark.parametrize("role", [SENDER, RECEIVER])
+def test_one_link_of_the_pair_that_ends_alone_ends_the_other(
+    hub: Emulator, kept: Kept, role: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    detach = FORMS["detach"]
+    monkeypatch.setitem(FORMS, "half", lambda link: detach(link) if link._attach.role is role else b"")
+    end_links(hub, "half", "$cbs")
+    kept.work(lambda: kept.keeper._node is not None and kept.keeper._node.error is not None)
+    kept.at(JUST_AFTER, lambda: kept.made == 2 and kept.keeper.holds_seconds == LIFE)
+    wanted = [("$cbs", SENDER), ("$cbs", RECEIVER)]
+    assert sorted(links_of(hub)) == sorted(wanted), "no link of the first pair is left"
+
+
+def links_of(hub: Emulator) -> list[tuple[str, bool]]:
+    return [
+        ("$cbs", link._attach.role)
+        for connection in list(hub._server._connections)
+        for link in list(connection.links.values())
+        if link._attach is not None
+    ]
+
+
+def test_a_renewal_that_is_refused_is_tried_again_while_the_last_token_holds(kept: Kept) -> None:
+    good, kept.key = kept.key, "d3Jvbmc="
+    kept.at(JUST_AFTER, lambda: kept.made == 2 and not kept.keeper.asking)
+    kept.key = good
+    kept.at(JUST_AFTER + LIFE * RETRY_SHARE + 1, lambda: kept.made == 3 and kept.keeper.holds_seconds == LIFE)
+
+
+def test_a_renewal_that_is_refused_to_the_end_ends_the_connection(kept: Kept) -> None:
+    kept.key = "d3Jvbmc="
+    kept.at(JUST_AFTER, lambda: kept.made == 2 and not kept.keeper.asking)
+    with pytest.raises(HubError, match=r"the hub refuses the token .*InvalidSignature") as refused:
+        kept.at(LIFE + 1, lambda: False)
+    assert is_refusal(refused.value)
+    assert "hub.iot_hub_connection_string" in words(refused.value)
+
+
+def test_a_question_without_an_answer_is_asked_again(kept: Kept) -> None:
+    kept.now = JUST_AFTER
+    kept.keeper.tend()
+    assert (kept.made, kept.keeper.asking) == (2, True)
+    kept.now += ANSWER_SECONDS + 1
+    kept.keeper.tend()
+    assert kept.made == 3
+    kept.work(kept.idle)
+    assert kept.keeper.holds_seconds == LIFE
+
+
+def test_the_first_token_without_an_answer_ends_the_connection(hub: Emulator) -> None:
+    kept = Kept(hub)
+    kept.keeper.tend()
+    kept.now = ANSWER_SECONDS + 1
+    with pytest.raises(HubError, match=r"no answer on \$cbs within 20 s"):
+        kept.keeper.tend()
+    kept.client.close()
