@@ -12,16 +12,16 @@ from ingest.timing import Deadline
 
 NAME = "IoT hub"
 _KEY = "hub.iot_hub_connection_string"
-_IMPORTS = ("ingest.sink.sending.sender", "ingest.hub.service_client")
 _LINK_SECONDS = 4.5
 
 
 def iot_hub_checks(config: Config, hub: IotHubAddress) -> list[Check]:
     ca_file = config.hub.ca_file
+    imports = "ingest.sink.sending.sender", f"ingest.sink.sending.{config.sink.transport}"
     reached = endpoint_checks(NAME, iot_hub_route(config, hub), _KEY, lambda: iot_hub_context(ca_file))
     return [
         *reached,
-        Check(f"{NAME} key", lambda: _ask_key(config, hub), needs=(reached[-1].name,), imports=_IMPORTS),
+        Check(f"{NAME} key", lambda: _ask_key(config, hub), needs=(reached[-1].name,), imports=imports),
         Check("rate", lambda: judge_rate(config.sink)),
     ]
 
@@ -29,7 +29,8 @@ def iot_hub_checks(config: Config, hub: IotHubAddress) -> list[Check]:
 def _ask_key(config: Config, hub: IotHubAddress) -> Verdict:
     from ingest.sink.sending.sender import Sender
 
-    sender = Sender(hub, config.hub.ca_file, route=iot_hub_route(config, hub))
+    route = iot_hub_route(config, hub)
+    sender = Sender(hub, config.hub.ca_file, transport=config.sink.transport, route=route)
     deadline = Deadline(_LINK_SECONDS)
     sender.start()
     try:

@@ -11,7 +11,7 @@ from itertools import count
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import psutil
 import pytest
@@ -58,7 +58,7 @@ def hub() -> Iterator[Emulator]:
 class Bench:
     """Topics, group and budget of one test, and the workers that it starts."""
 
-    def __init__(self, cluster: MockCluster, hub: Emulator) -> None:
+    def __init__(self, cluster: MockCluster, hub: Emulator, transport: Literal["fast", "sdk"]) -> None:
         number = next(_numbers)
         self.hub = hub
         self.bootstrap = cluster.bootstrap
@@ -71,7 +71,13 @@ class Bench:
             hub=hub_of(hub),
             # The mock cluster's group waits for a member that has left until its session ends.
             kafka=Kafka(bootstrap_servers=cluster.bootstrap, librdkafka={"session.timeout.ms": "4000"}),
-            sink=replace(base.sink, topics=(self.topic,), dead_letter_topic=self.dead, group_id=f"sink-{number}"),
+            sink=replace(
+                base.sink,
+                topics=(self.topic,),
+                dead_letter_topic=self.dead,
+                group_id=f"sink-{number}",
+                transport=transport,
+            ),
         )
         self.budget = shared_rate.create(10_000, time.monotonic())
         self.registry = Registry()
@@ -170,12 +176,18 @@ class Bench:
 
 
 @pytest.fixture
-def bench(cluster: MockCluster, hub: Emulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+def bench(
+    cluster: MockCluster, hub: Emulator, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> Iterator[Bench]:
     # The mock cluster does not answer the question for a topic's limit, which would be waited for.
     monkeypatch.setattr("ingest.kafka.dead_letters.topic.max_record_bytes", lambda *_: None)
-    made = Bench(cluster, hub)
+    made = Bench(cluster, hub, getattr(request, "param", "fast"))
     yield made
     made.clean()
+
+
+over_both = pytest.mark.parametrize("bench", ["fast", "sdk"], indirect=True)
+"""Of what depends on the link: whichever transport carries it."""
 
 
 def good(number: int, **more: object) -> dict[str, object]:
@@ -241,6 +253,7 @@ def test_good_bad_and_tombstones_mixed(bench: Bench, caplog: pytest.LogCaptureFi
     assert bench.told[-1] == (False, "stopped")
 
 
+@over_both
 def test_a_transient_rejection_is_sent_again_in_the_order_of_its_device(bench: Bench) -> None:
     bench.hub.c2d.auto_complete()
     faults = bench.hub.faults.sends
@@ -279,6 +292,7 @@ def test_a_command_that_expires_while_it_waits_is_never_sent(bench: Bench) -> No
     assert headers["ingest-reason"] == "expired"
 
 
+@over_both
 def test_a_full_device_waits_and_no_other_waits_for_it(bench: Bench) -> None:
     bench.hub.c2d.auto_complete([f"d{number}" for number in range(1, DEVICES)])
     bench.write(*(good(number * DEVICES) for number in range(53)))
@@ -394,6 +408,7 @@ def test_the_longest_wait_counts_feedback_that_does_not_come(bench: Bench) -> No
     assert made.counts["sent"] == 50
 
 
+@over_both
 def test_the_longest_wait_counts_a_fault_that_only_one_device_has(bench: Bench) -> None:
     bench.config = replace(bench.config, sink=replace(bench.config.sink, max_wait_seconds=1.0))
     bench.hub.c2d.auto_complete()
@@ -407,6 +422,7 @@ def test_the_longest_wait_counts_a_fault_that_only_one_device_has(bench: Bench) 
     assert made.counts["sent"] == 10
 
 
+@over_both
 def test_the_longest_wait_counts_answers_that_only_one_device_never_gets(bench: Bench) -> None:
     """Each missing answer costs the link: without an end to it, all devices would have that for ever."""
     bench.config = replace(bench.config, sink=replace(bench.config.sink, max_wait_seconds=1.0))
@@ -417,7 +433,13 @@ def test_the_longest_wait_counts_answers_that_only_one_device_never_gets(bench: 
     address = bench.config.hub.iot_hub
     assert address is not None
     made.sender.close()
-    made.sender = Sender(address, bench.config.hub.ca_file, backoff=Backoff(0.01, 0.05), answer_seconds=0.3)
+    made.sender = Sender(
+        address,
+        bench.config.hub.ca_file,
+        transport=bench.config.sink.transport,
+        backoff=Backoff(0.01, 0.05),
+        answer_seconds=0.3,
+    )
     made.sender.start()
     bench.turn(made, lambda: made.counts["dead_letter"] == 1)
     [(headers, _)] = bench.dead_letters(1)
@@ -455,6 +477,7 @@ def test_a_command_that_nothing_can_make_of_is_set_aside_and_the_next_goes_on(
     bench.turn(made, lambda: made.commands.lag == 0)
 
 
+@over_both
 def test_a_used_up_quota_pauses_says_so_and_ends_by_itself(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker, "QUOTA_SECONDS", 3.0)
     bench.hub.c2d.auto_complete()
@@ -475,6 +498,7 @@ def test_a_used_up_quota_pauses_says_so_and_ends_by_itself(bench: Bench, monkeyp
     }
 
 
+@over_both
 def test_a_stop_waits_for_answers_and_leaves_the_rest_to_the_next(bench: Bench) -> None:
     bench.hub.c2d.auto_complete()
     bench.hub.faults.sends.reject_send("com.microsoft:timeout", "not now", count=None, device_id="d5")
@@ -494,6 +518,7 @@ def test_a_stop_waits_for_answers_and_leaves_the_rest_to_the_next(bench: Bench) 
     assert bench.committed() == 100
 
 
+@over_both
 def test_a_stop_with_an_answer_that_never_comes_ends_within_its_deadline(bench: Bench) -> None:
     bench.hub.faults.sends.lose_disposition(count=None)
     bench.write(good(1))
@@ -530,6 +555,7 @@ def test_memory_is_bounded_and_the_cpu_idle_while_the_hub_is_away(bench: Bench, 
     assert made.commands.lag > 0
 
 
+@over_both
 def test_a_wrong_key_ends_the_process_in_words(bench: Bench) -> None:
     bench.config = replace(
         bench.config, hub=replace(bench.config.hub, iot_hub_connection_string=_with_key(bench.hub, "d3Jvbmc="))
