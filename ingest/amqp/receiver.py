@@ -44,6 +44,8 @@ class Receiver(Link):
         self.credit = 0
         """Deliveries that the peer can still send."""
         self.delivery_count = 0
+        self.slack = 0
+        """Deliveries beyond the credit that are taken all the same."""
         self._allowed = 0
         """As `credit`, but of the most generous grant: a sender can have used that before it hears of a smaller one."""
         self._max_message_bytes = max_message_bytes
@@ -161,7 +163,7 @@ class Receiver(Link):
             text = "The first transfer of a delivery has no delivery-id."
             self.fail(Error(condition=INVALID_FIELD, description=text))
             return False
-        if self._allowed <= 0:
+        if self._allowed + self.slack <= 0:
             text = f"Delivery {transfer.delivery_id} came without credit."
             self.fail(Error(condition=TRANSFER_LIMIT, description=text))
             return False

@@ -18,6 +18,8 @@ from ingest.emulator.control.send_faults import Fate, SendFaults
 PATH: Final = "messages/devicebound"
 CREDIT: Final = 100
 """Messages that a service may have on their way, as the hub's gateway grants."""
+SLACK: Final = 1_000
+"""uamqp, the stock client below azure-iot-hub, sends beyond its credit with some hundred commands in flight."""
 
 
 class ServiceLink(ReceivingLink):
@@ -39,6 +41,7 @@ class ServiceLink(ReceivingLink):
 
     def accept(self) -> None:
         super().accept()
+        self.receiver.slack = SLACK
         if self.attached:  # not if the client has sent something without waiting for credit
             self.receiver.grant(CREDIT)
         self._faults.joined(self)

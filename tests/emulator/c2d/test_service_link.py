@@ -146,6 +146,15 @@ def test_credit_is_renewed_before_it_runs_out(emulator: Emulator, service: Servi
     assert [delivery.body for delivery in consumed] == [b"%d" % index for index in range(50)]
 
 
+def test_a_client_that_runs_ahead_of_its_credit_is_served_all_the_same(emulator: Emulator, service: Service) -> None:
+    """As uamqp does with some hundred commands in flight; what a stock client sends is no fault here."""
+    emulator.c2d.auto_complete()
+    for index in range(400):
+        service.send(message("d", b"%d" % index))
+    emulator.wait_for(lambda stats: stats.c2d.accepted == 400, SECONDS)
+    assert emulator.stats().c2d.service_links == 1
+
+
 def test_more_than_a_link_takes_detaches_it(emulator: Emulator, service: Service) -> None:
     service.send(bytes(1_100_000), parts=30)
     detach = service.client.receive(Detach)
