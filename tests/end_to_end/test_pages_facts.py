@@ -75,7 +75,7 @@ def test_a_command_is_what_the_sink_takes() -> None:
 
 @pytest.mark.parametrize("key", ["expiryTime", "expiry"])
 def test_an_expiry_is_what_the_sink_takes(key: str) -> None:
-    (time,) = [span for span in SPANS if re.fullmatch(r"2026-\d\d-\d\dT[\d:]+Z", span)]
+    (time,) = re.findall(r"`(2026-\d\d-\d\dT[\d:]+Z)`", PAGES["docs/commands.md"].text)
     command = parse(json.dumps({**json.loads(COMMAND), key: time}).encode(), None, Origin("t", 0, 0), now_ms=0)
     assert command is not None
     assert command.expiry_ms == 1_796_083_200_000

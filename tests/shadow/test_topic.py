@@ -23,6 +23,13 @@ def read_to_the_end(topic: GrowingTopic) -> list[bytes | str | None]:
     return found
 
 
+def read_one(topic: GrowingTopic) -> list[bytes | str | None]:
+    deadline, found = Deadline(PATIENCE), list[bytes | str | None]()
+    while not found and not deadline.expired:
+        found += read_to_the_end(topic)
+    return found
+
+
 def test_what_a_transaction_holds_back_comes_when_it_ends(kafka: KafkaCluster) -> None:
     name = f"growing-{uuid4().hex[:8]}"
     create_topics(kafka.bootstrap, {}, [TopicSpec(name, 2)], PATIENCE)
@@ -40,14 +47,15 @@ def test_what_a_transaction_holds_back_comes_when_it_ends(kafka: KafkaCluster) -
         topic.start({0: 0, 1: 0})
         write(b"first")
         writer.commit_transaction(PATIENCE)
-        assert read_to_the_end(topic) == [b"first"]
+        # A broker moves the end for readers of what is committed shortly after it has answered the commit.
+        assert read_one(topic) == [b"first"]
         write(b"never")
         writer.abort_transaction(PATIENCE)
         assert read_to_the_end(topic) == []
         write(b"second")
         assert read_to_the_end(topic) == []
         writer.commit_transaction(PATIENCE)
-        assert read_to_the_end(topic) == [b"second"]
+        assert read_one(topic) == [b"second"]
     finally:
         consumer.close()
 
