@@ -111,7 +111,7 @@ def _password(args: argparse.Namespace) -> "Secret":
 
 def _deliver(found: "Found", args: argparse.Namespace) -> int:
     from ingest.config import Secret
-    from ingest.discovery.found import dotted
+    from ingest.config.layers import dotted
 
     if args.write is not None:
         _write(args.write, found, replace_secrets=args.replace_secrets)
@@ -133,7 +133,7 @@ def _deliver(found: "Found", args: argparse.Namespace) -> int:
 
 
 def _write(path: Path, found: "Found", *, replace_secrets: bool) -> None:
-    from ingest.discovery.found import dotted
+    from ingest.config.layers import dotted
     from ingest.discovery.merging import merge_into
 
     for change in merge_into(path, found, replace_secrets=replace_secrets, environ=os.environ):

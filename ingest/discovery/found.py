@@ -14,7 +14,3 @@ class Found:
     settings: Mapping[Name, str | int | Secret]
     notes: tuple[str, ...] = ()
     """Sentences for comments; none holds a secret."""
-
-
-def dotted(name: Name) -> str:
-    return ".".join(name)

@@ -10,7 +10,8 @@ from tomlkit.exceptions import TOMLKitError
 from tomlkit.items import InlineTable, Table
 
 from ingest.config import Secret
-from ingest.discovery.found import Found, Name, dotted
+from ingest.config.layers import dotted
+from ingest.discovery.found import Found, Name
 from ingest.errors import Refused
 from ingest.printable import printable
 

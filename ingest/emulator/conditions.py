@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from ingest.amqp.performatives import (
     Error,
@@ -149,10 +149,6 @@ def message_too_large(size: int, limit: int) -> Condition:
 
 def bad_message(text: str) -> Condition:
     return Condition("amqp:invalid-field", _tracked(f"ErrorCode:ArgumentInvalid;{text}"))
-
-
-if TYPE_CHECKING:
-    pass
 
 
 class LinkRefused(Rejected):

@@ -82,8 +82,6 @@ class KeptLink(Generic[T]):
         self.trouble: str | None = "connecting to the hub"
         """Why the link cannot be used now; None while it is up."""
         self.life = ReconnectPolicy(OPEN_SECONDS, backoff=backoff)
-        self.is_open = False
-        """Whether there is a link, up or not."""
         self._host = host
         self._carrier = carrier
         self._what = what
@@ -95,6 +93,11 @@ class KeptLink(Generic[T]):
     @property
     def ready(self) -> bool:
         return self.life.up
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a link, up or not."""
+        return self.life.opened_at is not None
 
     @property
     def evidence(self) -> str:
@@ -161,13 +164,11 @@ class KeptLink(Generic[T]):
 
     def _open(self, now: float) -> None:
         self.life.opened(now)
-        self.is_open = True
         try:
             self._carrier.open()
         except Exception as error:
             self.lost(error)
 
     def _end(self) -> None:
-        self.is_open = False
         self.life.closed()
         self._brought += self._carrier.close()

@@ -1,6 +1,6 @@
 """Reads back the metrics page: what another process of ingest has counted. Pure."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -26,13 +26,9 @@ class Page:
     def value(self, metric: Metric, *labels: str) -> float | None:
         return self.of(metric).get(labels)
 
-    def matching(self, metric: Metric, *labels: str) -> Iterator[float]:
-        """Returns the values of all series whose labels begin with these."""
-        return (value for key, value in self.of(metric).items() if key[: len(labels)] == labels)
-
     def total(self, metric: Metric, *labels: str) -> float | None:
         """Returns the sum over all series whose labels begin with these; None if there are none."""
-        values = [*self.matching(metric, *labels)]
+        values = [value for key, value in self.of(metric).items() if key[: len(labels)] == labels]
         return sum(values) if values else None
 
 

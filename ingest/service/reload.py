@@ -128,7 +128,7 @@ class Reload:
         self._next, self._phase = (config, running), "trying"
         self._deadline = Deadline(TRY_SECONDS)
         logger.info("SIGHUP: the new configuration is tried; the old one goes on meanwhile.")
-        changed = changed_directions(service.directions, (service.config, self._running), self._next)
+        changed = self._changing()
         service.try_out(config, tuple(name for name in running if name in changed))
 
     def _judge(self) -> None:
@@ -161,7 +161,7 @@ class Reload:
                 )
         if running != service.roles:
             logger.warning("SIGHUP: only the %s is configured now; the other direction stops.", *running)
-        changed = changed_directions(service.directions, (old, self._running), (config, running))
+        changed = self._changing()
         what = (
             f"the {' and the '.join(sorted(changed))} starts again with it"
             if changed
@@ -174,10 +174,15 @@ class Reload:
         service.note = None
         self._drain()
 
+    def _changing(self) -> frozenset[str]:
+        """The directions that `_next` starts again, ends or begins."""
+        service = self._service
+        return changed_directions(service.directions, (service.config, self._running), self._next)
+
     def _drain(self) -> None:
         service = self._service
         self._phase = "draining"
-        self._changed = changed_directions(service.directions, (service.config, self._running), self._next)
+        self._changed = self._changing()
         self._deadline = service.begin_drain(service.config.service.shutdown_seconds, self._changed)
 
     def _start(self) -> None:

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.config import Secret
+from ingest.config.layers import dotted
 from ingest.discovery.azure_cli import discover
 from ingest.discovery.cli_output import decoded
-from ingest.discovery.found import Found, dotted
+from ingest.discovery.found import Found
 from ingest.errors import Refused
 
 VECTORS: dict[str, Any] = json.loads((Path(__file__).parents[1] / "vectors" / "az.json").read_text())

@@ -14,32 +14,13 @@ from ingest.amqp.link import AttachAsked, Link
 from ingest.amqp.performatives import Error
 from ingest.amqp.session import Ended, Session, SessionLimits
 from ingest.hub.client.manners import Manner
+from ingest.hub.network.contract import Stream
 from ingest.hub.service_errors import HubError
 from ingest.timing import Clock, Deadline
 
 READ_BYTES = 1 << 16
 HANDLE_MAX = 0xFFFF_FFFF
 NOT_HERE = Error(condition="amqp:not-allowed", description="Links are attached from this side only.")
-
-
-class Stream(Protocol):
-    """What carries the bytes; as in the contract of `hub/network`."""
-
-    def wait(self, seconds: float) -> bool:
-        """Whether `read` has something to say, waited for `seconds` at most."""
-        ...
-
-    def read(self, most: int) -> bytes | None:
-        """The next bytes; None when none are there, b"" when the other side has ended. Never blocks. Raises OSError."""
-        ...
-
-    def write(self, data: bytes) -> None:
-        """Sends all of `data`. Raises OSError."""
-        ...
-
-    def close(self) -> None:
-        """Raises nothing."""
-        ...
 
 
 class Part(Protocol):

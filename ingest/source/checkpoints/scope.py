@@ -1,13 +1,8 @@
 """Whose checkpoints a configuration means."""
 
-from typing import TYPE_CHECKING
-
 from ingest.config import Config
 from ingest.hub.event_hubs import address
 from ingest.source.checkpoints import Scope
-
-if TYPE_CHECKING:
-    pass
 
 
 def scope(config: Config) -> Scope:

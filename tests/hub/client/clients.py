@@ -1,7 +1,6 @@
 """Our client, connected to an emulated hub over plain TCP."""
 
 import base64
-import select
 import socket
 import time
 import uuid
@@ -14,6 +13,7 @@ from ingest.emulator.keys import POLICY
 from ingest.hub.client.client import Client
 from ingest.hub.client.manners import EVENT_HUBS, IOT_HUB, Manner
 from ingest.hub.client.requests import CBS, Node, put_token
+from ingest.hub.network.sockets import SocketStream
 from ingest.timing import Deadline
 
 PATIENCE = 60.0
@@ -21,27 +21,10 @@ HOST = "localhost"
 _T = TypeVar("_T")
 
 
-class PlainStream:
-    def __init__(self, address: str) -> None:
-        host, _, port = address.rpartition("/")[2].rpartition(":")
-        self.socket = socket.create_connection((host, int(port)), timeout=PATIENCE)
-
-    def wait(self, seconds: float) -> bool:
-        return bool(select.select([self.socket], [], [], min(seconds, PATIENCE))[0])
-
-    def read(self, most: int) -> bytes | None:
-        return self.socket.recv(most)
-
-    def write(self, data: bytes) -> None:
-        self.socket.sendall(data)
-
-    def close(self) -> None:
-        self.socket.close()
-
-
 def connected(emulator: Emulator, manner: Manner, *, idle_seconds: float | None = None, host: str = HOST) -> Client:
     """Open, but not authorized."""
-    stream = PlainStream(emulator.endpoints.amqp)
+    host_name, _, port = emulator.endpoints.amqp.rpartition("/")[2].rpartition(":")
+    stream = SocketStream(socket.create_connection((host_name, int(port)), timeout=PATIENCE))
     made = Client(stream, host, manner, container_id=str(uuid.uuid4()), idle_seconds=idle_seconds)
     made.open(Deadline(PATIENCE))
     return made
@@ -68,8 +51,8 @@ def reader(emulator: Emulator, audience: str, *, key: str = "", host: str = HOST
     return made, token
 
 
-def stream_of(client: Client) -> PlainStream:
-    return cast("PlainStream", client._stream)
+def stream_of(client: Client) -> SocketStream:
+    return cast("SocketStream", client._stream)
 
 
 def gathered(client: Client, take: Callable[[], Sequence[_T]], count: int) -> list[_T]:

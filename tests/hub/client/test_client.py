@@ -186,7 +186,7 @@ def test_events_are_received_after_a_position_until_the_hub_ends_the_link(hub: E
 
 def test_a_hub_that_is_silent_or_gone_is_told(hub: Emulator) -> None:
     client = connected(hub, EVENT_HUBS)
-    stream_of(client).socket.shutdown(2)
+    stream_of(client).terminate()
     with pytest.raises(OSError, match=r"."):
         client.until(lambda: False, Deadline(PATIENCE), "gone")
     with pytest.raises(OSError, match=r"."):
