@@ -35,8 +35,8 @@ class Carrier(Protocol[T]):
         ...
 
     @property
-    def ready(self) -> bool:
-        """Whether the hub has taken the link, as far as the last `work` knows."""
+    def came_up(self) -> bool:
+        """Whether the hub has taken the open link, as far as the last `work` knows; also when it has ended since."""
         ...
 
     @property
@@ -129,13 +129,9 @@ class KeptLink(Generic[T]):
             return
         try:
             self._brought += self._carrier.work(seconds)
-            if not self.life.up:
-                if self._carrier.ready:
-                    self.life.came_up()
-                    self.trouble = None
-                    self._logger.info("%s to %s is up.", self._what, self._host)
-                elif self.life.overdue(self._clock()):
-                    raise TimeoutError(f"no answer from {self._host} within {OPEN_SECONDS:g} s")
+            self._look()
+            if self.life.overdue(self._clock()):
+                raise TimeoutError(f"no answer from {self._host} within {OPEN_SECONDS:g} s")
         except Exception as error:  # uamqp raises its own errors, the C library's and built-in ones alike
             self.lost(error)
 
@@ -146,6 +142,7 @@ class KeptLink(Generic[T]):
 
     def lost(self, error: Exception) -> None:
         """Gives the link up; another one is due after a while. Raises Refused."""
+        self._look()  # a link may come up and end between two looks
         now, life = self._clock(), self.life
         sentence = self._carrier.words(error, came_up=life.up, seconds=life.age(now)).rstrip(".")
         if is_refusal(error) and not life.known_to_work:
@@ -161,6 +158,12 @@ class KeptLink(Generic[T]):
         self.life.stop()
         self.trouble = why or self.trouble
         self._end()
+
+    def _look(self) -> None:
+        """Notes that the link has come up."""
+        if self._carrier.came_up and self.life.came_up():
+            self.trouble = None
+            self._logger.info("%s to %s is up.", self._what, self._host)
 
     def _open(self, now: float) -> None:
         self.life.opened(now)

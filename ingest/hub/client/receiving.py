@@ -26,6 +26,8 @@ class ReceivingLink:
     def __init__(self, client: Client, attach: Attach, *, credit: int) -> None:
         self.error: HubError | None = None
         """Why the link has ended, in the hub's words."""
+        self.came_up = False
+        """Whether the hub has taken the link, also when it has ended since."""
         self._client = client
         self._credit = credit
         self._messages: list[Incoming] = []
@@ -36,7 +38,7 @@ class ReceivingLink:
 
     @property
     def ready(self) -> bool:
-        """Whether the hub has taken the link."""
+        """Whether the link can be used now."""
         return self._link.attached
 
     def messages(self) -> list[Incoming]:
@@ -57,6 +59,7 @@ class ReceivingLink:
     def on(self, event: Any) -> None:
         match event:
             case Attached():
+                self.came_up = True
                 self._link.grant(0)  # as the stock clients, which ask for nothing at first
                 self._link.grant(self._credit)
             case Delivery(_, number, message, settled):

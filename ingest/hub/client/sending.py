@@ -37,6 +37,8 @@ class SendingLink:
     def __init__(self, client: Client, attach: Attach) -> None:
         self.error: HubError | None = None
         """Why the link has ended, in the hub's words."""
+        self.came_up = False
+        """Whether the hub has taken the link, also when it has ended since."""
         self._client = client
         self._answers: list[Answer] = []
         self._unanswered: dict[int, None] = {}
@@ -45,7 +47,7 @@ class SendingLink:
 
     @property
     def ready(self) -> bool:
-        """Whether the hub has taken the link."""
+        """Whether the link can be used now."""
         return self._link.attached
 
     @property
@@ -75,6 +77,7 @@ class SendingLink:
     def on(self, event: Any) -> None:
         match event:
             case Attached():
+                self.came_up = True
                 self._link.announce(NODE_CREDIT)
             case Outcome(_, number, state):
                 self._unanswered.pop(number, None)

@@ -22,9 +22,7 @@ from ingest.hub.tls import iot_hub_context
 
 class AnyLink(Protocol):
     error: HubError | None
-
-    @property
-    def ready(self) -> bool: ...
+    came_up: bool
 
 
 L = TypeVar("L", bound=AnyLink)
@@ -54,9 +52,9 @@ class ServiceLink(Generic[L]):
         self._tokens: TokenKeeper | None = None
 
     @property
-    def ready(self) -> bool:
-        """Whether the hub has taken the link."""
-        return self.link is not None and self.link.ready
+    def came_up(self) -> bool:
+        """Whether the hub has taken the link, also when it has ended since."""
+        return self.link is not None and self.link.came_up
 
     @property
     def stage(self) -> str:
@@ -65,7 +63,7 @@ class ServiceLink(Generic[L]):
             return "connecting"
         if self._tokens is None:
             return "logging in"
-        return "up" if self.ready else "waiting for the token" if self.link is None else "waiting for the link"
+        return "up" if self.came_up else "waiting for the token" if self.link is None else "waiting for the link"
 
     def work(self, seconds: float) -> None:
         """Sends what is due and takes what comes within `seconds`; returns as soon as something has.

@@ -35,8 +35,8 @@ class FastFeedback:
         )
 
     @property
-    def ready(self) -> bool:
-        return self._service is not None and self._service.ready
+    def came_up(self) -> bool:
+        return self._service is not None and self._service.came_up
 
     @property
     def state(self) -> str:

@@ -21,7 +21,7 @@ class SdkFeedback:
     """Implements `kept_link.Carrier` for feedback."""
 
     def __init__(self, hub: IotHubAddress, ca_file: Path | None, route: Route, *, idle_seconds: float) -> None:
-        self.ready = False
+        self.came_up = False
         self._hub = hub
         self._ca_file = ca_file
         self._route = route
@@ -47,9 +47,9 @@ class SdkFeedback:
         self._client.open()
 
     def work(self, seconds: float) -> list[Received]:
-        if not self.ready:
-            self.ready = bool(self._client.client_ready())
-            if self.ready:
+        if not self.came_up:
+            self.came_up = bool(self._client.client_ready())
+            if self.came_up:
                 self._tls.forget()
             return []
         messages = self._client.receive_message_batch(PREFETCH, timeout=min(MOST_WAIT_MS, round(seconds * 1000)))
@@ -58,7 +58,7 @@ class SdkFeedback:
 
     def close(self) -> list[Received]:
         client, self._client = self._client, None
-        self.ready = False
+        self.came_up = False
         if client is not None:
             try:
                 client.close()

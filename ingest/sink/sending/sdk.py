@@ -30,7 +30,7 @@ class SdkCommands:
     """Implements `contract.CommandCarrier`."""
 
     def __init__(self, hub: IotHubAddress, ca_file: Path | None, route: Route, *, idle_seconds: float) -> None:
-        self.ready = False
+        self.came_up = False
         self._hub = hub
         self._ca_file = ca_file
         self._route = route
@@ -68,9 +68,9 @@ class SdkCommands:
         self._client.queue_message(message)
 
     def work(self, seconds: float) -> list[Answered]:
-        if not self.ready:
+        if not self.came_up:
             if self._client.client_ready():
-                self.ready = True
+                self.came_up = True
                 self._tls.forget()
             else:
                 self._pause.wait(min(TURN_SECONDS, seconds))
@@ -87,7 +87,7 @@ class SdkCommands:
 
     def close(self) -> list[Answered]:
         client, self._client = self._client, None
-        self.ready = False
+        self.came_up = False
         if client is not None:
             try:
                 client.close()

@@ -112,11 +112,11 @@ class Receiver:
             self._transport.open(self._start)
         try:
             events = self._transport.poll(timeout)
-            if self._transport.attached:
-                self._up()
-            elif life.overdue(now):
+            self._look()
+            if life.overdue(now):
                 raise LinkEnded("lost", "timeout", f"no answer from {self._host} within {ATTACH_SECONDS:g} s")
         except LinkEnded as ended:
+            self._look()  # a link may come up and end between two looks
             self._down(ended)
             return None
         return self._fresh(events) if events else None
@@ -146,8 +146,9 @@ class Receiver:
         """Receives nothing more."""
         self._close()
 
-    def _up(self) -> None:
-        if self._life.came_up():
+    def _look(self) -> None:
+        """Notes that the link has come up."""
+        if self._transport.attached and self._life.came_up():
             self.attaches += 1
             self.trouble = None
             logger.info("Partition %s is attached.", self._partition)

@@ -20,7 +20,7 @@ class Transport(Protocol):
 
     @property
     def attached(self) -> bool:
-        """Whether the link is up and the hub has accepted our position."""
+        """Whether the hub has taken the open link, and our position with it; also when the link has ended since."""
         ...
 
     @property

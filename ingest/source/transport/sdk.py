@@ -165,7 +165,6 @@ class _Link:
                 self._changed.notify_all()
                 return batch
             if self._ended is not None:
-                self.attached = False
                 raise self._ended
         return []
 

@@ -133,7 +133,7 @@ def test_every_end_leaves_what_is_unanswered_and_its_reason(hub: Emulator, form:
         except HubError as error:
             over.append(error)
     assert link.unanswered == numbers
-    assert not link.ready
+    assert (link.ready, link.came_up) == (False, True)
     assert bool(over) == (not form.startswith("detach"))
     if "words" in form:
         assert "some words" in words(over[0] if over else link.error)
@@ -147,6 +147,7 @@ def test_a_refused_link_says_why(hub: Emulator) -> None:
     link = sender(client)
     assert link.error is not None
     assert is_refusal(link.error)
+    assert not link.came_up
     client.close()
 
 

@@ -53,7 +53,6 @@ class Script:
             return ()
         step = self._steps.pop(0)
         if isinstance(step, LinkEnded):
-            self.attached = False
             raise step
         return [each if isinstance(each, Event) else event(each) for each in step]
 
@@ -144,6 +143,12 @@ def test_a_refusal_before_the_first_link_is_fatal_only_if_waiting_cannot_help(ve
         assert under_test.trouble is not None
 
 
+def test_a_link_that_came_up_and_ended_between_two_looks_was_no_refusal() -> None:
+    script = Script(ended("refused", "unauthorized"), [1])
+    assert drain(receiver(script)) == [1]
+    assert len(script.opened) == 2
+
+
 def test_a_refusal_after_a_link_is_a_trouble_with_its_condition_and_tried_again() -> None:
     script = Script([0], ended("refused", "unauthorized"), ended("refused", "unauthorized"), [1])
     under_test = receiver(script)
@@ -202,7 +207,7 @@ def test_any_argument_error_about_a_position_is_taken_for_a_refused_position() -
     assert drain(receiver(script, last=Position("?", 99), start=StartAt("?"))) == [7]
     assert [start.position for start in script.opened] == ["?", 99, EARLIEST]
     with pytest.raises(Refused, match="what is that"):
-        drain(receiver(Script(nonsense)))
+        drain(receiver(Script(nonsense, attaches=False)))
 
 
 def test_a_refused_sequence_number_falls_back_to_the_oldest_event() -> None:
