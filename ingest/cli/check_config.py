@@ -66,11 +66,13 @@ def _not_run(what: str, key: str) -> str:
 
 
 def _source(config: "Config") -> dict[str, str]:
+    from ingest.config.schema import NEED_REGISTRY
+
     source, checkpoints, hub = config.source, config.checkpoints, config.hub.event_hub
     address = f"{hub.event_hub} at {hub.namespace}" if hub else ""
     partitions = f"partitions {', '.join(source.partitions)}" if source.partitions else "all partitions"
     form = source.format if source.has_keys else f"{source.format}, without keys"
-    if source.format == "connect-avro":
+    if source.format in NEED_REGISTRY:
         form += f", schema registry {config.kafka.schema_registry.url}"
     place = f"container {checkpoints.container}" if checkpoints.store == "blob" else f"folder {checkpoints.path}"
     return {

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Set
 from typing import Literal
 
-from ingest.config.schema import Config
+from ingest.config.schema import NEED_REGISTRY, Config
 from ingest.config.sections import key_of
 from ingest.config.values import Offsets
 from ingest.errors import Problem
@@ -55,9 +55,9 @@ def _required(config: Config, command: Command) -> Broken:
 def _registry(config: Config, command: Command) -> Broken:
     for direction, form in (("source", config.source.format), ("sink", config.sink.format)):
         uses = command in ("run", direction, "check-config") and direction in directions(config, command)
-        if uses and form == "connect-avro" and not config.kafka.schema_registry.url:
+        if uses and form in NEED_REGISTRY and not config.kafka.schema_registry.url:
             name, key = "kafka.schema_registry.url", f"{direction}.format"
-            fix = f'is required by {key} = "connect-avro": write where the registry is, such as "https://registry:8081"'
+            fix = f'is required by {key} = "{form}": write where the registry is, such as "https://registry:8081"'
             yield (name, key), Problem(name, "", fix)
     registry = config.kafka.schema_registry
     if registry.password and not registry.user:

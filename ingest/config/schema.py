@@ -39,6 +39,8 @@ class Key:
     """Shown commented out in the example file, for a key that has no default."""
 
 
+NEED_REGISTRY: Final = ("connect-avro",)
+"""The formats, of telemetry and of commands, that cannot be without `kafka.schema_registry.url`."""
 KEY: Final = "key"
 """Where the metadata of a field has its `Key`."""
 _Value = TypeVar("_Value")

@@ -5,7 +5,7 @@ from typing import Final
 
 from ingest.config import Config
 from ingest.doctor.check import Check, Verdict, fail, ok
-from ingest.source.formats import SCHEMAS
+from ingest.source.formats import WITH_SCHEMA
 
 NAME = "schema registry"
 _NO_ID: Final = 0
@@ -15,7 +15,7 @@ _NO_ID: Final = 0
 def schema_registry_checks(config: Config) -> list[Check]:
     """One where `source.format` needs a registry, or commands can; asks, and registers nothing."""
     commands_alone = config.sends_commands and not config.reads_telemetry
-    if config.source.format in SCHEMAS and not commands_alone:
+    if config.source.format in WITH_SCHEMA and not commands_alone:
         ask = _ask
     elif config.sends_commands and config.kafka.schema_registry.url and config.sink.format in ("auto", "connect-avro"):
         ask = _ask_for_commands
@@ -40,7 +40,7 @@ def _ask(config: Config) -> Verdict:
     subject = f"{config.source.topic}-value"
     registry = config.kafka.schema_registry
     with Registry(registry) as asked:
-        schema_id = asked.find(subject, SCHEMAS[config.source.format])
+        schema_id = asked.find(subject, WITH_SCHEMA[config.source.format].schema)
     if schema_id is not None:
         return ok(f"{registry.url} has the schema under {subject}, id {schema_id}")
     if registry.auto_register:

@@ -1,7 +1,7 @@
 """Which child processes a configuration needs, as data: the directions of a service, and the roles in each.
 
-A role is one kind of child process. To add one, write a `Role` in its direction's tuple below and the module of its
-entry.
+A role is one kind of child process. To add one, write a `Role` in its direction's tuple below, the module of its
+entry, its import in the direction's `preload.py`, and its name in `ingest.metrics.catalogue`.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence

@@ -9,7 +9,7 @@ from ingest.kafka.record_limit import max_record_bytes
 from ingest.process.child import Child
 from ingest.process.waiting import wait_until_available
 from ingest.source.delivery.schema import schema_id
-from ingest.source.formats import SCHEMAS
+from ingest.source.formats import WITH_SCHEMA
 
 ANSWER_SECONDS = 5.0
 
@@ -43,7 +43,7 @@ def with_schema(child: Child, topics: Topics) -> Topics | None:
     """Returns the topics, with the schema's id from the registry if the format needs one; None if a stop is requested
     first. Raises Refused."""
     config = child.task.config
-    if config.source.format not in SCHEMAS:
+    if config.source.format not in WITH_SCHEMA:
         return topics
     doing = f"asking the schema registry at {config.kafka.schema_registry.url}"
     found = wait_until_available(child, doing, lambda: schema_id(config))

@@ -6,7 +6,7 @@ from ingest.config import Config, Hub, Kafka, SchemaRegistry, Secret, Source
 from ingest.doctor.check import Finding
 from ingest.doctor.runner import run_checks
 from ingest.doctor.schema_registry import schema_registry_checks
-from ingest.source.formats import SCHEMAS
+from ingest.source.formats import WITH_SCHEMA
 from tests.config.samples import IOT_HUB
 from tests.kafka.toy_registry import ToyRegistry
 
@@ -32,7 +32,7 @@ def test_what_is_there_and_what_is_not() -> None:
         missing = found(replace(registry, auto_register=False))
         assert (missing.result, "auto_register = true" in missing.fix) == ("fail", True)
         assert not toy.versions
-        toy.versions["iotin-value"] = [(7, SCHEMAS["connect-avro"])]
+        toy.versions["iotin-value"] = [(7, WITH_SCHEMA["connect-avro"].schema)]
         assert found(registry).seen.endswith("id 7")
 
 

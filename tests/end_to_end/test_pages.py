@@ -61,7 +61,6 @@ def names_tests(command: str, _: Path) -> None:
 def writes_what_is_committed(command: str, folder: Path) -> None:
     """Below another folder: what other tests read stays as it is."""
     line, _, target = command.partition(" > ")
-    (folder / "systemd").mkdir()
     done = subprocess.run(
         [sys.executable, *line.split()[1:], *([] if target else [folder])],
         cwd=ROOT,
@@ -71,10 +70,17 @@ def writes_what_is_committed(command: str, folder: Path) -> None:
         check=True,
     )
     if target:
+        (folder / target).parent.mkdir(parents=True)
         (folder / target).write_text(done.stdout)
     made = [path for path in folder.rglob("*") if path.is_file()]
     assert made
     assert all(path.read_text() == (ROOT / path.relative_to(folder)).read_text() for path in made)
+
+
+def writes_the_dashboard(command: str, folder: Path) -> None:
+    made = folder / "ingest.json"
+    subprocess.run([sys.executable, *command.split()[1:], made], cwd=ROOT, timeout=60, check=True)
+    assert made.read_text() == (ROOT / "grafana" / made.name).read_text()
 
 
 def installs(command: str, folder: Path) -> None:
@@ -274,10 +280,13 @@ def typed(command: str, folder: Path) -> None:
 ALONE: Mapping[str, Callable[[str, Path], None]] = {
     r"make demo": recipe_with("ingest demo"),
     r"make test": recipe_with("-m tests.services install", "-m pytest"),
+    r"make unit": recipe_with("INGEST_TESTS_WITHOUT_SERVICES=1", "-m pytest"),
     r"make check": recipe_with("ruff check", "mypy", "tests/test_house.py"),
     r"make bench": recipe_with("--benchmark-only", "bench.plot"),
     r"\.venv/bin/python -m pytest .*": names_tests,
     r"\.venv/bin/python -m (tests\.docs|ingest\.config\.example > systemd/example\.toml)": writes_what_is_committed,
+    r"\.venv/bin/python -m grafana\.generate": writes_the_dashboard,
+    r"\.venv/bin/python -m tests\.cli\.command_line > tests/cli/command_line\.txt": writes_what_is_committed,
     r"python3 -m venv venv && \. venv/bin/activate && pip install \.": installs,
     r"ingest migrate connect-standalone\.properties .*": migrates,
     r"ingest source -c ingest\.toml --set source\.topic=iotin\.new .*": is_understood,

@@ -24,7 +24,7 @@ def test_the_formats_of_the_old_connector_have_no_keys_unless_told(record_format
     def has_keys(key: str) -> bool:
         return Config(source=Source(format=record_format, key=key)).source.has_keys  # type: ignore[arg-type]
 
-    assert has_keys("auto") == (record_format in ("json", "raw"))
+    assert has_keys("auto") == (not record_format.startswith("connect-"))
     assert has_keys("device_id")
     assert not has_keys("none")
 

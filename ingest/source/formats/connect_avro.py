@@ -2,7 +2,7 @@
 registry. Pure: `ingest.kafka.schema_registry` asks for the schema's id at the start."""
 
 from collections.abc import Collection, Iterable
-from typing import Final
+from typing import ClassVar, Final
 
 from ingest.source.formats.connect import ConnectFormat
 from ingest.source.formats.java_text import utf8_text
@@ -41,10 +41,12 @@ def _sized(content: bytes) -> bytes:
 
 
 class ConnectAvroFormat(ConnectFormat):
-    """The frame of Confluent's serializers: a zero byte, the schema's id in four, the struct in Avro's binary encoding."""
+    """The frame of Confluent's serializers: a zero byte, the schema's id in four, the struct in Avro's binary encoding.
+    Implements `contract.SchemaFormat`."""
+
+    schema: ClassVar[str] = SCHEMA
 
     def __init__(self, partition: str, schema_id: int = 0) -> None:
-        """`schema_id`: the registry's for `SCHEMA`."""
         super().__init__(partition)
         self._head = b"\0" + schema_id.to_bytes(4, "big")
 

@@ -14,7 +14,7 @@ new_record: Callable[..., "Record"] = tuple.__new__  # half the time of a NamedT
 class Record(NamedTuple):
     key: bytes | None
     """`event.origin.key`: the device id, by which Kafka keeps each device's order; of an event that no device sent the
-    partition key, if any. A format can write it in its own way, each in one."""
+    partition key, if any. A format can write the key in its own way, but always the same key in the same way."""
     value: bytes
     headers: Headers | None
     timestamp_ms: int
@@ -24,12 +24,12 @@ class Record(NamedTuple):
 class Format(Protocol):
     """How events become records. Pure: a record follows from its event alone, whichever events came before.
 
-    A format can keep what it makes of an event's `Origin` and `Labels` in their slot `encoded`, as a tuple that starts with
+    A format can keep what it makes of an event's `Origin` and `Labels` in their attribute `encoded`, as a tuple that starts with
     the format's class. It must not use a tuple that starts with another: dead letters are of format `raw` in any process.
     """
 
     unique: ClassVar[bool]
-    """Whether different events always make different records, so that an event can be told, or made again, by its record."""
+    """Whether different events always make different records: a promise to consumers, which the contract's tests check."""
 
     def __init__(self, partition: str) -> None:
         """`partition`: the hub's partition that all events are of."""
@@ -46,4 +46,15 @@ class Format(Protocol):
         Key, value and headers count. Four times the bytes of what the event says besides, as JSON, comes on top: a name or
         a device id can stand in two places, and a format can write it at greater length.
         """
+        ...
+
+
+class SchemaFormat(Format, Protocol):
+    """A format whose records name their schema by the id that a schema registry has given it."""
+
+    schema: ClassVar[str]
+    """In Avro, as JSON."""
+
+    def __init__(self, partition: str, schema_id: int = 0) -> None:
+        """`schema_id`: the registry's for `schema`."""
         ...

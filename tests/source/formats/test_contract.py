@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from ingest.config.kinds import Choice
+from ingest.config.schema import NEED_REGISTRY
 from ingest.config.sections import key_of
 from ingest.source.events.decoder import event_of
-from ingest.source.formats import FORMATS
+from ingest.source.formats import FORMATS, WITH_SCHEMA
 from ingest.source.hot_path import PythonEncoder
 from tests.source.core.compare import ENCODERS, decode
 from tests.source.formats.contract import FormatContract, Subject
@@ -37,3 +38,4 @@ def test_the_configuration_offers_exactly_the_formats_there_are() -> None:
     assert declared is not None
     assert isinstance(declared.kind, Choice)
     assert declared.kind.words == tuple(FORMATS)
+    assert set(WITH_SCHEMA) == set(NEED_REGISTRY) & set(FORMATS)
