@@ -9,8 +9,8 @@ BIN := $(VENV)/bin
 FIGURES := build/bench
 SANITIZED := build/sanitized
 SANITIZERS := -fsanitize=address,undefined -fno-sanitize-recover=undefined
-# Whole files, those that last longest first (tests/longest_first.py). Four at a time: most tests wait for other processes.
-PYTEST := $(BIN)/python -m pytest --numprocesses=4 --dist=loadfile --no-loadscope-reorder -p no:benchmark
+# Whole files, those that last longest first (tests/longest_first.py). Five at a time: most tests wait for other processes.
+PYTEST := $(BIN)/python -m pytest --numprocesses=5 --dist=loadfile --no-loadscope-reorder -p no:benchmark
 # Where it is set, as in many containers, every process of a test would compile its modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 # Twice quiet: errors only, without the build backend's advice on editable installs.

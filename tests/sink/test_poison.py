@@ -28,7 +28,7 @@ from tests.kafka.raw_batch import append_batch, record
 from tests.sink.simulated_sender import FAULTS, SimulatedSender
 
 PATIENCE = 60.0
-STREAMS = 200
+STREAMS = 80
 DEVICES = ("d0", "d1", "d.2")
 PRODUCE, OFFSET_COMMIT = 0, 8
 NOT_ENOUGH_REPLICAS, REQUEST_TIMED_OUT = 19, 7

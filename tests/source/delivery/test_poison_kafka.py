@@ -177,7 +177,7 @@ def clusters() -> Iterator[list[MockCluster]]:
         yield [stack.enter_context(MockCluster()) for _ in range(SIDE_BY_SIDE)]
 
 
-@pytest.mark.parametrize("record_format", ["json", "raw", "toy"])
+@pytest.mark.parametrize("record_format", ["json", "toy"])
 def test_refusals_at_random_places_lose_nothing_and_stop_nothing(
     clusters: list[MockCluster], monkeypatch: pytest.MonkeyPatch, record_format: str
 ) -> None:

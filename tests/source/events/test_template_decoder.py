@@ -242,7 +242,7 @@ TRAFFIC: dict[str, Callable[[int], bytes]] = {
     ),
     "small": lambda n: usual(device=f"device-{n:05}", properties={"level": "high"}),
     "long modules": lambda n: usual(device=f"device-{n:05}", module="m" * 3_000),
-    "modules of control characters": lambda n: usual(device=f"device-{n:05}", module="\x01" * 3_000),
+    "modules of control characters": lambda n: usual(device=f"device-{n:05}", module="\x01" * 400),
     "one wide character in each": lambda n: usual(
         device=f"{n:05}{'d' * 110}\N{GRINNING FACE}", properties={"p": f"{n}{'v' * 900}\N{GRINNING FACE}"}
     ),
