@@ -38,9 +38,9 @@ class Composite:
         layout = _layout(type(self))
         if not layout:
             return bytes((0x00, 0x53, self.CODE, 0x45))
-        values = [(getattr(self, name), kind) for name, kind, _ in layout]
-        body = encode_list([NULL if value is None else kind.write(value) for value, kind in values])
-        return bytes((0x00, 0x53, self.CODE)) + body
+        values = self.__dict__
+        items = [NULL if (value := values[name]) is None else kind.write(value) for name, kind, _ in layout]
+        return bytes((0x00, 0x53, self.CODE)) + encode_list(items)
 
     @classmethod
     def from_list(cls, values: object) -> Self:
