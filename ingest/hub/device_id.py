@@ -13,6 +13,7 @@ MAX_LENGTH: Final = 128
 ALLOWED: Final = "ASCII letters, digits and - . _ % # * ? ! ( ) , : = @ $ ' + ;"
 """The legal characters, for sentences."""
 _LEGAL: Final = re.compile(r"[A-Za-z0-9\-._%#*?!(),:=@$'+;]{1,128}", re.ASCII)
+_UNRESERVED: Final = re.compile(r"[A-Za-z0-9\-._~]*")
 
 
 def is_legal(device_id: str) -> bool:
@@ -26,4 +27,6 @@ def devicebound(device_id: str) -> str:
     (encodeURIComponent) leave some of ! ' ( ) * as they are, which decodes to the same; Python's encodes nothing, so that
     its `valve%41` is the address of `valveA`.
     """
-    return f"/devices/{quote(device_id, safe='')}/messages/devicebound"
+    if not _UNRESERVED.fullmatch(device_id):
+        device_id = quote(device_id, safe="")
+    return f"/devices/{device_id}/messages/devicebound"

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from ingest.kafka.header_names import MARK, Header, unescape
-from ingest.kafka.headers import undecodable_names_kept
+from ingest.kafka.headers import UndecodableNamesKept
 
 
 @contextmanager
@@ -14,5 +14,5 @@ def raw_names(headers: Sequence[Header]) -> Iterator[list[Header]]:
     if not any(name.startswith(MARK) for name, _ in headers):
         yield list(headers)
         return
-    with undecodable_names_kept():
+    with UndecodableNamesKept():
         yield [(unescape(name).decode(errors="surrogateescape"), value) for name, value in headers]

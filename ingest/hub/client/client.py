@@ -137,11 +137,18 @@ class Client:
         self._stream.close()
 
     def _read(self) -> None:
-        data = self._stream.read(READ_BYTES)
-        if data == b"":
-            raise ConnectionResetError("the hub closed the connection")
-        if data:
-            self._take(self._connection.receive(data))
+        """Takes what is there: a hub that writes answers one by one makes a TLS record of each."""
+        read: list[bytes] = []
+        left = READ_BYTES
+        try:
+            while left > 0 and (data := self._stream.read(left)) is not None:
+                if not data:
+                    raise ConnectionResetError("the hub closed the connection")
+                read.append(data)
+                left -= len(data)
+        finally:  # also in front of an end of the stream: the hub's last frame says why
+            if read:
+                self._take(self._connection.receive(b"".join(read)))
 
     def _take(self, events: list[Event], *, silent: bool = False) -> None:
         """`silent`: whether an end is that of a hub which said nothing for too long."""

@@ -56,6 +56,16 @@ class SendingLink:
         return self._link.room
 
     @property
+    def answered(self) -> int:
+        """How many answers `answers` has to give."""
+        return len(self._answers)
+
+    @property
+    def awaited(self) -> int:
+        """How many messages have no answer yet."""
+        return len(self._unanswered)
+
+    @property
     def unanswered(self) -> list[int]:
         """Messages whose fate is not known, oldest first."""
         return list(self._unanswered)

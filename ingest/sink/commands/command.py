@@ -68,11 +68,12 @@ class Command:
     @property
     def size(self) -> int:
         """The bytes that the hub counts."""
-        texts = [self.to, self.message_id, self.ack]
-        texts += [self.correlation_id or "", self.content_type or "", self.content_encoding or ""]
-        texts += [*self.properties, *self.properties.values()]
+        texts = f"{self.to}{self.message_id}{self.ack}"
+        texts += f"{self.correlation_id or ''}{self.content_type or ''}{self.content_encoding or ''}"
+        if self.properties:
+            texts += "".join(self.properties) + "".join(self.properties.values())
         size = len(self.body) + (0 if self.expiry_ms is None else _EXPIRY_BYTES)
-        return size + sum(len(text.encode()) for text in texts)
+        return size + (len(texts) if texts.isascii() else len(texts.encode()))
 
 
 def parse(

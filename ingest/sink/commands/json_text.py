@@ -17,6 +17,8 @@ _WHITE: Final = r"[ \t\n\r]*"
 _STRING: Final = r'"[^"\\\x00-\x1f]*(?:\\.[^"\\\x00-\x1f]*)*"'
 _BEGIN: Final = re.compile(rf"{_WHITE}\{{{_WHITE}(\}}?)")
 _NAME: Final = re.compile(rf"({_STRING}){_WHITE}:{_WHITE}")
+_PLAIN: Final = re.compile(rf'"([^"\\\x00-\x1f]*)"{_WHITE}:{_WHITE}("([^"\\\x00-\x1f]*)"){_WHITE}([,}}]){_WHITE}')
+"""Name and value without escapes, with what follows: most of what commands have, in a quarter of the time."""
 _NEXT: Final = re.compile(rf"{_WHITE}([,}}]){_WHITE}")
 _NESTING: Final = re.compile(rf"{_STRING}|[\[\]{{}}]", re.DOTALL)
 _NUMBER_BEGINS: Final = frozenset("-0123456789")
@@ -56,14 +58,20 @@ def members(text: str) -> list[Member]:
     found: list[Member] = []
     at, mark = begin.end(), begin[1]
     while mark != "}":
+        if plain := _PLAIN.match(text, at):
+            name, written, value, mark = plain.groups()
+            found.append(Member(name, value, written))
+            at = plain.end()
+            continue
         named = _NAME.match(text, at)
         if named is None:
             raise NotJson(f"a name in double quotes, and a colon, are missing at character {at}")
-        name, _ = _value(named[1], 0)
         start = named.end()
-        value, end = _value(text, start)
+        held, end = _value(text, start)
         written = text[start:end]
-        found.append(Member(str(name), Number(written) if written[0] in _NUMBER_BEGINS else value, written))
+        found.append(
+            Member(str(_value(named[1], 0)[0]), Number(written) if written[0] in _NUMBER_BEGINS else held, written)
+        )
         following = _NEXT.match(text, end)
         if following is None:
             raise NotJson(f"a comma or the object's end is missing at character {end}")

@@ -5,8 +5,7 @@ Only the places are known here; `command` checks whether the parts are valid. Pu
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from ingest.errors import Undeliverable
 from ingest.sink.commands.field_names import HEADERS, KEYS, PROPERTY_PREFIX, is_of_others, nearest
@@ -23,8 +22,7 @@ MOST_PASSED_OVER: Final = 10
 """The most names kept of one record."""
 
 
-@dataclass(frozen=True, slots=True)
-class RawCommand:
+class RawCommand(NamedTuple):
     """Unchecked parts by name; None: absent. Numbers of JSON are `Number`s."""
 
     body: bytes
@@ -48,6 +46,8 @@ def read(value: bytes, headers: Headers, form: Format = JSON) -> RawCommand:
     With a header `deviceId` the value is the body and the other fields are headers, if the format reads headers; else
     the value has all fields, and null stands for an absent one, except `message`.
     """
+    if not headers:
+        return _from_value(form.read(value), {})
     last = dict(headers)
     found = {name: value for name, value in last.items() if value is not None}
     if "deviceId" in last and form.reads_headers:
@@ -72,13 +72,14 @@ def _from_value(fields: Fields, headers: dict[str, str | bytes]) -> RawCommand:
             if (known := nearest(name)) is not None:
                 raise _unknown("key", name, known)
             passed_over.append(f"the key {clip(name)}")
-    beside = "a command in the value" if "deviceId" in headers else "no header deviceId"
-    # If the command's fields are in the value, a header with a field's name belongs to another writer, or is a mistake.
-    passed_over += [
-        f"the header {clip(name)}, beside {beside},"
-        for name in headers
-        if name in KEYS or name.startswith(PROPERTY_PREFIX)
-    ]
+    if headers:
+        beside = "a command in the value" if "deviceId" in headers else "no header deviceId"
+        # If the command's fields are in the value, a header with a field's name belongs to another writer, or is a mistake.
+        passed_over += [
+            f"the header {clip(name)}, beside {beside},"
+            for name in headers
+            if name in KEYS or name.startswith(PROPERTY_PREFIX)
+        ]
 
     def get(name: str) -> object:
         member = record.get(name)

@@ -1,7 +1,10 @@
 """Commands over the AMQP client of our own."""
 
+import threading
+import time
 from collections import deque
 from pathlib import Path
+from typing import Final
 
 from ingest import scarcity
 from ingest.amqp.message import Data, Message, Properties
@@ -17,6 +20,9 @@ from ingest.sink.commands.command import Command
 from ingest.sink.sending.contract import Answered
 from ingest.sink.sending.results import RELEASED, SENT, Outcome, judge
 
+GATHER_SECONDS: Final = 0.005
+"""For so long, once one has come, the answers to other commands are waited for: a turn of the process costs more than one."""
+
 
 class FastCommands:
     """Implements `contract.CommandCarrier`."""
@@ -31,6 +37,7 @@ class FastCommands:
         self._service: ServiceLink[SendingLink] | None = None
         self._unsent: deque[tuple[int, bytes]] = deque()
         """Beyond the credit of the hub."""
+        self._pause = threading.Event()
         self._numbers: dict[int, int] = {}
         """Of a message on the link, by the link's own number."""
 
@@ -59,7 +66,12 @@ class FastCommands:
         if service is None:
             return []
         self._put()
+        end = time.monotonic() + seconds
         service.work(seconds)
+        link, left = service.link, min(GATHER_SECONDS, end - time.monotonic())
+        if link is not None and link.answered and link.awaited and left > 0:
+            self._pause.wait(left)
+            service.work(0)
         return self._answers(service)
 
     def close(self) -> list[Answered]:

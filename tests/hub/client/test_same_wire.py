@@ -123,6 +123,11 @@ def without_acknowledged_token(frames: list[str]) -> list[str]:
     return frames[:at] + frames[at + 1 :]
 
 
+def without_announcement(frames: list[str]) -> list[str]:
+    """uamqp announces itself on a new link only if the hub's credit comes behind the answer to its attach, not with it."""
+    return [frame for frame in frames if "Flow" not in frame or "link_credit=10000" not in frame]
+
+
 def test_commands(hub: Emulator, wire: Wire) -> None:
     import uamqp
 
@@ -142,7 +147,7 @@ def test_commands(hub: Emulator, wire: Wire) -> None:
         stock.do_work()
     stock.close()
     hub.wait_for(lambda stats: stats.connections == 0, PATIENCE)
-    wanted = without_acknowledged_token(wire())
+    wanted = without_announcement(without_acknowledged_token(wire()))
 
     host = iot_hub(hub).host
     client = service(hub, idle_seconds=IDLE_SECONDS, host=host)
@@ -158,7 +163,7 @@ def test_commands(hub: Emulator, wire: Wire) -> None:
     client.until(lambda: len(link.answers()) == 2 or not link.unanswered, Deadline(PATIENCE), "answered")
     client.close()
     hub.wait_for(lambda stats: stats.connections == 0, PATIENCE)
-    assert wire() == wanted
+    assert without_announcement(wire()) == wanted
     assert len([frame for frame in wanted if "devicebound" in frame]) == 3
 
     sender = Sender(iot_hub(hub), Path(hub.endpoints.ca_file), transport="fast", idle_seconds=IDLE_SECONDS)
@@ -173,7 +178,7 @@ def test_commands(hub: Emulator, wire: Wire) -> None:
         sender.poll(1.0)
     sender.close()
     hub.wait_for(lambda stats: stats.connections == 0, PATIENCE)
-    assert wire() == wanted
+    assert without_announcement(wire()) == wanted
 
 
 def test_feedback(hub: Emulator, wire: Wire) -> None:

@@ -165,4 +165,4 @@ def test_both_shapes_have_the_same_fields(name: str, text: str) -> None:
 
 
 def _without_null_properties(fields: RawCommand) -> RawCommand:
-    return RawCommand(**{**{key: getattr(fields, key) for key in RawCommand.__slots__}, "properties": {}})
+    return fields._replace(properties={})

@@ -213,7 +213,9 @@ def test_a_rejection_keeps_its_condition_and_its_words(
 def test_released_messages_come_back_and_none_is_sent_again_by_the_library(hub: Emulator, sender: Sender) -> None:
     before = hub.c2d.stats()
     hub.faults.sends.release_send(after=1)
-    assert [outcome for _, outcome in send(sender, [command(), command(), command()])] == [SENT, RELEASED, SENT]
+    commands = [command(), command(), command()]
+    outcomes = {each.message_id: outcome for each, outcome in send(sender, commands)}
+    assert [outcomes[each.message_id] for each in commands] == [SENT, RELEASED, SENT]
     after = hub.c2d.stats()
     assert after.accepted == before.accepted + 2
     assert after.released == before.released + 1
