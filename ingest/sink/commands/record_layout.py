@@ -81,10 +81,7 @@ def _from_value(fields: Fields, headers: dict[str, str | bytes]) -> RawCommand:
             if name in KEYS or name.startswith(PROPERTY_PREFIX)
         ]
 
-    def get(name: str) -> object:
-        member = record.get(name)
-        return None if member is None else member.value
-
+    get = {name: member.value for name, member in record.items()}.get
     if get("deviceId") is None and "message" not in record and (what := foreign_object(record)):
         raise Undeliverable("malformed", f"The record is {what}.")
     expiry, expiry_time = get("expiry"), get("expiryTime")
