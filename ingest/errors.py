@@ -52,6 +52,13 @@ class Refused(IngestError):
     exit_code = EXIT_UNAVAILABLE
 
 
+class Mismatched(Refused):
+    """Stop, if it happens at the first start: a service answers and is not what the configuration says of it, so that only
+    another configuration helps."""
+
+    exit_code = EXIT_CONFIG
+
+
 class Unreachable(IngestError):
     """Wait and retry: a service did not answer, or answered that it is busy."""
 

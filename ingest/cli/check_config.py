@@ -55,7 +55,7 @@ def summary(config: "Config") -> str:
     lines |= _network(config, running)
     settings = f", {len(config.kafka.librdkafka)} librdkafka settings" if config.kafka.librdkafka else ""
     lines |= {
-        "kafka": f"{config.kafka.bootstrap_servers}{settings}",
+        "kafka": f"{config.kafka.bootstrap_servers}{', Azure Event Hubs' * (config.kafka.kind == 'event_hubs')}{settings}",
         "metrics": f"http://{config.metrics.host}:{config.metrics.port or 'any free port'}/metrics",
     }
     return "\n".join(f"{name:<12}{text}" for name, text in lines.items())

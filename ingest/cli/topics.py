@@ -28,7 +28,7 @@ def add(commands: Commands) -> None:
         "Create the missing topics.",
         "Those of the source when hub.event_hub_connection_string is given, those of the sink when\n"
         "hub.iot_hub_connection_string is given, and all when neither is. Topics for dead letters get one partition. Topics\n"
-        "that exist are left as they are.",
+        "that exist are left as they are. Azure Event Hubs creates none for Kafka clients: there it says what is missing.",
         "ingest topics create -c ingest.toml --partitions 8 --replication 3",
         _create,
     )
@@ -55,12 +55,16 @@ _TIMEOUT_SECONDS = 30.0
 
 
 def create(config: "Config", *, partitions: int, replication_factor: int, as_json: bool) -> int:
-    """Creates what is missing and prints one line per topic, or one JSON list. Raises Refused or Unreachable."""
-    from ingest.kafka.admin import create_topics
+    """Creates what is missing and prints one line per topic, or one JSON list. Raises Refused or Unreachable; Refused also
+    if something is missing in Event Hubs, which creates none for Kafka clients."""
+    from ingest.kafka.admin import create_topics, existing_topics
     from ingest.kafka.client import settings
 
-    specs = wanted_topics(config, partitions, replication_factor)
-    results = create_topics(config.kafka.bootstrap_servers, settings(config.kafka), specs, _TIMEOUT_SECONDS)
+    specs, kafka = wanted_topics(config, partitions, replication_factor), config.kafka
+    if kafka.kind == "event_hubs":
+        results = existing_topics(kafka, [spec.name for spec in specs], _TIMEOUT_SECONDS)
+    else:
+        results = create_topics(kafka.bootstrap_servers, settings(kafka), specs, _TIMEOUT_SECONDS)
     if as_json:
         rows = [{"topic": topic.name, "outcome": topic.outcome, "partitions": topic.partitions} for topic in results]
         print(json.dumps(rows))

@@ -14,6 +14,7 @@ from ingest.config.values import BadValue, Secret, port_number
 
 _EVENT_HUB_WHERE: Final = "portal → IoT Hub → Built-in endpoints → Event Hub-compatible endpoint"
 _IOT_HUB_WHERE: Final = "portal → IoT Hub → Shared access policies → service → Primary connection string"
+_NAMESPACE_WHERE: Final = "portal → Event Hubs namespace → Shared access policies → Primary connection string"
 _BLOB_WHERE: Final = "portal → Storage account → Access keys → Connection string"
 _HOST_AND_PORT: Final = re.compile(r"([A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?)(?::([0-9]+))?")
 
@@ -36,6 +37,20 @@ class EventHubAddress:
         """The fully qualified namespace for azure-eventhub: the host, with its port only in emulator mode (over TLS the
         library ignores the port)."""
         return f"{self.host}:{self.port}" if self.emulator and self.port else self.host
+
+
+@dataclass(frozen=True, slots=True)
+class NamespaceAddress:
+    """An Event Hubs namespace of one's own, as Kafka clients reach it."""
+
+    host: str
+    emulator: bool
+    """UseDevelopmentEmulator=true: Kafka without TLS."""
+
+    @property
+    def bootstrap_servers(self) -> str:
+        """`host:port` of the Kafka endpoint; a port in the connection string is that of AMQP."""
+        return f"{self.host}:{9092 if self.emulator else 9093}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +84,24 @@ def event_hub(text: str) -> EventHubAddress:
             "EntityPath is missing: add ;EntityPath=NAME at the end, NAME being the Event Hub-compatible name "
             "(portal → IoT Hub → Built-in endpoints)"
         )
-    emulator = parts.get("usedevelopmentemulator", "")
-    if emulator not in ("", "true"):
-        raise BadValue("UseDevelopmentEmulator must be exactly true (lower case), or left out")
-    scheme, _, rest = endpoint.partition("://")
-    host, port = _host_and_port(rest.removesuffix("/"))
-    if scheme != "sb" or not host:
-        raise BadValue(f"Endpoint is not of the form sb://NAMESPACE.servicebus.windows.net/ ({_EVENT_HUB_WHERE})")
-    return EventHubAddress(host, port, entity, policy, Secret(key), emulator == "true")
+    host, port = _endpoint(endpoint, _EVENT_HUB_WHERE)
+    return EventHubAddress(host, port, entity, policy, Secret(key), _emulator(parts))
+
+
+def namespace(text: str) -> NamespaceAddress:
+    """Reads `Endpoint=sb://NAMESPACE/;SharedAccessKeyName=…;SharedAccessKey=…`, and at the end
+    `;UseDevelopmentEmulator=true` or not."""
+    parts = _parts(text, first="Endpoint", where=_NAMESPACE_WHERE)
+    endpoint = _part(parts, "Endpoint", _NAMESPACE_WHERE)
+    _refuse_token(parts)
+    _part(parts, "SharedAccessKeyName", _NAMESPACE_WHERE)
+    _part(parts, "SharedAccessKey", _NAMESPACE_WHERE)
+    if "entitypath" in parts:
+        raise BadValue(
+            "EntityPath makes it the connection string of one event hub, and ingest uses several topics: take that of a "
+            f"policy of the namespace ({_NAMESPACE_WHERE})"
+        )
+    return NamespaceAddress(_endpoint(endpoint, _NAMESPACE_WHERE)[0], _emulator(parts))
 
 
 def iot_hub(text: str) -> IotHubAddress:
@@ -167,6 +192,22 @@ def _part(parts: dict[str, str], name: str, where: str) -> str:
 def _refuse_token(parts: dict[str, str]) -> None:
     if "sharedaccesssignature" in parts:
         raise BadValue("a SharedAccessSignature expires; use SharedAccessKeyName and SharedAccessKey of a policy")
+
+
+def _endpoint(endpoint: str, where: str) -> tuple[str, int | None]:
+    """Returns host and port of `sb://HOST[:PORT]/`."""
+    scheme, _, rest = endpoint.partition("://")
+    host, port = _host_and_port(rest.removesuffix("/"))
+    if scheme != "sb" or not host:
+        raise BadValue(f"Endpoint is not of the form sb://NAMESPACE.servicebus.windows.net/ ({where})")
+    return host, port
+
+
+def _emulator(parts: dict[str, str]) -> bool:
+    emulator = parts.get("usedevelopmentemulator", "")
+    if emulator not in ("", "true"):
+        raise BadValue("UseDevelopmentEmulator must be exactly true (lower case), or left out")
+    return emulator == "true"
 
 
 def _base64(name: str, key: str) -> None:

@@ -19,6 +19,8 @@ CREDENTIALS: Final[Mapping[tuple[str, ...], str]] = {
 }
 """(section, key) → the credential that the units load for it (systemd.exec(5), LoadCredential=)."""
 KAFKA_PASSWORD: Final = "kafka-password"  # noqa: S105 - the name of a file
+_FILES: Final = {**CREDENTIALS, ("kafka", "connection_string"): KAFKA_PASSWORD}
+"""The Event Hubs namespace's connection string is a password, too: a node has one or the other."""
 _NEEDED: Final = ("event_hub_connection_string", "blob_connection_string")
 _HEADER: Final = """\
 # Configuration of one instance of ingest under systemd: copy it to /etc/ingest/NAME.toml.
@@ -53,7 +55,7 @@ def instance_toml() -> str:
             if isinstance(key.kind, Librdkafka):
                 lines += [f"[{section}.{name}]", *(f"#{line}" for line in _LIBRDKAFKA)]
             elif isinstance(key.kind, SecretText):
-                lines.append(f'{"" if name in _NEEDED else "#"}{name}_file = "{CREDENTIALS[section, name]}"')
+                lines.append(f'{"" if name in _NEEDED else "#"}{name}_file = "{_FILES[section, name]}"')
             else:
                 lines.append(f"#{name} = {key.commented_example or shown_value(getattr(defaults, name))}")
         lines.append("")

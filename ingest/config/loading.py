@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from ingest.config import secret_files
+from ingest.config import event_hubs, secret_files
 from ingest.config.kinds import Librdkafka, SecretText, StartPosition
 from ingest.config.layers import (
     FLAG,
@@ -67,6 +67,8 @@ def load(
     config = Config(path=path)
     for section in SECTIONS:
         config = with_section(config, section, reader.section(section))
+    if ("kafka", "bootstrap_servers") not in merged:
+        config = event_hubs.with_servers(config)
     problems += unknown_keys(reader.left) + reader.problems
     bad = {problem.key.removesuffix("_file") for problem in problems} | {dotted(name) for name, _ in open_problems}
     problems += [*(problem for _, problem in open_problems), *broken_rules(config, for_command, bad)]

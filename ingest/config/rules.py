@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Set
 from typing import Literal
 
-from ingest.config.schema import NEED_REGISTRY, Config
+from ingest.config import event_hubs
+from ingest.config.schema import NEED_REGISTRY, Config, Kafka
 from ingest.config.sections import key_of
 from ingest.config.values import Offsets
 from ingest.errors import Problem
@@ -29,6 +30,8 @@ def broken_rules(config: Config, command: Command, bad: Set[str]) -> list[Proble
             *_topics(config),
             *_partitions(config),
             *_proxy(config),
+            *event_hubs.contradictions(config.kafka, connects=command != "print-config"),
+            *_token(config.kafka),
         ]
         if bad.isdisjoint(keys)
     ]
@@ -114,3 +117,16 @@ def _proxy(config: Config) -> Broken:
     if hub is not None and hub.emulator and config.hub.network == "websocket":
         fix = "an emulator without TLS (UseDevelopmentEmulator=true) has no WebSocket: leave this key out"
         yield ("hub.network", "hub.event_hub_connection_string"), Problem("hub.network", '"websocket"', fix)
+
+
+def _token(kafka: Kafka) -> Broken:
+    chosen = {name: str(value).lower() for name, value in kafka.librdkafka.items()}
+    for name in ("sasl.mechanism", "sasl.mechanisms"):
+        fetches = chosen.get("sasl.oauthbearer.method") == "oidc" or "enable.sasl.oauthbearer.unsecure.jwt" in chosen
+        if chosen.get(name) == "oauthbearer" and not fetches:
+            key = f"kafka.librdkafka.{name}"
+            fix = (
+                'gets no token without "sasl.oauthbearer.method" = "oidc": write that, and '
+                "sasl.oauthbearer.token.endpoint.url, .client.id, .client.secret_file and .scope"
+            )
+            yield (key,), Problem(key, '"OAUTHBEARER"', fix)

@@ -257,6 +257,15 @@ class Kafka:
         Name(values.bootstrap_servers, "kafka1:9092,kafka2:9092"),
         "host:port of one or more brokers, comma separated.",
     )
+    kind: Literal["kafka", "event_hubs"] = key(
+        "kafka", Choice(), "Apache Kafka and its like, or the Kafka endpoint of an Azure Event Hubs namespace."
+    )
+    connection_string: Secret = key(
+        NO_SECRET,
+        SecretText(connection_strings.namespace, "Endpoint=sb://…;SharedAccessKeyName=…;SharedAccessKey=…"),
+        'For kind = "event_hubs", and in place of bootstrap_servers: portal → Event Hubs namespace → Shared access\n'
+        "policies.",
+    )
     producers: int = key(1, Whole(1, 16), "Producers per partition process; records are spread over them by device.")
     librdkafka: Mapping[str, str | Secret] = field(
         default_factory=dict,

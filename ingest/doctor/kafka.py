@@ -2,16 +2,16 @@
 
 from typing import Any
 
-from ingest.config import Config
+from ingest.config import Config, event_hubs
 from ingest.doctor import kafka_judges as judges
-from ingest.doctor import listener
-from ingest.doctor.check import Check, Verdict, fail, ok
+from ingest.doctor.check import Check, Verdict, fail
 from ingest.doctor.kafka_brokers import BROKERS, SIDE_BY_SIDE, ask_brokers
-from ingest.doctor.listener import Address, Doubt, addresses
-from ingest.doctor.listener_judges import Security
 from ingest.errors import ConfigError
+from ingest.kafka import listener
 from ingest.kafka.client import new_admin, settings
+from ingest.kafka.listener import Address, Doubt, addresses
 from ingest.kafka.record_limit import max_record_bytes
+from ingest.kafka.security import Security
 from ingest.kafka.topics_in_use import Use, topics_in_use
 
 NAME = "Kafka"
@@ -80,8 +80,7 @@ class KafkaChecks:
             name: len(topic.partitions) for name, topic in cluster.topics.items() if topic.error is None
         }
         self._controller = cluster.controller_id
-        brokers = len(cluster.brokers)
-        return ok(f"{servers}: cluster {cluster.cluster_id} of {brokers} broker{'s' * (brokers != 1)}")
+        return judges.judge_cluster(servers, cluster.cluster_id, len(cluster.brokers), self._config.kafka.kind)
 
     def _ask_brokers(self) -> Verdict:
         return ask_brokers(self._config.kafka, self._brokers, self._cluster, self._security)
@@ -120,10 +119,11 @@ class KafkaChecks:
             readers = self._config.sink.processes if use == "read" else 1
             return judges.judge_topic(topic, use, partitions=partitions, rights=rights, processes=readers)
         file = str(self._config.path or "FILE")
-        return judges.judge_topic_error(topic, *error, makes_topics=self._makes_topics(), file=file)
+        create = event_hubs.HOW_TO_CREATE if self._config.kafka.kind == "event_hubs" else ""
+        return judges.judge_topic_error(topic, *error, makes_topics=self._makes_topics(), file=file, create=create)
 
     def _ask_size(self, topic: str) -> Verdict:
-        limit = max_record_bytes(settings(self._config.kafka), topic, _ASK_SECONDS)
+        limit = max_record_bytes(self._config.kafka, topic, _ASK_SECONDS)
         own = self._config.kafka.librdkafka.get("message.max.bytes")
         dead_letters = topic == self._config.source.dead_letter_topic
         return judges.judge_size(

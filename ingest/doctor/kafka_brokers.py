@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from ingest.config import Kafka
-from ingest.doctor import listener
 from ingest.doctor.check import Verdict
-from ingest.doctor.listener import Address, Doubt, Look, addresses, look, side_by_side
-from ingest.doctor.listener_judges import Broker, Security, judge_brokers
+from ingest.doctor.listener_judges import Broker, judge_brokers
+from ingest.kafka import listener
 from ingest.kafka.client import new_admin, settings
+from ingest.kafka.complaints import weight
+from ingest.kafka.listener import Address, Doubt, Look, addresses, look, side_by_side
+from ingest.kafka.security import Security
 
 BROKERS = "Kafka brokers"
 SIDE_BY_SIDE = 100
@@ -69,5 +71,5 @@ def _serves(chosen: Mapping[str, Any], address: Address) -> str | None:
         return client.list_topics(timeout=listener.CLIENT_SECONDS).cluster_id
     except KafkaException as failed:
         client.poll(0)
-        worst = next((each for each in complaints if each.name() in ("_SSL", "_AUTHENTICATION")), failed.args[0])
+        worst = max((failed.args[0], *complaints), key=weight)
         raise _NotServed(worst.name(), worst.str()) from None

@@ -2,10 +2,13 @@
 
 from collections.abc import Sequence
 
+from ingest.config import event_hubs
 from ingest.doctor.check import Verdict, fail, ok, warn
-from ingest.doctor.listener import Look
-from ingest.doctor.listener_judges import PLAINTEXT, Security, mismatch, troubles
+from ingest.doctor.listener_judges import troubles
 from ingest.hub.limits import EVENT_BYTES
+from ingest.kafka.complaints import REFUSAL, fix_of, weight_of
+from ingest.kafka.listener import Look
+from ingest.kafka.security import PLAINTEXT, Security, mismatch
 from ingest.kafka.topics_in_use import Use
 from ingest.source.formats import FORMATS
 
@@ -13,7 +16,6 @@ _ENVELOPE_BYTES = 4 * 1024
 """Room for Kafka's own framing, and for a device id in two places."""
 _MISSING = ("UNKNOWN_TOPIC_OR_PART", "_TIMED_OUT", "_UNSUPPORTED_FEATURE")
 """Error names for a topic that the cluster does not list; the last two if the cluster does not know the question."""
-_WEIGHT = {"_AUTHENTICATION": 3, "_SSL": 3, "_RESOLVE": 2, "_TRANSPORT": 1}
 
 
 def judge_unreached(
@@ -28,28 +30,37 @@ def judge_unreached(
         other = mismatch(look, security)
         if other is not None:
             return fail(f"{servers} does not answer: {other[0]}", other[1])
-    name, words = sorted(errors, key=lambda error: _WEIGHT.get(error[0], 0))[-1]
-    if name not in ("_AUTHENTICATION", "_SSL"):
+    name, words = sorted(errors, key=lambda error: weight_of(*error))[-1]
+    fix = fix_of(name, words) if name not in ("_RESOLVE", "_ALL_BROKERS_DOWN") else None
+    if weight_of(name, words) < REFUSAL:
         # librdkafka reports only one listener, and not why a connection dies.
         if len(looks) > 1 or any(look.trouble == "mute" for look in looks):
-            words = troubles(looks) or words
-        if looks and all(look.trouble == "no_address" for look in looks):
-            name = "_RESOLVE"
-    if name == "_AUTHENTICATION":
-        fix = "correct sasl.mechanism, sasl.username and sasl.password in [kafka.librdkafka]"
-    elif name == "_SSL":
-        fix = "correct security.protocol and ssl.ca.location in [kafka.librdkafka]"
-    elif name == "_RESOLVE":
-        fix = "correct the host in kafka.bootstrap_servers, or mend this machine's DNS"
-    else:
-        fix = "see whether kafka.bootstrap_servers is right, the brokers are up and no firewall is between"
-    return fail(f"{servers} does not answer ({words})", fix)
+            words, fix = troubles(looks) or words, None
+        if name == "_RESOLVE" or (looks and all(look.trouble == "no_address" for look in looks)):
+            fix = "correct the host in kafka.bootstrap_servers, or mend this machine's DNS"
+    default = "see whether kafka.bootstrap_servers is right, the brokers are up and no firewall is between"
+    return fail(f"{servers} does not answer ({words})", fix or default)
 
 
-def judge_topic_error(topic: str, name: str, words: str, *, makes_topics: bool | None, file: str) -> Verdict:
+def judge_cluster(servers: str, cluster: str | None, brokers: int, kind: str) -> Verdict:
+    """Judges a cluster that has answered; `kind`: `kafka.kind`."""
+    count = f"{brokers} broker{'s' * (brokers != 1)}"
+    if kind == "event_hubs":
+        return ok(f"{servers}: Azure Event Hubs, {count}")
+    if event_hubs.is_namespace(servers):
+        return warn(
+            f"{servers} is an Azure Event Hubs namespace, which takes neither ingest's compression nor its time-outs",
+            'write kafka.kind = "event_hubs"',
+        )
+    return ok(f"{servers}: cluster {cluster} of {count}")
+
+
+def judge_topic_error(
+    topic: str, name: str, words: str, *, makes_topics: bool | None, file: str, create: str = ""
+) -> Verdict:
     """Judges a topic that cannot be described. `makes_topics`: whether brokers create one at its first use, None:
-    unknown; `file`: of the configuration."""
-    create = f"ingest topics create -c {file}"
+    unknown; `file`: of the configuration; `create`: how it is created if not by ingest."""
+    create = create or f"ingest topics create -c {file}"
     if name == "TOPIC_AUTHORIZATION_FAILED":
         return fail(
             "this user may not see it",

@@ -1,37 +1,15 @@
 """Judges looks at Kafka's listeners, and says how to correct them. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ingest.doctor.check import Verdict, fail, ok, warn
-from ingest.doctor.listener import Address, Look, Speech
+from ingest.kafka.listener import Address, Look
+from ingest.kafka.security import Security, mismatch
 
 _SHOWN = 4
 _MUTE = "no Kafka broker, with TLS or without: "
 _LOOPBACK = ("localhost", "127.", "::1", "0.0.0.0")  # noqa: S104 - compared, not bound
-
-
-@dataclass(frozen=True, slots=True)
-class Security:
-    """The two parts of `security.protocol`."""
-
-    tls: bool
-    login: bool
-
-    @classmethod
-    def of(cls, settings: Mapping[str, object]) -> "Security":
-        protocol = str(settings.get("security.protocol", "plaintext")).lower()
-        return cls(protocol in ("ssl", "sasl_ssl"), protocol.startswith("sasl"))
-
-    @property
-    def speech(self) -> Speech:
-        return "tls" if self.tls else "plain"
-
-    def __str__(self) -> str:
-        return ("sasl_" if self.login else "") + ("ssl" if self.tls else "plaintext")
-
-
-PLAINTEXT = Security(tls=False, login=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,28 +24,6 @@ class Broker:
     """The id of the cluster that answered there."""
     look: Look | None = None
     """None: not looked at in time, or not needed."""
-
-
-def mismatch(look: Look, security: Security) -> tuple[str, str] | None:
-    """Returns (what the listener is, the fix) if its kind does not match `security`; else None."""
-    if look.speaks is None:
-        return None
-    login = security.login if look.logins is None else bool(look.logins)
-    wanted = Security(look.speaks == "tls", login)
-    if wanted == security:
-        return None
-    seen = []
-    if wanted.tls != security.tls:
-        seen.append("speaks TLS" if wanted.tls else "does not speak TLS")
-    if wanted.login != security.login:
-        seen.append(f"wants a login ({', '.join(look.logins or ())})" if wanted.login else "takes no login")
-    what = f"{look.address} {' and '.join(seen)}, and security.protocol is {security}"
-    fix = f'write "security.protocol" = "{wanted}" into [kafka.librdkafka]'
-    if wanted.login and not security.login:
-        fix += " with sasl.mechanism, sasl.username and sasl.password"
-    if wanted.tls and not security.tls:
-        fix += ', and "ssl.ca.location" for an authority of your own'
-    return what, f"{fix}; or use the port of a listener for {security}"
 
 
 def troubles(looks: Sequence[Look]) -> str:

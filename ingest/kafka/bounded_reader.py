@@ -1,7 +1,7 @@
 """Reads a topic from given offsets to its present ends, for tasks that must finish while the topic grows."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -15,6 +15,9 @@ CONSUMER = {"enable.auto.commit": False, "enable.partition.eof": True, "auto.off
 
 _LEAST_SECONDS = 0.1
 """librdkafka rejects a time-out of 0."""
+
+_FETCH = 5_000
+_WAIT_SECONDS = 0.1
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +47,7 @@ def ends_of(consumer: Consumer, topic: str, partitions: int, deadline: Deadline)
 
 
 class BoundedReader:
-    """Reads the records of one topic between two offsets of each partition. Call `poll` until `done`."""
+    """Reads the records of one topic between two offsets of each partition: all `to_the_end`, or `poll` until `done`."""
 
     def __init__(self, consumer: Consumer, topic: str, spans: Mapping[int, tuple[int, int]]) -> None:
         """`spans`: partition → first offset, and the offset to end before. This object owns the consumer."""
@@ -60,6 +63,16 @@ class BoundedReader:
     @property
     def done(self) -> bool:
         return not self._ends
+
+    def to_the_end(self, deadline: Deadline, *, go_on: Callable[[], bool] = lambda: True) -> Iterator[Message]:
+        """Yields all records, in order per partition. Asks `go_on` several times a second, and stops when that is False.
+        Raises Unreachable if the end is not reached by the deadline."""
+        while not self.done and go_on():
+            if deadline.expired:
+                raise Unreachable(
+                    f"the end of topic {self._topic} was not reached in {deadline.seconds:g} s: {self.trouble}"
+                )
+            yield from self.poll(_FETCH, _WAIT_SECONDS)
 
     def poll(self, count: int, seconds: float) -> list[Message]:
         """Returns up to `count` records, in order per partition; waits up to `seconds` for them."""

@@ -8,7 +8,9 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ingest.config import Kafka, Secret
+from ingest.config import Kafka, Secret, event_hubs
+from ingest.config.values import without_user
+from ingest.kafka.authorities import of_token_endpoint
 from ingest.kafka.complaints import Complaints
 from ingest.kafka.not_made import not_made
 from ingest.kafka.statistics import KafkaStatistics
@@ -37,9 +39,11 @@ logger = logging.getLogger(__name__)
 
 
 def settings(kafka: Kafka) -> dict[str, Any]:
-    """Returns the user's settings for librdkafka, secrets in the clear, on top of what suits every client here."""
-    chosen = {key: value.reveal() if isinstance(value, Secret) else value for key, value in kafka.librdkafka.items()}
-    return {**EVERY_CLIENT, "bootstrap.servers": kafka.bootstrap_servers, **chosen}
+    """Returns the user's settings for librdkafka, secrets in the clear, on top of what suits this kind of cluster and
+    every client here."""
+    wanted = {**event_hubs.preset(kafka), **kafka.librdkafka}
+    chosen = {key: value.reveal() if isinstance(value, Secret) else value for key, value in wanted.items()}
+    return {**EVERY_CLIENT, "bootstrap.servers": kafka.bootstrap_servers, **of_token_endpoint(chosen), **chosen}
 
 
 def new_producer(chosen: Mapping[str, Any], **callbacks: Callable[..., None]) -> "Producer":
@@ -117,7 +121,7 @@ class ClientHealth:
         self.trouble = self._complaints.trouble(error, self._bootstrap, brokers_up=brokers_up) or self.trouble
         held = self._repeated.admit(error.name())
         if held is not None:
-            logger.log(self._level, "%s: %s%s.", self._speaker, error.str(), and_more(held))
+            logger.log(self._level, "%s: %s%s.", self._speaker, without_user(error.str()), and_more(held))
 
     def on_statistics(self, text: str, client: int = 0) -> None:
         self.statistics.update(text, producer=client)

@@ -6,7 +6,7 @@ from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from ingest.config import Kafka
+from ingest.config import Kafka, event_hubs
 from ingest.errors import IngestError, RestartRequired, Undeliverable
 from ingest.kafka.client import SILENT_MS, STATISTICS_MS, ClientHealth, new_producer, settings
 from ingest.kafka.records import Headers
@@ -32,6 +32,8 @@ DEFAULTS: Mapping[str, str | int | bool] = {
     "reconnect.backoff.max.ms": 5_000,
 }
 
+_MOST_BYTES = 1_000_000_000
+"""librdkafka's own limit."""
 TOO_LARGE = "too_large"
 NOT_SENDABLE = "not_sendable"
 """Reasons why a record cannot be sent, whatever the state of the cluster."""
@@ -54,7 +56,8 @@ class ProducerPool:
         self.in_flight_bytes = 0
         self._chosen = {**DEFAULTS, "client.id": client_id, **settings(kafka)}
         self.health = ClientHealth(self._chosen, silence_is_trouble=True)
-        self._config = _limited(self._chosen, max_record_bytes)
+        self._most_bytes = event_hubs.LARGEST_RECORD if kafka.kind == "event_hubs" else _MOST_BYTES
+        self._config = self._limited(max_record_bytes)
         self._count = kafka.producers
         self.clients: list[Producer] = []
         """All producers that were made, and must be polled."""
@@ -81,8 +84,16 @@ class ProducerPool:
 
     def limit(self, max_record_bytes: int) -> None:
         """Sets how many bytes a record of the topic may have from now on. Nothing may be in flight."""
-        self._config = _limited(self._chosen, max_record_bytes)
+        self._config = self._limited(max_record_bytes)
         self.start()
+
+    def _limited(self, max_record_bytes: int | None) -> dict[str, Any]:
+        """Returns settings with which librdkafka itself refuses larger records, one by one, and never builds a batch that
+        the topic refuses as a whole, good records and bad together."""
+        if max_record_bytes is None:
+            return dict(self._chosen)
+        most = min(max(max_record_bytes, 1_000), self._most_bytes)
+        return {**self._chosen, "message.max.bytes": most, "batch.size": min(int(self._chosen["batch.size"]), most)}
 
     def _made(self, first: int = 0, **more: str | int | bool) -> list[Producer]:
         """Returns new producers with `more` settings. The statistics of the first are kept under the number `first`."""
@@ -186,15 +197,6 @@ class ProducerPool:
 def shard(producers: Sequence[Producer], key: bytes | None) -> Producer:
     """Returns always the same producer for a key, so that its order holds."""
     return producers[zlib.crc32(key) % len(producers)] if key and len(producers) > 1 else producers[0]
-
-
-def _limited(settings: Mapping[str, Any], max_record_bytes: int | None) -> dict[str, Any]:
-    """Returns settings with which librdkafka itself refuses larger records, one by one, and never builds a batch that
-    the topic refuses as a whole, good records and bad together."""
-    if max_record_bytes is None:
-        return dict(settings)
-    most = min(max(max_record_bytes, 1_000), 1_000_000_000)
-    return {**settings, "message.max.bytes": most, "batch.size": min(int(settings["batch.size"]), most)}
 
 
 def _check_names(headers: Headers) -> None:

@@ -1,29 +1,28 @@
 """How large a record a topic takes."""
 
-from collections.abc import Mapping
-from typing import Any
-
+from ingest.config import Kafka, event_hubs
 from ingest.errors import IngestError
-from ingest.kafka.client import new_admin
+from ingest.kafka.client import new_admin, settings
 from ingest.kafka.complaints import lasting
 
 ATTEMPTS = 2
 """A process that does not learn the limit goes without it until it ends."""
 
 
-def max_record_bytes(settings: Mapping[str, Any], topic: str, timeout: float) -> int | None:
-    """Returns the topic's `max.message.bytes`; None if it may not be read, no broker answers within `timeout` seconds,
-    or the question fails twice."""
+def max_record_bytes(kafka: Kafka, topic: str, timeout: float) -> int | None:
+    """Returns the topic's `max.message.bytes`, of Event Hubs no more than one request may have; None if it may not be
+    read, no broker answers within `timeout` seconds, or the question fails twice."""
     from confluent_kafka import KafkaException
     from confluent_kafka.admin._config import ConfigResource
     from confluent_kafka.admin._resource import ResourceType
 
-    client = new_admin(settings)
+    client = new_admin(settings(kafka))
     resource = ConfigResource(ResourceType.TOPIC, topic)
     for _ in range(ATTEMPTS):
         try:
             entries = client.describe_configs([resource], request_timeout=timeout)[resource].result(timeout)
-            return int(entries["max.message.bytes"].value)
+            found = int(entries["max.message.bytes"].value)
+            return min(found, event_hubs.LARGEST_RECORD) if kafka.kind == "event_hubs" else found
         except KafkaException as failed:
             if lasting(failed.args[0]):
                 return None

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from ingest.config import Kafka
-from ingest.errors import Refused, Unreachable
+from ingest.errors import Refused
 from ingest.migrate.java_map import BadMap, read_pairs
 from ingest.migrate.positions import Entry
 from ingest.timing import Deadline
@@ -15,7 +15,6 @@ _LARGEST_BYTES: Final = 64 << 20
 ANSWER_SECONDS: Final = 15.0
 SECONDS: Final = 120.0
 """A topic that is not compacted can hold a record for each flush of several years."""
-_FETCH: Final = 5_000
 
 
 def read_file(path: Path) -> list[Entry]:
@@ -46,26 +45,19 @@ def read_topic(kafka: Kafka, topic: str) -> list[Entry]:
 
     Raises Refused if the topic does not exist, Unreachable if Kafka does not answer or the end is not reached in time.
     """
-    from ingest.kafka.admin import describe
+    from ingest.kafka.admin import Topics
     from ingest.kafka.bounded_reader import CONSUMER, BoundedReader, ends_of
-    from ingest.kafka.client import new_admin, new_consumer, settings
-    from ingest.kafka.complaints import Complaints
+    from ingest.kafka.client import new_consumer, settings
 
     answer, deadline = Deadline(ANSWER_SECONDS), Deadline(SECONDS)
-    chosen, complaints = settings(kafka), Complaints()
+    chosen = settings(kafka)
     # librdkafka requires a group; it is never joined.
     consumer = new_consumer({**CONSUMER, **chosen, "group.id": "ingest-migrate"})
-    admin = new_admin(chosen, error_cb=complaints)
     try:
-        partitions = describe(admin, topic, answer.remaining(), complaints)
-        ends = ends_of(consumer, topic, partitions, answer)
-        reader = BoundedReader(consumer, topic, dict(ends))
-        entries: list[Entry] = []
-        while not reader.done:
-            if deadline.expired:
-                raise Unreachable(f"the end of topic {topic} was not reached in {SECONDS:g} s: {reader.trouble}")
-            entries += [Entry(_bytes(message.key()), _bytes(message.value())) for message in reader.poll(_FETCH, 0.1)]
-        return entries
+        partitions = Topics(chosen).describe(topic, answer.remaining())
+        ends = dict(ends_of(consumer, topic, partitions, answer))
+        records = BoundedReader(consumer, topic, ends).to_the_end(deadline)
+        return [Entry(_bytes(record.key()), _bytes(record.value())) for record in records]
     finally:
         consumer.close()
 

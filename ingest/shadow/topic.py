@@ -53,13 +53,7 @@ class GrowingTopic:
     def tail(self, ends: Mapping[int, Ends], count: int, deadline: Deadline) -> list[Message]:
         """The last records of each partition, up to `count`."""
         spans = {partition: (max(low, high - count), high) for partition, (low, high) in ends.items()}
-        reader = BoundedReader(self._consumer, self.name, spans)
-        records: list[Message] = []
-        while not reader.done:
-            if deadline.expired:
-                raise Unreachable(f"the end of topic {self.name} was not reached in time: {reader.trouble}")
-            records += reader.poll(count, 0.1)
-        return records
+        return list(BoundedReader(self._consumer, self.name, spans).to_the_end(deadline))
 
     def start(self, offsets: Mapping[int, int]) -> None:
         """Begins at these offsets."""

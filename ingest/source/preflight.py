@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from ingest.config import Config
-from ingest.kafka.admin import TopicMaker
+from ingest.kafka.admin import TopicMaker, fix_of_missing
 from ingest.kafka.client import settings
 from ingest.kafka.record_limit import max_record_bytes
 from ingest.process.child import Child
@@ -29,14 +29,13 @@ class Topics:
 def check_topics(config: Config) -> Topics:
     """Checks that both topics exist, or the broker makes them now. Raises ConfigError, Refused or Unreachable; takes
     some 15 s."""
-    chosen = settings(config.kafka)
-    cluster = TopicMaker(chosen)
+    cluster = TopicMaker(settings(config.kafka), create=fix_of_missing(config.kafka))
     partitions = cluster.describe(config.source.topic, ANSWER_SECONDS)
     cluster.describe(config.source.dead_letter_topic, ANSWER_SECONDS)
     own_limit = config.kafka.librdkafka.get("message.max.bytes")
     if own_limit is not None:
         return Topics(int(str(own_limit)), partitions)
-    return Topics(max_record_bytes(chosen, config.source.topic, ANSWER_SECONDS), partitions)
+    return Topics(max_record_bytes(config.kafka, config.source.topic, ANSWER_SECONDS), partitions)
 
 
 def with_schema(child: Child, topics: Topics) -> Topics | None:

@@ -9,7 +9,7 @@ from ingest.cli import check_config, doctor
 from ingest.config import At, Checkpoints, Config, Hub, Kafka, Proxy, SchemaRegistry, Secret, Sink, load
 from ingest.doctor.check import Finding, Result
 from ingest.errors import EXIT_OK, EXIT_UNAVAILABLE
-from tests.config.samples import COMPLETE
+from tests.config.samples import COMPLETE, NAMESPACE
 
 
 @pytest.fixture
@@ -47,6 +47,11 @@ def test_both_directions_are_spoken_of(config: Config, capsys: pytest.CaptureFix
     assert shown["sink"] == "a.azure-devices.net, 1 process, at most 0.5 commands/s (sink.sends_per_second)"
     assert shown["commands"].startswith("from a, b (")
     assert shown["commands"].endswith(", full feedback to iotfeedback")
+
+
+def test_a_cluster_of_another_kind_is_told(config: Config, capsys: pytest.CaptureFixture[str]) -> None:
+    kafka = Kafka("plant.servicebus.windows.net:9093", "event_hubs", Secret(NAMESPACE))
+    assert lines(replace(config, kafka=kafka), capsys)["kafka"] == f"{kafka.bootstrap_servers}, Azure Event Hubs"
 
 
 def test_a_way_that_is_not_the_usual_one_is_told(config: Config, capsys: pytest.CaptureFixture[str]) -> None:

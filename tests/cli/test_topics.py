@@ -3,11 +3,12 @@ from dataclasses import replace
 import pytest
 
 from ingest.cli.main import main
-from ingest.cli.topics import wanted_topics
-from ingest.config import Config, Secret
-from ingest.errors import EXIT_OK
+from ingest.cli.topics import create, wanted_topics
+from ingest.config import Config, Hub, Kafka, Secret
+from ingest.errors import EXIT_OK, Refused
 from ingest.kafka import admin
-from ingest.kafka.admin import TopicResult, TopicSpec
+from ingest.kafka.admin import TopicResult, Topics, TopicSpec
+from tests.config.samples import EVENT_HUB, NAMESPACE
 
 
 def test_the_source_alone() -> None:
@@ -47,3 +48,17 @@ def test_the_sink_where_it_is_configured() -> None:
     assert names == ["iotin", "iotin.dead", "iotout", "iotout.dead"]
     with_feedback = replace(config, sink=replace(config.sink, ack="full"))
     assert wanted_topics(with_feedback, 4, -1)[-1] == TopicSpec("iotfeedback", 4, -1)
+
+
+def test_event_hubs_creates_none_and_says_which_are_missing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    there = {"iotin": 32, "iotin.dead": 1}
+    monkeypatch.setattr(Topics, "partitions", lambda *_: there)
+    kafka = Kafka("plant.servicebus.windows.net:9093", "event_hubs", Secret(NAMESPACE))
+    config = Config(hub=Hub(event_hub_connection_string=Secret(EVENT_HUB)), kafka=kafka)
+    assert create(config, partitions=4, replication_factor=-1, as_json=False) == EXIT_OK
+    assert "exists   iotin (32 partitions)" in capsys.readouterr().out
+    del there["iotin.dead"]
+    with pytest.raises(Refused, match=r"do not exist: iotin\.dead: .*create an event hub of each name"):
+        create(config, partitions=4, replication_factor=-1, as_json=False)

@@ -7,6 +7,8 @@ EVENT_HUB = (
     "Endpoint=sb://ihsuprod.servicebus.windows.net/;SharedAccessKeyName=service;"
     f"SharedAccessKey={EVENT_HUB_KEY};EntityPath=iothub-ehub-a-1"
 )
+NAMESPACE_KEY = "bmFtZXNwYWNlLWtleQ=="
+NAMESPACE = f"Endpoint=sb://plant.servicebus.windows.net/;SharedAccessKeyName=edge;SharedAccessKey={NAMESPACE_KEY}"
 IOT_HUB = f"HostName=a.azure-devices.net;SharedAccessKeyName=service;SharedAccessKey={IOT_HUB_KEY}"
 BLOB = f"DefaultEndpointsProtocol=https;AccountName=a;AccountKey={BLOB_KEY};EndpointSuffix=core.windows.net"
 COMPLETE = f"""

@@ -19,7 +19,14 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # documented,
 from ingest.config import Config, Hub, Kafka, Secret, Sink, Source
 from ingest.doctor.check import Finding
 from ingest.doctor.kafka import KafkaChecks
-from ingest.doctor.kafka_judges import judge_group, judge_group_error, judge_size, judge_topic_error, judge_unreached
+from ingest.doctor.kafka_judges import (
+    judge_cluster,
+    judge_group,
+    judge_group_error,
+    judge_size,
+    judge_topic_error,
+    judge_unreached,
+)
 from ingest.doctor.runner import run_checks
 from ingest.kafka.mock_cluster import MockCluster
 from ingest.kafka.topics_in_use import topics_in_use
@@ -169,6 +176,12 @@ def test_a_setting_that_librdkafka_does_not_know() -> None:
     [
         ([("_TRANSPORT", "refused"), ("_AUTHENTICATION", "bad user")], "bad user", "sasl"),
         ([("_TRANSPORT", "timed out"), ("_SSL", "no certificate")], "no certificate", "ssl.ca.location"),
+        ([("_TRANSPORT", "failed"), ("_TRANSPORT", "SSL alert number 116")], "alert", "ssl.certificate.location"),
+        (
+            [("_TRANSPORT", "failed"), ("_AUTHENTICATION", "there is no token available; (-1)")],
+            "token",
+            "token.endpoint.url",
+        ),
         ([("_TRANSPORT", "timed out"), ("_RESOLVE", "no such name")], "no such name", "DNS"),
         ([("_TRANSPORT", "timed out"), ("_ALL_BROKERS_DOWN", "all down")], "timed out", "firewall"),
     ],
@@ -203,6 +216,17 @@ def test_sizes(limit: int | None, own: int | None, form: str, dead_letters: bool
     verdict = judge_size(limit, own, form, dead_letters=dead_letters)
     assert verdict.result == result
     assert ("[kafka.librdkafka]" in verdict.fix) == (own == 100_000)
+
+
+def test_what_kind_of_cluster_it_is() -> None:
+    namespace = "plant.servicebus.windows.net:9093"
+    assert judge_cluster(namespace, "c", 1, "event_hubs").seen == f"{namespace}: Azure Event Hubs, 1 broker"
+    taken_for_another = judge_cluster(namespace, "c", 1, "kafka")
+    assert (taken_for_another.result, taken_for_another.fix) == ("warn", 'write kafka.kind = "event_hubs"')
+    missing = judge_topic_error(
+        "iotin", "UNKNOWN_TOPIC_OR_PART", "", makes_topics=None, file="a", create="in the portal"
+    )
+    assert missing.fix == "in the portal"
 
 
 def test_groups() -> None:

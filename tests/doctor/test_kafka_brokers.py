@@ -7,14 +7,15 @@ import pytest
 from confluent_kafka.admin import AdminClient
 
 from ingest.config import Config, Hub, Kafka, Secret
-from ingest.doctor import listener
 from ingest.doctor.check import Finding
 from ingest.doctor.kafka import KafkaChecks
 from ingest.doctor.kafka_brokers import BROKERS, ask_brokers
-from ingest.doctor.listener import Address, Look, addresses, look
-from ingest.doctor.listener_judges import PLAINTEXT, Broker, Security, judge_brokers, mismatch
+from ingest.doctor.listener_judges import Broker, judge_brokers
 from ingest.doctor.runner import run_checks
+from ingest.kafka import listener
+from ingest.kafka.listener import Address, Look, addresses, look
 from ingest.kafka.mock_cluster import MockCluster
+from ingest.kafka.security import PLAINTEXT, Security, mismatch
 from tests.config.samples import IOT_HUB
 from tests.doctor.conftest import Listeners
 from tests.services.kafka import KafkaCluster

@@ -42,6 +42,13 @@ def test_a_hub_that_refuses(configure: Configure, hub: Emulator, wrong: str, rig
     assert source.said("d3Jvbmc=") is None, "the key is in the log"
 
 
+def test_a_listener_of_kafka_for_other_clients(configure: Configure) -> None:
+    source = configure({"kafka.librdkafka": {'"security.protocol"': "ssl"}})
+    source.start()
+    assert source.join() == 78
+    source.wait_said("Cannot start: .*does not speak TLS, and security.protocol is ssl; write .*plaintext", 0)
+
+
 @both_transports
 def test_an_unknown_consumer_group(configure: Configure, topic: Topic) -> None:
     source = configure({"source": {"consumer_group": "nobody"}})

@@ -10,9 +10,9 @@ import pytest
 from confluent_kafka import Consumer, KafkaError, Producer
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType  # type: ignore[attr-defined]  # missing from __all__
 
-from ingest.errors import ConfigError, Refused, Unreachable
+from ingest.errors import ConfigError, Mismatched, Refused, Unreachable
 from ingest.kafka import admin
-from ingest.kafka.admin import TopicResult, TopicSpec, create_topics, describe
+from ingest.kafka.admin import TopicResult, Topics, TopicSpec, create_topics, describe
 from ingest.kafka.mock_cluster import MockCluster
 from tests.services.kafka import KafkaCluster
 
@@ -116,6 +116,19 @@ class TestCreateWithoutKafka:
         with pytest.raises(Refused, match="Kafka does not answer") as refused:
             create_topics(cluster.bootstrap, {**QUIET, **login, "sasl.password": "Hush-7"}, [TopicSpec("t", 1)], 1.5)
         assert "Hush-7" not in str(refused.value)
+
+
+def test_listeners_for_other_clients_are_told_of_at_once(cluster: MockCluster) -> None:
+    """librdkafka only says that a connection has ended, and waits on."""
+    cluster.create_topic("t", 1)
+    topics = Topics({**QUIET, "bootstrap.servers": cluster.bootstrap, "security.protocol": "ssl"})
+    with pytest.raises(
+        Mismatched, match=r"'t' cannot be looked up: .* does not speak TLS, and security\.protocol is ssl"
+    ):
+        topics.describe("t", 60)
+    one_more = {"bootstrap.servers": f"127.0.0.1:1,{cluster.bootstrap}", "security.protocol": "ssl"}
+    with pytest.raises(Unreachable, match="does not speak TLS"):
+        Topics({**QUIET, **one_more}).describe("t", 60)
 
 
 class TestDescribe:

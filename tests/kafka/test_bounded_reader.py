@@ -38,13 +38,11 @@ def write(cluster: MockCluster, partition: int, *values: bytes) -> None:
 
 def read(stretch: BoundedReader) -> list[tuple[int, bytes]]:
     found: list[tuple[int, bytes]] = []
-    deadline = Deadline(PATIENCE)
-    while not stretch.done and not deadline.expired:
-        for message in stretch.poll(2, 0.1):
-            value, partition = message.value(), message.partition()
-            assert isinstance(value, bytes)
-            assert partition is not None
-            found.append((partition, value))
+    for message in stretch.to_the_end(Deadline(PATIENCE)):
+        value, partition = message.value(), message.partition()
+        assert isinstance(value, bytes)
+        assert partition is not None
+        found.append((partition, value))
     assert stretch.done
     return sorted(found)
 
@@ -119,3 +117,21 @@ def test_what_cannot_be_read_is_passed_over(cluster: MockCluster, consumer: Cons
     stretch = BoundedReader(consumer, "t", {0: (0, 5)})
     assert read(stretch) == [(0, b"a"), (0, b"b")]
     assert stretch.next == {0: 5}
+
+
+class Empty:
+    """A consumer that gets nothing."""
+
+    def assign(self, partitions: object) -> None: ...
+
+    def consume(self, count: int, seconds: float) -> list[Record]:
+        return []
+
+
+def test_an_end_that_is_not_reached_is_told_unless_nobody_waits_for_it() -> None:
+    stretch = BoundedReader(cast(Consumer, Empty()), "t", {0: (0, 3)})
+    with pytest.raises(Unreachable, match="the end of topic t was not reached in 0 s: no record came"):
+        list(stretch.to_the_end(Deadline(0)))
+    asked = iter([True, True, False])
+    assert list(stretch.to_the_end(Deadline(PATIENCE), go_on=lambda: next(asked))) == []
+    assert not stretch.done

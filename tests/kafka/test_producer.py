@@ -12,6 +12,7 @@ from ingest.kafka.client import EVERY_CLIENT, settings
 from ingest.kafka.mock_cluster import MockCluster
 from ingest.kafka.producer import DEFAULTS, ProducerPool
 from ingest.timing import Deadline
+from tests.config.samples import NAMESPACE
 from tests.kafka.mocked import PATIENCE, nobody, read
 
 FAST_QUESTIONS = {"topic.metadata.refresh.interval.ms": 500, "socket.timeout.ms": 5_000}
@@ -179,3 +180,13 @@ def test_every_client_gives_a_dead_connection_up_before_the_hub_s_links_are_give
     chosen = settings(Kafka())
     assert int(chosen["topic.metadata.refresh.interval.ms"]) + int(chosen["socket.timeout.ms"]) <= 30_000
     assert settings(Kafka(librdkafka={"socket.timeout.ms": "70000"}))["socket.timeout.ms"] == "70000"
+
+
+def test_event_hubs_gets_no_request_that_is_too_large_for_it_and_nothing_that_it_cannot_unpack() -> None:
+    kafka = Kafka("plant.servicebus.windows.net:9093", "event_hubs", Secret(NAMESPACE))
+    pool = ProducerPool(kafka, client_id="test", max_record_bytes=2_000_000)
+    assert (pool.max_record_bytes, pool.batch_bytes) == (1_000_000, 1_000_000)
+    assert pool._config["compression.type"] == "none"
+    assert pool._config["enable.idempotence"] is True
+    smaller = ProducerPool(kafka, client_id="test", max_record_bytes=300_000)
+    assert (smaller.max_record_bytes, smaller.batch_bytes) == (300_000, 300_000)

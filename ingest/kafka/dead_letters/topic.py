@@ -11,7 +11,6 @@ from confluent_kafka import KafkaError
 
 from ingest.config import Kafka
 from ingest.errors import IngestError, Undeliverable
-from ingest.kafka.client import settings
 from ingest.kafka.dead_letters.record import DeadLetter, position_alone, with_key, without_body
 from ingest.kafka.outbox import OneByOne, Outbox
 from ingest.kafka.producer import ProducerPool
@@ -115,7 +114,7 @@ class DeadLetterTopic:
         return False
 
     def _open(self) -> Outbox[_Letter]:
-        limit = max_record_bytes(settings(self._kafka), self.topic, LIMIT_SECONDS)
+        limit = max_record_bytes(self._kafka, self.topic, LIMIT_SECONDS)
         pool = self._pool = ProducerPool(self._kafka, client_id=self._client_id, max_record_bytes=limit)
         pool.start()
         self._outbox = Outbox(

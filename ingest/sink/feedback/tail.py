@@ -9,8 +9,7 @@ from collections.abc import Callable
 from confluent_kafka import Message
 
 from ingest.config import Kafka
-from ingest.errors import Unreachable
-from ingest.kafka.admin import Topics
+from ingest.kafka.admin import Topics, fix_of_missing
 from ingest.kafka.bounded_reader import CONSUMER, BoundedReader, ends_of
 from ingest.kafka.client import new_consumer, settings
 from ingest.sink.feedback.dedup import FeedbackDedup
@@ -25,7 +24,6 @@ records)."""
 ANSWER_SECONDS = 5.0
 """Time-out for asking where the topic ends."""
 SECONDS = 60.0
-_FETCH = 5_000
 
 
 def read_tail(kafka: Kafka, topic: str, seen: FeedbackDedup, *, go_on: Callable[[], bool] = lambda: True) -> int:
@@ -39,18 +37,13 @@ def read_tail(kafka: Kafka, topic: str, seen: FeedbackDedup, *, go_on: Callable[
     chosen = settings(kafka)
     consumer = new_consumer({**CONSUMER, **chosen, "group.id": "ingest-feedback-tail"})
     try:
-        partitions = Topics(chosen).describe(topic, answer.remaining())
+        partitions = Topics(chosen, create=fix_of_missing(kafka)).describe(topic, answer.remaining())
         ends = ends_of(consumer, topic, partitions, answer)
         share = max(LEAST_RECORDS, RECORDS // max(1, len(ends)))
         stretch = BoundedReader(
             consumer, topic, {partition: (max(low, high - share), high) for partition, (low, high) in ends.items()}
         )
-        count = 0
-        while not stretch.done and go_on():
-            if deadline.expired:
-                raise Unreachable(f"the end of topic {topic} was not reached in {SECONDS:g} s: {stretch.trouble}")
-            count += sum(_add(seen, message) for message in stretch.poll(_FETCH, 0.1))
-        return count
+        return sum(_add(seen, message) for message in stretch.to_the_end(deadline, go_on=go_on))
     finally:
         consumer.close()
 

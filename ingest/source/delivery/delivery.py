@@ -10,7 +10,6 @@ from operator import attrgetter
 from ingest.config import Config
 from ingest.errors import RestartRequired
 from ingest.hub.position import Position
-from ingest.kafka.client import settings
 from ingest.kafka.record_limit import max_record_bytes as ask_max_record_bytes
 from ingest.kafka.records import Headers, Records
 from ingest.kafka.shipment import Shipment
@@ -308,7 +307,7 @@ def _behind(sent: Sequence[Taken], queued: int) -> Iterator[Taken]:
 
 def _topic_limit(config: Config) -> int | None:
     """Returns how large a record the telemetry topic takes now, or what the user allows if that is less."""
-    found = ask_max_record_bytes(settings(config.kafka), config.source.topic, LIMIT_SECONDS)
+    found = ask_max_record_bytes(config.kafka, config.source.topic, LIMIT_SECONDS)
     own = config.kafka.librdkafka.get("message.max.bytes")
     return found if found is None or own is None else min(found, int(str(own)))
 

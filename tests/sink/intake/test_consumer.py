@@ -359,19 +359,23 @@ def test_a_broker_that_falls_silent_is_told_until_it_answers(
     mock: tuple[MockCluster, Group], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(statistics, "SILENCE_SECONDS", 1.0)
-    monkeypatch.setattr(client, "EVERY_CLIENT", {**EVERY_CLIENT, "socket.timeout.ms": 5_000})
+    # Longer than the test: a connection that is given up is silent no more, whether anybody has looked or not.
+    monkeypatch.setattr(client, "EVERY_CLIENT", {**EVERY_CLIENT, "socket.timeout.ms": int(2_000 * PATIENCE)})
     monkeypatch.setattr(consumer, "DEFAULTS", {**consumer.DEFAULTS, "statistics.interval.ms": 200})
     cluster, ours = mock
     member = ours.join()
-    ours.turn(lambda: member.partitions == [0])
-    ours.turn(lambda: member.commands.silence is None)
+    ours.write(0, 1)
+    # Now there is a connection that can fall silent; one that is only being opened is none.
+    ours.turn(lambda: len(member.read) == 1 and member.commands.silence is None)
     cluster.set_rtt(1, 3_600)
     ours.turn(lambda: member.commands.silence is not None)
     assert "has answered nothing for" in (member.commands.silence or "")
     assert cluster.bootstrap in (member.commands.silence or "")
     cluster.set_rtt(1, 0)
-    ours.write(0, 1)
-    ours.turn(lambda: len(member.read) == 1 and member.commands.silence is None)
+    cluster.set_down(1)  # what it owes it would answer in an hour
+    cluster.set_up(1)
+    ours.write(0, 1, first=1)
+    ours.turn(lambda: len(member.read) == 2 and member.commands.silence is None)
 
 
 @pytest.mark.services

@@ -20,7 +20,7 @@ Trouble = Literal["", "no_address", "no_connection", "mute"]
 CLIENT_SECONDS = 3.5
 """Time for a client to be served: a distant broker with TLS and a login needs eight round trips."""
 DOUBT_SECONDS = 1.0
-"""After this time without an answer, the doctor looks at the listener while the client goes on trying."""
+"""After this time without an answer, `Doubt` looks at the listener while the client goes on trying."""
 _LOOK_SECONDS = 3.3
 _SPEECH_SECONDS = 2.8
 """For a look at one listener, without DNS."""
@@ -32,6 +32,7 @@ _API_VERSIONS, _SASL_HANDSHAKE = 18, 17
 _UNSUPPORTED_MECHANISM, _ILLEGAL_STATE = 33, 34
 _ID = 0x1E57
 _LONGEST_ANSWER = 64 * 1024
+_MOST_LISTENERS = 10
 
 Item = TypeVar("Item")
 Found = TypeVar("Found")
@@ -107,6 +108,13 @@ def side_by_side(ask: Callable[[Item], Found], items: Sequence[Item], seconds: f
     return dict(found)
 
 
+def looks_at(servers: str, expected: Speech, seconds: float) -> list[Look]:
+    """Looks at the first listeners of `bootstrap.servers`, for `seconds` at most; those that take longer are mute."""
+    listeners = addresses(servers)[:_MOST_LISTENERS]
+    found = side_by_side(lambda each: look(each, expected), listeners, seconds)
+    return [found.get(each, Look(each, "mute", "no answer in time")) for each in listeners]
+
+
 class Doubt:
     """Looks at listeners if a client gets no answer from them for a while; leaves a healthy cluster alone."""
 
@@ -167,7 +175,7 @@ def _speak(stream: socket.socket) -> tuple[bool, tuple[str, ...] | None]:
 
 def _ask(stream: socket.socket, api: int, version: int, body: bytes) -> bytes | None:
     """Returns the answer after the correlation id; None if it does not answer this request. Raises OSError."""
-    client = b"ingest-doctor"
+    client = b"ingest-look"
     request = struct.pack(">hhih", api, version, _ID, len(client)) + client + body
     stream.sendall(struct.pack(">i", len(request)) + request)
     head = _read(stream, 8)
