@@ -17,11 +17,11 @@ FORMATS: dict[str, type[Format]] = {
     "connect-avro": ConnectAvroFormat,
 }
 SCHEMAS: dict[str, str] = {"connect-avro": SCHEMA}
-"""By the format's name, the Avro schema that its records name by the id that a schema registry has given it."""
+"""The Avro schema of a format's records, by the format's name; a record has the id that a schema registry gives it."""
 
 
 def make(name: str, partition: str, schema_id: int | None = None) -> Format:
-    """Returns the format of this name for one partition; `schema_id`: the registry's, for one of `SCHEMAS`."""
+    """Returns the format of this name for one partition. `schema_id`: the registry's id, for a format in `SCHEMAS`."""
     form = FORMATS[name]
     if schema_id is not None and issubclass(form, ConnectAvroFormat):
         return form(partition, schema_id)
