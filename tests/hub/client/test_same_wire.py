@@ -123,6 +123,7 @@ def without_acknowledged_token(frames: list[str]) -> list[str]:
     return frames[:at] + frames[at + 1 :]
 
 
+@pytest.mark.uamqp
 def test_commands(hub: Emulator, wire: Wire) -> None:
     import uamqp
 
@@ -176,6 +177,7 @@ def test_commands(hub: Emulator, wire: Wire) -> None:
     assert wire() == wanted
 
 
+@pytest.mark.uamqp
 def test_feedback(hub: Emulator, wire: Wire) -> None:
     def report() -> None:
         client = service(hub)
