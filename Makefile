@@ -13,6 +13,8 @@ SANITIZERS := -fsanitize=address,undefined -fno-sanitize-recover=undefined
 PYTEST := $(BIN)/python -m pytest --numprocesses=5 --dist=loadfile --no-loadscope-reorder -p no:benchmark
 # Where it is set, as in many containers, every process of a test would compile its modules anew.
 unexport PYTHONDONTWRITEBYTECODE
+# Where there is no uamqp, from Python 3.14 on, that extra is empty.
+EXTRAS := emulator,uamqp
 # Twice quiet: errors only, without the build backend's advice on editable installs.
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 
@@ -84,37 +86,37 @@ PACKAGE := pyproject.toml setup.py ingest/__init__.py $(wildcard ingest/source/c
 
 $(VENV)/.demo: $(PACKAGE) | $(VENV)/.made
 	@echo 'Installing the Python packages into $(VENV) (once).' >&2
-	@$(PIP) --editable '.[emulator]'
+	@$(PIP) --editable '.[$(EXTRAS)]'
 	@touch $@
 
 $(VENV)/.test: $(PACKAGE) | $(VENV)/.made
 	@$(BIN)/python -m tests.services.prerequisites compiler
 	@echo 'Installing the Python packages for tests into $(VENV) (once).' >&2
-	@$(PIP) --editable '.[emulator]' --group test
+	@$(PIP) --editable '.[$(EXTRAS)]' --group test
 	@touch $@ $(VENV)/.demo
 
 $(VENV)/.check: $(PACKAGE) | $(VENV)/.made
 	@$(BIN)/python -m tests.services.prerequisites compiler
 	@echo 'Installing the Python packages for checks into $(VENV) (once).' >&2
-	@$(PIP) --editable '.[emulator]' --group test --group check
+	@$(PIP) --editable '.[$(EXTRAS)]' --group test --group check
 	@touch $@ $(VENV)/.test $(VENV)/.demo
 
 $(VENV)/.bench: $(PACKAGE) | $(VENV)/.made
 	@$(BIN)/python -m tests.services.prerequisites compiler
 	@echo 'Installing the Python packages for benchmarks into $(VENV) (once).' >&2
-	@$(PIP) --editable '.[emulator]' --group test --group bench
+	@$(PIP) --editable '.[$(EXTRAS)]' --group test --group bench
 	@touch $@ $(VENV)/.test $(VENV)/.demo
 
 # `pip install --group` came with pip 25.1.
 $(VENV)/.made:
 	@python=; \
-	for candidate in $(or $(PYTHON),python3 python3.13 python3.12 python3.11); do \
-		if "$$candidate" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; then \
+	for candidate in $(or $(PYTHON),python3 python3.14 python3.13 python3.12 python3.11); do \
+		if "$$candidate" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' 2>/dev/null; then \
 			python=$$candidate; break; \
 		fi; \
 	done; \
 	if [ -z "$$python" ]; then \
-		echo 'This needs Python 3.11, 3.12 or 3.13, and $(or $(PYTHON),python3) is not: install one of them,' \
+		echo 'This needs Python 3.11, 3.12, 3.13 or 3.14, and $(or $(PYTHON),python3) is not: install one of them,' \
 			'and name it if need be: make PYTHON=/path/to/python3.12 …' >&2; \
 		exit 1; \
 	fi; \

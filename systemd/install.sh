@@ -5,7 +5,7 @@ umask 022
 
 usage() {
     cat <<'END'
-usage: install.sh [--instance NAME]… [--wheel FILE] [--python PYTHON] [--prefix DIR] [--dry-run]
+usage: install.sh [--instance NAME]… [--extra NAME]… [--wheel FILE] [--python PYTHON] [--prefix DIR] [--dry-run]
        install.sh --uninstall [--prefix DIR] [--dry-run]
 
 Makes a virtual environment for this version below /opt/ingest/versions, points /opt/ingest/current at it, and installs
@@ -13,8 +13,10 @@ the command /usr/local/bin/ingest, the units and /etc/ingest/example.toml. Start
 
   --instance NAME   also prepare /etc/ingest/NAME.toml, if it is not there yet, and the folder /etc/ingest/NAME for its
                     secrets; may be repeated
+  --extra NAME      also install the packages of this extra of pyproject.toml, such as uamqp; may be repeated; later
+                    runs keep it
   --wheel FILE      install this wheel instead of the checkout that this script lies in
-  --python PYTHON   the interpreter to build on: 3.11, 3.12 or 3.13 (default: the first that is found)
+  --python PYTHON   the interpreter to build on: 3.11, 3.12, 3.13 or 3.14 (default: the first that is found)
   --prefix DIR      everything below DIR, units included; systemd is not told
   --dry-run         say what would be done, and do nothing
   --uninstall       stop and remove the services and the program; /etc/ingest and /var/lib/ingest stay
@@ -74,18 +76,18 @@ live() {
 }
 
 find_python() {
-    for candidate in ${python:-python3 python3.13 python3.12 python3.11}; do
-        if "$candidate" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; then
+    for candidate in ${python:-python3 python3.14 python3.13 python3.12 python3.11}; do
+        if "$candidate" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' 2>/dev/null; then
             "$candidate" -c 'import ensurepip' 2>/dev/null ||
                 fail "$candidate cannot make virtual environments; on Debian: apt-get install python3-venv"
             command -v "$candidate"
             return
         fi
     done
-    fail "this needs Python 3.11, 3.12 or 3.13, and ${python:-python3} is not; name one: --python /usr/bin/python3.12"
+    fail "this needs Python 3.11, 3.12, 3.13 or 3.14, and ${python:-python3} is not; name one: --python /usr/bin/python3.12"
 }
 
-# Version and a digest of the content, so that every change has a folder of its own and a repeat has none.
+# Version and a digest of the content and the extras, so that every change has a folder of its own and a repeat has none.
 version() {
     if [ "$wheel" ]; then
         number=$(basename "$wheel" | cut -d- -f2)
@@ -95,6 +97,7 @@ version() {
         digest=$(cd "$checkout" && find ingest setup.py -name '*.py' -o -name '*.p[yx][xd]' | LC_ALL=C sort |
             xargs cat pyproject.toml | sha256sum)
     fi
+    [ ! "$extras" ] || digest=$(say "$digest $extras" | sha256sum)
     say "$number-$(say "$digest" | cut -c1-8)"
 }
 
@@ -112,12 +115,13 @@ make_environment() {
         trap 'rm -rf "$source"' EXIT
         (cd "$checkout" && cp -R ingest setup.py MANIFEST.in pyproject.toml README.md LICENSE "$source")
     fi
-    run "$home/bin/python" -m pip install --quiet --disable-pip-version-check "$source"
+    run "$home/bin/python" -m pip install --quiet --disable-pip-version-check "$source${extras:+[$extras]}"
     run "$home/bin/ingest" --version -v
     [ "$dry_run" ] || "$home/bin/ingest" --version -v | grep -q 'compiled core\.$' || say "\
 For the compiled one, run \`make wheel\` in a checkout on a machine of this kind with a C compiler and Python's headers, and
 install that: install.sh --wheel FILE. Or install these here (on Debian: gcc and python3-dev), make the wheel here, too."
     run install -D -m 0644 "$here/README.md" "$home/share/doc/ingest/README.md"
+    [ ! "$extras" ] || [ "$dry_run" ] || say "$extras" >"$home/.extras"
     run touch "$home/.complete"
 }
 
@@ -127,6 +131,7 @@ prepare_instance() {
 }
 
 do_install() {
+    [ "$extras" ] || extras=$(cat "$prefix/opt/ingest/current/.extras" 2>/dev/null || true)
     home=$prefix/opt/ingest/versions/$(version)
     folder 0755 "$prefix/opt/ingest/versions"
     make_environment
@@ -177,16 +182,17 @@ do_uninstall() {
 
 here=$(cd "$(dirname "$0")" && pwd)
 checkout=$(dirname "$here")
-prefix='' wheel='' python='' dry_run='' instances='' verb=install
+prefix='' wheel='' python='' dry_run='' instances='' extras='' verb=install
 while [ $# -gt 0 ]; do
     case $1 in
-    --prefix | --wheel | --python | --instance)
+    --prefix | --wheel | --python | --instance | --extra)
         [ $# -ge 2 ] && [ "$2" ] || fail "$1 needs a value; see --help" 2
         case $1 in
         --prefix) prefix=${2%/} ;;
         --wheel) wheel=$2 ;;
         --python) python=$2 ;;
         --instance) instances="$instances $2" ;;
+        --extra) extras="${extras:+$extras,}$2" ;;
         esac
         shift
         ;;
@@ -210,6 +216,9 @@ for instance in $instances; do
     example | [.-]* | *[!A-Za-z0-9_.-]*) fail "--instance $instance: give a name of letters, digits, _ . and -" 2 ;;
     esac
 done
+case $extras in
+*[!a-z0-9,]*) fail "--extra $extras: give the name of an extra, such as uamqp" 2 ;;
+esac
 if [ "$wheel" ]; then
     [ -f "$wheel" ] || fail "--wheel $wheel: there is no such file" 2
     wheel=$(cd "$(dirname "$wheel")" && pwd)/${wheel##*/}

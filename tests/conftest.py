@@ -10,12 +10,17 @@ from hypothesis import settings
 from tests.longest_first import longest_first
 from tests.services.azurite import Azurite
 from tests.services.kafka import KafkaCluster
+from tests.without_uamqp import WithoutUamqp
 
 # Property tests have no time limit per example: the machine may be busy.
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
 
 _SERVICES = (KafkaCluster, Azurite)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(WithoutUamqp())
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` chooses

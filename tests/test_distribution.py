@@ -1,6 +1,7 @@
 """The source distribution, the wheel that is built from it, and that wheel in an environment of what it declares alone."""
 
 import json
+import os
 import subprocess
 import sys
 import tarfile
@@ -15,6 +16,8 @@ import pytest
 from packaging.requirements import Requirement
 
 from ingest import __version__
+from ingest.errors import EXIT_CONFIG
+from tests.config.samples import IOT_HUB
 from tests.services import ROOT
 
 pytestmark = pytest.mark.services
@@ -125,10 +128,11 @@ class Bare:
                     link.parent.mkdir(parents=True, exist_ok=True)
                     link.symlink_to(Path(str(needed.locate_file(file))).resolve())
 
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str, program: str = "ingest", **environ: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [self._folder / "bin" / "ingest", *arguments],
+            [self._folder / "bin" / program, *arguments],
             cwd=self._folder,
+            env={**os.environ, **environ},
             capture_output=True,
             text=True,
             timeout=120,
@@ -153,6 +157,21 @@ def closure(root: Distribution, extras: set[str]) -> Iterator[Distribution]:
                 waiting.append((found, needed.extras))
 
 
+EVERY_PROCESS = """
+import importlib, sys
+import ingest.cli.main
+from ingest.config import load
+from ingest.service.roles import all_directions
+
+config = load(None, environ={}, for_command="print-config")
+for direction in all_directions().values():
+    entries = *(role.entry for role in direction.roles), direction.trial, direction.discovery, direction.look_again
+    for module in (*direction.preloads(config), *(entry.partition(":")[0] for entry in entries if entry)):
+        importlib.import_module(module)
+print(len(sys.modules), *sorted(name for name in sys.modules if f"{name}.".startswith(("aiohttp.", "azure.identity.", "uamqp."))))
+"""
+
+
 def test_the_wheel_runs_with_what_it_declares_alone(built: Built, tmp_path: Path) -> None:
     bare = Bare(tmp_path / "venv", built.wheel)
     bare.add()
@@ -162,6 +181,12 @@ def test_the_wheel_runs_with_what_it_declares_alone(built: Built, tmp_path: Path
     refused = bare.run("demo", "--events", "200")
     assert (refused.returncode, refused.stdout) == (1, "")
     assert "iothub-kafka-ingest[emulator]" in refused.stderr
+    loaded, *of_extras = bare.run("-c", EVERY_PROCESS, program="python").stdout.split()
+    assert int(loaded) > 500
+    assert of_extras == []
+    transport = bare.run("sink", "--set", "sink.transport=sdk", INGEST__HUB__IOT_HUB_CONNECTION_STRING=IOT_HUB)
+    assert transport.returncode == EXIT_CONFIG
+    assert 'config: sink.transport = "sdk": needs uamqp, which ' in transport.stderr
     bare.add("emulator")
     shown = bare.run("demo", "--events", "200", "--commands", "5", "--partitions", "1", "--json")
     assert shown.returncode == 0, shown.stderr

@@ -1,26 +1,27 @@
-"""What a node without the emulator's packages can do, and what it says about the rest."""
+"""What a node without the packages of the extras can do, and what it says about the rest."""
 
-import re
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from ingest import extras
 from ingest.cli.main import main
-from ingest.errors import EXIT_CONFIG, EXIT_CRASH, EXIT_OK
-from tests.config.samples import COMPLETE
+from ingest.config import Command, load
+from ingest.errors import EXIT_CONFIG, EXIT_CRASH, EXIT_OK, ConfigError
+from tests.config.samples import COMPLETE, EVENT_HUB, IOT_HUB
 from tests.services import ROOT
-from tests.test_house import imported, modules, part
+from tests.test_house import imported, modules
 
 WITHOUT = """
 import sys
 
 class Away:
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {away!r}:
+        if any(f"{{name}}.".startswith(f"{{one}}.") for one in {away!r}):
             raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
 
 sys.meta_path.insert(0, Away())
@@ -36,18 +37,24 @@ for module in pkgutil.walk_packages(ingest.__path__, "ingest."):
 from ingest.cli.main import main
 sys.exit(main(sys.argv[1:]))
 """
-OTHERS = ("ingest.source.checkpoints.blob", "ingest.emulator", "ingest.demo", "ingest.__main__")
-ITS_PACKAGES = {"aiohttp", "cryptography"}
-"""Once more, so that one who adds to the extra thinks of what must do without."""
+OF_UAMQP = ("ingest.hub.service_client", "ingest.hub.network.uamqp_auth")
+"""Imported for sink.transport = "sdk" alone."""
+OTHERS = ("ingest.source.checkpoints.blob", "ingest.emulator", "ingest.demo", "ingest.__main__", *OF_UAMQP)
+EXTRAS = {
+    "emulator": ({"aiohttp", "cryptography"}, ("ingest.emulator",)),
+    "uamqp": ({"azure-iot-hub", "uamqp", "six"}, OF_UAMQP),
+}
+"""What each brings, once more, so that one who adds to it thinks of what must do without; and which modules may import it."""
+AWAY = {"aiohttp", "cryptography", "uamqp", "azure.iot", "azure.identity", "rich"}
 
 
 def on_a_node(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """A command where everything but emulator and demo has been imported, and the extra's packages and rich are not."""
+    """A command where everything but emulator and demo has been imported, and the packages of the extras and rich are not."""
     return subprocess.run(
         [
             sys.executable,
             "-c",
-            WITHOUT.format(away={*extras.EMULATOR, "rich"}, work=NODE.format(others=OTHERS)),
+            WITHOUT.format(away=AWAY, work=NODE.format(others=OTHERS)),
             *arguments,
         ],
         capture_output=True,
@@ -90,12 +97,63 @@ def test_a_file_that_is_called_emulator_is_no_command(
     assert "pip install" not in capsys.readouterr().err
 
 
-def test_only_the_emulator_imports_what_its_extra_brings() -> None:
+def test_only_what_needs_an_extra_imports_what_it_brings() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    [brought] = project["optional-dependencies"].values()
-    assert {re.split("[<>=]", requirement)[0] for requirement in brought} == set(extras.EMULATOR) == ITS_PACKAGES
-    assert not [each for each in project["dependencies"] if re.split("[<>=]", each)[0] in ITS_PACKAGES]
-    for dotted, path in modules():
-        if part(dotted, 0) != "emulator":
-            for line, name in imported(path, at_import_time_only=False):
-                assert name.partition(".")[0] not in ITS_PACKAGES, f"{dotted}:{line} imports {name}"
+    brought = {
+        extra: {Requirement(each).name for each in required}
+        for extra, required in project["optional-dependencies"].items()
+    }
+    assert brought == {extra: packages for extra, (packages, _) in EXTRAS.items()}
+    assert brought["emulator"] == set(extras.EMULATOR)
+    always = {Requirement(each).name for each in project["dependencies"]}
+    for packages, importers in EXTRAS.values():
+        assert not always & packages
+        names = {each.replace("-", ".") for each in packages}
+        for dotted, path in modules():
+            if not any(f"ingest.{dotted}.".startswith(f"{importer}.") for importer in importers):
+                for line, name in imported(path, at_import_time_only=importers == OF_UAMQP):
+                    assert not any(f"{name}.".startswith(f"{one}.") for one in names), f"{dotted}:{line} imports {name}"
+
+
+def test_uamqp_ends_where_its_extra_does() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    for each in project["optional-dependencies"][extras.UAMQP]:
+        marker = Requirement(each).marker
+        assert marker is not None
+        major, minor = extras.UAMQP_ENDS
+        assert marker.evaluate({"python_version": f"{major}.{minor - 1}"})
+        assert not marker.evaluate({"python_version": f"{major}.{minor}"})
+
+
+@pytest.mark.parametrize(
+    ("python", "said"), [((3, 13), "not installed: "), ((3, 14), "not exist for Python 3.14, only up to 3.13")]
+)
+def test_what_is_said_without_uamqp(python: tuple[int, int], said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, extras.UAMQP, None)
+    reason = extras.without_uamqp(python)
+    assert reason is not None
+    assert said in reason
+    assert ("-m pip install 'iothub-kafka-ingest[uamqp]'" in reason) == (python < extras.UAMQP_ENDS)
+
+
+@pytest.mark.parametrize("command", ["run", "sink", "check-config"])
+def test_a_transport_that_is_not_installed_is_refused_before_anything_starts(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, extras.UAMQP, None)
+    overrides = ['sink.transport="sdk"', 'checkpoints.store="file"']
+    environ = {"INGEST__HUB__IOT_HUB_CONNECTION_STRING": IOT_HUB, "INGEST__HUB__EVENT_HUB_CONNECTION_STRING": EVENT_HUB}
+    with pytest.raises(ConfigError) as refused:
+        load(None, environ=environ, overrides=overrides, for_command=command)
+    [problem] = refused.value.problems
+    assert (problem.key, problem.value) == ("sink.transport", '"sdk"')
+    assert problem.fix.startswith("needs uamqp, which")
+    assert problem.fix.endswith('; or write "fast", or leave this key out')
+
+
+@pytest.mark.parametrize("command", ["source", "topics", "checkpoints", "print-config"])
+def test_who_sends_no_commands_needs_no_transport_for_them(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, extras.UAMQP, None)
+    overrides = ['sink.transport="sdk"', 'checkpoints.store="file"']
+    environ = {"INGEST__HUB__IOT_HUB_CONNECTION_STRING": IOT_HUB, "INGEST__HUB__EVENT_HUB_CONNECTION_STRING": EVENT_HUB}
+    load(None, environ=environ, overrides=overrides, for_command=command)

@@ -15,7 +15,7 @@ class Kind(NamedTuple):
 
     name: str
     read: Callable[[Any], Any]
-    """Decoded value → field value; ValueError when it is not of this kind."""
+    """Decoded value → field value. Raises ValueError if it is not of this kind."""
     write: Callable[[Any], bytes]
 
 
@@ -31,9 +31,9 @@ class Composite:
         Composite._BY_DESCRIPTOR[f"amqp:{words}:list"] = cls
 
     def encode(self) -> bytes:
-        """Descriptor and list with every field present, trailing nulls too.
+        """Returns descriptor and list with every field present, including trailing nulls.
 
-        azure-eventhub indexes performatives without looking at their length (_pyamqp/_decode.py, decode_frame).
+        azure-eventhub indexes performatives without checking their length (_pyamqp/_decode.py, decode_frame).
         """
         layout = _layout(type(self))
         if not layout:
@@ -44,7 +44,7 @@ class Composite:
 
     @classmethod
     def from_list(cls, values: object) -> Self:
-        """Raises AmqpError when a field is missing, surplus or of the wrong type."""
+        """Raises AmqpError if a field is missing, surplus or of the wrong type."""
         layout = _layout(cls)
         name = cls.__name__.lower()
         if not isinstance(values, list) or len(values) > len(layout):
@@ -66,7 +66,7 @@ _LAYOUTS: dict[type[Composite], list[tuple[str, Kind, bool]]] = {}
 
 
 def _layout(cls: type[Composite]) -> list[tuple[str, Kind, bool]]:
-    """Per field its name, kind and whether it is mandatory."""
+    """Returns each field's name, kind and whether it is mandatory."""
     layout = _LAYOUTS.get(cls)
     if layout is None:
         members: tuple[Field[Any], ...] = fields(cls)  # type: ignore[arg-type]  # every subclass is a dataclass
@@ -75,9 +75,9 @@ def _layout(cls: type[Composite]) -> list[tuple[str, Kind, bool]]:
 
 
 def composite(value: object) -> Composite:
-    """The record that a decoded described value stands for: its descriptor may be the code or the symbol.
+    """Returns the record that a decoded described value stands for; its descriptor can be the code or the symbol.
 
-    Raises AmqpError when there is none for its descriptor.
+    Raises AmqpError if no record has this descriptor.
     """
     if not isinstance(value, Described):
         raise AmqpError(f"{value!r:.100} is not a described value.")

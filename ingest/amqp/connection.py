@@ -1,8 +1,8 @@
 """A connection without I/O, for either side: bytes in, events out, bytes to send (AMQP 1.0 parts 2.2 to 2.4).
 
-The user feeds what the peer sends to `receive` and looks at the events, sends what `data_to_send` gives, and calls `tick`
-now and then. A peer that does what AMQP does not allow gets the connection closed, with the name of its mistake; the user
-gets that as `Closed`, never as an exception. `WrongMove` is for what the user asks at the wrong time.
+The user feeds the peer's bytes to `receive` and handles the events, sends the bytes of `data_to_send`, and calls `tick`
+regularly. If the peer does something that AMQP does not allow, the connection is closed with the name of that mistake; the
+user gets `Closed`, never an exception. `WrongMove` means that the user asked for something at the wrong time.
 """
 
 from collections.abc import Callable
@@ -36,23 +36,23 @@ from ingest.timing import Clock
 DECODE_ERROR: Final = "amqp:decode-error"
 FORCED: Final = "amqp:connection:forced"
 _DESCRIPTION_CHARACTERS: Final = 100
-"""Of an error that does not fit into a frame."""
+"""Length to which an error is cut that does not fit into a frame."""
 
 
 class Opened(NamedTuple):
-    """The connection is up; what the peer said is in `remote`."""
+    """The connection is up; `remote` is the peer's open."""
 
     remote: Open
 
 
 class Closed(NamedTuple):
-    """The connection is over, and not by this side's `close`. Its sessions have ended before, each with its event.
+    """The connection is over, and this side did not `close` it. Its sessions have ended before, each with its event.
 
-    Comes once. There may be bytes to send still.
+    Comes once. There can still be bytes to send.
     """
 
     error: Error | None
-    """The reason: in the peer's own words, or the peer's mistake in ours."""
+    """The reason: the peer's own words, or our description of its mistake."""
     by_peer: bool
 
 
@@ -73,9 +73,9 @@ class Connection:
         accepts: SessionLimits | None = None,
         write: Callable[[bytes], None] | None = None,
     ) -> None:
-        """`local`: what this side says of itself; its `max_frame_size` bounds what is taken, its `channel_max` the sessions
-        and its `idle_time_out` the silence of the peer. `accepts`: what is said to a peer that begins a session; None: it
-        must not. `write`: takes bytes as soon as there are any, instead of `data_to_send`. `clock` gives seconds.
+        """`local`: this side's open; its `max_frame_size` bounds the peer's frames, its `channel_max` the sessions and its
+        `idle_time_out` the silence of the peer. `accepts`: the answer to a peer that begins a session; None: it must not.
+        `write`: gets bytes as soon as there are any, instead of `data_to_send`. `clock` returns seconds.
         """
         self.lifetime = Lifetime()
         self.local = replace(
@@ -84,7 +84,7 @@ class Connection:
             channel_max=65_535 if local.channel_max is None else local.channel_max,
         )
         self.remote: Open | None = None
-        """What the peer says of itself."""
+        """The peer's open."""
         self.max_frame_size = MIN_MAX_FRAME_SIZE
         """Of the frames that the peer takes, bytes."""
         self._clock = clock
@@ -103,11 +103,11 @@ class Connection:
         self._over = False
         self._last_received = self._last_sent = clock()
 
-    # What the user asks.
+    # Called by the user.
 
     @property
     def sessions(self) -> list[Session]:
-        """All that are not over, in order of their making."""
+        """All that are not over, in order of creation."""
         return list(self._sessions.values())
 
     @property
@@ -117,17 +117,17 @@ class Connection:
 
     @property
     def finished(self) -> bool:
-        """Whether the stream can be closed once everything is sent: the peer has nothing to say any more."""
+        """Whether the stream can be closed once everything is sent: the peer sends nothing more."""
         return self.lifetime.over
 
     def data_to_send(self) -> bytes:
-        """Everything that is due, once."""
+        """Returns all pending bytes, once."""
         data = b"".join(self._out)
         self._out.clear()
         return data
 
     def start(self) -> None:
-        """Begins, as a client does; a server waits for the client's first bytes. Raises WrongMove the second time."""
+        """Begins as a client; a server waits for the client's first bytes. Raises WrongMove the second time."""
         if self._sent_header or self.lifetime.ours is not Half.NEW:
             raise WrongMove("The connection has begun already.")
         self._is_client = True
@@ -150,7 +150,7 @@ class Connection:
         return session
 
     def close(self, error: Error | None = None) -> None:
-        """Says good-bye. What the peer has still to say is dropped; `finished` says when it has. Does nothing twice."""
+        """Closes the connection. Later frames of the peer are dropped until `finished`. A second call does nothing."""
         if self.lifetime.ours is Half.UP:
             self.write(self.frame(0, Close(error=error)))
             self.lifetime.we(Move.CLOSE)
@@ -162,13 +162,13 @@ class Connection:
         self._forget_sessions()
 
     def lose(self, error: Error | None = None) -> list[Event]:
-        """The stream has ended. Returns the events that follow from that."""
+        """Handles the end of the stream. Returns the resulting events."""
         self._end(error, by_peer=True)
         self.lifetime.lost()
         return self.events()
 
     def receive(self, data: Buffer) -> list[Event]:
-        """Takes bytes of the peer, in any pieces. Returns what they mean, in order."""
+        """Takes bytes of the peer, in pieces of any size. Returns the resulting events, in order."""
         if data:
             self._last_received = self._clock()
         try:
@@ -184,20 +184,20 @@ class Connection:
         return self.events()
 
     def events(self) -> list[Event]:
-        """Those that `receive` and `tick` have not given: they followed from what the user did, such as an `accept`."""
+        """Returns the events that result from the user's own calls, such as an `accept`, not from `receive` or `tick`."""
         events, self._events = self._events, []
         return events
 
     def take_over(self) -> bytes:
-        """The beginning of a frame that is still held here.
+        """Returns the beginning of an incomplete frame.
 
-        From then on the user cuts the stream himself: the frames of one link's transfers he keeps and books with the
-        link's `count`, all others he gives to `receive`.
+        From then on the user splits the stream: the transfer frames of one link are booked with the link's `count`, and all
+        other frames go to `receive`.
         """
         return self._splitter.take_rest()
 
     def tick(self) -> list[Event]:
-        """Sends an empty frame if it is time, and gives a silent peer up. Returns the events."""
+        """Sends a heartbeat if it is due, and closes the connection to a silent peer. Returns the events."""
         now = self._clock()
         if self.lifetime.up and self.remote is not None:
             if self.remote.idle_time_out and now - self._last_sent >= self.remote.idle_time_out / 2000:
@@ -212,17 +212,17 @@ class Connection:
         return self.events()
 
     def heard(self) -> None:
-        """Bytes have come that went past the connection."""
+        """Notes that the peer sent bytes that bypassed the connection."""
         self._last_received = self._clock()
 
     @property
     def silent_seconds(self) -> float:
-        """For how long the peer has said nothing."""
+        """Seconds since the peer last sent something."""
         return self._clock() - self._last_received
 
     @property
     def due_in(self) -> float:
-        """Seconds until `tick` may have something to do, never negative; infinite if never."""
+        """Seconds until `tick` can have something to do, never negative; infinite if never."""
         if not self.lifetime.up or self.remote is None:
             return float("inf")
         due = []
@@ -232,10 +232,10 @@ class Connection:
             due.append(self._last_received + self.local.idle_time_out / 1000)
         return max(0.0, min(due) - self._clock()) if due else float("inf")
 
-    # What sessions ask.
+    # Called by sessions.
 
     def frame(self, channel: int, performative: Composite) -> bytes:
-        """The frame of it; an error that is too long for the peer is cut. Raises WrongMove if it does not fit even so."""
+        """Returns the frame; cuts an error that is too long for the peer. Raises WrongMove if it still does not fit."""
         frame = encode_frame(channel, performative)
         if len(frame) > self.max_frame_size:
             frame = encode_frame(channel, _shortened(performative))
@@ -257,7 +257,7 @@ class Connection:
         if session.remote_channel is not None:
             self._by_remote_channel.pop(session.remote_channel, None)
 
-    # Inside.
+    # Internal.
 
     def _put(self, data: bytes) -> None:
         if data:
@@ -284,7 +284,7 @@ class Connection:
             if not sasl.done:
                 return
         if raw != AMQP_HEADER:
-            # Part 2.2: answer with the header that would be right, then hang up.
+            # Part 2.2: answer with the correct header, then close the stream.
             raise PeerMistake(FRAMING, f"The peer begins with {raw!r}, which is not the header of AMQP 1.0.")
         self._has_header = True
         if not self._sent_header:
@@ -352,7 +352,7 @@ class Connection:
         self._end(close.error if isinstance(close.error, Error) else None, by_peer=True)
 
     def _fail(self, condition: str, text: str, mistake: PeerMistake | None = None) -> None:
-        """Closes over a mistake of the peer, or its silence."""
+        """Closes because of a mistake of the peer, or its silence."""
         if self._over:
             self.lifetime.lost()
             return
@@ -364,7 +364,7 @@ class Connection:
             if isinstance(mistake, RefusedLogin):
                 self._put(mistake.answer)
             elif not self._has_header and not self._sent_header:
-                # Part 2.2: answer with the header that would be right, then hang up.
+                # Part 2.2: answer with the correct header, then close the stream.
                 in_front = self._sasl is not None and not self._sasl.done
                 self._put(SASL_HEADER if in_front else AMQP_HEADER)
             self.lifetime.lost()
@@ -385,7 +385,7 @@ class Connection:
 
 
 def _shortened(performative: Any) -> Any:
-    """With less of an error in it, if there is one."""
+    """Returns it with its error cut, if it has one."""
     error = getattr(performative, "error", None)
     if isinstance(error, Error):
         description = error.description and error.description[:_DESCRIPTION_CHARACTERS]

@@ -7,7 +7,7 @@ _LAYOUTS = {4: (8, 101), 8: (10, 398), 16: (14, 6176)}
 
 
 def to_decimal(raw: bytes) -> Decimal:
-    """The value of 4, 8 or 16 bytes; NaN and infinities as such."""
+    """Returns the value of 4, 8 or 16 bytes, which can be NaN or an infinity."""
     exponent_bits, bias = _LAYOUTS[len(raw)]
     bits, width = int.from_bytes(raw, "big"), 8 * len(raw)
     sign = bits >> (width - 1)
@@ -20,7 +20,7 @@ def to_decimal(raw: bytes) -> Decimal:
         exponent = bits >> (fraction_bits - 2) & ((1 << exponent_bits) - 1)
         digits = (0b100 << (fraction_bits - 2)) | bits & ((1 << (fraction_bits - 2)) - 1)
         if len(raw) == 16:
-            digits = 0  # always more than 34 digits, which is no canonical value
+            digits = 0  # always more than 34 digits, which is not a canonical value
     else:
         exponent = bits >> fraction_bits & ((1 << exponent_bits) - 1)
         digits = bits & ((1 << fraction_bits) - 1)

@@ -1,4 +1,4 @@
-"""Bytes to values (AMQP 1.0 part 1): index-based over one buffer, bounded in depth and size."""
+"""Bytes → values (AMQP 1.0 part 1): index-based over one buffer, bounded in depth and size."""
 
 import struct
 import uuid
@@ -31,7 +31,7 @@ from ingest.amqp.types import (
 MAX_DEPTH = 32
 """Deepest nesting of compound values that is decoded; IoT Hub and its clients stay below 6."""
 _ZERO_WIDTH_MAX = 16
-"""An array of nulls or trues has no bytes that explain its length, so the length is bounded instead."""
+"""The items of an array of nulls or trues have no bytes, so this bounds their number, as the array's size does for others."""
 
 
 Readers: TypeAlias = "list[Reader | None]"
@@ -39,24 +39,24 @@ Reader: TypeAlias = Callable[[Buffer, int, int, Readers], tuple[Any, int]]
 
 
 def decode(buf: Buffer, pos: int = 0) -> tuple[Any, int]:
-    """Decode the value that starts at byte `pos`. Returns the value and the position of the byte after it.
+    """Decodes the value that starts at byte `pos`. Returns it and the position of the byte after it.
 
-    Raises AmqpError for anything that is not a complete AMQP 1.0 value.
+    Raises AmqpError if there is no complete AMQP 1.0 value.
     """
     return _whole(buf, pos, _READERS)
 
 
 def decode_as_bytes(buf: Buffer, pos: int = 0) -> tuple[Any, int]:
-    """As `decode`, but whatever a stranger may send is kept as it is.
+    """As `decode`, but keeps whatever the peer sent as it is.
 
-    Strings and symbols are left as bytes, since they may be in no encoding at all; a binary is `Binary`; a map that is no
-    Python dict, because two of its keys are equal there or one is a compound value, is `Pairs`.
+    Strings and symbols stay bytes, because they can be in any encoding; a binary is `Binary`; a map that a Python dict
+    cannot hold, because two of its keys are equal in Python or one is a compound value, is `Pairs`.
     """
     return _whole(buf, pos, _TEXT_AS_BYTES)
 
 
 def decode_typed(buf: Buffer, pos: int = 0) -> tuple[Any, int]:
-    """As `decode`, but every number keeps its type (`UInt`, `ULong`, `Float`, …): what is encoded again is the same."""
+    """As `decode`, but every number keeps its type (`UInt`, `ULong`, `Float`, …): encoding it again gives the same bytes."""
     return _whole(buf, pos, _TYPED)
 
 
@@ -87,7 +87,7 @@ def _fixed(layout: str, convert: Callable[[Any], Any] | None = None) -> Reader:
 
 
 def _char(code_point: int) -> Char:
-    if code_point > 0x10FFFF or 0xD800 <= code_point < 0xE000:  # surrogates are halves of UTF-16, no characters
+    if code_point > 0x10FFFF or 0xD800 <= code_point < 0xE000:  # surrogates are halves of UTF-16, not characters
         raise AmqpError(f"0x{code_point:x} is no Unicode character.")
     return Char(chr(code_point))
 
@@ -121,7 +121,7 @@ def _symbol(raw: Buffer) -> Symbol:
 
 
 def _span(buf: Buffer, pos: int, width: int, depth: int) -> tuple[int, int, int]:
-    """Item count, first byte and end of a compound value whose size field is at `pos`."""
+    """Returns item count, first byte and end of a compound value whose size field is at `pos`."""
     if depth >= MAX_DEPTH:
         raise AmqpError(f"Values are nested more than {MAX_DEPTH} deep at byte {pos - 1}.")
     size, count = _PAIRS[width](buf, pos)

@@ -30,7 +30,7 @@ _U32 = struct.Struct(">I").pack
 
 
 def encode(value: object) -> bytes:
-    """Encode one value in its smallest form. Raises AmqpError for a value that AMQP 1.0 cannot carry."""
+    """Returns one value in its smallest form. Raises AmqpError if AMQP 1.0 cannot carry it."""
     writer = _WRITERS.get(type(value))
     if writer is None:
         raise AmqpError(f"A {type(value).__name__} cannot be sent over AMQP.")
@@ -43,12 +43,12 @@ def encode(value: object) -> bytes:
 
 
 def encode_list(items: Iterable[bytes]) -> bytes:
-    """A list8 or list32 of items that are encoded already; never list0, which azure-eventhub's decoder cannot index."""
+    """Returns a list8 or list32 of encoded items; never list0, which azure-eventhub's decoder cannot index."""
     return _compound(0xC0, 0xD0, list(items))
 
 
 def encode_map(pairs: Iterable[bytes]) -> bytes:
-    """A map8 or map32 of keys and values, in turn, that are encoded already."""
+    """Returns a map8 or map32 of encoded keys and values, in turn."""
     return _compound(0xC1, 0xD1, list(pairs))
 
 
@@ -83,7 +83,7 @@ _long, _ulong = _number(0x81, "q", 0x55), _number(0x80, "Q", 0x53, 0x44)
 
 
 def _integer(value: int) -> bytes:
-    """A long; what only fits into an unsigned one, as the decoder may have read it, goes out as that."""
+    """Returns a long, or a ulong if the value fits only there: the decoder can have read one."""
     return _ulong(value) if value >= 1 << 63 else _long(value)
 
 
@@ -95,7 +95,7 @@ def _write_array(value: Array) -> bytes:
 
 
 def _array_body(items: list[Any]) -> tuple[bytes, bytes]:
-    """The constructor that all items share, and the items without it."""
+    """Returns the constructor that all items share, and the items without it."""
     kind = type(items[0])
     if any(type(item) is not kind for item in items):
         raise AmqpError("The items of an AMQP array must all have one type.")
@@ -114,7 +114,7 @@ def _array_body(items: list[Any]) -> tuple[bytes, bytes]:
 
 
 def _descriptor(value: object) -> bytes:
-    """Descriptors that are numbers are ulongs, whatever they were decoded to (AMQP 1.0 part 1.5); others are reserved."""
+    """Returns a descriptor; a number is a ulong, whatever it was decoded to (AMQP 1.0 part 1.5); others are reserved."""
     return encode(ULong(value) if type(value) is int and value >= 0 else value)
 
 

@@ -8,11 +8,11 @@ class AmqpError(IngestError):
 
 
 class WrongMove(AmqpError):
-    """This side asks its connection, session or link for something that its state does not allow. Nothing was sent."""
+    """This side asks for something that the state of its connection, session or link does not allow. Nothing was sent."""
 
 
 class PeerMistake(AmqpError):
-    """The peer did what AMQP 1.0 does not allow. `condition` is the name of that mistake (AMQP 1.0 part 2.8.15 to 18)."""
+    """The peer did something that AMQP 1.0 does not allow. `condition` names that mistake (AMQP 1.0 part 2.8.15 to 18)."""
 
     def __init__(self, condition: str, sentence: str) -> None:
         self.condition = condition

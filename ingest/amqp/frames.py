@@ -1,4 +1,4 @@
-"""Frames: bytes off a socket → protocol headers and frames, and back (AMQP 1.0 part 2.2 and 2.3)."""
+"""Frames: bytes from a socket → protocol headers and frames, and back (AMQP 1.0 part 2.2 and 2.3)."""
 
 import struct
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from ingest.amqp.types import Buffer
 AMQP_FRAME = 0
 SASL_FRAME = 1
 EMPTY_FRAME = b"\x00\x00\x00\x08\x02\x00\x00\x00"
-"""Says only "still here" (AMQP 1.0 part 2.4.5)."""
+"""A heartbeat (AMQP 1.0 part 2.4.5)."""
 AMQP_HEADER = b"AMQP\x00\x01\x00\x00"
 SASL_HEADER = b"AMQP\x03\x01\x00\x00"
 MIN_MAX_FRAME_SIZE = 512
@@ -36,18 +36,18 @@ class Frame(NamedTuple):
 
 
 class FrameSplitter:
-    """Cuts a byte stream, fed in any pieces, into protocol headers and frames. Holds at most one frame."""
+    """Splits a byte stream, fed in pieces of any size, into protocol headers and frames. Holds at most one frame."""
 
     def __init__(self, max_frame_size: int) -> None:
         self._limit = max_frame_size
         self._rest = b""
 
     def feed(self, data: Buffer) -> list[ProtocolHeader | Frame]:
-        """Raises AmqpError for a frame that is larger than was agreed, or that is no frame."""
+        """Raises AmqpError if a frame is larger than agreed, or if the bytes are not a frame."""
         return list(self.each(data))
 
     def each(self, data: Buffer) -> Iterator[ProtocolHeader | Frame]:
-        """As `feed`, one by one: what is in front of bytes that are no frame comes before the error, and they are dropped."""
+        """As `feed`, one at a time: what precedes bytes that are not a frame comes before the error, and those are dropped."""
         buf, self._rest = self._rest + data, b""
         pos = 0
         while len(buf) - pos >= 8:
@@ -67,21 +67,21 @@ class FrameSplitter:
         self._rest = buf[pos:]
 
     def take_rest(self) -> bytes:
-        """The beginning of a frame that is still held, which is then held no more."""
+        """Returns the beginning of an incomplete frame, and no longer holds it."""
         rest, self._rest = self._rest, b""
         return bytes(rest)
 
 
 def encode_frame(channel: int, performative: Composite, payload: bytes = b"", *, kind: int = AMQP_FRAME) -> bytes:
-    """One whole frame: header, performative and, for a transfer, its payload."""
+    """Returns one whole frame: header, performative and, for a transfer, its payload."""
     body = performative.encode() + payload
     return _HEADER.pack(8 + len(body), 2, kind, channel) + body
 
 
 def decode_body(body: bytes, *, typed: bool = False) -> tuple[Composite, bytes]:
-    """The performative of a non-empty frame and the payload bytes behind it. Raises AmqpError.
+    """Returns the performative of a non-empty frame and the payload bytes after it. Raises AmqpError.
 
-    `typed`: numbers in maps and described values keep their type, for who sends them back.
+    `typed`: numbers in maps and described values keep their types, for a caller that sends them back.
     """
     value, end = (decode_typed if typed else decode)(body)
     return composite(value), body[end:]

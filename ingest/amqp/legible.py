@@ -1,4 +1,4 @@
-"""Frames that say why something ends are read whatever they look like: the reason is worth more than its form."""
+"""Reads frames that say why something ends even if their text is malformed: the reason is worth more than its form."""
 
 from typing import Any
 
@@ -13,13 +13,13 @@ from ingest.amqp.types import Array, Binary, Described, Pairs, Symbol
 _REASONS = (Detach, End, Close, Disposition)
 _CODES = {kind.CODE for kind in _REASONS}
 _PLAIN = frozenset(bytes((0x00, 0x53, kind.CODE)) for kind in (Transfer, *_REASONS))
-"""How frames begin in which no number is sent back, so that its type does not matter."""
+"""First bytes of the frames whose numbers are never sent back, so that their types do not matter."""
 
 
 def read_frame(body: bytes) -> tuple[Composite, bytes]:
-    """As `decode_body`, but text that is no UTF-8 in a reason is read as far as it goes. Raises AmqpError.
+    """As `decode_body`, but reads text that is not UTF-8 in a reason as far as possible. Raises AmqpError.
 
-    Numbers in maps keep their type where they are sent back.
+    Numbers in maps keep their types in frames whose numbers are sent back.
     """
     if body[:4] == dispositions.PREFIX and (told := dispositions.read(body)) is not None:
         return told, b""
@@ -33,7 +33,7 @@ def read_frame(body: bytes) -> tuple[Composite, bytes]:
 
 
 def _as_text(value: Any) -> Any:
-    """Bytes that stand for text or a symbol → text."""
+    """Turns bytes that stand for text or a symbol into text."""
     match value:
         case Binary():
             return bytes(value)

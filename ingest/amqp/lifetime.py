@@ -1,7 +1,7 @@
 """The life of a connection, a session or a link: one state table for all three and for both sides of each.
 
-Each side opens its half once and closes it once, and uses it in between: `open … close`, `begin … end`,
-`attach … detach` (AMQP 1.0 parts 2.4.6, 2.5.5, 2.6.5). Who began does not matter, so the table does not know its role.
+Each side opens its half once, uses it, and closes it once: `open … close`, `begin … end`, `attach … detach` (AMQP 1.0 parts
+2.4.6, 2.5.5, 2.6.5). It does not matter which side began, so the table does not know the role.
 """
 
 from enum import Enum, auto
@@ -9,7 +9,7 @@ from typing import Final
 
 
 class Half(Enum):
-    """Where one side stands."""
+    """The state of one side."""
 
     NEW = auto()
     UP = auto()
@@ -29,7 +29,7 @@ MOVES: Final[dict[tuple[Half, Move], Half]] = {
     (Half.UP, Move.USE): Half.UP,
     (Half.UP, Move.CLOSE): Half.DOWN,
 }
-"""Whatever is not in here is not allowed."""
+"""Every other move is not allowed."""
 
 
 class Lifetime:
@@ -42,7 +42,7 @@ class Lifetime:
         self.theirs = Half.NEW
 
     def we(self, move: Move) -> bool:
-        """Makes our move. Returns whether it was allowed; if not, nothing has changed."""
+        """Makes our move. Returns whether it is allowed; if not, nothing changes."""
         after = MOVES.get((self.ours, move))
         if after is None:
             return False
@@ -64,9 +64,9 @@ class Lifetime:
 
     @property
     def over(self) -> bool:
-        """Whether no more frames can come: the peer has closed its half, and ours is closed too."""
+        """Whether no more frames can come: both halves are closed."""
         return self.ours is Half.DOWN and self.theirs is Half.DOWN
 
     def lost(self) -> None:
-        """What both stood on is gone."""
+        """Closes both halves: the layer below is gone."""
         self.ours = self.theirs = Half.DOWN

@@ -1,4 +1,4 @@
-"""What both kinds of links share: names, handles, attach and detach, for either side (AMQP 1.0 part 2.6). Sans-IO."""
+"""The base of both kinds of links: names, handles, attach and detach, for either side (AMQP 1.0 part 2.6). Sans-IO."""
 
 from dataclasses import replace
 from typing import NamedTuple, Protocol
@@ -9,24 +9,24 @@ from ingest.amqp.lifetime import Half, Lifetime, Move
 from ingest.amqp.performatives import RECEIVER, Attach, Detach, Disposition, Error, Flow, Transfer
 
 MAX_MESSAGE_BYTES = 1_048_576
-"""What Event Hubs and IoT Hub take, too."""
+"""The limit of Event Hubs and IoT Hub as well."""
 INVALID_FIELD = "amqp:invalid-field"
 
 
 class Attached(NamedTuple):
-    """The peer has said yes to our attach; its answer is in `link.remote`."""
+    """The peer has accepted our attach; its answer is in `link.remote`."""
 
     link: "Link"
 
 
 class AttachAsked(NamedTuple):
-    """The peer wants a link; `accept` or `refuse` it while it is still `asked`. What it wants is in `link.remote`."""
+    """The peer asks for a link; `accept` or `refuse` it while it is still `asked`. Its attach is in `link.remote`."""
 
     link: "Link"
 
 
 class Detached(NamedTuple):
-    """The link is over, and this side did not end it: the peer did, it refused our attach, or what the link stood on ended.
+    """The link is over, and this side did not end it: the peer ended it or refused our attach, or its session ended.
 
     Comes once for each link.
     """
@@ -57,11 +57,11 @@ class LinkOwner(Protocol):
         ...
 
     def frame(self, performative: Composite) -> bytes:
-        """The frame of it. Raises WrongMove if the peer takes no frame of that size."""
+        """Returns the frame. Raises WrongMove if the peer takes no frame of that size."""
         ...
 
     def write(self, data: bytes) -> None:
-        """Writes whole frames that are no transfers."""
+        """Writes whole frames other than transfers."""
         ...
 
     def write_transfers(self, frames: bytes, count: int) -> None:
@@ -79,23 +79,23 @@ class LinkOwner(Protocol):
     ) -> None: ...
 
     def count_incoming(self, frames: int) -> None:
-        """Books transfer frames that were received past the session. Raises PeerMistake."""
+        """Books received transfer frames that bypassed the session. Raises PeerMistake."""
         ...
 
     def watch(self, link: "Link", delivery_id: int) -> bool:
-        """Dispositions of this delivery are for `link`, until `unwatch`. Returns False if they are for another link."""
+        """Sends dispositions of this delivery to `link`, until `unwatch`. Returns False if another link gets them."""
         ...
 
     def unwatch(self, link: "Link", delivery_id: int) -> bool:
-        """Whether the delivery was still watched."""
+        """Ends `watch`. Returns whether the link still watched the delivery."""
         ...
 
     def emit(self, event: object) -> None:
-        """Tells the user of the connection."""
+        """Passes an event to the user of the connection."""
         ...
 
     def forget(self, link: "Link") -> None:
-        """No more frames of the link can come."""
+        """Forgets a link of which no more frames can come."""
         ...
 
 
@@ -139,15 +139,15 @@ class Link:
         self.session.write(frame)
 
     accept = attach
-    """The answer to an attach of the peer: yes."""
+    """Accepts an attach of the peer."""
 
     def refuse(self, error: Error) -> None:
-        """The answer to an attach of the peer: an attach to nowhere, and a detach that says why (part 2.6.3)."""
+        """Refuses an attach of the peer: an attach without a terminus, and a detach with the reason (part 2.6.3)."""
         self.attach(Attach(name=self.name, handle=self.handle, role=not self.sends))
         self.detach(error)
 
     def detach(self, error: Error | None = None, *, closed: bool = True) -> None:
-        """Ends the link from this side. What the peer has still to say of it is dropped."""
+        """Ends the link from this side. Later frames of the peer for it are dropped."""
         frame = self.session.frame(Detach(handle=self.handle, closed=closed, error=error))
         if not self.lifetime.we(Move.CLOSE):
             raise WrongMove(f"The link {self.name:.100} is not attached.")
@@ -161,10 +161,10 @@ class Link:
         if not self.attached:
             raise WrongMove(f"The link {self.name:.100} is not attached: {what} is not possible.")
 
-    # What the session passes on.
+    # Called by the session.
 
     def on_attach(self, attach: Attach) -> None:
-        """The peer's attach, the answer to ours or a question."""
+        """Handles the peer's attach, which answers ours or asks for a link."""
         self.lifetime.they(Move.OPEN)
         self.remote_handle = attach.handle
         self.remote = attach
@@ -185,28 +185,28 @@ class Link:
         self.session.forget(self)
 
     def fail(self, error: Error) -> None:
-        """Detaches over a mistake of the peer."""
+        """Detaches because of a mistake of the peer."""
         if self.lifetime.ours is Half.UP:
             self.detach(error)
             self.session.emit(Detached(self, error))
 
     def end(self, error: Error | None) -> None:
-        """The link is over, or what it stood on; not by this side's wish."""
+        """Ends the link: the peer has ended it, or its session is over."""
         self.lifetime.lost()
         self.dropped()
         self.session.emit(Detached(self, error))
 
     def dropped(self) -> None:
-        """Lets go of everything that was under way."""
+        """Drops everything that is in flight."""
 
     def on_flow(self, flow: Flow) -> None:
-        """The peer's view of the link."""
+        """Handles the peer's view of the link."""
 
     def on_transfer(self, transfer: Transfer, payload: bytes) -> None:
-        """A frame with (a part of) a message. Raises PeerMistake."""
+        """Handles a frame with a message or a part of one. Raises PeerMistake."""
 
     def on_disposition(self, delivery_id: int, disposition: Disposition) -> None:
-        """What the peer says of a delivery that this link watches."""
+        """Handles what the peer says about a delivery that this link watches."""
 
     def on_window(self) -> None:
-        """There may be room to send."""
+        """Handles a new window: there can be room to send."""

@@ -1,4 +1,4 @@
-"""Messages: sections to bytes and back (AMQP 1.0 part 3.2)."""
+"""Messages: sections → bytes, and back (AMQP 1.0 part 3.2)."""
 
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -38,7 +38,7 @@ _CODES = {
     "amqp:amqp-value:*": VALUE,
     "amqp:footer:map": FOOTER,
 }
-"""A section's descriptor may be its name."""
+"""A section's descriptor can be its name."""
 
 
 @dataclass(kw_only=True)
@@ -107,7 +107,7 @@ class Message:
     footer: dict[Any, Any] | None = None
 
     def encode(self) -> bytes:
-        """All sections in the order of part 3.2. Raises AmqpError for a value that AMQP cannot carry."""
+        """Returns all sections in the order of part 3.2. Raises AmqpError if AMQP cannot carry a value."""
         return b"".join(
             (
                 self.header.encode() if self.header else b"",
@@ -122,7 +122,7 @@ class Message:
 
 
 def section(code: int, encoded: bytes) -> bytes:
-    """A message section around a value that is encoded already."""
+    """Returns a message section around an encoded value."""
     return bytes((0x00, 0x53, code)) + encoded
 
 
@@ -149,7 +149,7 @@ def encode_body(body: Data | Sequence | Value | None) -> bytes:
 
 
 def decode_message(buf: Buffer, pos: int = 0) -> Message:
-    """Decode the message that fills `buf` from `pos` to its end. Raises AmqpError."""
+    """Decodes the message that fills `buf` from `pos` to its end. Raises AmqpError."""
     message = Message()
     while pos < len(buf):
         item, pos = decode(buf, pos)

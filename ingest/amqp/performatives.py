@@ -1,6 +1,6 @@
 """The frame bodies of AMQP 1.0, and the records in their fields (AMQP 1.0 parts 2.7, 2.8, 3.4, 3.5, 5.3.3).
 
-Times are milliseconds, sizes bytes. `None` is AMQP's null: "use the default that the specification names".
+Times are milliseconds, sizes bytes. `None` is AMQP's null: the default that the specification names.
 """
 
 from dataclasses import dataclass, field

@@ -13,13 +13,13 @@ TOO_LARGE = "amqp:link:message-size-exceeded"
 
 
 class Delivery(NamedTuple):
-    """A whole message has come."""
+    """A whole message has arrived."""
 
     link: "Receiver"
     delivery_id: int
     message: bytes
     settled: bool
-    """Whether the sender does not want to be told what became of it."""
+    """Whether the sender does not wait for the outcome."""
 
 
 class Settled(NamedTuple):
@@ -32,7 +32,7 @@ class Settled(NamedTuple):
 class Receiver(Link):
     """Made by a session. Gives whole messages as `Delivery` events.
 
-    Or none at all: who cuts the transfers of this link out of the stream himself books them with `count`.
+    A user that takes the transfers of this link out of the stream gets no events, and books them with `count`.
     """
 
     sends = False
@@ -45,29 +45,29 @@ class Receiver(Link):
         """Deliveries that the peer can still send."""
         self.delivery_count = 0
         self.slack = 0
-        """Deliveries beyond the credit that are taken all the same."""
+        """Deliveries beyond the credit that are accepted all the same."""
         self._allowed = 0
-        """As `credit`, but of the most generous grant: a sender can have used that before it hears of a smaller one."""
+        """As `credit`, but of the largest grant: a sender can have used that one before it receives a smaller one."""
         self._max_message_bytes = max_message_bytes
         self._parts: bytearray | None = None
-        """Of the message that has begun and not ended."""
+        """Of the incomplete message; None between two messages."""
         self._unfinished = False
-        """Whether one has that went past the connection."""
+        """Whether one has that bypassed the connection."""
         self._overrun = False
-        """Whether something came before the link was attached, and so without credit."""
+        """Whether a transfer came before the link was attached, and therefore without credit."""
         self._delivery_id = 0
         self._settled = False
         self._unsettled: dict[int, None] = {}
 
     @property
     def unsettled(self) -> list[int]:
-        """Ids of the deliveries that the sender waits for, oldest first."""
+        """Ids of the deliveries whose outcome the sender waits for, oldest first."""
         return list(self._unsettled)
 
     def grant(self, credit: int, *, drain: bool = False) -> None:
-        """Lets the peer send `credit` deliveries from now on, whatever it was granted before.
+        """Lets the peer send `credit` deliveries from now on, whatever was granted before.
 
-        `drain`: what it cannot use at once it gives back.
+        `drain`: the peer gives back the credit that it cannot use at once.
         """
         self.use("granting credit")
         self.credit = credit
@@ -80,7 +80,7 @@ class Receiver(Link):
         )
 
     def settle(self, delivery_id: int, state: Composite) -> bool:
-        """Tells the sender what became of a delivery. Returns False if it waits for that no more: nothing is sent then."""
+        """Sends the outcome of a delivery. Returns False, and sends nothing, if the sender no longer waits for it."""
         if not self.attached or not self.session.unwatch(self, delivery_id):
             return False
         self._unsettled.pop(delivery_id, None)
@@ -89,7 +89,7 @@ class Receiver(Link):
         return True
 
     def count(self, frames: int, deliveries: int, *, unfinished: bool = False) -> None:
-        """Books transfer frames of this link, and the deliveries that they complete, which went past the connection.
+        """Books transfer frames of this link that bypassed the connection, and the deliveries that they complete.
 
         `unfinished`: whether the last of them belongs to a delivery of which more is to come. Raises PeerMistake if the peer
         was not allowed that many.
@@ -129,7 +129,7 @@ class Receiver(Link):
 
     def on_transfer(self, transfer: Transfer, payload: bytes) -> None:
         if not self.attached:
-            self._overrun = self.asked  # else it was on its way when this side ended the link
+            self._overrun = self.asked  # otherwise it was in flight when this side ended the link
             return
         if self._parts is None and not self._begin(transfer):
             return

@@ -1,6 +1,6 @@
 """SASL in front of a connection, for either side (AMQP 1.0 part 5.3). Sans-IO.
 
-A layer is fed headers and frames until it is `done`; what it wants to send it returns.
+A layer is fed headers and frames until it is `done`; it returns the bytes to send.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,7 +14,7 @@ from ingest.amqp.performatives import SaslInit, SaslMechanisms, SaslOutcome
 ANONYMOUS: Final = "ANONYMOUS"
 EXTERNAL: Final = "EXTERNAL"
 MSSBCBS: Final = "MSSBCBS"
-"""Microsoft's name for: who I am comes on `$cbs`."""
+"""Microsoft's name for: authentication follows on `$cbs`."""
 PLAIN: Final = "PLAIN"
 
 UNAUTHORIZED: Final = "amqp:unauthorized-access"
@@ -35,7 +35,7 @@ class Layer(Protocol):
     """Whether the AMQP header comes next."""
 
     def start(self) -> bytes:
-        """What this side sends before anything has come."""
+        """Returns what this side sends before it has received anything."""
         ...
 
     def on_header(self, raw: bytes) -> bytes:
@@ -48,12 +48,12 @@ class Layer(Protocol):
 
 
 class SaslClient:
-    """Offers one mechanism, and one response with it."""
+    """Uses one mechanism, with one response."""
 
     def __init__(
         self, mechanism: str = ANONYMOUS, initial_response: bytes | None = None, hostname: str | None = None
     ) -> None:
-        """`initial_response`: as `plain` makes it for PLAIN, b"" for EXTERNAL, None for the others."""
+        """`initial_response`: from `plain` for PLAIN, b"" for EXTERNAL, None for the others."""
         self.done = False
         self._init = SaslInit(mechanism=mechanism, initial_response=initial_response, hostname=hostname)
         self._has_header = False
@@ -91,10 +91,10 @@ class SaslClient:
 
 
 class SaslServer:
-    """Lets a client in, or not."""
+    """Accepts or refuses a client."""
 
     def __init__(self, mechanisms: Sequence[str], log_in: Callable[[SaslInit], bool]) -> None:
-        """`log_in` says whether the mechanism and response of a client are good."""
+        """`log_in` returns whether the mechanism and response of a client are valid."""
         self.done = False
         self._mechanisms = tuple(mechanisms)
         self._log_in = log_in
@@ -105,7 +105,7 @@ class SaslServer:
 
     def on_header(self, raw: bytes) -> bytes:
         if not self._offered and raw == AMQP_HEADER:
-            # IoT Hub does without SASL when the client does, as the JavaScript client azure-iothub; tokens come on $cbs.
+            # IoT Hub accepts a client without SASL, such as the JavaScript client azure-iothub; tokens come on $cbs.
             self.done = True
             return b""
         if self._offered or raw != SASL_HEADER:
@@ -124,7 +124,7 @@ class SaslServer:
 
 
 class RefusedLogin(PeerMistake):
-    """`answer` is the outcome that tells the client so."""
+    """`answer` is the outcome that tells the client."""
 
     def __init__(self, sentence: str) -> None:
         self.answer = encode_frame(0, SaslOutcome(code=1), kind=SASL_FRAME)
@@ -132,7 +132,7 @@ class RefusedLogin(PeerMistake):
 
 
 def plain(user: str, password: str) -> bytes:
-    """The initial response of PLAIN (RFC 4616). Raises AmqpError if one of them has a NUL in it."""
+    """Returns the initial response of PLAIN (RFC 4616). Raises AmqpError if one of them contains a NUL."""
     if "\0" in user or "\0" in password:
         raise AmqpError("A user name or password with a NUL character cannot be sent with SASL PLAIN.")
     return f"\0{user}\0{password}".encode()

@@ -13,51 +13,51 @@ from ingest.amqp.transfers import TransferEncoder
 
 
 class Sendable(NamedTuple):
-    """The peer's flow has come, so there may be credit or window now; what is unsent of a delivery is out."""
+    """The peer's flow has arrived, so there can be credit or window now; a split delivery has been sent whole."""
 
     link: "Sender"
 
 
 class Outcome(NamedTuple):
-    """The peer has said what became of a delivery. Comes once for each delivery, and never for one that went out settled."""
+    """The peer has settled a delivery. Comes once for each delivery, except for one that was sent settled."""
 
     link: "Sender"
     delivery_id: int
     state: Composite | None
-    """Accepted, Rejected, Released, Modified, or None where the peer has settled without a word."""
+    """Accepted, Rejected, Released or Modified; None if the peer settled without a state."""
 
 
 class Sender(Link):
-    """Made by a session. Sends one message after the other."""
+    """Made by a session. Sends messages in order."""
 
     sends = True
 
     def __init__(self, session: LinkOwner, handle: int, name: str, *, spelled_out: bool = False) -> None:
-        """`spelled_out`: false is sent as false, as the service does, not left out, as its clients do."""
+        """`spelled_out`: whether false is sent as false, as the service does, or left out, as its clients do."""
         super().__init__(session, handle, name)
         self.credit = 0
         """Deliveries that the peer allows."""
         self.delivery_count = 0
         self.draining = False
-        """Whether the peer wants credit back that is not used at once; see `end_drain`."""
+        """Whether the peer wants unused credit back; see `end_drain`."""
         self._spelled_out = spelled_out
         self._encoder: TransferEncoder | None = None
         self._unsent: list[bytes] = []
-        """Frames of the delivery that is split, the next one last."""
+        """Frames of the split delivery, the next one last."""
         self._unsettled: dict[int, None] = {}
         self._early_flow: Flow | None = None
         """Some receivers grant credit without waiting for the answer to their attach."""
 
     @property
     def room(self) -> int:
-        """How many messages can begin now."""
+        """How many messages can be sent now."""
         if not self.attached or self._unsent:
             return 0
         return max(0, min(self.credit, self.session.window))
 
     @property
     def unsettled(self) -> list[int]:
-        """Ids of the deliveries whose outcome is not known, oldest first."""
+        """Ids of the deliveries without an outcome, oldest first."""
         return list(self._unsettled)
 
     def attach(self, attach: Attach) -> None:
@@ -77,7 +77,7 @@ class Sender(Link):
         return advanced(self.session.next_delivery_id, -1)
 
     def send_all(self, messages: Sequence[bytes]) -> int:
-        """Sends the first of them, as many as there is room for. Returns how many."""
+        """Sends the first messages, as many as there is room for. Returns how many."""
         session, encoder = self.session, self._made_encoder()
         if not self._spelled_out:  # as the service's clients do, whose tags count the deliveries of the link
             encoder.tag_ahead = self.delivery_count + 1 - session.next_delivery_id
@@ -97,7 +97,7 @@ class Sender(Link):
         return sent
 
     def end_drain(self) -> None:
-        """There is nothing to send: gives the rest of the credit back, if the peer wants that (part 2.6.7)."""
+        """Gives the rest of the credit back if the peer wants it; call it when there is nothing to send (part 2.6.7)."""
         if self.draining and self.attached:
             self.draining = False
             self.delivery_count = advanced(self.delivery_count, self.credit)
@@ -105,12 +105,12 @@ class Sender(Link):
             self.send_flow()
 
     def announce(self, link_credit: int) -> None:
-        """Sends a flow with a number that means nothing for a sender, as azure-eventhub and uamqp do."""
+        """Sends a flow with a credit, which means nothing from a sender, as azure-eventhub and uamqp do."""
         self.use("a flow")
         self.session.write_flow(handle=self.handle, delivery_count=self.delivery_count, link_credit=link_credit)
 
     def send_flow(self) -> None:
-        """Tells the peer where this end of the link stands."""
+        """Tells the peer the state of this end of the link."""
         self.session.write_flow(
             handle=self.handle,
             delivery_count=self.delivery_count,
@@ -129,7 +129,7 @@ class Sender(Link):
             start = flow.delivery_count
             if start is None:
                 start = (self.local.initial_delivery_count if self.local else None) or 0
-            # A peer that counts more than was sent is not given more for it.
+            # A peer that counts more than was sent gets no more for it.
             self.credit = min(flow.link_credit, room(flow.link_credit, start, self.delivery_count))
             self.draining = bool(flow.drain)
         if flow.echo:
@@ -145,14 +145,14 @@ class Sender(Link):
     def on_disposition(self, delivery_id: int, disposition: Disposition) -> None:
         state, settled = disposition.state, bool(disposition.settled)
         if not settled and (state is None or isinstance(state, Received)):
-            return  # it is still under way
+            return  # not an outcome yet
         self.session.unwatch(self, delivery_id)
         self._unsettled.pop(delivery_id, None)
         if not settled:
             answer = Disposition(role=SENDER, first=delivery_id, last=delivery_id, settled=True, state=state)
             try:
                 frame = self.session.frame(answer)
-            except WrongMove:  # what the peer says is larger than what it takes
+            except WrongMove:  # the peer's state is larger than the frames that it takes
                 frame = self.session.frame(replace(answer, state=None))
             self.session.write(frame)
         self.session.emit(Outcome(self, delivery_id, state))
@@ -177,7 +177,7 @@ class Sender(Link):
         return self._encoder
 
     def _count(self, deliveries: int) -> None:
-        """Books deliveries of which at least the first frame goes out now."""
+        """Books deliveries of which at least the first frame is sent now."""
         session = self.session
         if not self._settles:
             for number in range(deliveries):
@@ -189,7 +189,7 @@ class Sender(Link):
         self.credit -= deliveries
 
     def _send_rest(self) -> None:
-        """Sends what the window allows of the delivery that is split."""
+        """Sends as many frames of the split delivery as the window allows."""
         count = min(self.session.window, len(self._unsent))
         if count > 0:
             frames = self._unsent[: -count - 1 : -1]

@@ -1,4 +1,4 @@
-"""One session of a connection: its links, its windows, who waits for which disposition (AMQP 1.0 part 2.5). Sans-IO."""
+"""One session of a connection: its links, its windows, which link gets which disposition (AMQP 1.0 part 2.5). Sans-IO."""
 
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol, TypeVar
@@ -22,7 +22,7 @@ _L = TypeVar("_L", bound=Link)
 
 
 class Begun(NamedTuple):
-    """The session is up: the peer has answered our begin, or we have answered its."""
+    """The session is up: the peer has answered our begin, or we have answered the peer's."""
 
     session: "Session"
 
@@ -37,7 +37,7 @@ class Ended(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class SessionLimits:
-    """What this side says in `begin`."""
+    """What this side sends in `begin`."""
 
     window: int = 65_536
     """Transfer frames in each direction before the next flow."""
@@ -46,7 +46,7 @@ class SessionLimits:
     first_id: int = 0
     """Transfer id of this side's first frame."""
     spelled_out: bool = False
-    """As in `Sender`; also of flows."""
+    """As in `Sender`; also for flows."""
 
 
 class SessionOwner(Protocol):
@@ -58,7 +58,7 @@ class SessionOwner(Protocol):
         ...
 
     def frame(self, channel: int, performative: Composite) -> bytes:
-        """Raises WrongMove if the peer takes no frame of that size."""
+        """Returns the frame. Raises WrongMove if the peer takes no frame of that size."""
         ...
 
     def write(self, data: bytes) -> None: ...
@@ -66,7 +66,7 @@ class SessionOwner(Protocol):
     def emit(self, event: object) -> None: ...
 
     def forget(self, session: "Session") -> None:
-        """No more frames of the session can come."""
+        """Forgets a session of which no more frames can come."""
         ...
 
 
@@ -92,13 +92,13 @@ class Session:
         self._by_handle: dict[int, Link] = {}
         self._by_remote_handle: dict[int, Link] = {}
         self._names: dict[tuple[str, bool], Link] = {}
-        """Attached by us and not answered yet: the peer answers by name and role."""
+        """Our attaches without an answer yet: the peer answers by name and role."""
         self._watched: tuple[dict[int, Link], dict[int, Link]] = ({}, {})
-        """By delivery id: those that we receive, those that we send."""
+        """Links by delivery id: for deliveries that we receive, and for those that we send."""
 
     @property
     def links(self) -> list[Link]:
-        """All that are not over, in order of their making."""
+        """All that are not over, in order of creation."""
         return list(self._by_handle.values())
 
     @property
@@ -109,7 +109,7 @@ class Session:
     def max_frame_size(self) -> int:
         return self._owner.max_frame_size
 
-    # What the user asks for.
+    # Called by the user.
 
     def begin(self) -> None:
         limits = self._limits
@@ -127,7 +127,7 @@ class Session:
         self.write(frame)
 
     def end(self, error: Error | None = None) -> None:
-        """Ends the session from this side. What the peer has still to say in it is dropped."""
+        """Ends the session from this side. Later frames of the peer in it are dropped."""
         frame = self.frame(End(error=error))
         if not self.lifetime.we(Move.CLOSE):
             raise WrongMove(f"Session {self.channel} has not begun, or is at an end.")
@@ -137,7 +137,7 @@ class Session:
             self._owner.forget(self)
 
     def attach_sender(self, attach: Attach, *, handle: int | None = None) -> Sender:
-        """A link that sends, asked for with `attach`; its handle and role are set here. Raises WrongMove."""
+        """Asks the peer for a link that sends, with `attach`, whose handle and role are set here. Raises WrongMove."""
         return self._attached(self._sender(self._free_handle(handle), attach.name), attach)
 
     def attach_receiver(
@@ -178,7 +178,7 @@ class Session:
         drain: bool | None = None,
         available: int | None = None,
     ) -> None:
-        """Renews the peer's window when that is low, and says where this side stands."""
+        """Renews the peer's window if it is low, and sends the state of this side."""
         if self.incoming_window <= self._limits.window // 2:
             self.incoming_window = self._limits.window
         spelled_out = self._limits.spelled_out
@@ -202,7 +202,7 @@ class Session:
             )
         )
 
-    # What links ask for.
+    # Called by links.
 
     def frame(self, performative: Composite) -> bytes:
         return self._owner.frame(self.channel, performative)
@@ -230,7 +230,7 @@ class Session:
         return True
 
     def count_incoming(self, frames: int) -> None:
-        """Books transfer frames of the peer. Raises PeerMistake if they are more than its window."""
+        """Books transfer frames of the peer. Raises PeerMistake if they exceed its window."""
         if frames > self.incoming_window:
             raise PeerMistake(
                 WINDOW_VIOLATION, f"{frames} transfer frames came into a window of {self.incoming_window}."
@@ -249,7 +249,7 @@ class Session:
         if self._names.get((link.name, link.sends)) is link:
             del self._names[link.name, link.sends]
 
-    # What the connection passes on.
+    # Called by the connection.
 
     def on_begin(self, begin: Begin, remote_channel: int) -> None:
         self.lifetime.they(Move.OPEN)
@@ -264,14 +264,14 @@ class Session:
             self.emit(Begun(self))
 
     def on_frame(self, performative: Composite, payload: bytes) -> None:
-        """Raises PeerMistake for what costs the connection."""
+        """Handles a frame. Raises PeerMistake if a mistake must end the connection."""
         if isinstance(performative, End):
             self._on_end(performative)
             return
         if not self.lifetime.they(Move.USE):
             raise PeerMistake(FRAMING, f"{_name(performative)} comes behind the end of session {self.channel}.")
         if self.lifetime.ours is Half.DOWN:
-            return  # it was on its way when this side ended the session
+            return  # it was in flight when this side ended the session
         match performative:
             case Transfer():
                 self._on_transfer(performative, payload)
@@ -295,19 +295,19 @@ class Session:
         self._owner.forget(self)
 
     def lost(self, error: Error | None) -> None:
-        """The connection is over, not by this side's wish."""
+        """Ends the session: the connection is over, and this side did not close it."""
         told = self.lifetime.ours is Half.DOWN
         self.lifetime.lost()
         if not told:
             self._over(error)
 
     def dropped(self) -> None:
-        """The connection is over, by this side's wish."""
+        """Ends the session: this side has closed the connection."""
         self.lifetime.lost()
         self._drop_links()
 
     def fail(self, error: Error) -> None:
-        """Ends the session over a mistake of the peer."""
+        """Ends the session because of a mistake of the peer."""
         self.end(error)
         self.emit(Ended(self, error))
 
@@ -334,7 +334,7 @@ class Session:
         if handle > self._limits.handle_max or (before is not None and before.lifetime.ours is not Half.DOWN):
             raise PeerMistake(FRAMING, f"Handle {handle} is in use or above {self._limits.handle_max}.")
         if before is not None:
-            # This side has ended that link, and the peer uses the handle again without a word about it.
+            # This side has ended that link, and the peer uses the handle again without an answer.
             self.forget(before)
         sends = attach.role is RECEIVER
         link = self._names.pop((attach.name, sends), None)
@@ -351,12 +351,12 @@ class Session:
 
     def _on_detach(self, detach: Detach) -> None:
         link = self._by_remote_handle.get(detach.handle)
-        if link is not None:  # else: of a link that both sides have ended
+        if link is not None:  # otherwise both sides have ended the link
             link.on_detach(detach)
 
     def _on_flow(self, flow: Flow) -> None:
         start = self._limits.first_id if flow.next_incoming_id is None else flow.next_incoming_id
-        # A peer that counts more than was sent is not given more for it.
+        # A peer that counts more than was sent gets no more for it.
         self.window = min(flow.incoming_window, room(flow.incoming_window, start, self._next_outgoing_id))
         link = self._by_remote_handle.get(flow.handle) if flow.handle is not None else None
         if link is not None:

@@ -1,4 +1,4 @@
-"""Deliveries to transfer frames, with everything but the delivery id prepared once per link."""
+"""Turns deliveries into transfer frames; everything except the delivery id is prepared once per link."""
 
 import struct
 from collections.abc import Sequence
@@ -12,19 +12,20 @@ _ID_MASK = 0xFFFF_FFFF
 
 
 def _tail(settled: bool, more: bool, spelled_out: bool) -> bytes:
-    """message-format 0, settled, more, rcv-settle-mode and state null, not resume, aborted, batchable."""
+    """Returns the last fields: message-format 0, settled, more, rcv-settle-mode and state null; resume, aborted and batchable
+    false."""
     no = _FALSE if spelled_out else _NULL
     return bytes((0x43, _TRUE if settled else _FALSE, _TRUE if more else _FALSE, _NULL, _NULL, no, no, no))
 
 
 class TransferEncoder:
-    """Makes the frames of deliveries: all 11 fields, the delivery id, or a number so far ahead of it, as tag (AMQP 1.0 part
-    2.7.5)."""
+    """Encodes deliveries as transfer frames with all 11 fields, and the delivery id, or a number so far ahead of it, as tag
+    (AMQP 1.0 part 2.7.5)."""
 
     def __init__(
         self, channel: int, handle: int, max_frame_size: int, *, settled: bool = True, spelled_out: bool = True
     ) -> None:
-        """`spelled_out`: false is sent as false, as the service does; if not, as null, as its clients do."""
+        """`spelled_out`: whether false is sent as false, as the service does, or as null, as its clients do."""
         self.tag_ahead = 0
         fields = encode(UInt(handle))
         self._tail, self._tail_more = _tail(settled, False, spelled_out), _tail(settled, True, spelled_out)
@@ -36,9 +37,9 @@ class TransferEncoder:
         self._max_payload = max_frame_size - layout.size
 
     def encode(self, out: list[bytes], delivery_id: int, payloads: Sequence[bytes]) -> tuple[int, list[bytes]]:
-        """Append whole frames for `payloads` to `out`, up to the first that needs more than one frame.
+        """Appends whole frames for `payloads` to `out`, up to the first payload that needs more than one frame.
 
-        Returns how many payloads went in, and the frames of the one that follows if it has to be split.
+        Returns how many payloads were appended, and the frames of the next one if it has to be split.
         """
         pack, lead, tail, overhead, most = self._pack, self._lead, self._tail, self._overhead, self._max_payload
         ahead = self.tag_ahead
@@ -52,7 +53,7 @@ class TransferEncoder:
         return len(payloads), []
 
     def split(self, delivery_id: int, payload: bytes) -> list[bytes]:
-        """The frames of one delivery, whatever its size."""
+        """Returns the frames of one delivery of any size."""
         frames = []
         most, tag = self._max_payload, (delivery_id + self.tag_ahead) & _ID_MASK
         for start in range(0, max(len(payload), 1), most):

@@ -1,8 +1,8 @@
 """AMQP 1.0 type system: how values look in Python (AMQP 1.0 part 1).
 
 Decoded values are plain Python: every integer type is `int`, float and double are `float`, binary is `bytes`.
-What Python has no type for gets a subclass (`Symbol`, `Timestamp`, `Char`, `Decimal32/64/128`, `Array`) or `Described`.
-The encoder takes the same values; `int` goes out as long and `float` as double, unless wrapped (`UInt`, `Float`, …).
+A type that Python does not have gets a subclass (`Symbol`, `Timestamp`, `Char`, `Decimal32/64/128`, `Array`) or `Described`.
+The encoder takes the same values; it writes `int` as long and `float` as double, unless wrapped (`UInt`, `Float`, …).
 """
 
 from typing import Any, NamedTuple, TypeAlias
@@ -73,7 +73,7 @@ class Decimal128(bytes):
 
 
 class Binary(bytes):
-    """binary, where strings are bytes as well; equal to none of those."""
+    """binary, where strings are decoded to bytes as well; never equal to one of those."""
 
     __slots__ = ()
 
@@ -88,7 +88,7 @@ class Binary(bytes):
 
 
 class Pairs(list[tuple[Any, Any]]):
-    """map that Python's `dict` cannot hold: two keys are equal there, or one is a compound value."""
+    """map that a Python `dict` cannot hold: two keys are equal in Python, or one is a compound value."""
 
 
 class Array(list[Any]):

@@ -1,1 +1,1 @@
-"""The command line: one file for each command, its parser and what it runs together."""
+"""The command line: one file per command, with its parser and what it runs."""

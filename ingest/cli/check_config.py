@@ -1,4 +1,4 @@
-"""`ingest check-config`: what a configuration means in a few lines, and whether everything it names answers."""
+"""`ingest check-config`: a configuration in a few lines, and whether every service that it names answers."""
 
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ def add(commands: Commands) -> None:
     parser = add_command(
         commands,
         "check-config",
-        "Check the configuration and say what it means.",
+        "Check the configuration and show what it means.",
         "Prints every problem with its key, value and fix, and exits with 78; or ok and a summary.",
         "ingest check-config -c ingest.toml",
         lambda args: run(load_config(args, "check-config"), connect=args.connect),
@@ -28,7 +28,7 @@ def add(commands: Commands) -> None:
 
 
 def run(config: "Config", *, connect: bool) -> int:
-    """Prints the summary, and with `connect` what the doctor finds; 69 when one of its checks fails."""
+    """Prints the summary, and with `connect` what the doctor finds. Returns 69 if one of its checks fails."""
     print("ok")
     print(summary(config))
     if not connect:
@@ -45,7 +45,7 @@ def run(config: "Config", *, connect: bool) -> int:
 
 
 def summary(config: "Config") -> str:
-    """One line per part, without secrets; a direction that is not run says why."""
+    """Returns one line per part, without secrets, and the reason for a direction that is not run."""
     from ingest.config import directions
 
     running = directions(config)
@@ -99,7 +99,7 @@ def _sink(config: "Config") -> dict[str, str]:
 
 
 def _network(config: "Config", running: tuple[str, ...]) -> dict[str, str]:
-    """The ways to the hubs, where they are not the usual ones."""
+    """Returns the routes to the hubs that are not the usual ones."""
     from ingest.hub.network.route import event_hub_route, iot_hub_route
 
     event_hub, iot_hub = config.hub.event_hub, config.hub.iot_hub

@@ -1,4 +1,4 @@
-"""`ingest checkpoints show|reset`: where each partition would resume, and how to make it forget."""
+"""`ingest checkpoints show|reset`: shows where each partition would resume, and deletes checkpoints."""
 
 import argparse
 import json
@@ -39,8 +39,8 @@ def add(commands: Commands) -> None:
         actions,
         "reset",
         "Delete checkpoints, so that reading begins again at source.start.",
-        "Stop ingest first: a running process writes its checkpoint again. Those of Go and Rust processors go, too.\n"
-        "Without --yes it only says what it would do, and exits with 2 when there is something to delete.",
+        "Stop ingest first: a running process writes its checkpoint again. Also deletes those of Go and Rust processors.\n"
+        "Without --yes it only shows what it would do, and exits with 2 if there is something to delete.",
         "ingest checkpoints reset -c ingest.toml --partition 3 --yes",
         lambda args: run(load_config(args, "checkpoints"), args, "reset"),
     )
@@ -59,8 +59,8 @@ def run(config: "Config", args: argparse.Namespace, action: str) -> int:
 
 
 def show(config: "Config", *, partition: str | None, as_json: bool) -> int:
-    """Prints the checkpoints, as a table or as one JSON list, and on stderr those that cannot be read, which make the exit
-    code 69. Raises Refused or Unreachable from the store."""
+    """Prints the checkpoints, as a table or as one JSON list, and on stderr those that cannot be read: with any of those it
+    returns 69. Raises Refused or Unreachable from the store."""
     store = _open(config)
     try:
         found, damaged = _chosen(store, partition)
@@ -82,8 +82,8 @@ def show(config: "Config", *, partition: str | None, as_json: bool) -> int:
 
 
 def reset(config: "Config", *, partition: str | None, as_json: bool, confirmed: bool) -> int:
-    """Deletes the checkpoints of one partition or of all, also damaged ones; not confirmed, it only says which and gives exit
-    code 2."""
+    """Deletes the checkpoints of one partition or of all, also damaged ones. Without `confirmed` it only lists them, and
+    returns 2 if there are any."""
     store = _open(config)
     try:
         chosen, unreadable = _chosen(store, partition)
@@ -135,7 +135,7 @@ def _open(config: "Config") -> "CheckpointStore":
 
 
 def _chosen(store: "CheckpointStore", partition: str | None) -> "tuple[list[Checkpoint], list[Damaged]]":
-    """Those that can be read, and those that cannot."""
+    """Returns the checkpoints that can be read, and those that cannot."""
     from ingest.source.checkpoints.store import Damaged
 
     damaged: list[Damaged] = []

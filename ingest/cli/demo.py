@@ -1,4 +1,4 @@
-"""`ingest demo`: everything at work on this machine."""
+"""`ingest demo`: hub, devices, Kafka and ingest on this machine."""
 
 import argparse
 
@@ -10,10 +10,10 @@ def add(commands: Commands) -> None:
     parser = add_command(
         commands,
         "demo",
-        "Show everything at work on this machine: hub, devices, Kafka, ingest.",
+        "Run everything on this machine: hub, devices, Kafka, ingest.",
         "Nothing to install or configure: the hub is `ingest emulator`, Kafka is librdkafka's built-in mock\n"
         "cluster. Telemetry goes one way, an operator's commands the other. Ends with a summary counted at the topic\n"
-        "and at the devices; exits with 1 when an event or a command is missing.",
+        "and at the devices; exits with 1 if an event or a command is missing.",
         "ingest demo --events 20000 --commands 500 --json",
         run,
     )
@@ -24,7 +24,7 @@ def add(commands: Commands) -> None:
         "--rate",
         type=positive_number,
         metavar="R",
-        help="events/s of all devices together, at the most (default: 2000; with --events, as fast as is safe)",
+        help="events/s of all devices together, at most (default: 2000; with --events, as fast as is safe)",
     )
     parser.add_argument(
         "--commands",
@@ -47,7 +47,7 @@ def add(commands: Commands) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Raises IngestError when something could not be started or died."""
+    """Runs the demo. Raises IngestError if a part cannot be started or dies."""
     from ingest.demo import run as run_demo
 
     return run_demo(args)

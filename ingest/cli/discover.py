@@ -1,4 +1,4 @@
-"""`ingest discover`: the settings that can be found out, as TOML or merged into a configuration file."""
+"""`ingest discover`: finds settings, and prints them as TOML or merges them into a configuration file."""
 
 import argparse
 import json
@@ -20,7 +20,7 @@ def add(commands: Commands) -> None:
     group = add_command(
         commands,
         "discover",
-        "Find Kafka's brokers by Ambari, or a hub's connection strings in the output of az.",
+        "Find Kafka's brokers through Ambari, or a hub's connection strings in the output of az.",
         "Prints TOML, or merges it into the configuration with --write.",
         "ingest discover ambari --url https://CLUSTER.azurehdinsight.net --user admin --write ingest.toml",
         None,
@@ -29,34 +29,34 @@ def add(commands: Commands) -> None:
     ambari = add_command(
         actions,
         "ambari",
-        "Ask Ambari, as HDInsight has it, for Kafka's brokers and the port that they listen on.",
+        "Ask Ambari, which HDInsight has, for Kafka's brokers and their port.",
         "On the head node the address is http://headnodehost:8080, from outside https://CLUSTER.azurehdinsight.net.\n"
-        "The password is asked for on a terminal, unless it is in a file.",
+        "Without a file for the password, the command asks for it on the terminal.",
         "ingest discover ambari --url http://headnodehost:8080 --user admin --password-file ambari-password",
         _ambari,
     )
     ambari.add_argument("--url", required=True, metavar="URL", help="Ambari's address; http or https")
     ambari.add_argument("--user", default="admin", metavar="NAME", help="a user of Ambari (default: admin)")
     ambari.add_argument("--password-file", type=Path, metavar="FILE", help="the user's password")
-    ambari.add_argument("--cluster", metavar="NAME", help="the cluster, where there are several")
+    ambari.add_argument("--cluster", metavar="NAME", help="the cluster, if there are several")
     ambari.add_argument(
         "--protocol",
         choices=("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"),
-        help="which listener of the brokers (default: the one that asks least of a client)",
+        help="listener of the brokers (default: the one that asks the least of a client)",
     )
     ambari.add_argument("--ca-file", type=Path, metavar="FILE", help="extra certification authority for TLS (PEM)")
     _add_output(ambari)
     az = add_command(
         actions,
         "az",
-        "Read what the Azure CLI prints of an IoT hub, from stdin.",
+        "Read what the Azure CLI prints about an IoT hub, from stdin.",
         "Several outputs can follow each other, as JSON or bare text: those of `az iot hub show`, `az iot hub policy show`\n"
         "and `az iot hub connection-string show`, with or without --query, of any version. On a terminal, secrets are\n"
         "printed as ***.",
         "(az iot hub show -n HUB; az iot hub policy show --hub-name HUB -n service) | ingest discover az --write ingest.toml",
         _az,
     )
-    az.add_argument("--hub", metavar="NAME", help="the hub, where the outputs are of several")
+    az.add_argument("--hub", metavar="NAME", help="the hub, if the outputs are of several")
     _add_output(az)
 
 
@@ -68,7 +68,7 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
         help="merge into this file, which keeps its comments; its mode becomes 600",
     )
     parser.add_argument(
-        "--replace-secrets", action="store_true", help="with --write: also where the file has another secret already"
+        "--replace-secrets", action="store_true", help="with --write: replace secrets that the file already has"
     )
     parser.add_argument("--json", action="store_true", dest="as_json", help="one line of JSON instead of TOML")
 

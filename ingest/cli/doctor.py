@@ -1,4 +1,4 @@
-"""`ingest doctor`: runs the checks, shows what they find."""
+"""`ingest doctor`: runs the checks and shows their findings."""
 
 import json
 import logging
@@ -27,9 +27,9 @@ def add(commands: Commands) -> None:
     parser = add_command(
         commands,
         "doctor",
-        "Try everything that ingest needs, one line each, with the fix.",
-        "Side by side, 5 s for each at the most. Moves nothing, and disturbs no ingest that runs. Exits with 1 when\n"
-        "something fails, 78 when the configuration is wrong.",
+        "Try everything that ingest needs: one line each, with the fix.",
+        "The checks run side by side, each for at most 5 s. They move nothing and do not disturb a running ingest. Exits\n"
+        "with 1 if something fails, 78 if the configuration is wrong.",
         "ingest doctor -c ingest.toml",
         lambda args: run(partial(load_config, args, "run"), as_json=args.as_json),
     )
@@ -44,9 +44,9 @@ def run(
     environ: Mapping[str, str] = os.environ,
     now: Callable[[], float] = time.time,
 ) -> int:
-    """Prints one line per check, or one JSON list. Gives 0, 1 when a check has failed, 78 when the configuration is wrong.
+    """Prints one line per check, or one JSON list. Returns 0; 1 if a check fails; 78 if the configuration is wrong.
 
-    Takes about as long as the slowest check; the few that need others come after them.
+    Takes about as long as the slowest check; the few that need other checks run after them.
     """
     with _quiet():
         try:
@@ -65,7 +65,7 @@ def run(
 
 
 def try_connections(config: "Config") -> Iterator["Finding"]:
-    """What the checks of all services find, each as soon as it and those before it are known; nothing of this machine."""
+    """Yields the findings of the checks of all services, in order, each as soon as it is known; none about this machine."""
     from ingest.doctor.plan import connection_checks
 
     with _quiet():
@@ -99,7 +99,7 @@ def _show(findings: Iterator["Finding"], *, as_json: bool, width: int) -> int:
 
 
 def line_of(finding: "Finding", width: int, *, coloured: bool) -> str:
-    """`width`: of the column of names."""
+    """Returns a finding as one line. `width`: of the column of names."""
     word = f"{_WORDS[finding.result]:<5}"
     if coloured:
         word = f"\x1b[{_COLOURS[finding.result]}m{word}\x1b[0m"
@@ -116,7 +116,7 @@ def summary(found: list["Finding"]) -> str:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """What libraries log of the troubles that are looked for here, the findings say better."""
+    """Silences logs: the findings describe the same problems better than the libraries do."""
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from ingest.emulator.keys import Endpoints
 
 MEMORY_BYTES = 256 * 1024 * 1024
-"""About what an endless simulation may fill before the oldest events are forgotten."""
+"""About how much an endless simulation fills before the oldest events are dropped."""
 EVENT_OVERHEAD_BYTES = 600
-"""What an event takes besides its body."""
+"""Memory of an event without its body."""
 MOST_SHOWN = 100
 """Devices whose connection strings `--json` prints."""
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -30,9 +30,9 @@ def add(commands: Commands) -> None:
     parser = add_command(
         commands,
         "emulator",
-        "Run a local IoT Hub to try things on.",
+        "Run a local IoT Hub for tests and trials.",
         "Serves the Event Hub-compatible endpoint, service links for commands (port 5671), and devices over HTTPS and\n"
-        "MQTT (port 8883), until SIGTERM or Ctrl-C. Prints how to connect when it is ready. Simulated devices send only\n"
+        "MQTT (port 8883), until SIGTERM or Ctrl-C. When ready, it prints how to connect. Simulated devices send only\n"
         "if --rate or --events is given.",
         "ingest emulator --partitions 4 --devices 10 --rate 100",
         run,
@@ -41,7 +41,7 @@ def add(commands: Commands) -> None:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options; some are those of the emulator's parts. Raises IngestError where its packages are not installed."""
+    """Adds the options; some belong to the emulator's parts. Raises IngestError if its packages are not installed."""
     require_emulator("ingest emulator")
     from ingest.hub.limits import EVENT_BYTES, TIERS
 
@@ -67,7 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=whole(0, 10**9),
         default=0,
         metavar="N",
-        help="simulated events in all, all kept (default: 0 = with --rate no end, the oldest are forgotten at about "
+        help="simulated events in total, all kept (default: 0 = with --rate endless, the oldest are dropped at about "
         f"{MEMORY_BYTES >> 20} MiB; without --rate none)",
     )
     parser.add_argument(
@@ -93,13 +93,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--c2d-host",
         metavar="ADDRESS",
         help="address whose port 5671, which clients have built in, takes cloud-to-device messages (default: the first "
-        "of 127.0.0.1, 127.0.0.2, … where it is free)",
+        "of 127.0.0.1, 127.0.0.2, … on which it is free)",
     )
     parser.add_argument("--json", action="store_true", help="print one line of JSON when ready instead of text")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Serve until a signal; the main thread's. Returns the exit code."""
+    """Serves until a signal. Returns the exit code. Call it in the main thread."""
     from ingest.emulator.devices.fleet import Fleet, device_id
     from ingest.emulator.emulator import Emulator
 
@@ -113,7 +113,7 @@ def run(args: argparse.Namespace) -> int:
             "has them can read and send; put no real data in.",
             file=sys.stderr,
         )
-    # Blocked here, before there are threads, and fetched below: no handler runs in the middle of anything.
+    # Blocked before there are threads, and fetched below, so that no handler interrupts other code.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     try:
         emulator = Emulator(
@@ -158,7 +158,7 @@ def _usage(sentence: str) -> int:
 
 
 def _retention(args: argparse.Namespace) -> int | None:
-    """Events that each partition keeps; a log holds up to twice as many before it forgets in bulk."""
+    """Returns how many events each partition keeps; a log holds up to twice as many before it drops a batch."""
     if args.events or not args.rate:
         return None
     event_bytes: int = args.body_bytes + EVENT_OVERHEAD_BYTES

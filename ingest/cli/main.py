@@ -1,4 +1,4 @@
-"""The command line: parses, and hands over to the command's file. What a command needs is imported when it runs.
+"""The command line: parses arguments and calls the command's file, which imports what it needs when it runs.
 
 Results go to stdout, logs and errors to stderr.
 """
@@ -50,7 +50,7 @@ first steps:
   ingest demo                                     everything on this machine, nothing to configure
   ingest print-config --example > ingest.toml     a file with every key, to fill in
   ingest topics create -c ingest.toml
-  ingest doctor -c ingest.toml                    does everything answer, and if not, what mends it?
+  ingest doctor -c ingest.toml                    whether everything answers, and if not, the fix
   ingest run -c ingest.toml
 
 exit codes: 0 done, 1 crash or failed, 2 wrong use, 69 a service refuses or does not answer, 78 wrong configuration
@@ -82,13 +82,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except BrokenPipeError:
-        # Whoever read our output has gone; Python would complain once more when it flushes stdout at exit.
+        # The reader of our output is gone; Python would report that again when it flushes stdout at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_CRASH
 
 
 def command_parser() -> argparse.ArgumentParser:
-    """Of all commands."""
+    """Returns the parser of all commands."""
     parser = argparse.ArgumentParser(
         prog="ingest", description=_DESCRIPTION, epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -1,4 +1,4 @@
-"""`ingest migrate`: the old Kafka Connect connector's files as a configuration, and its positions as checkpoints."""
+"""`ingest migrate`: turns the old Kafka Connect connector's files into a configuration, and its positions into checkpoints."""
 
 import argparse
 import json
@@ -57,7 +57,7 @@ def add_files(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Raises ConfigError with every problem, Refused and Unreachable."""
+    """Runs the command. Raises ConfigError with every problem, Refused or Unreachable."""
     for option in ("back", "dry_run", "as_json", "offsets_file", "offsets_topic"):
         if getattr(args, option) and not args.apply:
             args.parser.error(f"--{option.removeprefix('as_').replace('_', '-')} goes with --apply")

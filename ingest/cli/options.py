@@ -1,18 +1,18 @@
-"""Numbers on the command line, for argparse's `type`."""
+"""Reads numbers on the command line, for argparse's `type`."""
 
 import argparse
 from collections.abc import Callable
 
 
 def positive(text: str) -> int:
-    """A whole number above 0."""
+    """Returns a whole number above 0."""
     if not text.isascii() or not text.isdigit() or int(text) == 0:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
     return int(text)
 
 
 def up_to(most: int) -> Callable[[str], int]:
-    """A whole number from 1 to `most`."""
+    """Returns a reader of whole numbers from 1 to `most`."""
 
     def number(text: str) -> int:
         value = positive(text)
@@ -24,7 +24,7 @@ def up_to(most: int) -> Callable[[str], int]:
 
 
 def positive_number(text: str) -> float:
-    """A number above 0, in any notation that Python reads."""
+    """Returns a number above 0, in any notation that Python reads."""
     try:
         number = float(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""What the parsers of all commands have in common. A command's file has `add`, which makes its parser and says what it runs."""
+"""The common parts of the parsers of all commands. A command's file has `add`, which adds its parser and its handler."""
 
 import argparse
 import os
@@ -15,11 +15,11 @@ Handler = Callable[[argparse.Namespace], int]
 
 
 class CommandParser(argparse.ArgumentParser):
-    """Has some of its options only once its command is the one that was chosen: those that take imports to know."""
+    """Adds some options only when its command is the chosen one: those that need imports."""
 
     fill: Callable[[argparse.ArgumentParser], None] | None = None
 
-    def parse_known_args(  # type: ignore[override]  # of typeshed's overloads this one covers all
+    def parse_known_args(  # type: ignore[override]  # covers all of typeshed's overloads
         self, args: Sequence[str] | None = None, namespace: Any = None
     ) -> tuple[Any, list[str]]:
         fill, self.fill = self.fill, None
@@ -34,7 +34,7 @@ Commands: TypeAlias = "argparse._SubParsersAction[CommandParser]"
 def add_command(
     commands: Commands, name: str, summary: str, more: str, example: str, handler: Handler | None
 ) -> CommandParser:
-    """`more` is what its help says besides the summary; without a handler it has actions."""
+    """Adds a command. `more`: its help after the summary. A command without a handler has actions."""
     parser: CommandParser = commands.add_parser(
         name,
         help=summary,
@@ -56,7 +56,7 @@ def add_config(parser: argparse.ArgumentParser) -> None:
         default=[],
         dest="overrides",
         metavar="SECTION.KEY=VALUE",
-        help="overrides the file and the environment (INGEST__SECTION__KEY); may be repeated; not for secrets",
+        help="overrides the file and the environment (INGEST__SECTION__KEY); can be repeated; not for secrets",
     )
 
 
@@ -65,7 +65,7 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 
 
 def load_config(args: argparse.Namespace, command: "Command", below: "Below | None" = None) -> "Config":
-    """From the file, the environment and the options of `add_config`, over what is `below`. Raises ConfigError."""
+    """Returns the configuration from file, environment and the options of `add_config`, over `below`. Raises ConfigError."""
     from ingest.config import load
     from ingest.config.layers import NOTHING_BELOW
 

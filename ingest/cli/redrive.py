@@ -1,4 +1,4 @@
-"""`ingest redrive`: dead letters, once their cause is mended, back to where they came from."""
+"""`ingest redrive`: sends dead letters back to where they came from, once their cause is fixed."""
 
 import argparse
 import json
@@ -24,13 +24,13 @@ def add(commands: Commands) -> None:
     parser = add_command(
         commands,
         "redrive",
-        "Send dead letters again to the topics that they came from or were meant for.",
-        "Reads the dead-letter topic from where the last run ended to its present end. Every record is redriven once:\n"
+        "Send dead letters again, to the topics that they came from or were meant for.",
+        "Reads the dead-letter topic from the end of the last run to its present end. Every record is redriven once:\n"
         "a run with --reason leaves the others where they are and keeps a position of its own (consumer group\n"
-        "ingest-redrive-TOPIC-REASON); a run without it takes all that is left (ingest-redrive-TOPIC). After a kill up to\n"
+        "ingest-redrive-TOPIC-REASON); a run without it takes all that are left (ingest-redrive-TOPIC). After a kill up to\n"
         "500 are sent again. Commands get back key, value and headers; events go to source.topic in source.format; the\n"
-        "header ingest-redriven counts. What the dead-letter topic was too small for is read again where it came from.\n"
-        "The exit code is 1 when a record was refused.",
+        "header ingest-redriven counts. A body that was too large for the dead-letter topic is read again from its source.\n"
+        "The exit code is 1 if a record is refused.",
         "ingest redrive -c ingest.toml --from iotout.dead --reason device_not_found --dry-run",
         lambda args: run(load_config(args, "topics"), args),
     )
@@ -38,17 +38,19 @@ def add(commands: Commands) -> None:
     add = parser.add_argument
     add("--from", required=True, dest="topic", metavar="TOPIC", help="dead-letter topic, such as iotout.dead")
     add("--reason", metavar="R", help="only records with this ingest-reason (default: all)")
-    add("--all", action="store_true", dest="start_over", help="also what was redriven before")
-    add("--dry-run", action="store_true", help="only say what would be done")
+    add("--all", action="store_true", dest="start_over", help="also those that were redriven before")
+    add("--dry-run", action="store_true", help="only show what would be done")
     add(
-        "--consumer-group", metavar="G", help="through which events are read again from the hub (default: the source's)"
+        "--consumer-group",
+        metavar="G",
+        help="consumer group for reading events from the hub again (default: the source's)",
     )
-    add("--rate", type=positive_number, metavar="N", help="records per second, at the most (default: no limit)")
+    add("--rate", type=positive_number, metavar="N", help="records per second, at most (default: no limit)")
     add_json(parser)
 
 
 def run(config: "Config", args: argparse.Namespace) -> int:
-    """Prints a summary, or one line of JSON; exit code 1 when a record was refused. Raises Refused or Unreachable."""
+    """Prints a summary, or one line of JSON. Returns 1 if a record is refused. Raises Refused or Unreachable."""
     from ingest.kafka.dead_letters.redrive import Redrive
 
     topic, reason, dry_run = args.topic, args.reason, args.dry_run
@@ -70,7 +72,7 @@ def run(config: "Config", args: argparse.Namespace) -> int:
 
 
 def _restore(config: "Config", consumer_group: str | None) -> "Restore":
-    """For the letters of events and of feedback, which came from a hub."""
+    """Returns how letters of events and of feedback, which came from a hub, are restored."""
     from ingest.kafka.dead_letters.restore import NOW, Again, first, is_omitted
     from ingest.source.delivery.redriven import RestoredEvents
 
@@ -90,7 +92,7 @@ def _restore(config: "Config", consumer_group: str | None) -> "Restore":
 
 
 class _Progress:
-    """A line on stderr for each second of a run."""
+    """Prints a line to stderr for each second of a run."""
 
     def __init__(self, topic: str) -> None:
         self._topic = topic

@@ -28,7 +28,7 @@ def add(commands: Commands) -> None:
             f"Run {what}, until SIGTERM or Ctrl-C.",
             "The source has one process per partition and needs hub.event_hub_connection_string; the sink has\n"
             "sink.processes and needs hub.iot_hub_connection_string. SIGTERM drains: receiving stops, Kafka gets what\n"
-            "was received, sends are waited for, positions are written. SIGHUP reads the configuration again. Metrics\n"
+            "was received, pending sends are completed, positions are written. SIGHUP reads the configuration again. Metrics\n"
             "and health are served on [metrics] host and port.",
             f"ingest {name} -c ingest.toml --set service.log_level=debug",
             partial(run, command=name),
@@ -84,7 +84,7 @@ def _load(args: argparse.Namespace, command: "Command") -> "Config":
 
 
 def _take_over(config: "Config", args: argparse.Namespace) -> None:
-    """Where there is no checkpoint yet, the old connector's position is one."""
+    """Turns the old connector's positions into checkpoints where there are none."""
     from ingest.migrate.connect_files import load
     from ingest.migrate.positions import Owner
     from ingest.migrate.take_over import take_over_missing

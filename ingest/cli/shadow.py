@@ -1,4 +1,4 @@
-"""`ingest shadow`: the old connector's topic and ours, compared event by event."""
+"""`ingest shadow`: compares the old connector's topic with ours, event by event."""
 
 import argparse
 import json
@@ -20,40 +20,40 @@ def add(commands: Commands) -> None:
         commands,
         "shadow",
         "Compare the topic of the old connector with ours.",
-        "Reads both while both are being written, finds the two records of each event, and says what is missing, extra, or\n"
+        "Reads both while both are being written, finds the two records of each event, and shows what is missing, extra, or\n"
         "differs in which field. Reads every form of record: those of the old connector and all of source.format.\n"
-        "Nothing is written, and no consumer group is used. Exit code 0 if both say the same, 1 if not.",
+        "It writes nothing and uses no consumer group. The exit code is 0 if both topics say the same, 1 if not.",
         "ingest shadow -c ingest.toml --topic-old iotin --topic-new iotin.new --seconds 600",
         run,
     )
-    parser.add_argument("--topic-old", required=True, metavar="TOPIC", help="what the old connector writes to")
-    parser.add_argument("--topic-new", required=True, metavar="TOPIC", help="what ingest writes to")
+    parser.add_argument("--topic-old", required=True, metavar="TOPIC", help="topic of the old connector")
+    parser.add_argument("--topic-new", required=True, metavar="TOPIC", help="topic of ingest")
     parser.add_argument(
-        "--seconds", type=positive_number, default=600.0, metavar="S", help="how long both are read (default: 600)"
+        "--seconds", type=positive_number, default=600.0, metavar="S", help="how long to read both (default: 600)"
     )
     parser.add_argument(
         "--grace",
         type=positive_number,
         default=60.0,
         metavar="S",
-        help="how long an event can then still be on its way to one of them (default: 60)",
+        help="how long to wait then for an event that one of them lacks (default: 60)",
     )
     parser.add_argument(
         "--from",
         type=_moment,
         dest="since",
         metavar="TIME",
-        help="compare events that the hub has taken since this RFC 3339 time (default: those that come from now on)",
+        help="compare events that the hub received since this RFC 3339 time (default: from now on)",
     )
     parser.add_argument(
-        "--examples", type=positive, default=5, metavar="N", help="how many of each kind are shown (default: 5)"
+        "--examples", type=positive, default=5, metavar="N", help="how many of each kind to show (default: 5)"
     )
     add_json(parser)
     add_config(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Raises ConfigError, Refused and Unreachable."""
+    """Runs the command. Raises ConfigError, Refused or Unreachable."""
     if args.topic_old == args.topic_new:
         args.parser.error(f"--topic-old and --topic-new are both {args.topic_old}: name two topics")
     config = load_config(args, "topics")

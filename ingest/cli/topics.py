@@ -26,8 +26,8 @@ def add(commands: Commands) -> None:
         group.add_subparsers(title="actions", metavar="ACTION"),
         "create",
         "Create the missing topics.",
-        "Those of the source when hub.event_hub_connection_string is given, those of the sink when\n"
-        "hub.iot_hub_connection_string is given, and all when neither is. Topics for dead letters get one partition. Topics\n"
+        "Those of the source if hub.event_hub_connection_string is given, those of the sink if\n"
+        "hub.iot_hub_connection_string is given, and all if neither is. Topics for dead letters get one partition. Topics\n"
         "that exist are left as they are. Azure Event Hubs creates none for Kafka clients: there it says what is missing.",
         "ingest topics create -c ingest.toml --partitions 8 --replication 3",
         _create,
@@ -55,7 +55,7 @@ _TIMEOUT_SECONDS = 30.0
 
 
 def create(config: "Config", *, partitions: int, replication_factor: int, as_json: bool) -> int:
-    """Creates what is missing and prints one line per topic, or one JSON list. Raises Refused or Unreachable; Refused also
+    """Creates missing topics and prints one line per topic, or one JSON list. Raises Refused or Unreachable; Refused also
     if something is missing in Event Hubs, which creates none for Kafka clients."""
     from ingest.kafka.admin import create_topics, existing_topics
     from ingest.kafka.client import settings
@@ -75,7 +75,7 @@ def create(config: "Config", *, partitions: int, replication_factor: int, as_jso
 
 
 def wanted_topics(config: "Config", partitions: int, replication_factor: int) -> "list[TopicSpec]":
-    """The topics of the directions that are configured, of both when none is. Dead letters are rare and get one partition."""
+    """Returns the topics of the configured directions, of both if none is. Dead letters are rare and get one partition."""
     from ingest.config import directions
     from ingest.kafka.admin import TopicSpec
     from ingest.kafka.topics_in_use import topics_in_use

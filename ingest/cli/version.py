@@ -1,4 +1,4 @@
-"""`ingest --version`, and with `-v` what this installation consists of."""
+"""`ingest --version`, and with `-v` how this installation was built."""
 
 import platform
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Set
 from typing import Literal
 
+from ingest import extras
 from ingest.config import event_hubs
 from ingest.config.schema import NEED_REGISTRY, Config, Kafka
 from ingest.config.sections import key_of
@@ -27,6 +28,7 @@ def broken_rules(config: Config, command: Command, bad: Set[str]) -> list[Proble
         for keys, problem in [
             *_required(config, command),
             *_registry(config, command),
+            *_packages(config, command),
             *_topics(config),
             *_partitions(config),
             *_proxy(config),
@@ -68,6 +70,16 @@ def _registry(config: Config, command: Command) -> Broken:
         yield (
             (name, "kafka.schema_registry.password"),
             Problem(name, "", "is required by a password: write whose it is"),
+        )
+
+
+def _packages(config: Config, command: Command) -> Broken:
+    sends = command in ("run", "sink", "check-config") and "sink" in directions(config, command)
+    reason = extras.without_uamqp() if sends and config.sink.transport == "sdk" else None
+    if reason:
+        yield (
+            ("sink.transport",),
+            Problem("sink.transport", '"sdk"', f'{reason}; or write "fast", or leave this key out'),
         )
 
 

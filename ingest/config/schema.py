@@ -31,7 +31,7 @@ from ingest.config.values import EARLIEST, NO_SECRET, Secret, Start
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """What is known about one key: how to read it, and its text for the user."""
+    """How to read one key, and its text for the user."""
 
     kind: Kind
     doc: str
@@ -42,14 +42,14 @@ class Key:
 NEED_REGISTRY: Final = ("connect-avro",)
 """The formats, of telemetry and of commands, that cannot be without `kafka.schema_registry.url`."""
 KEY: Final = "key"
-"""Where the metadata of a field has its `Key`."""
+"""The name of a field's `Key` in its metadata."""
 _Value = TypeVar("_Value")
 
 
 def key(default: _Value, kind: Kind, doc: str, commented_example: str = "") -> _Value:
-    """A field of a section. The words of a `Choice` are those of the field's type, a `Literal`, unless it has its own."""
+    """Returns a field of a section. The words of a `Choice` are those of the field's type, a `Literal`, unless it has its own."""
     made: Any = field(default=default, metadata={KEY: Key(kind, doc, commented_example)})
-    return made  # type: ignore[no-any-return]  # to a type checker it is its value
+    return made  # type: ignore[no-any-return]  # to a type checker it is the value
 
 
 _OLD_ACKS = {"None": "none", "PositiveOnly": "positive", "NegativeOnly": "negative", "Full": "full"}
@@ -112,8 +112,8 @@ class Proxy:
     url: str = key(
         "",
         Name(proxies.check_proxy, "http://proxy.example.com:3128", optional=True),
-        "The proxy, with the user where it wants one: http://USER@HOST:PORT. Empty: that of HTTPS_PROXY in the environment,\n"
-        "for what NO_PROXY does not except.",
+        "The proxy, with the user if it needs one: http://USER@HOST:PORT. Empty: that of HTTPS_PROXY in the environment,\n"
+        "except for the hosts in NO_PROXY.",
         '"http://ingest@proxy.example.com:3128"',
     )
     password: Secret = key(
@@ -128,7 +128,7 @@ class Proxy:
     )
 
     def towards(self, host: str) -> ProxyAddress | None:
-        """The proxy on the way to a host; None when there is none."""
+        """Returns the proxy on the way to a host; None if there is none."""
         if not self.url or proxies.is_excepted(host, self.no_proxy):
             return None
         return proxies.proxy(self.url, self.password)
@@ -148,8 +148,8 @@ class Source:
     partitions_check_seconds: int = key(
         20,
         Whole(0, 86_400),
-        "How often the hub is asked whether it was given more partitions, as event hubs behind a route can be; new\n"
-        "ones are read from their oldest event. Only without a list of partitions. 0: never.",
+        "How often to ask the hub for new partitions, which event hubs behind a route can get; they are read from their\n"
+        "oldest event. Only without a list of partitions. 0: never.",
     )
     start: Start = key(
         EARLIEST,
@@ -181,14 +181,14 @@ class Source:
         "A partition with more dead letters in a minute waits, says so, and tries the event again. 0: no limit.",
     )
     stall_seconds: float = key(
-        20.0, Number(5, 3600), "A partition that should move and has not for so long is reported and restarted."
+        20.0, Number(5, 3600), "A partition that should move but does not for this long is reported and restarted."
     )
     # The last one, as `key` means this field from here on in this class.
     key: Literal["auto", "device_id", "none"] = key(
         "auto",
         Choice(),
-        "The records' key. Without one, the events of a device are in no order across the topic's partitions.\n"
-        "auto: device_id, but none with a connect-… format, as HDInsight's connector.",
+        "The key of the records. Without a key, the events of a device have no order across the topic's partitions.\n"
+        "auto: device_id, or none with a connect-… format, as in HDInsight's connector.",
     )
 
     @property
@@ -211,13 +211,13 @@ class Checkpoints:
         'For store = "blob": portal → Storage account → Access keys → Connection string.',
     )
     container: str = key(
-        "ingest-checkpoints", Name(values.container_name, "ingest-checkpoints"), "Blob container; created when missing."
+        "ingest-checkpoints", Name(values.container_name, "ingest-checkpoints"), "Blob container; created if missing."
     )
-    path: Path = key(
-        Path("/var/lib/ingest/checkpoints"), FilePath(), 'Folder, for store = "file"; created when missing.'
-    )
+    path: Path = key(Path("/var/lib/ingest/checkpoints"), FilePath(), 'Folder, for store = "file"; created if missing.')
     interval_seconds: float = key(
-        5.0, Number(0.1, 3600), "At most one write per partition in this time; more than it is repeated after a crash."
+        5.0,
+        Number(0.1, 3600),
+        "At most one write per partition in this time. After a crash, the events since the last write come again.",
     )
     legacy_leases: Literal["read", "ignore"] = key(
         "read",
@@ -300,7 +300,8 @@ class Sink:
     transport: Literal["fast", "sdk"] = key(
         "fast",
         Choice(),
-        "Commands and feedback over our own AMQP client, or over that of azure-iot-hub, uamqp (slower).",
+        "Commands and feedback over our own AMQP client, or over that of azure-iot-hub, uamqp, which is slower and needs the\n"
+        "extra uamqp, up to Python 3.13.",
     )
     processes: int = key(2, Whole(1, 64), "Sending processes.")
     tier: Literal["F1", "S1", "S2", "S3"] = key(
@@ -313,12 +314,12 @@ class Sink:
         None, Number(0.01, 100_000), "Messages/s of this node, instead of the tier's rate.", "10.0"
     )
     ack: Literal["none", "positive", "negative", "full"] = key(
-        "none", Choice(same=_OLD_ACKS), "Which delivery feedback is asked for."
+        "none", Choice(same=_OLD_ACKS), "Which delivery feedback to request."
     )
     max_wait_seconds: float = key(
         3600.0,
         Number(1, 7 * 86400),
-        "A command that its device has held back for so long (queue full, no feedback) is dead-lettered.",
+        "A command that its device holds back for this long (queue full, no feedback) is dead-lettered.",
     )
     dead_letter_topic: str = key(
         "iotout.dead", Name(values.topic_name, "iotout.dead"), "Kafka topic for commands that can never be sent."

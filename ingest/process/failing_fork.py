@@ -51,6 +51,23 @@ class _Os:
             raise _aborted(error) from error
 
 
+class _Connection:
+    """Replaces multiprocessing.connection, only in the fork server. From Python 3.14 on each request begins with a
+    handshake, and a client that ends during it resets the connection."""
+
+    def __init__(self, stock: Any) -> None:
+        self._stock = stock
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stock, name)
+
+    def deliver_challenge(self, peer: Any, key: bytes) -> None:
+        try:
+            self._stock.deliver_challenge(peer, key)
+        except OSError as error:
+            raise _aborted(error) from error
+
+
 def _aborted(error: Exception) -> OSError:
     with contextlib.suppress(OSError):
         print(f"A child process cannot be started: {error}", file=sys.stderr, flush=True)
@@ -58,7 +75,8 @@ def _aborted(error: Exception) -> OSError:
 
 
 def install() -> None:
-    """Patches this process's fork server, which is the same in Python 3.11 to 3.13."""
+    """Patches this process's fork server, whose loop is the same in Python 3.11 to 3.14 but for that handshake."""
     server: Any = forkserver
     server.os = _Os()
     server.reduction = _Reduction(server.reduction)
+    server.connection = _Connection(server.connection)

@@ -49,7 +49,7 @@ def start(
         ours, theirs = context.Pipe()
         made = context.Process(target=target, args=(task, theirs), name=name, daemon=True)
         made.start()
-    except (OSError, EOFError, MemoryError, RuntimeError) as error:
+    except (OSError, EOFError, MemoryError, RuntimeError, multiprocessing.ProcessError) as error:
         for end in (ours, theirs):
             if end is not None:
                 end.close()

@@ -127,7 +127,7 @@ for check in checks_of(load(Path(sys.argv[1]), environ={}), {}):
     for module in check.imports:
         __import__(module)
 blob = "azure.eventhub.extensions.checkpointstoreblob"
-print(*(name for name in ("azure.eventhub", blob, "uamqp", "confluent_kafka.admin") if name not in sys.modules))
+print(*(name for name in ("azure.eventhub", blob, "confluent_kafka.admin") if name not in sys.modules))
 """
 
 

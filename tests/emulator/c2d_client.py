@@ -9,9 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import quote
 
-import uamqp
 from azure.core.credentials import AccessToken
-from uamqp.message import MessageProperties
 
 from ingest.emulator import Emulator
 from ingest.emulator.keys import POLICY
@@ -21,6 +19,8 @@ SECONDS = 20.0
 
 def _authorization(emulator: Emulator) -> Any:
     """A token as azure-iot-hub signs it (iothub_amqp_client.py, IoTHubAmqpClientSharedAccessKeyAuth)."""
+    import uamqp
+
     host, _, port = emulator.endpoints.amqps.removeprefix("amqps://").partition(":")
     expiry = int(time.time()) + 3600
     digest = hmac.digest(base64.b64decode(emulator.keys.service), f"{host}\n{expiry}".encode(), hashlib.sha256)
@@ -37,9 +37,18 @@ def _authorization(emulator: Emulator) -> Any:
     return found
 
 
+def manager_of(emulator: Emulator) -> Any:
+    """azure-iot-hub's own client. Trusts the CA in $SSL_CERT_FILE."""
+    from azure.iot.hub import IoTHubRegistryManager
+
+    return IoTHubRegistryManager.from_connection_string(emulator.endpoints.iot_hub_connection_string)
+
+
 @contextmanager
 def sender(emulator: Emulator) -> Iterator[Any]:
     """A SendClient that is ready and never sends anything again by itself."""
+    import uamqp
+
     client = uamqp.SendClient(
         "amqps://localhost/messages/devicebound",
         auth=_authorization(emulator),
@@ -57,6 +66,8 @@ def sender(emulator: Emulator) -> Iterator[Any]:
 
 @contextmanager
 def feedback_receiver(emulator: Emulator) -> Iterator[Any]:
+    import uamqp
+
     client = uamqp.ReceiveClient(
         "amqps://localhost/messages/serviceBound/feedback", auth=_authorization(emulator), auto_complete=False
     )
@@ -67,8 +78,12 @@ def feedback_receiver(emulator: Emulator) -> Iterator[Any]:
 
 
 def command(device_id: str, body: bytes, message_id: str, ack: str = "none") -> Any:
+    import uamqp
+
     return uamqp.Message(
         body,
-        properties=MessageProperties(message_id=message_id, to=f"/devices/{device_id}/messages/devicebound"),
+        properties=uamqp.message.MessageProperties(
+            message_id=message_id, to=f"/devices/{device_id}/messages/devicebound"
+        ),
         application_properties={"iothub-ack": ack},
     )

@@ -3,14 +3,16 @@
 from urllib.parse import urlsplit
 
 import pytest
-from azure.iot.hub import IoTHubRegistryManager
 
 from ingest.emulator.c2d import address
 from tests.cli.test_emulator import parsed, ready, running, stopped
 from tests.emulator.http_client import DEADLINE_SECONDS, Answer, request
 
 
+@pytest.mark.uamqp
 def test_a_stock_service_sends_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    from azure.iot.hub import IoTHubRegistryManager
+
     with running("--json", "--tier", "S1", "--units", "2") as process:
         line = ready(process)
 

@@ -3,13 +3,14 @@
 import json
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
-from azure.iot.hub import IoTHubRegistryManager
-from uamqp.constants import MessageSendResult
 
 from ingest.emulator import Emulator
-from tests.emulator.c2d_client import SECONDS, command, feedback_receiver, sender
+from tests.emulator.c2d_client import SECONDS, command, feedback_receiver, manager_of, sender
+
+pytestmark = pytest.mark.uamqp
 
 
 @pytest.fixture
@@ -19,14 +20,14 @@ def emulator() -> Iterator[Emulator]:
 
 
 @pytest.fixture
-def manager(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[IoTHubRegistryManager]:
+def manager(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.setenv("SSL_CERT_FILE", emulator.endpoints.ca_file)
-    made = IoTHubRegistryManager.from_connection_string(emulator.endpoints.iot_hub_connection_string)
+    made = manager_of(emulator)
     yield made
     made.amqp_svc_client.disconnect_sync()
 
 
-def test_send_c2d_message(emulator: Emulator, manager: IoTHubRegistryManager) -> None:
+def test_send_c2d_message(emulator: Emulator, manager: Any) -> None:
     expiry = int(time.time() + 600) * 1000
     properties = {
         "messageId": "m1",
@@ -49,7 +50,7 @@ def test_send_c2d_message(emulator: Emulator, manager: IoTHubRegistryManager) ->
     assert second.body == b"Turn Off"
 
 
-def test_a_command_that_is_refused(emulator: Emulator, manager: IoTHubRegistryManager) -> None:
+def test_a_command_that_is_refused(emulator: Emulator, manager: Any) -> None:
     manager.send_c2d_message("d1", "x")
     with pytest.raises(Exception, match="C2D message send failure"):
         manager.send_c2d_message("stranger", "x")
@@ -59,6 +60,8 @@ def test_a_command_that_is_refused(emulator: Emulator, manager: IoTHubRegistryMa
 
 
 def test_pipelined_sends_get_an_outcome_each(emulator: Emulator) -> None:
+    from uamqp.constants import MessageSendResult
+
     emulator.c2d.auto_complete()
     emulator.faults.sends.reject_send("com.microsoft:device-container-throttled", "slow down", after=400)
     emulator.faults.sends.release_send(after=300)
@@ -119,7 +122,7 @@ def test_emulators_side_by_side(emulator: Emulator, monkeypatch: pytest.MonkeyPa
         assert own[0] != own[1]
         assert own[1].startswith("HostName=127.0.0.")
         monkeypatch.setenv("SSL_CERT_FILE", other.endpoints.ca_file)
-        manager = IoTHubRegistryManager.from_connection_string(other.endpoints.iot_hub_connection_string)
+        manager = manager_of(other)
         manager.send_c2d_message("anybody", "x")
         manager.amqp_svc_client.disconnect_sync()
         assert (emulator.stats().c2d.accepted, other.stats().c2d.accepted) == (0, 1)

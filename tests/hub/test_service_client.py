@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from itertools import product
 from pathlib import Path
-from typing import Literal
 
 import pytest
 from hypothesis import given
@@ -21,15 +20,12 @@ from ingest.timing import Backoff, Deadline
 from tests.service.endings import FORMS, end_links
 from tests.services.swallowing import SwallowingProxy
 from tests.sink.hub import address_of, command
+from tests.sink.transports import BOTH, HERE, Transport
 
 PATIENCE = 60.0
 IDLE_SECONDS = 3.0
 """The hub sends a frame after half of it: what is left is for a machine that is busy with other tests."""
 DEVICEBOUND, FEEDBACK = "/messages/devicebound", "/messages/serviceBound/feedback"
-
-
-Transport = Literal["fast", "sdk"]
-BOTH: tuple[Transport, ...] = ("fast", "sdk")
 
 
 @pytest.fixture(params=BOTH)
@@ -135,7 +131,7 @@ def test_connections_that_go_dead_are_replaced(hub: Emulator) -> None:
     address = address_of(hub)
     with ExitStack() as closing:
         proxies, parts = list[SwallowingProxy](), list[Sender | FeedbackLink]()
-        for kind, transport in product((Sender, FeedbackLink), BOTH):
+        for kind, transport in product((Sender, FeedbackLink), HERE):
             proxies.append(closing.enter_context(SwallowingProxy(f"{address.host}:{address.port or 5671}")))
             through = dataclasses.replace(address, port=proxies[-1].port)
             part = kind(

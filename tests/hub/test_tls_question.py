@@ -8,7 +8,6 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from unittest.mock import Mock
 
 import pytest
 
@@ -26,6 +25,8 @@ from ingest.hub.tls_question import TlsQuestion
 from ingest.sink.feedback.link import FeedbackLink
 from ingest.sink.sending.sender import Sender
 from ingest.timing import Backoff, Deadline
+from tests.process.scarce import no_more_threads
+from tests.sink.transports import BOTH
 
 PATIENCE = 60.0
 HOST = "127.0.0.1"
@@ -99,7 +100,7 @@ def test_what_the_hub_says_is_not_asked_about() -> None:
     assert question.words(HubError("amqp:not-found", "no such hub"), seconds=1) == "no such hub"
 
 
-@pytest.mark.parametrize("transport", ["fast", "sdk"])
+@pytest.mark.parametrize("transport", BOTH)
 @pytest.mark.parametrize("kind", [Sender, FeedbackLink])
 def test_a_link_tells_it(
     kind: Callable[..., Sender | FeedbackLink], transport: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -109,7 +110,8 @@ def test_a_link_tells_it(
         made.timeout = 1  # instead of 10 s, until uamqp says that it is over
         return made
 
-    monkeypatch.setattr("ingest.hub.service_client.token_auth", hurried)
+    if transport == "sdk":
+        monkeypatch.setattr("ingest.hub.service_client.token_auth", hurried)
     context = make_certificate(tmp_path, (HOST,)).server_context()
     with server(context) as port:
         part = kind(address(port), None, transport=transport, backoff=Backoff(60.0, 60.0))
@@ -126,7 +128,7 @@ def test_a_link_tells_it(
             part.close()
 
 
-def test_a_question_for_which_there_is_no_thread_costs_words_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_question_for_which_there_is_no_thread_costs_words_alone() -> None:
     asked = threading.Event()
 
     def ask(route: Route, ca_file: Path | None) -> NetworkFault | None:
@@ -134,8 +136,7 @@ def test_a_question_for_which_there_is_no_thread_costs_words_alone(monkeypatch: 
         return None
 
     question = TlsQuestion(Route(HOST, 1), None, ask=ask)
-    with monkeypatch.context() as scarce:
-        scarce.setattr(threading, "_start_new_thread", Mock(side_effect=RuntimeError("can't start new thread")))
+    with no_more_threads():
         assert "no process or thread can be started" in question.words(TimeoutError("late"), seconds=5)
     question.words(TimeoutError("late"), seconds=5)
     assert asked.wait(PATIENCE)

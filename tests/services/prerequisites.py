@@ -25,7 +25,8 @@ _APT_LOCK = Path("/run/iothub-kafka-ingest-apt.lock")
 def java() -> str:
     """Path of a Java 17 or newer, installed first if need be. Raises ServiceError."""
     needed("Java")
-    return _ensure("Java 17 or newer", "openjdk-17-jre-headless", _find_java)
+    # A newer Debian has a newer Java alone.
+    return _ensure("Java 17 or newer", "openjdk-17-jre-headless | default-jre-headless", _find_java)
 
 
 def maven() -> str:
@@ -102,7 +103,8 @@ def _has_headers() -> bool:
     return Path(sysconfig.get_path("include"), "Python.h").exists()
 
 
-def _ensure(what: str, package: str, find: Callable[[], str | None]) -> str:
+def _ensure(what: str, packages: str, find: Callable[[], str | None]) -> str:
+    """`packages`: names, and `|` before others to take where these are not to be had."""
     found = find()
     if found is None and os.geteuid() == 0 and shutil.which("apt-get"):
         # `apt-get update` fails at once when another one runs, so two clones take turns here.
@@ -110,15 +112,26 @@ def _ensure(what: str, package: str, find: Callable[[], str | None]) -> str:
             fcntl.flock(lock, fcntl.LOCK_EX)
             found = find()
             if found is None:
-                print(f"{what} is missing: installing the package {package}.", file=sys.stderr, flush=True)
                 _apt_get("update")
-                _apt_get("install", "--no-install-recommends", *package.split())
+                _install(what, packages)
                 found = find()
     if found is None:
         raise ServiceError(
-            f"{what} is missing: install it (on Debian or Ubuntu: `sudo apt-get install {package}`) and try again."
+            f"{what} is missing: install it (on Debian or Ubuntu: `sudo apt-get install "
+            f"{packages.replace(' | ', '`, or `')}`) and try again."
         )
     return found
+
+
+def _install(what: str, packages: str) -> None:
+    wanted, _, others = packages.partition(" | ")
+    print(f"{what} is missing: installing the package {wanted}.", file=sys.stderr, flush=True)
+    try:
+        _apt_get("install", "--no-install-recommends", *wanted.split())
+    except ServiceError:
+        if not others:
+            raise
+        _install(what, others)
 
 
 def _apt_get(*arguments: str) -> None:

@@ -48,6 +48,19 @@ def test_without_a_usable_java_the_message_names_the_package(programs: Path, ver
         prerequisites.java()
 
 
+def test_what_this_debian_does_not_have_is_replaced(programs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prerequisites, "_APT_LOCK", programs / "lock")
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    (programs / "installed").mkdir()
+    newer = _java(programs / "installed", "21")
+    apt = programs / "apt-get"
+    apt.write_text(
+        f'#!/bin/sh\ncase "$*" in *openjdk-17*) exit 100;; *default-jre*) /bin/ln -s {newer} {programs}/java;; esac\n'
+    )
+    apt.chmod(0o755)
+    assert prerequisites.java() == f"{programs}/java"
+
+
 def test_the_command_names_every_missing_program_and_fails(programs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert prerequisites.main(["venv", "java", "maven"]) == 1
     said = capsys.readouterr().err

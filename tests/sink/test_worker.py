@@ -11,7 +11,7 @@ from itertools import count
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import psutil
 import pytest
@@ -36,6 +36,7 @@ from ingest.sink.worker import Worker
 from ingest.timing import Backoff, Deadline
 from tests.kafka.toy_registry import ToyRegistry
 from tests.sink.hub import hub_of
+from tests.sink.transports import BOTH, Transport
 
 PATIENCE = 60.0
 DEVICES = 20
@@ -58,7 +59,7 @@ def hub() -> Iterator[Emulator]:
 class Bench:
     """Topics, group and budget of one test, and the workers that it starts."""
 
-    def __init__(self, cluster: MockCluster, hub: Emulator, transport: Literal["fast", "sdk"]) -> None:
+    def __init__(self, cluster: MockCluster, hub: Emulator, transport: Transport) -> None:
         number = next(_numbers)
         self.hub = hub
         self.bootstrap = cluster.bootstrap
@@ -186,7 +187,7 @@ def bench(
     made.clean()
 
 
-over_both = pytest.mark.parametrize("bench", ["fast", "sdk"], indirect=True)
+over_both = pytest.mark.parametrize("bench", BOTH, indirect=True)
 """Of what depends on the link: whichever transport carries it."""
 
 

@@ -149,6 +149,18 @@ def test_the_folder_is_named_after_the_version(machine: Machine) -> None:
     assert machine.pretend_environment().name.startswith(f"{__version__}-")
 
 
+def test_an_extra_is_installed_and_kept(machine: Machine) -> None:
+    asked = machine.install("--dry-run", "--extra", "uamqp", "--extra", "emulator")
+    [installing] = [line for line in asked.splitlines() if " pip install " in line]
+    assert installing.endswith("[uamqp,emulator]")
+    running = machine.root / "opt/ingest/versions/0.0.9-12345678"
+    running.mkdir(parents=True)
+    (running / ".extras").write_text("uamqp\n")
+    (machine.root / "opt/ingest/current").symlink_to("versions/0.0.9-12345678")
+    [upgrading] = [line for line in machine.install("--dry-run").splitlines() if " pip install " in line]
+    assert upgrading.endswith("[uamqp]")
+
+
 def test_a_half_made_environment_is_made_again(machine: Machine) -> None:
     home = machine.pretend_environment()
     (home / ".complete").unlink()
@@ -172,6 +184,7 @@ def test_uninstalling_leaves_what_is_the_users(machine: Machine) -> None:
         (["--instance"], "--instance needs a value"),
         (["--instance", "a/b"], "--instance a/b: give a name"),
         (["--instance", "example"], "--instance example: give a name"),
+        (["--extra", "a b"], "--extra a b: give the name of an extra"),
         (["--prefix", "relative"], "--prefix relative: give an absolute path"),
         (["--prefix", "/a b"], "--prefix /a b: only letters"),
         (["--wheel", "/nowhere.whl"], "--wheel /nowhere.whl: there is no such file"),
@@ -184,10 +197,10 @@ def test_wrong_use_is_explained(machine: Machine, arguments: list[str], said: st
 
 def test_an_interpreter_that_will_not_do_is_refused(machine: Machine) -> None:
     said = machine.install("--python", "false", expect=1)
-    assert "this needs Python 3.11, 3.12 or 3.13, and false is not" in said
+    assert "this needs Python 3.11, 3.12, 3.13 or 3.14, and false is not" in said
 
 
 def test_help_names_every_option() -> None:
     shown = subprocess.run(["sh", SCRIPT, "--help"], capture_output=True, text=True, check=True).stdout
-    for option in ("--instance", "--wheel", "--python", "--prefix", "--dry-run", "--uninstall"):
+    for option in ("--instance", "--extra", "--wheel", "--python", "--prefix", "--dry-run", "--uninstall"):
         assert option in shown

@@ -1,6 +1,6 @@
-"""What the formats `connect-*` have in common: the fields of the struct that the old Kafka Connect connector made of an event.
+"""The base of the formats `connect-*`: the fields of the struct into which the old Kafka Connect connector turned an event.
 
-It knew `deviceId, offset, contentType, enqueuedTime, sequenceNumber, content`, and two maps of text to text,
+They are `deviceId, offset, contentType, enqueuedTime, sequenceNumber, content`, and two maps of text to text,
 `systemProperties` and `properties`; Connect's converters wrote them. Pure.
 """
 
@@ -17,20 +17,20 @@ from ingest.source.formats.times import NEVER_MS, is_date
 
 _DEVICE, _MODULE = "iothub-connection-device-id", "iothub-connection-module-id"
 _CONTENT_TYPE = "contentType"
-"""The application property that the old connector took out of the others; the message's own is a system property."""
+"""The application property that the old connector kept apart; the message's own content type is a system property."""
 _BODY_TYPE = "bodyType"
 _MESSAGE_ID = "message-id"
 _SIGNED_32 = 1 << 31
 
 Entries = Mapping[str, bytes]
-"""Of a map: the name of each, and name and value as the format writes them."""
+"""The entries of a map: name → name and value as the format writes them."""
 
 
 class ConnectFormat(ABC):
-    """Implements `Format`, but for how the fields are written. What follows from `Origin` and `Labels` is written once."""
+    """Implements `Format`, except for how fields are written. Writes what follows from `Origin` and `Labels` only once."""
 
     unique: ClassVar[bool] = False
-    """Bytes that are no text become U+FFFD, as there."""
+    """Bytes that are not text become U+FFFD, as in the old connector."""
 
     def __init__(self, partition: str) -> None:
         self._second_ms = NEVER_MS
@@ -40,7 +40,7 @@ class ConnectFormat(ABC):
 
     @abstractmethod
     def text(self, text: str) -> bytes:
-        """Returns a text, which may hold halves of surrogate pairs, as the format writes it."""
+        """Returns a text, which can contain halves of surrogate pairs, as the format writes it."""
 
     @abstractmethod
     def time(self, text: bytes) -> bytes:
@@ -64,14 +64,14 @@ class ConnectFormat(ABC):
 
     @abstractmethod
     def struct(self, fields: tuple[bytes, ...]) -> bytes:
-        """Returns a record's value, of its eight fields in their order, which the methods above have made."""
+        """Returns a record's value from its eight fields, in order, made by the methods above."""
 
     def content(self, body: bytes) -> bytes:
         """Returns the field `content`."""
         return self.text(utf8_text(body))
 
     def key(self, key: bytes | None) -> bytes | None:
-        """Returns a record's key, of `Origin.key`."""
+        """Returns a record's key, made from `Origin.key`."""
         return key
 
     def encode(self, event: Event) -> Record:
@@ -83,7 +83,7 @@ class ConnectFormat(ABC):
             of_labels = self._of_labels(labels)
         _, key, device, before, after, is_timed = of_origin
         _, content_type, system, properties = of_labels
-        # As in Java's maps, a later value of a name takes the place of an earlier one.
+        # As in Java's maps, a later value of a name replaces an earlier one.
         entries = (
             {**before, **after, **system} if hub_ms is None else self._with_hub_time(before, hub_ms, after, system)
         )
@@ -114,7 +114,7 @@ class ConnectFormat(ABC):
         return {**before, HUB_TIME: self._hub_entry, **after, **system}
 
     def _of_origin(self, origin: Origin) -> tuple[Any, ...]:
-        """The format; key; device id; entries in front of the hub's time and behind it; whether there is an enqueued time."""
+        """Returns the format; key; device id; entries before and after the hub's time; whether there is an enqueued time."""
         before, after = self._entries(origin.before), self._entries(origin.after)
         if origin.module_id is not None:
             before = {_MODULE: self.entry(_MODULE, origin.module_id), **before}
@@ -123,7 +123,7 @@ class ConnectFormat(ABC):
         return origin.encoded
 
     def _of_labels(self, labels: Labels) -> tuple[Any, ...]:
-        """The format; content type; entries of system properties; application properties."""
+        """Returns the format; content type; entries of system properties; application properties."""
         system = {name: self.entry(name, text) for name, text in _system_texts(labels)}
         entries: dict[str, bytes] = {}
         content_type: str | None = ""
@@ -142,11 +142,11 @@ class ConnectFormat(ABC):
 
 
 _MILLIS = (b"Z", *(b".%03dZ" % millis for millis in range(1, 1000)))
-"""How `Instant.toString()` ends: without digits at a whole second."""
+"""The end of `Instant.toString()`, which has no digits for a whole second."""
 
 
 def _device_id(origin: Origin) -> str:
-    """Empty when no device sent the event."""
+    """Returns the device id, or "" if no device sent the event."""
     if origin.device_id is not None:
         return origin.device_id
     other = origin.before.get(_DEVICE, origin.after.get(_DEVICE))
@@ -154,7 +154,7 @@ def _device_id(origin: Origin) -> str:
 
 
 def _system_texts(labels: Labels) -> Iterator[tuple[str, str]]:
-    """The fields of the section `properties`, as `toString()` has them, and what the content is, unless it is the body."""
+    """Yields the fields of the section `properties` as `toString()` has them, and the type of a content that is not the body."""
     usual = {
         "correlation-id": labels.correlation_id,
         "content-type": labels.content_type,

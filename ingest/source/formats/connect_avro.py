@@ -1,4 +1,4 @@
-"""Format `connect-avro`: what Connect's AvroConverter made of the old connector's struct, for consumers with a schema
+"""Format `connect-avro`: the old connector's struct as Connect's AvroConverter wrote it, for consumers with a schema
 registry. Pure: `ingest.kafka.schema_registry` asks for the schema's id at the start."""
 
 from collections.abc import Collection, Iterable
@@ -16,13 +16,13 @@ SCHEMA: Final = (
     '{"name":"properties","type":{"type":"map","values":"string"}}],'
     '"connect.version":1,"connect.name":"iothub.kafka.connect"}'
 )
-"""As the old connector registered it, to the byte: registries tell schemas apart by their text."""
+"""Byte for byte as the old connector registered it: registries compare schemas by their text."""
 _NULL, _STRING = b"\x00", b"\x02"
 """Which branch of the union of `contentType` follows."""
 
 
 def long(number: int) -> bytes:
-    """Returns an Avro long: zigzag, seven bits a byte, the lowest first."""
+    """Returns an Avro long: zigzag, seven bits per byte, lowest first."""
     rest = (number << 1) ^ (number >> 63)
     written = bytearray()
     while rest > 0x7F:
@@ -41,7 +41,7 @@ def _sized(content: bytes) -> bytes:
 
 
 class ConnectAvroFormat(ConnectFormat):
-    """The frame of Confluent's serializers: a zero byte, the schema's id in four, the struct in Avro's binary encoding.
+    """The framing of Confluent's serializers: a zero byte, the schema's id in four, the struct in Avro's binary encoding.
     Implements `contract.SchemaFormat`."""
 
     schema: ClassVar[str] = SCHEMA
@@ -81,4 +81,4 @@ class ConnectAvroFormat(ConnectFormat):
 
     @staticmethod
     def overhead_bytes(body_bytes: int) -> int:
-        return 2 * body_bytes + 1_024  # a byte that is no text becomes the three of U+FFFD
+        return 2 * body_bytes + 1_024  # a byte that is not text becomes the three bytes of U+FFFD

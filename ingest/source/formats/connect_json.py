@@ -1,4 +1,4 @@
-"""Format `connect-json`: what Connect's JsonConverter made of the old connector's struct, with `schemas.enable` off. Pure."""
+"""Format `connect-json`: the old connector's struct as Connect's JsonConverter wrote it, with `schemas.enable` off. Pure."""
 
 import re
 from collections.abc import Iterable
@@ -19,7 +19,7 @@ _STRUCT: Final = (
 
 
 def jackson(text: str) -> bytes:
-    """Returns the text as Jackson writes it: what is beyond U+FFFF as two escapes, which have upper-case digits."""
+    """Returns the text as Jackson writes it: characters above U+FFFF as two escapes with upper-case digits."""
     try:
         written = dumps(text)
     except orjson.JSONEncodeError:  # halves of surrogate pairs

@@ -1,4 +1,4 @@
-"""Format `connect-json-schema`: what Connect's JsonConverter made of the old connector's struct, with `schemas.enable`. Pure."""
+"""Format `connect-json-schema`: the old connector's struct as Connect's JsonConverter wrote it, with `schemas.enable`. Pure."""
 
 from typing import Final
 
@@ -24,7 +24,7 @@ _BEFORE_KEY: Final = b'{"schema":%b,"payload":' % _STRING
 
 
 class ConnectJsonSchemaFormat(ConnectJsonFormat):
-    """An object with the struct as its `payload`, and the struct's schema in every record; a key likewise."""
+    """An object with the struct as its `payload`, and the struct's schema in every record; so are keys."""
 
     def struct(self, fields: tuple[bytes, ...]) -> bytes:
         return b"%b%b}" % (_BEFORE, super().struct(fields))

@@ -1,4 +1,4 @@
-"""Format `connect-string`: what Connect's StringConverter made of the old connector's struct. Pure."""
+"""Format `connect-string`: the old connector's struct as Connect's StringConverter wrote it. Pure."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -11,7 +11,7 @@ _STRUCT: Final = (
 
 
 class ConnectStringFormat(ConnectFormat):
-    """`Struct{deviceId=…,offset=…,…}`: Java's text of the struct, which nothing can read back for certain."""
+    """`Struct{deviceId=…,offset=…,…}`: Java's text of the struct, which cannot be parsed reliably."""
 
     def text(self, text: str) -> bytes:
         return text.encode("utf-8", "replace")
@@ -36,4 +36,4 @@ class ConnectStringFormat(ConnectFormat):
 
     @staticmethod
     def overhead_bytes(body_bytes: int) -> int:
-        return 2 * body_bytes + 1_024  # a byte that is no text becomes the three of U+FFFD
+        return 2 * body_bytes + 1_024  # a byte that is not text becomes the three bytes of U+FFFD

@@ -1,4 +1,4 @@
-"""What a record format is: how an event becomes the record that Kafka gets. `tests/source/formats/contract.py` checks it."""
+"""The contract of a record format, which turns an event into a Kafka record. `tests/source/formats/contract.py` checks it."""
 
 from collections.abc import Callable
 from typing import ClassVar, NamedTuple, Protocol
@@ -13,26 +13,27 @@ new_record: Callable[..., "Record"] = tuple.__new__  # half the time of a NamedT
 
 class Record(NamedTuple):
     key: bytes | None
-    """`event.origin.key`: the device id, by which Kafka keeps each device's order; of an event that no device sent the
-    partition key, if any. A format can write the key in its own way, but always the same key in the same way."""
+    """`event.origin.key`: the device id, so that Kafka keeps each device's order; for an event that no device sent, the
+    partition key, if any. A format can write a key in its own way, but always the same key in the same way."""
     value: bytes
     headers: Headers | None
     timestamp_ms: int
-    """The hub's enqueued time; 0, which stands for now, if that is no date."""
+    """The hub's enqueued time; 0, which means now, if that is not a date."""
 
 
 class Format(Protocol):
-    """How events become records. Pure: a record follows from its event alone, whichever events came before.
+    """Turns events into records. Pure: a record depends only on its event, not on earlier events.
 
-    A format can keep what it makes of an event's `Origin` and `Labels` in their attribute `encoded`, as a tuple that starts with
-    the format's class. It must not use a tuple that starts with another: dead letters are of format `raw` in any process.
+    A format can keep what it encodes of an event's `Origin` and `Labels` in their attribute `encoded`, as a tuple that starts
+    with the format's class. It must not use a tuple that starts with another class: dead letters have format `raw` in any
+    process.
     """
 
     unique: ClassVar[bool]
-    """Whether different events always make different records: a promise to consumers, which the contract's tests check."""
+    """Whether different events always give different records: a promise to consumers, which the contract's tests check."""
 
     def __init__(self, partition: str) -> None:
-        """`partition`: the hub's partition that all events are of."""
+        """`partition`: the hub's partition of all events."""
         ...
 
     def encode(self, event: Event) -> Record:
@@ -41,10 +42,10 @@ class Format(Protocol):
 
     @staticmethod
     def overhead_bytes(body_bytes: int) -> int:
-        """Returns the most bytes that a record has beyond the body of its event, which has `body_bytes`.
+        """Returns by how many bytes a record can be larger than the body of its event, which has `body_bytes`.
 
-        Key, value and headers count. Four times the bytes of what the event says besides, as JSON, comes on top: a name or
-        a device id can stand in two places, and a format can write it at greater length.
+        Key, value and headers count. Up to four times the size of the event's other values as JSON comes on top: a name or
+        a device id can occur in two places, and a format can write it at greater length.
         """
         ...
 

@@ -1,7 +1,7 @@
-"""Numbers as Java wrote them up to version 18: `Double.toString` and `Float.toString`, digit by digit.
+"""Writes numbers as Java did up to version 18: `Double.toString` and `Float.toString`, digit by digit.
 
-Those did not always find the fewest digits (JDK-4511638, mended in Java 19): of floats with an exponent, every tenth has one
-more than it needs. The steps here are the ones that those versions took, overflows included. Pure.
+Those did not always find the fewest digits (JDK-4511638, fixed in Java 19): every tenth float with an exponent has one
+more than it needs. The code takes the same steps as those versions, overflows included. Pure.
 """
 
 import math
@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 _FRACTION_BITS: Final = 52
 """Of a double, without the hidden bit."""
 _LARGEST_WHOLE: Final = 62
-"""A whole number below two to the power of this and one more is written as the integer that it is."""
+"""A whole number below 2^(this + 1) is written as an integer."""
 _FIVES: Final = tuple((5**power).bit_length() if power else 0 for power in range(27))
 
 
@@ -21,13 +21,13 @@ class _Parts(NamedTuple):
     fraction: int
     exponent: int
     bits: int
-    """How many of the fraction say something: 53 of a double, 24 of a float, fewer of tiny ones."""
+    """Significant bits of the fraction: 53 of a double, 24 of a float, fewer for tiny numbers."""
 
 
 def number_text(number: float) -> str:
     """Returns `Double.toString`, or `Float.toString` of a number that a float holds exactly.
 
-    An event does not say which of both it was: where that makes a difference, the float's digits are fewer.
+    An event does not say which of the two it was; if the digits differ, the float has fewer.
     """
     if not math.isfinite(number):
         return "NaN" if math.isnan(number) else "Infinity" if number > 0 else "-Infinity"
@@ -57,12 +57,12 @@ def _is_single(magnitude: float) -> bool:
 
 
 def _digits(parts: _Parts) -> tuple[str, int]:
-    """The digits without zeros at their end, and how many of them stand before the point."""
+    """Returns the digits without trailing zeros, and how many of them are before the point."""
     fraction, exponent, bits = parts
     zeros = (fraction & -fraction).bit_length() - 1
     wide = _FRACTION_BITS + 1 - zeros
     behind = max(0, wide - exponent - 1)
-    """Bits behind the binary point."""
+    """Bits after the binary point."""
     if 0 <= exponent <= _LARGEST_WHOLE and behind == 0:
         return _whole_digits(fraction << exponent >> _FRACTION_BITS, exponent - bits - 1)
     found = _developed(fraction >> zeros, exponent, bits, wide, behind)
@@ -74,7 +74,7 @@ def _digits(parts: _Parts) -> tuple[str, int]:
 
 
 def _whole_digits(number: int, unknown_bits: int) -> tuple[str, int]:
-    """`unknown_bits`: how many of the lowest say nothing."""
+    """`unknown_bits`: how many of the lowest bits are not significant."""
     dropped = int(unknown_bits * math.log10(2)) if unknown_bits > 1 else 0
     number, rest = divmod(number, 10**dropped)
     if dropped and rest >= 10**dropped // 2:
@@ -86,19 +86,19 @@ def _whole_digits(number: int, unknown_bits: int) -> tuple[str, int]:
 class _Developed(NamedTuple):
     digits: int
     written: int
-    """How many digits these are: the first can be 0."""
+    """Number of digits; the first can be 0."""
     point: int
-    """How many of them stand before the point."""
+    """How many of them are before the point."""
     low: bool
-    """Whether they are near enough as they are."""
+    """Whether the digits are close enough."""
     high: bool
-    """Whether they are with one more at their end."""
+    """Whether they are close enough if the last one is increased by one."""
     rest: int
-    """Whether what is left is more (1) or less (-1) than half of one at their end, or just that (0)."""
+    """Whether the remainder is more (1) or less (-1) than half of the last digit's unit, or exactly half (0)."""
 
 
 def _developed(fraction: int, exponent: int, bits: int, wide: int, behind: int) -> _Developed:
-    """Digit by digit, until what is left is less than half of the distance to the next number."""
+    """Develops digits until the remainder is less than half of the distance to the next number."""
     scale = _FRACTION_BITS + 1 - wide
     leading = (fraction << scale) / (1 << _FRACTION_BITS)
     power = math.floor((leading - 1.5) * 0.289529654 + 0.176091259 + exponent * 0.301029995663981)
@@ -108,13 +108,13 @@ def _developed(fraction: int, exponent: int, bits: int, wide: int, behind: int) 
     two_b -= wide - 1
     common = min(two_b, two_s)
     two_b, two_s, two_m = two_b - common, two_s - common, two_m - common
-    if wide == 1:  # the number below a power of two is half as far away
+    if wide == 1:  # the number below a power of two is only half as far away
         two_m -= 1
     if two_m < 0:
         two_b, two_s, two_m = two_b - two_m, two_s - two_m, 0
     size = max(wide + two_b + _bits_of_five(five_b), two_s + 1 + _bits_of_five(five_s + 1))
     word = 32 if size < 32 else 64 if size < 64 else 0
-    """Bits of the integers that Java counts in, which overflow; 0 for those of any size."""
+    """Bits of the integers that Java uses, which overflow; 0 for integers of any size."""
     left, unit, half = fraction * 5**five_b << two_b, 5**five_s << two_s, 5**five_b << two_m
     ten = 10 * unit
     digits, left = divmod(left, unit)
@@ -136,12 +136,12 @@ def _developed(fraction: int, exponent: int, bits: int, wide: int, behind: int) 
 
 
 def _is_above(number: int, ten: int, word: int) -> bool:
-    """In integers of any size, a tie counts."""
+    """With integers of any size, equality counts."""
     return _wrapped(number, word) > ten if word else number >= ten
 
 
 def _wrapped(number: int, word: int) -> int:
-    """In a signed integer of so many bits."""
+    """Returns the number as a signed integer of `word` bits."""
     return ((number + (1 << word - 1)) & ((1 << word) - 1)) - (1 << word - 1) if word else number
 
 

@@ -1,4 +1,4 @@
-"""What Java 17 writes for the values of an event: the old connector, and so its consumers, know nothing else. Pure."""
+"""Writes the values of an event as Java 17 does: the old connector wrote them so, and its consumers expect it. Pure."""
 
 import base64
 import re
@@ -14,7 +14,7 @@ _SURROGATE = re.compile(rb"\xed[\xa0-\xbf][\x80-\xbf]?")
 _ESCAPED_BYTE = re.compile(rb"%([0-9A-F]{2})")
 _DAY_MS = 86_400_000
 _GREGORIAN_SINCE = -141_427
-"""The day 1582-10-15, counted from 1970: `java.util.Date` writes those before it in the Julian calendar, `Instant` does not."""
+"""The day 1582-10-15, counted from 1970: `java.util.Date` writes earlier days in the Julian calendar, `Instant` does not."""
 _WEEKDAYS = ("Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed")  # 1970 began on a Thursday
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
@@ -22,7 +22,7 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 def utf8_text(body: bytes) -> str:
     """Returns the bytes as text, as `new String(bytes, UTF_8)` does: U+FFFD for each part that is not UTF-8.
 
-    Half a surrogate pair is one such part in Java, and up to three in Python.
+    Half a surrogate pair is one such part in Java, but up to three in Python.
     """
     try:
         return body.decode()
@@ -31,14 +31,14 @@ def utf8_text(body: bytes) -> str:
 
 
 def name_text(name: str) -> str:
-    """Returns the key of which `ingest.source.events.values.name_of` or `again` made this name, as text."""
+    """Returns, as text, the key from which `ingest.source.events.values.name_of` or `again` made this name."""
     if "%" not in name:
         return name
     if not name.startswith("%:"):
         return utf8_text(_ESCAPED_BYTE.sub(_byte, name.encode()))
     try:
         key = orjson.loads(name[2:])
-    except orjson.JSONDecodeError:  # none of ours
+    except orjson.JSONDecodeError:  # not one of our names
         return name
     match key:
         case {"$again": [str(first), int()]}:
@@ -52,10 +52,10 @@ def _byte(found: "re.Match[bytes]") -> bytes:
 
 
 def value_text(value: Any) -> str:
-    """Returns the `toString()` of a value as `ingest.source.events.values.plain` makes them.
+    """Returns the `toString()` of a value from `ingest.source.events.values.plain`.
 
-    What has no text in Java that says anything (decimals, described values) is written as docs/records.md has it. Raises
-    Undeliverable for what is no such value.
+    Values without a meaningful text in Java (decimals, described values) are written as in docs/records.md. Raises
+    Undeliverable if it is not such a value.
     """
     match value:
         case str():
@@ -100,12 +100,12 @@ def _map_text(pairs: Any) -> str:
 
 
 _BINARY = tuple(chr(byte) if 0x20 <= byte < 0x7F and byte != 0x5C else f"\\x{byte:02x}" for byte in range(256))
-"""What Proton's `Binary` writes for each byte."""
+"""Each byte as Proton's `Binary` writes it."""
 
 
 def date_text(milliseconds: int) -> str:
-    """Returns `java.util.Date.toString()` in UTC: `Fri Nov 30 16:00:00 UTC 2018`. The year of one before our era is
-    written without a sign."""
+    """Returns `java.util.Date.toString()` in UTC: `Fri Nov 30 16:00:00 UTC 2018`. A year before our era has no
+    sign."""
     days, of_day = divmod(milliseconds, _DAY_MS)
     year, month, day = _gregorian(days) if days >= _GREGORIAN_SINCE else _julian(days)
     shown = year if year > 0 else 1 - year
@@ -113,7 +113,7 @@ def date_text(milliseconds: int) -> str:
 
 
 def instant_second(seconds: int) -> str:
-    """Returns `java.time.Instant.toString()` of a whole second, but for its last letter Z: `2018-11-30T16:00:00`."""
+    """Returns `java.time.Instant.toString()` of a whole second, without its last letter Z: `2018-11-30T16:00:00`."""
     days, of_day = divmod(seconds, 86_400)
     year, month, day = _gregorian(days)
     sign = "+" if year > 9999 else "-" if year < 0 else ""
@@ -127,7 +127,7 @@ def _clock(seconds: int) -> str:
 
 
 def _gregorian(days: int) -> tuple[int, int, int]:
-    """Year, month and day of a day counted from 1970-01-01; the year before 1 is 0."""
+    """Returns year, month and day of a day counted from 1970-01-01; the year before 1 is 0."""
     era, of_era = divmod(days + 719_468, 146_097)  # from 0000-03-01, so that a leap day is the last of its year
     year = (of_era - of_era // 1_460 + of_era // 36_524 - of_era // 146_096) // 365
     return _of_march_year(400 * era + year, of_era - (365 * year + year // 4 - year // 100))

@@ -10,19 +10,19 @@ from ingest.source.formats.parts import as_json, body_type, dumps
 from ingest.source.formats.times import MILLIS, NEVER_MS, is_date, rfc3339, second, undated
 
 COMPARED_BYTES = 1_024
-"""Text of control characters is base64 when that is shorter, if it has grown by more than this: others are not looked at."""
+"""If JSON makes a text longer by more than this, base64 can be shorter, and is used if it is."""
 _CONTROL = bytes(range(0x20)).translate(None, b"\b\t\n\f\r")
-"""What JSON writes with six characters. Text has none of them."""
+"""Characters that JSON writes with six characters. Ordinary text has none of them."""
 _AROUND_BYTES = 1_024
-"""More than names of members, position, partition and times take."""
+"""More than the names of members, position, partition and times need."""
 _HUB_TIME_MEMBER = b'"%b":' % HUB_TIME.encode()
 
 
 class JsonFormat:
-    """One JSON object per event; `content` is exactly the body, base64 with `contentTransfer` when it is not UTF-8 or when
-    that is shorter than its control characters. `bodyType` says of a content that JSON was made of the body.
+    """One JSON object per event; `content` is exactly the body, or base64 with `contentTransfer` if it is not UTF-8 or if base64
+    is shorter than its control characters. `bodyType` says that the body was turned into JSON.
 
-    What follows from `Origin` and `Labels` is made into bytes once for each of those; an event adds its numbers and body.
+    What follows from `Origin` and `Labels` is encoded once for each of those; an event adds its numbers and body.
     """
 
     unique: ClassVar[bool] = True
@@ -93,7 +93,7 @@ class JsonFormat:
 
 
 def _json_origin(origin: Origin, hub_ms: int | None) -> tuple[Any, ...]:
-    """The format; key; what stands before the offset, before the hub's time and after it; whether that is no member at all."""
+    """Returns the format; key; the parts before the offset, before the hub's time and after it; whether they name no property."""
     module = b"" if origin.module_id is None else b',"moduleId":' + as_json(origin.module_id)
     head = b'{"deviceId":%b%b,"offset":' % (as_json(origin.device_id), module)
     before, after = b',"systemProperties":{', _members(origin.after)
@@ -106,8 +106,8 @@ def _json_origin(origin: Origin, hub_ms: int | None) -> tuple[Any, ...]:
 
 
 def _json_labels(labels: Labels) -> tuple[Any, ...]:
-    """The format; what stands between the time and the message id, and from there to the content; more system properties;
-    the rest."""
+    """Returns the format; the part between the time and the message id, and from there to the content; further system
+    properties; the rest."""
     between = b'","contentType":%b,"contentEncoding":%b' % (
         as_json(labels.content_type),
         as_json(labels.content_encoding),
@@ -121,14 +121,14 @@ def _json_labels(labels: Labels) -> tuple[Any, ...]:
 
 
 def _members(values: Mapping[str, Any]) -> bytes:
-    """The members of a JSON object, each with a comma before it."""
+    """Returns the members of a JSON object, each with a comma before it."""
     return b"," + as_json(values)[1:-1] if values else b""
 
 
 def _shorter(content: bytes, body: bytes) -> bytes:
-    """`content`, which is the body as JSON text; base64 if that is shorter and the body has control characters.
+    """Returns `content`, the body as JSON text, or base64 if that is shorter and the body has control characters.
 
-    Quotes and line breaks make no difference, however many they are: text stays text.
+    Any number of quotes and line breaks makes no difference: text stays text.
     """
     if len(body.translate(None, _CONTROL)) == len(body):
         return content

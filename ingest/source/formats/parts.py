@@ -1,4 +1,4 @@
-"""What the formats say in the same way: a value as JSON, and what a body was. Pure."""
+"""The common parts of formats: a value as JSON, and the type of a body. Pure."""
 
 from typing import Any
 
@@ -8,14 +8,14 @@ from ingest.errors import Undeliverable
 from ingest.source.events.event import BODY_KINDS, DATA, HUB_TIME, MALFORMED, Labels
 
 NUMBERS = frozenset((HUB_TIME, "absolute-expiry-time", "creation-time", "group-sequence"))
-"""System properties that are whole numbers, and so named nowhere."""
+"""System properties that are whole numbers; no header names their type."""
 
 
 dumps = orjson.dumps
 
 
 def kept(text: bytes) -> bytes:
-    """A copy. What orjson returns holds 4 KiB for as long as it lives, however short it is (orjson 3.13)."""
+    """Returns a copy. The bytes that orjson returns occupy at least 4 KiB as long as they live (orjson 3.13)."""
     return b"%b" % text
 
 
@@ -27,7 +27,7 @@ def as_json(value: Any) -> bytes:
 
 
 def body_type(labels: Labels) -> str | None:
-    """What a record says of the body; nothing when that is the content."""
+    """Returns what a record says about the body; None if the body is the content."""
     kind = labels.body_kind
     if kind in BODY_KINDS:
         return None if kind == DATA else kind

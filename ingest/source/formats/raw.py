@@ -1,4 +1,4 @@
-"""Format `raw`: the body untouched, everything else in headers; and back, for `ingest redrive`. Pure."""
+"""Format `raw`: the body unchanged, everything else in headers; and back, for `ingest redrive`. Pure."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
@@ -26,18 +26,18 @@ _FIELDS = frozenset(
         "sequenceNumber",
     )
 )
-"""The headers that are fields of an event, and no properties."""
+"""The headers that are fields of an event, not properties."""
 JSON_HEADER = "json"
-"""Names the headers, property headers or system ones, whose value is JSON and no text."""
+"""The header that names those with a JSON value instead of text."""
 
 
 _AROUND_BYTES = 1_024
-"""More than names of headers, position, partition and times take."""
+"""More than the names of headers, position, partition and times need."""
 _HUB_TIME_HEADER = f"s-{HUB_TIME}"
 
 
 class RawFormat:
-    """The body untouched as the value; everything else in headers, property headers prefixed `p-`, system ones `s-`."""
+    """The body unchanged as the value; everything else in headers: properties prefixed `p-`, system properties `s-`."""
 
     unique: ClassVar[bool] = True
 
@@ -120,7 +120,7 @@ def _named(prefix: str, values: Mapping[str, Any]) -> Headers:
         for name, value in values.items()
     ]
     for name, _ in named:
-        name.encode()  # raises for half a surrogate pair, with which confluent-kafka 2.16 would end the process
+        name.encode()  # raises for half a surrogate pair, which would crash confluent-kafka 2.16
     return named
 
 
@@ -129,7 +129,7 @@ def _is_json(prefix: str, name: str, value: Any) -> bool:
 
 
 def _json_names(prefix: str, values: Mapping[str, Any]) -> Headers:
-    """A header that names those of `_named` that are no text, unless all know it of their name."""
+    """Returns a header that names those of `_named` that are not text, unless their names already say so."""
     names = [
         f"{prefix}-{name}"
         for name, value in values.items()
@@ -139,9 +139,9 @@ def _json_names(prefix: str, values: Mapping[str, Any]) -> Headers:
 
 
 def event_of_record(headers: Sequence[Header], value: bytes) -> Event:
-    """The event of a record of format `raw`. Headers that other programs have added count for nothing.
+    """Returns the event of a record of format `raw`. Ignores headers that other programs have added.
 
-    Raises KeyError, ValueError or TypeError when the headers are not those of such a record.
+    Raises KeyError, ValueError or TypeError if the headers are not those of such a record.
     """
     texts: dict[str, str] = {}
     is_json: set[str] = set()
@@ -152,7 +152,7 @@ def event_of_record(headers: Sequence[Header], value: bytes) -> Event:
             texts.setdefault(name, str(raw, "utf-8") if isinstance(raw, bytes) else raw)
 
     def typed(name: str) -> Any:
-        # Digits of a number that has its name as its type, or anything that is said to be JSON.
+        # A system property whose name says that it is a number, or a header that is listed as JSON.
         return orjson.loads(texts[name]) if name in is_json or name[2:] in NUMBERS else texts[name]
 
     system = {name[2:]: typed(name) for name in texts if name.startswith("s-")}

@@ -1,6 +1,6 @@
-"""A dead letter of this or an earlier version → the event that it was. Pure.
+"""A dead letter of this or an earlier version → its event. Pure.
 
-A dead letter of an event has its content as the value, and besides its own headers those of format `raw`.
+A dead letter of an event has the event's content as its value, and the headers of format `raw` besides its own.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ from ingest.source.formats.raw import event_of_record
 
 
 def event_of_letter(headers: Sequence[Header], value: bytes) -> Event:
-    """The event of a dead letter that has its body. Raises Undeliverable when no event can be made of it."""
+    """Returns the event of a dead letter that has its body. Raises Undeliverable if that is not possible."""
     try:
         return _readable(event_of_record(headers, value) if _is_raw(headers) else _of_old_letter(headers, value))
     except (KeyError, ValueError, TypeError) as error:
@@ -24,7 +24,7 @@ def event_of_letter(headers: Sequence[Header], value: bytes) -> Event:
 
 
 def has_event(headers: Sequence[Header]) -> bool:
-    """Whether a letter tells more than a position."""
+    """Whether a letter has more than a position."""
     return _is_raw(headers) or any(name == f"{HEADER_PREFIX}body-kind" for name, _ in headers)
 
 
@@ -33,7 +33,7 @@ def _is_raw(headers: Sequence[Header]) -> bool:
 
 
 def _readable(event: Event) -> Event:
-    """With what is now known of a message that was malformed when it came; at the last it is a content itself."""
+    """Decodes again a message that was malformed for an earlier version; if it still is, the message itself is the content."""
     if event.body_kind != AMQP_MESSAGE:
         return event
     with contextlib.suppress(AmqpError):
@@ -44,9 +44,9 @@ def _readable(event: Event) -> Event:
 
 
 def _of_old_letter(headers: Sequence[Header], value: bytes) -> Event:
-    """Of a version that kept of an event its body, position and sender. Bodies that are values were kept in their message.
+    """Returns the event of a letter that has only body, position and sender; a body that is a value is kept in its message.
 
-    Or of an event of which there is no more that could be written.
+    Such letters come from an older version, or from an event of which nothing else can be written.
     """
     texts = {
         name.removeprefix(HEADER_PREFIX): str(raw, "utf-8") if isinstance(raw, bytes) else raw

@@ -136,6 +136,7 @@ def without_announcement(frames: list[str]) -> list[str]:
     return [frame for frame in frames if "Flow" not in frame or "link_credit=10000" not in frame]
 
 
+@pytest.mark.uamqp
 def test_commands(hub: Emulator, wire: Wire) -> None:
     import uamqp
 
@@ -189,6 +190,7 @@ def test_commands(hub: Emulator, wire: Wire) -> None:
     assert without_announcement(wire()) == wanted
 
 
+@pytest.mark.uamqp
 def test_feedback(hub: Emulator, wire: Wire) -> None:
     def report() -> None:
         client = service(hub)

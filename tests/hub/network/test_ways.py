@@ -9,7 +9,7 @@ from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from socket import create_connection, create_server, socket
-from typing import Final, Literal
+from typing import Final
 
 import pytest
 
@@ -40,6 +40,7 @@ from tests.hub.network.proxy import answers, proxy
 from tests.services.azurite import Azurite
 from tests.services.tinyproxy import Tinyproxy
 from tests.sink.hub import command
+from tests.sink.transports import BOTH, HERE
 from tests.source.checkpoints.contract import position
 from tests.source.readers import Reader, fill
 
@@ -148,7 +149,7 @@ def test_questions(way: Way) -> None:
     assert attempt.reason == ""
 
 
-@pytest.mark.parametrize("transport", ["fast", "sdk"])
+@pytest.mark.parametrize("transport", BOTH)
 def test_commands_and_feedback(hub: Emulator, way: Way, transport: str) -> None:
     address = way.config.hub.iot_hub
     assert address is not None
@@ -286,9 +287,6 @@ def test_a_proxy_refuses_checkpoints_in_its_own_words(hub: Emulator, front: str)
             store.check()
 
 
-TRANSPORTS: tuple[Literal["fast", "sdk"], ...] = ("fast", "sdk")
-
-
 def until_in_trouble(sender: Sender, words: str) -> None:
     deadline = Deadline(PATIENCE)
     while words not in (sender.trouble or "") or sender.links < 3:
@@ -337,7 +335,7 @@ def test_the_hop_that_fails_is_named_everywhere(
         try:
             if reader is not None:
                 reader.until(lambda: words in (reader.receiver.trouble or ""))
-            for transport in TRANSPORTS if broken != "404" else TRANSPORTS[:1]:  # uamqp asks for a path of its own
+            for transport in HERE if broken != "404" else HERE[:1]:  # uamqp asks for a path of its own
                 sender = Sender(
                     address,
                     config.hub.ca_file,

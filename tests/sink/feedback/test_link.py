@@ -4,7 +4,7 @@ import logging
 import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 
@@ -18,8 +18,7 @@ from ingest.sink.feedback.message import parse_feedback
 from ingest.sink.feedback.sdk import SdkFeedback
 from ingest.timing import Backoff, Deadline
 from tests.sink.feedback_hub import SECONDS, connection_string, end_commands
-
-Transport = Literal["fast", "sdk"]
+from tests.sink.transports import BOTH, Transport
 
 
 @pytest.fixture
@@ -28,7 +27,7 @@ def emulator() -> Iterator[Emulator]:
         yield running
 
 
-@pytest.fixture(params=["fast", "sdk"])
+@pytest.fixture(params=BOTH)
 def transport(request: pytest.FixtureRequest) -> Transport:
     return request.param  # type: ignore[no-any-return]  # one of the two
 

@@ -7,7 +7,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -31,12 +31,16 @@ from ingest.sink.sending.sdk import SdkCommands, message_of
 from ingest.sink.sending.sender import Sender
 from ingest.timing import Backoff, Deadline
 from tests.sink.hub import address_of, command
+from tests.sink.transports import BOTH, HERE, Transport
 
 PATIENCE = 60.0
 FIELDS = [field.name for field in dataclasses.fields(Command) if field.name not in ("origin", "passed_over")]
 """What the hub gets of a command."""
-Transport = Literal["fast", "sdk"]
 Answers = list[tuple[Command, Outcome]]
+WRITTEN: dict[Transport, Callable[[Command], bytes]] = {
+    "fast": encoded,
+    "sdk": lambda command: bytes(message_of(command).encode_message()),
+}
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +50,7 @@ def hub() -> Iterator[Emulator]:
         yield emulator
 
 
-@pytest.fixture(params=["fast", "sdk"])
+@pytest.fixture(params=BOTH)
 def transport(request: pytest.FixtureRequest) -> Transport:
     return request.param  # type: ignore[no-any-return]  # one of the two
 
@@ -153,11 +157,11 @@ symbols = st.none() | st.text(st.characters(codec="ascii", exclude_characters="\
     )
 )
 def test_the_hub_reads_what_was_written_and_counts_the_same_size(sent: Command) -> None:
-    for written in (encoded(sent), bytes(message_of(sent).encode_message())):
-        received = message.parse(decode_message(written))
+    for transport in HERE:
+        received = message.parse(decode_message(WRITTEN[transport](sent)))
         assert (received.to, received.size) == (sent.to, sent.size)
         for name in FIELDS:
-            assert getattr(received, name) == getattr(sent, name), name
+            assert getattr(received, name) == getattr(sent, name), (transport, name)
 
 
 def test_each_command_reaches_the_device_that_was_named(hub: Emulator, sender: Sender) -> None:

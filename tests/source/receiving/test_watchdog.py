@@ -1,6 +1,5 @@
 import errno
 import threading
-from unittest.mock import Mock
 
 import pytest
 
@@ -8,6 +7,7 @@ from ingest.errors import Unreachable
 from ingest.hub.position import Position
 from ingest.hub.standing import Standing
 from ingest.source.receiving.watchdog import Asked, HubQuestion, StallWatch
+from tests.process.scarce import no_more_threads
 
 
 def look_until(watch: StallWatch, now: float, end: float) -> str:
@@ -100,12 +100,9 @@ def test_the_question_is_asked_once_at_a_time_off_the_loop() -> None:
     assert asked == [True]
 
 
-def test_a_question_for_which_no_thread_can_be_started_is_asked_later(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_question_for_which_no_thread_can_be_started_is_asked_later(caplog: pytest.LogCaptureFixture) -> None:
     question = HubQuestion(lambda _: STANDING)
-    with monkeypatch.context() as scarce:
-        scarce.setattr(threading, "_start_new_thread", Mock(side_effect=RuntimeError("can't start new thread")))
+    with no_more_threads():
         assert not question.ask(ASKED)
         question.join(10.0)
     assert "no process or thread can be started" in caplog.text

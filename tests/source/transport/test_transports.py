@@ -1,11 +1,9 @@
 """Both transports under the receiver, against the emulator: every way a link can end, over real sockets."""
 
 import logging
-import threading
 import weakref
 from collections.abc import Callable
 from datetime import UTC, datetime
-from unittest.mock import Mock
 
 import pytest
 
@@ -13,6 +11,7 @@ from ingest.emulator import Emulator
 from ingest.errors import Refused
 from ingest.hub.position import EARLIEST, LATEST, Position, StartAt
 from ingest.process.memory import give_back
+from tests.process.scarce import no_more_threads
 from tests.source.readers import PATIENCE, Reading, configured, fill
 
 
@@ -234,11 +233,10 @@ def test_large_events_bring_the_credit_down(emulator: Emulator, reading: Reading
 
 
 def test_a_link_for_which_no_thread_can_be_started_is_tried_again(
-    emulator: Emulator, reading: Reading, transport: str, monkeypatch: pytest.MonkeyPatch
+    emulator: Emulator, reading: Reading, transport: str
 ) -> None:
     fill(emulator, 3)
-    with monkeypatch.context() as scarce:
-        scarce.setattr(threading, "_start_new_thread", Mock(side_effect=RuntimeError("can't start new thread")))
+    with no_more_threads():
         reader = reading(configured(emulator, transport))
         reader.receiver.poll(0.1)
         assert "no process or thread can be started" in (reader.receiver.trouble or "")

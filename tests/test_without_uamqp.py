@@ -1,0 +1,35 @@
+"""What a run of the tests says of those that it leaves out."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.services import ROOT
+
+
+def test_what_needs_uamqp_is_left_out_aloud_where_there_is_none(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['uamqp'] = None\n")
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-p",
+            "no:benchmark",
+            "-n",
+            "1",
+            "-k",
+            "tokens_of",
+            "tests/emulator/amqp/test_sas.py",
+        ],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    assert " uamqp is not installed: 1 tests that need it are left out " in done.stdout
+    assert done.stdout.splitlines()[-1].strip("= ").startswith("1 passed in "), done.stdout
