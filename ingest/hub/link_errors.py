@@ -1,4 +1,4 @@
-"""An error of azure-eventhub or of the socket below it: the service's condition in words, and what to do about it."""
+"""What has ended a link to an event hub, ours or azure-eventhub's: the service's condition in words, and what to do about it."""
 
 import re
 from typing import Literal
@@ -6,6 +6,7 @@ from typing import Literal
 from ingest import scarcity
 from ingest.hub.conditions import BAD_ARGUMENTS, KNOWN, of_link, of_status
 from ingest.hub.network.faults import REFUSALS, fault_in
+from ingest.hub.service_errors import HubError
 
 Verdict = Literal["refused", "bad_position", "lost"]
 """refused: the same try will be refused again (key, name). bad_position: the hub does not know the offset or sequence
@@ -30,7 +31,7 @@ class LinkEnded(Exception):
 
 
 def link_ended(error: BaseException) -> LinkEnded:
-    """Classifies an exception of azure-eventhub or of the socket below it."""
+    """Classifies an exception of either client, or of the stream below it."""
     if isinstance(error, LinkEnded):
         return error
     lacking = scarcity.words(error)
@@ -40,6 +41,8 @@ def link_ended(error: BaseException) -> LinkEnded:
     if fault is not None:
         verdict: Verdict = "refused" if fault.hop in REFUSALS else "lost"
         return LinkEnded(verdict, "connection_lost", str(fault))
+    if isinstance(error, HubError) and error.reason and not error.condition:
+        return LinkEnded("lost", error.reason, str(error))
     condition, words = _condition(error), _words(error)
     if _SILENT in words:
         return LinkEnded("lost", "silent", "no frame from the hub for as long as it was told to send one")

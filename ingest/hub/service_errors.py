@@ -9,10 +9,11 @@ from ingest.hub.network.faults import REFUSALS, NetworkFault
 class HubError(Exception):
     """What the hub said at the end of a link, or of a message that it rejected; any form that it may have is legible."""
 
-    def __init__(self, condition: str, description: str) -> None:
-        """`condition`: "" where the hub gave none."""
+    def __init__(self, condition: str, description: str, reason: str = "") -> None:
+        """`condition`: "" where the hub gave none; then `reason` is the label of the metric, if there is a known one."""
         self.condition = condition
         self.description = description
+        self.reason = reason
         super().__init__(f"{condition}: {description}" if condition and description else condition or description)
 
 
@@ -32,18 +33,22 @@ def hub_error(told: Any) -> HubError | None:
     return HubError(condition, description) if condition or description else None
 
 
-_WRONG_KEY_FIX = "check policy, key and host name of hub.iot_hub_connection_string"
+IOT_HUB_KEY = "hub.iot_hub_connection_string"
 
 
-def refused_token(told: HubError) -> HubError:
-    """The hub's refusal of a token, with what mends it."""
-    return HubError(told.condition, f"the hub refuses the token ({told.description.rstrip('.')}): {_WRONG_KEY_FIX}")
+def refused_token(told: HubError, key: str = IOT_HUB_KEY) -> HubError:
+    """The hub's refusal of a token, with what mends it; `key`: of the configuration, where the policy is."""
+    return HubError(told.condition, f"the hub refuses the token ({told.description.rstrip('.')}): {_fix(key)}")
+
+
+def _fix(key: str) -> str:
+    return f"check policy, key and host name of {key}"
 
 
 def words(error: Any) -> str:
     """What a client says of an error, or of the hub's answer to a message, in one clause."""
     if _is_refused_token(error):
-        return f"the hub refuses the token: {_WRONG_KEY_FIX}"
+        return f"the hub refuses the token: {_fix(IOT_HUB_KEY)}"
     if type(error).__name__ == "MessageHandlerError":
         # Its own words ask for other credentials, whatever has ended the link.
         return "the link ended without a word from the hub"

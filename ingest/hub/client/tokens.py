@@ -9,7 +9,7 @@ from ingest.amqp.message import Message
 from ingest.hub.client.client import Client
 from ingest.hub.client.requests import CBS, Node, NodeRefused, put_token
 from ingest.hub.conditions import of_status
-from ingest.hub.service_errors import HubError, refused_token
+from ingest.hub.service_errors import IOT_HUB_KEY, HubError, refused_token
 from ingest.timing import Clock
 
 RENEW_SHARE = 0.75
@@ -26,19 +26,29 @@ class Token(NamedTuple):
     text: str
     seconds: float
     """How long it holds from now on."""
+    expires: int | None = None
+    """When it runs out, Unix seconds, where the hub is told that."""
 
 
 class TokenKeeper:
     """`tend` again and again. A `$cbs` that the hub ends alone is attached again for the next token."""
 
     def __init__(
-        self, client: Client, audience: str, make: Callable[[], Token], *, clock: Clock = time.monotonic
+        self,
+        client: Client,
+        audience: str,
+        make: Callable[[], Token],
+        *,
+        key: str = IOT_HUB_KEY,
+        clock: Clock = time.monotonic,
     ) -> None:
+        """`key`: of the configuration, where the policy is whose tokens `make` gives."""
         self.granted = False
         """Whether the hub has taken a token of this connection."""
         self._client = client
         self._audience = audience
         self._make = make
+        self._key = key
         self._clock = clock
         self._node: Node | None = None
         self._question = 0
@@ -53,6 +63,11 @@ class TokenKeeper:
     def asking(self) -> bool:
         """Whether the hub's answer to a token is waited for."""
         return self._asked_at is not None
+
+    @property
+    def ended(self) -> HubError | None:
+        """Why the hub has ended its link for tokens, if it has: the next token goes over another one."""
+        return self._node.error if self._node is not None else None
 
     @property
     def holds_seconds(self) -> float:
@@ -91,13 +106,13 @@ class TokenKeeper:
             self._due = now + token.seconds * RENEW_SHARE
             self._expires = now + token.seconds
 
-        self._node.ask(put_token(self._audience, token.text), answered)
+        self._node.ask(put_token(self._audience, token.text, expires=token.expires), answered)
 
     def _failed(self, error: HubError, retry_seconds: float) -> None:
         self._asked_at = None
         self._due = self._clock() + retry_seconds
         refused = isinstance(error, NodeRefused) and of_status(error.status) is not None
-        self._error = refused_token(error) if refused else error
+        self._error = refused_token(error, self._key) if refused else error
         if self.granted:
             logger.warning(
                 "%s takes no new token: %s. The last one holds %.0f s.",

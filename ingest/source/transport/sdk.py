@@ -19,6 +19,7 @@ from azure.eventhub import EventData, EventHubConsumerClient, PartitionContext
 from azure.eventhub._consumer import EventHubConsumer
 from azure.eventhub._pyamqp import ReceiveClient
 from azure.eventhub._pyamqp import receiver as _receiver_module
+from azure.eventhub._pyamqp.constants import CbsState
 from azure.eventhub._transport._pyamqp_transport import PyamqpTransport
 
 from ingest.config import Config
@@ -26,7 +27,6 @@ from ingest.hub import event_hubs
 from ingest.hub.link_errors import LinkEnded, link_ended
 from ingest.hub.network.eventhub_client import RoutedTransport, StreamSocket
 from ingest.hub.position import StartAt
-from ingest.hub.token_link import ensure_token_link
 from ingest.source.events.event import Event
 from ingest.source.transport.sdk_message import decode_for_sdk, event_from_sdk
 
@@ -76,8 +76,19 @@ def _read_what_is_there(client: Any, *, batch: int = 1, **kwargs: Any) -> bool:
 
 
 def _auth_complete(client: Any, stock: Callable[[], bool]) -> bool:
-    """Runs before every round of reading."""
-    ensure_token_link(client)
+    """Runs before every round of reading. Raises LinkEnded when the hub has ended its link for tokens, and that alone: with
+    the connection all links end, and the client has the words for it.
+
+    The client would wait for that link to open, for ever: its own check stands behind a return (`_pyamqp/cbs.py`,
+    `_cbs_link_ready`). No token is renewed then, and the receive loop reads nothing any more.
+    """
+    authenticator = client._cbs_authenticator
+    if (
+        client._connection._error is None
+        and authenticator is not None
+        and authenticator.state in (CbsState.CLOSED, CbsState.ERROR)
+    ):
+        raise LinkEnded("lost", "detached", "the hub ended the link for tokens, $cbs")
     return stock()
 
 
