@@ -25,7 +25,7 @@ class AnyLink(Protocol):
 L = TypeVar("L", bound=AnyLink)
 
 
-class ServiceLink(Generic[L]):
+class ServiceLink(Login, Generic[L]):
     """`work` again and again, `close`."""
 
     def __init__(
@@ -39,10 +39,10 @@ class ServiceLink(Generic[L]):
     ) -> None:
         """Begins to connect. `attach`: asks for the link, once the hub has taken the token. `idle_seconds`: a connection
         on which nothing comes for so long, not even an empty frame, is given up. Raises RuntimeError without a thread."""
+        super().__init__(_entrance(hub, ca_file, route, idle_seconds))
         self.link: L | None = None
         """Once it is asked for."""
         self._attach = attach
-        self._login = Login(_entrance(hub, ca_file, route, idle_seconds))
 
     @property
     def came_up(self) -> bool:
@@ -52,26 +52,19 @@ class ServiceLink(Generic[L]):
     @property
     def stage(self) -> str:
         """How far it has come, for people."""
-        if not self._login.connected:
+        if not self.connected:
             return "connecting"
-        if self._login.tokens is None:
+        if self.tokens is None:
             return "logging in"
         return "up" if self.came_up else "waiting for the token" if self.link is None else "waiting for the link"
 
     def work(self, seconds: float) -> None:
-        """Sends what is due and takes what comes within `seconds`; returns as soon as something has.
-
-        Raises HubError, in the hub's words where it gave any, or OSError (NetworkFault) when the link is over.
-        """
-        self._login.work(seconds)
+        """As `Login.work`; raises what has ended the link, too."""
+        super().work(seconds)
         if self.link is not None and self.link.error is not None:
             raise self.link.error
-        if self.link is None and self._login.granted:
-            self.link = self._attach(self._login.client)
-
-    def close(self) -> None:
-        """Says good-bye where that is possible. Raises nothing."""
-        self._login.close()
+        if self.link is None and self.granted:
+            self.link = self._attach(self.client)
 
 
 def _entrance(hub: IotHubAddress, ca_file: Path | None, route: Route, idle_seconds: float) -> Entrance:
