@@ -38,6 +38,7 @@ _PRESET: Final[Mapping[str, str]] = {
     "security.protocol": "sasl_ssl",
     "sasl.mechanism": "PLAIN",
 }
+_CODECS: Final = ("none", "gzip")
 _SAME: Final[Mapping[str, str]] = {
     "compression.codec": "compression.type",
     "sasl.mechanisms": "sasl.mechanism",
@@ -78,6 +79,14 @@ def contradictions(kafka: Kafka, *, connects: bool) -> Iterator[tuple[tuple[str,
         if kafka.connection_string:
             fix = 'is that of an Event Hubs namespace: write kafka.kind = "event_hubs", or leave it out'
             yield (_KEY, "kafka.kind"), Problem(_KEY, "***", fix)
+        elif (
+            connects and is_namespace(kafka.bootstrap_servers) and _chosen(kafka).get("compression.type") not in _CODECS
+        ):
+            fix = (
+                f"{kafka.bootstrap_servers} is an Azure Event Hubs namespace, which does not take ingest's compression, lz4: "
+                'write kafka.kind = "event_hubs"'
+            )
+            yield ("kafka.kind", "kafka.bootstrap_servers"), Problem("kafka.kind", '"kafka"', fix)
         return
     yield from _logins(kafka)
     if connects:
@@ -137,7 +146,7 @@ def _is_emulator(kafka: Kafka) -> bool:
 
 
 def _compression(_: Kafka, value: str) -> str:
-    if value.lower() in ("none", "gzip"):
+    if value.lower() in _CODECS:
         return ""
     return 'Event Hubs takes gzip, in the Premium and Dedicated tiers, or none: write "none" or leave it out'
 

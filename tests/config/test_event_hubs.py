@@ -52,6 +52,8 @@ def test_a_server_of_one_s_own_and_the_emulator(tmp_path: Path) -> None:
 def test_what_the_user_chooses_stays(tmp_path: Path, name: str) -> None:
     config = loaded(tmp_path, HERE, f'"{name}" = "gzip"\n"request.timeout.ms" = 30000')
     assert not event_hubs.preset(config.kafka).keys() & {"compression.type", "request.timeout.ms"}
+    by_hand = loaded(tmp_path, THERE.replace("event_hubs", "kafka"), f'"{name}" = "none"')
+    assert event_hubs.preset(by_hand.kafka) == {}
     by_token = loaded(tmp_path, THERE, TOKEN)
     assert not event_hubs.preset(by_token.kafka).keys() & {"sasl.mechanism", "sasl.username", "sasl.password"}
 
@@ -95,6 +97,11 @@ def test_what_the_user_chooses_stays(tmp_path: Path, name: str) -> None:
         (THERE, '"sasl.username" = "$ConnectionString"', "connection_string: is required by kafka.kind"),
         (THERE.replace("9093", "9092"), TOKEN, "is at port 9093"),
         ('kind = "eventhubs"', "", 'kind = "eventhubs": write one of "kafka", "event_hubs"'),
+        (
+            THERE.replace("event_hubs", "kafka"),
+            "",
+            'kind = "kafka": plant.servicebus.windows.net:9093 is an Azure Event',
+        ),
         ("", '"sasl.mechanism" = "OAUTHBEARER"', 'gets no token without "sasl.oauthbearer.method" = "oidc"'),
     ],
 )
