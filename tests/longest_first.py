@@ -40,6 +40,7 @@ LONGEST: tuple[str, ...] = (
     "faults/test_positions.py",
     "doctor/test_command.py",
     "process/test_supervised.py",
+    "kafka/test_logins.py",
     "faults/test_held_back.py",
     "faults/test_sink_hub_away.py",
     "source/transport/test_fast.py",

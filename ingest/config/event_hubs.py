@@ -14,13 +14,13 @@ from ingest.config.values import Secret
 from ingest.errors import Problem
 
 LARGEST_RECORD: Final = 1_000_000
-"""Bytes of a record and of a request: the service closes the connection at requests of more than 1,046,528."""
+"""Bytes of a record and of a batch; with what is around them, a request stays below what the service takes."""
 USER: Final = "$ConnectionString"
 HOW_TO_CREATE: Final = (
     "Event Hubs creates none for Kafka clients: create an event hub of each name (portal → the namespace → + Event Hub, or "
     "`az eventhubs eventhub create`)"
 )
-_LARGEST_REQUEST: Final = 1_046_528
+_TOO_LARGE: Final = "Event Hubs closes the connection at requests of more than 1,046,528 bytes"
 _KEY: Final = "kafka.connection_string"
 _PRESET: Final[Mapping[str, str]] = {
     # Only the Premium and Dedicated tiers know compression, and of it only gzip.
@@ -38,6 +38,7 @@ _PRESET: Final[Mapping[str, str]] = {
     "security.protocol": "sasl_ssl",
     "sasl.mechanism": "PLAIN",
 }
+_CODECS: Final = ("none", "gzip")
 _SAME: Final[Mapping[str, str]] = {
     "compression.codec": "compression.type",
     "sasl.mechanisms": "sasl.mechanism",
@@ -78,6 +79,14 @@ def contradictions(kafka: Kafka, *, connects: bool) -> Iterator[tuple[tuple[str,
         if kafka.connection_string:
             fix = 'is that of an Event Hubs namespace: write kafka.kind = "event_hubs", or leave it out'
             yield (_KEY, "kafka.kind"), Problem(_KEY, "***", fix)
+        elif (
+            connects and is_namespace(kafka.bootstrap_servers) and _chosen(kafka).get("compression.type") not in _CODECS
+        ):
+            fix = (
+                f"{kafka.bootstrap_servers} is an Azure Event Hubs namespace, which does not take ingest's compression, lz4: "
+                'write kafka.kind = "event_hubs"'
+            )
+            yield ("kafka.kind", "kafka.bootstrap_servers"), Problem("kafka.kind", '"kafka"', fix)
         return
     yield from _logins(kafka)
     if connects:
@@ -137,7 +146,7 @@ def _is_emulator(kafka: Kafka) -> bool:
 
 
 def _compression(_: Kafka, value: str) -> str:
-    if value.lower() in ("none", "gzip"):
+    if value.lower() in _CODECS:
         return ""
     return 'Event Hubs takes gzip, in the Premium and Dedicated tiers, or none: write "none" or leave it out'
 
@@ -175,7 +184,7 @@ _CHECKS: Final[Mapping[str, Callable[[Kafka, str], str]]] = {
     "metadata.max.age.ms": _number(1, 239_999, "Azure drops connections that are idle for four minutes"),
     "connections.max.idle.ms": _number(1, 239_999, "Azure drops connections that are idle for four minutes"),
     "session.timeout.ms": _number(6_000, 300_000, "Event Hubs takes no other times"),
-    "message.max.bytes": _number(1_000, _LARGEST_REQUEST, "Event Hubs closes the connection at larger requests"),
-    "batch.size": _number(1, _LARGEST_REQUEST, "Event Hubs closes the connection at larger requests"),
+    "message.max.bytes": _number(1_000, LARGEST_RECORD, _TOO_LARGE),
+    "batch.size": _number(1, LARGEST_RECORD, _TOO_LARGE),
 }
 """librdkafka's setting → what is wrong with a value of it, "" if nothing is."""

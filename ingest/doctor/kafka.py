@@ -32,7 +32,7 @@ class KafkaChecks:
         self._cluster: str | None = None
         self._brokers: dict[int, Address] = {}
         """At their advertised addresses."""
-        self._security = Security.of(config.kafka.librdkafka)
+        self._security = Security.of(settings(config.kafka))
 
     def checks(self) -> list[Check]:
         config, uses = self._config, topics_in_use(self._config)

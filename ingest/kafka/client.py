@@ -5,13 +5,14 @@ silent; code that waits for a client needs both.
 """
 
 import logging
+import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ingest.config import Kafka, Secret, event_hubs
 from ingest.config.values import without_user
 from ingest.kafka.authorities import of_token_endpoint
-from ingest.kafka.complaints import Complaints
+from ingest.kafka.complaints import Complaints, lasting, words
 from ingest.kafka.not_made import not_made
 from ingest.kafka.statistics import KafkaStatistics
 from ingest.logs import Repeated, and_more
@@ -30,6 +31,8 @@ EVERY_CLIENT: Mapping[str, str | int | bool] = {
     # The error callback reports lost connections, too, and less often than librdkafka's log.
     "log_level": 2,
 }
+REFUSED_SECONDS = 15.0
+"""A broker that refuses a client refuses it again within this time, as the client comes back every few seconds."""
 STATISTICS_MS = 2_000
 """How old `ClientHealth`'s knowledge of a silent broker can be."""
 
@@ -87,9 +90,11 @@ class ClientHealth:
         purpose: str = "",
         silence_is_trouble: bool = False,
         level: int = logging.WARNING,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`chosen`: the clients' settings. `purpose`: what they do, for the log, if a process has others.
-        `silence_is_trouble`: whether a single silent broker stops them. `level`: of errors in the log."""
+        `silence_is_trouble`: whether a single broker that is silent, or refuses them, stops them. `level`: of errors in
+        the log."""
         self.statistics = KafkaStatistics()
         self.trouble: str | None = None
         """Why Kafka cannot be reached, in words; None while it can."""
@@ -97,6 +102,9 @@ class ClientHealth:
         self._speaker = f"Kafka, {purpose}" if purpose else "Kafka"
         self._silence_is_trouble = silence_is_trouble
         self._level = level
+        self._clock = clock
+        self._refusal: tuple[str, float] | None = None
+        """The words of a broker's last refusal, and when it came."""
         self._complaints = Complaints()
         self._repeated = Repeated()
 
@@ -110,6 +118,12 @@ class ClientHealth:
         silence = self.statistics.silence
         return f"Kafka at {self._bootstrap}: {silence}" if silence is not None else None
 
+    @property
+    def _refused_now(self) -> str | None:
+        if self._refusal is None or self._clock() - self._refusal[1] > REFUSED_SECONDS:
+            return None
+        return self._refusal[0]
+
     def answered(self) -> None:
         """Notes that a broker has done what it was asked."""
         self.trouble = None
@@ -118,6 +132,8 @@ class ClientHealth:
         if error.code() < 0:  # others concern a topic or a group, and a broker reported them
             self._complaints(error)
         brokers_up = self.statistics.brokers_up
+        if error.code() < 0 and lasting(error):
+            self._refusal = f"Kafka at {self._bootstrap}: {words(error)}", self._clock()
         self.trouble = self._complaints.trouble(error, self._bootstrap, brokers_up=brokers_up) or self.trouble
         held = self._repeated.admit(error.name())
         if held is not None:
@@ -127,6 +143,8 @@ class ClientHealth:
         self.statistics.update(text, producer=client)
         if self._silence_is_trouble and self.silence is not None:
             self.trouble = self.silence
+        elif self._silence_is_trouble and self._refused_now is not None:
+            self.trouble = self._refused_now
         elif self.statistics.brokers_up:
             self.trouble = None
             self._complaints.clear()

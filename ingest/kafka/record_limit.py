@@ -10,19 +10,20 @@ ATTEMPTS = 2
 
 
 def max_record_bytes(kafka: Kafka, topic: str, timeout: float) -> int | None:
-    """Returns the topic's `max.message.bytes`, of Event Hubs no more than one request may have; None if it may not be
-    read, no broker answers within `timeout` seconds, or the question fails twice."""
+    """Returns the topic's `max.message.bytes`; None if it may not be read, no broker answers within `timeout` seconds, or
+    the question fails twice. Event Hubs has one limit for all, and is not asked."""
     from confluent_kafka import KafkaException
     from confluent_kafka.admin._config import ConfigResource
     from confluent_kafka.admin._resource import ResourceType
 
+    if kafka.kind == "event_hubs":
+        return event_hubs.LARGEST_RECORD
     client = new_admin(settings(kafka))
     resource = ConfigResource(ResourceType.TOPIC, topic)
     for _ in range(ATTEMPTS):
         try:
             entries = client.describe_configs([resource], request_timeout=timeout)[resource].result(timeout)
-            found = int(entries["max.message.bytes"].value)
-            return min(found, event_hubs.LARGEST_RECORD) if kafka.kind == "event_hubs" else found
+            return int(entries["max.message.bytes"].value)
         except KafkaException as failed:
             if lasting(failed.args[0]):
                 return None

@@ -52,6 +52,8 @@ def test_a_server_of_one_s_own_and_the_emulator(tmp_path: Path) -> None:
 def test_what_the_user_chooses_stays(tmp_path: Path, name: str) -> None:
     config = loaded(tmp_path, HERE, f'"{name}" = "gzip"\n"request.timeout.ms" = 30000')
     assert not event_hubs.preset(config.kafka).keys() & {"compression.type", "request.timeout.ms"}
+    by_hand = loaded(tmp_path, THERE.replace("event_hubs", "kafka"), f'"{name}" = "none"')
+    assert event_hubs.preset(by_hand.kafka) == {}
     by_token = loaded(tmp_path, THERE, TOKEN)
     assert not event_hubs.preset(by_token.kafka).keys() & {"sasl.mechanism", "sasl.username", "sasl.password"}
 
@@ -77,8 +79,8 @@ def test_what_the_user_chooses_stays(tmp_path: Path, name: str) -> None:
         ),
         (HERE, '"sasl.password" = "x"', "librdkafka.sasl.password = ***: is given by kafka.connection_string"),
         (HERE, TOKEN, "connection_string = ***: is a login by key"),
-        (HERE, '"message.max.bytes" = 1046529', "closes the connection at larger requests: write 1000 to 1046528"),
-        (HERE, '"batch.size" = "2000000"', "closes the connection at larger requests: write 1 to 1046528"),
+        (HERE, '"message.max.bytes" = 1046529', "requests of more than 1,046,528 bytes: write 1000 to 1000000"),
+        (HERE, '"batch.size" = "2000000"', "1,046,528 bytes: write 1 to 1000000"),
         (HERE, '"request.timeout.ms" = 5000', "write 20000 to 900000"),
         (HERE, '"connections.max.idle.ms" = 0', "idle for four minutes: write 1 to 239999"),
         (HERE, '"socket.keepalive.enable" = false', "Azure drops idle connections"),
@@ -95,6 +97,11 @@ def test_what_the_user_chooses_stays(tmp_path: Path, name: str) -> None:
         (THERE, '"sasl.username" = "$ConnectionString"', "connection_string: is required by kafka.kind"),
         (THERE.replace("9093", "9092"), TOKEN, "is at port 9093"),
         ('kind = "eventhubs"', "", 'kind = "eventhubs": write one of "kafka", "event_hubs"'),
+        (
+            THERE.replace("event_hubs", "kafka"),
+            "",
+            'kind = "kafka": plant.servicebus.windows.net:9093 is an Azure Event',
+        ),
         ("", '"sasl.mechanism" = "OAUTHBEARER"', 'gets no token without "sasl.oauthbearer.method" = "oidc"'),
     ],
 )

@@ -9,7 +9,7 @@ from confluent_kafka import KafkaError, KafkaException
 
 from ingest.config import Kafka
 from ingest.errors import ConfigError, Unreachable
-from ingest.kafka import statistics
+from ingest.kafka import client, statistics
 from ingest.kafka.client import ClientHealth, new_admin, new_consumer, new_producer, settings
 from ingest.kafka.complaints import words
 from ingest.kafka.dead_letters.originals import Originals
@@ -85,6 +85,21 @@ def test_a_silent_broker_is_trouble_to_who_cannot_do_without_it(is_trouble: bool
     assert health.trouble == (health.silence if is_trouble else None)
     health.on_statistics(document(at=int(statistics.SILENCE_SECONDS) + 1))
     assert (health.silence, health.trouble) == (None, None)
+
+
+@pytest.mark.parametrize("is_trouble", [True, False])
+def test_one_broker_that_refuses_is_trouble_to_who_cannot_do_without_it(is_trouble: bool) -> None:
+    """While others answer: librdkafka tries it again and again, and its records wait."""
+    now = 0.0
+    health = ClientHealth({"bootstrap.servers": "b:9092"}, silence_is_trouble=is_trouble, clock=lambda: now)
+    untrusted = KafkaError(KafkaError._SSL, "b:9093/2: broker certificate could not be verified")
+    health.on_statistics(document())
+    health.on_error(untrusted)
+    health.on_statistics(document())
+    assert health.trouble == (f"Kafka at b:9092: {words(untrusted)}" if is_trouble else None)
+    now = client.REFUSED_SECONDS + 1
+    health.on_statistics(document())
+    assert health.trouble is None
 
 
 def test_what_a_broker_says_of_a_topic_is_no_reason_why_none_answers() -> None:

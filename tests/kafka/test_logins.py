@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -160,6 +161,10 @@ def test_event_hubs_in_both_directions(world: World) -> None:
     config = Config(hub=Hub(iot_hub_connection_string=Secret(IOT_HUB)), kafka=kafka)
     seen = next(run_checks(KafkaChecks(config).checks()[:1], seconds=PATIENCE))
     assert (seen.result, seen.seen) == ("ok", f"{kafka.bootstrap_servers}: Azure Event Hubs, 1 broker")
+    wrong = replace(kafka, connection_string=Secret(NAMESPACE.replace("a2V5", "b2V5")))
+    seen = next(run_checks(KafkaChecks(replace(config, kafka=wrong)).checks()[:1], seconds=PATIENCE))
+    assert "Authentication failed" in seen.seen
+    assert "for Event Hubs kafka.connection_string" in seen.fix
 
 
 def refusal(kafka: Kafka, seconds: float = PATIENCE) -> IngestError:

@@ -11,6 +11,7 @@ from ingest.kafka import client, producer, statistics
 from ingest.kafka.client import EVERY_CLIENT, settings
 from ingest.kafka.mock_cluster import MockCluster
 from ingest.kafka.producer import DEFAULTS, ProducerPool
+from ingest.kafka.record_limit import max_record_bytes
 from ingest.timing import Deadline
 from tests.config.samples import NAMESPACE
 from tests.kafka.mocked import PATIENCE, nobody, read
@@ -184,6 +185,7 @@ def test_every_client_gives_a_dead_connection_up_before_the_hub_s_links_are_give
 
 def test_event_hubs_gets_no_request_that_is_too_large_for_it_and_nothing_that_it_cannot_unpack() -> None:
     kafka = Kafka("plant.servicebus.windows.net:9093", "event_hubs", Secret(NAMESPACE))
+    assert max_record_bytes(kafka, "t", 1) == 1_000_000, "without a question"
     pool = ProducerPool(kafka, client_id="test", max_record_bytes=2_000_000)
     assert (pool.max_record_bytes, pool.batch_bytes) == (1_000_000, 1_000_000)
     assert pool._config["compression.type"] == "none"
