@@ -10,6 +10,7 @@ import errno
 import os
 import socket
 import sys
+from collections.abc import Callable
 from multiprocessing import forkserver
 from typing import Any
 
@@ -62,8 +63,15 @@ class _Connection:
         return getattr(self._stock, name)
 
     def deliver_challenge(self, peer: Any, key: bytes) -> None:
+        self._greet(self._stock.deliver_challenge, peer, key)
+
+    def answer_challenge(self, peer: Any, key: bytes) -> None:
+        self._greet(self._stock.answer_challenge, peer, key)
+
+    @staticmethod
+    def _greet(step: Callable[[Any, bytes], None], peer: Any, key: bytes) -> None:
         try:
-            self._stock.deliver_challenge(peer, key)
+            step(peer, key)
         except OSError as error:
             raise _aborted(error) from error
 
