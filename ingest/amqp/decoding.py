@@ -49,7 +49,8 @@ def decode(buf: Buffer, pos: int = 0) -> tuple[Any, int]:
 def decode_as_bytes(buf: Buffer, pos: int = 0) -> tuple[Any, int]:
     """As `decode`, but whatever a stranger may send is kept as it is.
 
-    Strings and symbols are left as bytes, since they may be in no encoding at all; a binary is `Binary`; a map that is no
+    Strings and symbols are left as bytes, since they may be in no encoding at all; a binary is `Binary`, a float of 32 bits
+    `Float`; a map that is no
     Python dict, because two of its keys are equal there or one is a compound value, is `Pairs`.
     """
     return _whole(buf, pos, _TEXT_AS_BYTES)
@@ -265,6 +266,7 @@ for _code, _width in {0xA0: 1, 0xB0: 4}.items():
     _TEXT_AS_BYTES[_code] = _variable(_width, Binary)
 for _code, _width in {0xA1: 1, 0xA3: 1, 0xB1: 4, 0xB3: 4}.items():
     _TEXT_AS_BYTES[_code] = _variable(_width, bytes)
+_TEXT_AS_BYTES[0x72] = _fixed("f", Float)
 
 _TYPED: Readers = [*_READERS]
 for _code, _reader in {
