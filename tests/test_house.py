@@ -18,7 +18,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("kafka", "hub", "process", "discovery"),
     ("config", "metrics", "amqp"),
     ("logs", "timing", "extras"),
-    ("errors", "printable", "scarcity"),
+    ("errors", "printable", "scarcity", "instants"),
     ("",),
 )
 """Top to bottom; a module imports only from floors below its own, or from its own package."""

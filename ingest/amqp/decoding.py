@@ -49,8 +49,8 @@ def decode(buf: Buffer, pos: int = 0) -> tuple[Any, int]:
 def decode_as_bytes(buf: Buffer, pos: int = 0) -> tuple[Any, int]:
     """As `decode`, but keeps whatever the peer sent as it is.
 
-    Strings and symbols stay bytes, because they can be in any encoding; a binary is `Binary`; a map that a Python dict
-    cannot hold, because two of its keys are equal in Python or one is a compound value, is `Pairs`.
+    Strings and symbols stay bytes, because they can be in any encoding; a binary is `Binary`; a float of 32 bits is `Float`; a
+    map that a Python dict cannot hold, because two of its keys are equal in Python or one is a compound value, is `Pairs`.
     """
     return _whole(buf, pos, _TEXT_AS_BYTES)
 
@@ -265,6 +265,7 @@ for _code, _width in {0xA0: 1, 0xB0: 4}.items():
     _TEXT_AS_BYTES[_code] = _variable(_width, Binary)
 for _code, _width in {0xA1: 1, 0xA3: 1, 0xB1: 4, 0xB3: 4}.items():
     _TEXT_AS_BYTES[_code] = _variable(_width, bytes)
+_TEXT_AS_BYTES[0x72] = _fixed("f", Float)
 
 _TYPED: Readers = [*_READERS]
 for _code, _reader in {

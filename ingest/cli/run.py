@@ -12,6 +12,10 @@ from ingest.printable import printable
 
 if TYPE_CHECKING:
     from ingest.config import Command, Config
+    from ingest.migrate.connect_files import SavedAt
+    from ingest.migrate.translation import Translation
+
+    Files = tuple[Translation, SavedAt]
 
 _WHAT: dict["Command", str] = {
     "run": "everything that is configured",
@@ -65,31 +69,33 @@ def run(args: argparse.Namespace, command: "Command") -> int:
 
     if args.connect is not None and len(args.connect) < 2:
         args.parser.error("--connect expects the worker's file, and the file of one connector or of both")
-    load = partial(_load, args, command)
-    config = load()
-    if args.connect is not None and "source" in directions(config, command):
-        _take_over(config, args)
+    files = _read(args)
+    config = _load(args, command, files)
+    if files is not None and "source" in directions(config, command):
+        _take_over(config, *files)
     from ingest.service.run import run as run_service
 
-    return run_service(config, roles=directions(config, command), reload=load)
+    return run_service(config, roles=directions(config, command), reload=lambda: _load(args, command, _read(args)))
 
 
-def _load(args: argparse.Namespace, command: "Command") -> "Config":
+def _read(args: argparse.Namespace) -> "Files | None":
+    """What the files of --connect say now; None without it."""
     if args.connect is None:
-        return load_config(args, command)
+        return None
     from ingest.migrate.connect_files import load
 
-    translation, _ = load(args.connect[0], args.connect[1:], os.environ)
-    return load_config(args, command, translation.below())
+    return load(args.connect[0], args.connect[1:], os.environ)
 
 
-def _take_over(config: "Config", args: argparse.Namespace) -> None:
+def _load(args: argparse.Namespace, command: "Command", files: "Files | None") -> "Config":
+    return load_config(args, command, None if files is None else files[0].below())
+
+
+def _take_over(config: "Config", translation: "Translation", saved: "SavedAt") -> None:
     """Turns the old connector's positions into checkpoints where there are none."""
-    from ingest.migrate.connect_files import load
     from ingest.migrate.positions import Owner
     from ingest.migrate.take_over import take_over_missing
 
-    translation, saved = load(args.connect[0], args.connect[1:], os.environ)
     if not translation.event_hub:
         return
     for move in take_over_missing(config, saved, Owner(translation.connector, translation.event_hub)):

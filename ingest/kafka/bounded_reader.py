@@ -13,6 +13,8 @@ from ingest.timing import Deadline
 CONSUMER = {"enable.auto.commit": False, "enable.partition.eof": True, "auto.offset.reset": "earliest"}
 """Settings that the consumer needs; the user's own settings go on top."""
 
+_EARLIEST, _LATEST = -2, -1
+"""What stands for a partition's ends where Kafka's protocol asks for the offset of a time."""
 _LEAST_SECONDS = 0.1
 """librdkafka rejects a time-out of 0."""
 
@@ -32,18 +34,22 @@ class Ends(NamedTuple):
 
 
 def ends_of(consumer: Consumer, topic: str, partitions: int, deadline: Deadline) -> dict[int, Ends]:
-    """Returns the ends of partitions 0 to `partitions` - 1. Raises Unreachable."""
+    """Returns the ends of partitions 0 to `partitions` - 1, by two questions about all of them. Raises Unreachable."""
+    lows = _offsets(consumer, topic, partitions, _EARLIEST, deadline)
+    highs = _offsets(consumer, topic, partitions, _LATEST, deadline)
+    return {partition: Ends(low, highs[partition]) for partition, low in lows.items()}
+
+
+def _offsets(consumer: Consumer, topic: str, partitions: int, time: int, deadline: Deadline) -> dict[int, int]:
+    asked = [TopicPartition(topic, partition, time) for partition in range(partitions)]
     try:
-        return {
-            partition: Ends(
-                *consumer.get_watermark_offsets(
-                    TopicPartition(topic, partition), timeout=max(_LEAST_SECONDS, deadline.remaining())
-                )
-            )
-            for partition in range(partitions)
-        }
+        found = consumer.offsets_for_times(asked, timeout=max(_LEAST_SECONDS, deadline.remaining()))
+        for each in found:
+            if each.error is not None:
+                raise KafkaException(each.error)
     except KafkaException as failed:
         raise Unreachable(f"topic {topic} cannot be read: {failed.args[0].str()}") from failed
+    return {each.partition: each.offset for each in found}
 
 
 class BoundedReader:

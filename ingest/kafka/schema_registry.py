@@ -14,10 +14,12 @@ from urllib3 import exceptions
 
 from ingest.config import SchemaRegistry
 from ingest.errors import IngestError, Refused, Unreachable
+from ingest.kafka.schema_references import inlined
 from ingest.printable import printable
 
 CONNECT_SECONDS: Final = 4.0
 ANSWER_SECONDS: Final = 5.0
+MOST_REFERENCES: Final = 100
 _MEDIA: Final = "application/vnd.schemaregistry.v1+json"
 _ANY_MEDIA: Final = f"{_MEDIA}, application/json"
 _LARGEST_BYTES: Final = 4 << 20
@@ -71,12 +73,33 @@ class Registry:
         return self._number(self._asked("POST", f"/subjects/{quote(subject, safe='')}/versions", {"schema": schema}))
 
     def schema_of(self, schema_id: int) -> str:
-        """Returns the schema with this id, in JSON. Raises Refused if the registry does not know it."""
-        answer = self._asked("GET", f"/schemas/ids/{schema_id}")
+        """Returns the schema with this id, in JSON, with the types of other subjects that it refers to. Raises Refused if
+        the registry does not know it, or one of those."""
+        schema, references = self._schema(self._asked("GET", f"/schemas/ids/{schema_id}"))
+        definitions: dict[str, str] = {}
+        while references:
+            name, path = references.pop()
+            if name in definitions:
+                continue
+            if len(definitions) == MOST_REFERENCES:
+                raise Unknown(f"schema {schema_id} refers to more than {MOST_REFERENCES} others")
+            definitions[name], more = self._schema(self._asked("GET", path))
+            references += more
+        return inlined(schema, definitions) if definitions else schema
+
+    def _schema(self, answer: Any) -> tuple[str, list[tuple[str, str]]]:
+        """Returns the schema of an answer, and of each that it refers to the name and the path."""
         schema = answer.get("schema") if isinstance(answer, dict) else None
         if not isinstance(schema, str):
             raise self._strange()
-        return schema
+        references = []
+        for each in answer.get("references") or ():
+            match each:
+                case {"name": str(name), "subject": str(subject), "version": int(version)}:
+                    references.append((name, f"/subjects/{quote(subject, safe='')}/versions/{version}"))
+                case _:
+                    raise self._strange()
+        return schema, references
 
     def find(self, subject: str, schema: str) -> int | None:
         """Returns the id of the schema under this subject; None if it is not there.

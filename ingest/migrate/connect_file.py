@@ -1,8 +1,10 @@
 """One of the old connector's files: its properties, each read once, with errors that name file and property."""
 
+import difflib
 import json
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -12,10 +14,13 @@ from ingest.config.values import BadValue
 from ingest.errors import ConfigError, Problem
 from ingest.migrate import java_properties
 from ingest.migrate.java_values import trimmed
-from ingest.migrate.steps import PLACEHOLDER, skipped_step
+from ingest.migrate.steps import PLACEHOLDER, is_filled_in, of_step, skipped_step
 from ingest.migrate.translation import HALF, Translation, has_half_a_character
 
 _LARGEST_BYTES: Final = 1 << 20
+_MARK: Final = "\xef\xbb\xbf"
+"""UTF-8's byte order mark, as Java reads it."""
+_QUOTATION_MARKS: Final = frozenset("\"'`\u201c\u201d\u201e\u2018\u2019\u00ab\u00bb")
 _Value = TypeVar("_Value")
 
 
@@ -31,6 +36,8 @@ def load_properties(path: Path) -> dict[str, str]:
         ) from None
     if len(content) > _LARGEST_BYTES:
         raise _bad(path, f"is larger than {_LARGEST_BYTES} bytes, so it is no configuration; correct the path")
+    if b"\0" in content:
+        raise _bad(path, "is in UTF-16, or no text at all: save it as plain text")
     if content.lstrip().startswith(b"{"):
         return _from_json(path, content)
     try:
@@ -57,6 +64,13 @@ def _text(value: Any) -> str:
 
 def _bad(path: Path, fix: str) -> ConfigError:
     return ConfigError([Problem(str(path), "", fix)])
+
+
+def _is_quoted(text: str) -> bool:
+    """Whether a quotation mark begins or ends it, also one that a word processor has made."""
+    with suppress(UnicodeError):
+        text = text.encode("latin-1").decode()  # UTF-8 that was read by Java's rules
+    return bool(text) and not _QUOTATION_MARKS.isdisjoint((text[0], text[-1]))
 
 
 class ConnectFile:
@@ -94,8 +108,7 @@ class ConnectFile:
     def read(self, name: str, key: Name, parse: Callable[[str], _Value], *, secret: bool = False) -> _Value | None:
         """Returns what `parse` makes of a required property; None after a problem, which a value for `key` settles."""
         if name not in self._properties:
-            step = skipped_step(name)
-            self.refuse(name, key, f"is missing and required{': ' if step else ''}{step}")
+            self.refuse(name, key, self._missing(name))
             return None
         return self.read_if_there(name, key, parse, secret=secret)
 
@@ -107,9 +120,10 @@ class ConnectFile:
             return None
         text = self.peek(name)
         try:
-            if PLACEHOLDER in text:
-                raise BadValue(f"still has {PLACEHOLDER}: {skipped_step(name) or 'write its value'}")
-            if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
+            if PLACEHOLDER in text or (text.startswith("<") and text.endswith(">")):
+                left = PLACEHOLDER if PLACEHOLDER in text else "a placeholder"
+                raise BadValue(f"still has {left}: {skipped_step(name) or 'write its value'}")
+            if _is_quoted(text):
                 raise BadValue("has quotation marks, which are part of a value in a .properties file: leave them out")
             if has_half_a_character(text):
                 raise BadValue(HALF)
@@ -117,6 +131,16 @@ class ConnectFile:
         except BadValue as bad:
             self.refuse(name, key, str(bad), secret=secret)
             return None
+
+    def _missing(self, name: str) -> str:
+        if _MARK + name in self._properties:
+            return "is missing: a byte order mark in front belongs to it for Java; save the file as UTF-8 without that mark"
+        others = [other for other in self._properties if not is_filled_in(other)]
+        near = difflib.get_close_matches(name, others, n=1, cutoff=0.8)
+        if near:
+            return f"is missing and required: did you mean {name} where {self.name} has {near[0]}?"
+        step = skipped_step(name)
+        return f"is missing and required{': ' if step else ''}{step}"
 
     def refuse(self, name: str, key: Name, fix: str, *, secret: bool = False) -> None:
         text = self.peek(name)
@@ -127,4 +151,4 @@ class ConnectFile:
             if secret and text and PLACEHOLDER not in text
             else shown_value(text)
         )
-        self.translation.problems.append((key, Problem(f"{self.name}: {name}", shown, fix)))
+        self.translation.problems.append((key, Problem(f"{self.name}: {name}", shown, of_step(name, fix))))

@@ -18,6 +18,7 @@ from ingest.migrate.translation import NO_KEY, Translation
 
 _BOOTSTRAP: Final = ("kafka", "bootstrap_servers")
 _CLASS: Final = "connector.class"
+_ZOOKEEPER: Final = ":2181"
 _KINDS: Final = {"IotHubSource": "source", "IotHubSink": "sink"}
 _CONNECTS_OWN: Final = {
     "offset.flush.interval.ms": "checkpoints.interval_seconds says how often a position is saved, and 5 s is the default",
@@ -83,6 +84,9 @@ def translate(
     of_worker = ConnectFile(*worker, translation)
     files: dict[str, ConnectFile] = {}
     problems: list[Problem] = []
+    if _CLASS in of_worker:
+        fix = "this is a connector's file: the worker's, connect-standalone.properties, comes first"
+        problems.append(Problem(f"{of_worker.name}: {_CLASS}", of_worker.peek(_CLASS), fix))
     for name, properties in connectors:
         file = ConnectFile(name, properties, translation)
         kind = _kind(file, properties)
@@ -137,10 +141,12 @@ def _worker(file: ConnectFile, source_file: ConnectFile | None) -> SavedAt:
 
 def _servers(text: str) -> str:
     """Returns servers as librdkafka takes them: without the protocol that Java allows before each."""
-    servers = [server.partition("://")[2] or server for server in items(text)]
+    servers = [server.partition("://")[2] or server for server in items(text) if server]
     if not servers:
         raise BadValue("is empty: write host:port of the brokers, separated by commas")
     values.bootstrap_servers(",".join(servers))
+    if all(server.endswith(_ZOOKEEPER) for server in servers):
+        raise BadValue("has the port of ZooKeeper: write the brokers, whose port is usually 9092")
     return ",".join(servers)
 
 

@@ -1,11 +1,12 @@
 """connect-iothub-source.properties: the old source connector's properties as keys of ours. Pure."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from ingest.config import connection_strings, values
 from ingest.config.values import BadValue, Secret
-from ingest.migrate import java_time
+from ingest.instants import nanoseconds
 from ingest.migrate.connect_file import ConnectFile
 from ingest.migrate.endpoint import host_and_port
 from ingest.migrate.java_values import split_as_java, trimmed, whole
@@ -21,6 +22,12 @@ _NAME: Final = "IotHub.EventHubCompatibleName"
 _ENDPOINT: Final = "IotHub.EventHubCompatibleEndpoint"
 _KEY_NAME: Final = "IotHub.AccessKeyName"
 _KEY: Final = "IotHub.AccessKeyValue"
+_EVENT_HUB_NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
+_NAMED: Final = re.compile(
+    r"(?i)(?:shared ?access ?key|(?:primary|secondary) ?key|key)(?:name|value)?[\"']?[=:](?!=*$)"
+)
+"""What stands in front of a key in a connection string, or in what az prints."""
+_PERCENT_ENCODED: Final = re.compile(r"(?i)%(?:2b|2f|3d)")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -49,9 +56,9 @@ def translate(file: ConnectFile) -> None:
 
 def _hub(file: ConnectFile) -> None:
     host = file.read(_ENDPOINT, HUB, host_and_port)
-    event_hub = file.read(_NAME, HUB, _part)
+    event_hub = file.read(_NAME, HUB, _event_hub)
     policy = file.read(_KEY_NAME, HUB, _part)
-    key = file.read(_KEY, HUB, _part, secret=True)
+    key = file.read(_KEY, HUB, _key, secret=True)
     file.translation.event_hub = event_hub or file.peek(_NAME)
     if host is None or event_hub is None or policy is None or key is None:
         return
@@ -73,6 +80,25 @@ def _part(text: str) -> str:
     if any(character.isspace() for character in text):
         raise BadValue("has white space inside: write the value alone")
     return text
+
+
+def _event_hub(text: str) -> str:
+    name = _part(text)
+    if not _EVENT_HUB_NAME.fullmatch(name):
+        raise BadValue(
+            "is not a name: write the Event Hub-compatible name alone, such as iothub-ehub-myhub-1234567-89abcdef01"
+        )
+    return name
+
+
+def _key(text: str) -> str:
+    key = _part(text)
+    named = _NAMED.match(key)
+    if named is not None:
+        raise BadValue(f"begins with {named[0]}: write only what comes after it")
+    if _PERCENT_ENCODED.search(key):
+        raise BadValue("is percent-encoded, as in a URL: write the key as the portal shows it, with +, / and =")
+    return key
 
 
 def _topic(file: ConnectFile) -> None:
@@ -129,14 +155,14 @@ def _start(file: ConnectFile, count: int | None) -> None:
 
 def _time(text: str) -> str:
     """Returns an RFC 3339 time in UTC, rounded down to microseconds."""
-    nanoseconds = java_time.nanoseconds(text)
-    if nanoseconds is None:
+    since_1970 = nanoseconds(text)
+    if since_1970 is None:
         raise BadValue(
             "is not a time in UTC like 2016-11-28T00:00:00Z, and the old connector passed it over without a word: correct it, "
             "or delete the line to begin at the oldest event, as it did"
         )
     try:
-        time = _EPOCH + timedelta(microseconds=nanoseconds // 1000)
+        time = _EPOCH + timedelta(microseconds=since_1970 // 1000)
     except OverflowError:
         raise BadValue("is a time that no event has: correct the year, or delete the line") from None
     spec = "seconds" if not time.microsecond else "milliseconds" if time.microsecond % 1000 == 0 else "microseconds"

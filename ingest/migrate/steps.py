@@ -1,4 +1,5 @@
-"""The steps of the how-to for HDInsight, for an error about a property that one of them fills in."""
+"""The steps of the how-to for HDInsight, for an error about a property that one of them fills in. docs/hdinsight.md has
+them beside ours."""
 
 from typing import Final
 
@@ -11,8 +12,13 @@ _HUB: Final = (
     "find the hub's data (portal, Built-in endpoints; or `az iot hub show`), and write",
 )
 _POLICY: Final = (5, "find the hub's policy (portal, Shared access policies; or `az iot hub policy show`), and write")
+_WORKER: Final = (3, "")
+_SOURCE: Final = (6, "")
+_SINK: Final = (7, "")
 _STEPS: Final = {
     "bootstrap.servers": _BROKERS,
+    "key.converter": _WORKER,
+    "value.converter": _WORKER,
     "Kafka.Topic": _TOPICS,
     "topics": _TOPICS,
     "IotHub.EventHubCompatibleName": (_HUB[0], f"{_HUB[1]} the Event Hub-compatible name"),
@@ -24,12 +30,19 @@ _STEPS: Final = {
     "IotHub.AccessKeyName": (_POLICY[0], f"{_POLICY[1]} its name, such as service"),
     "IotHub.AccessKeyValue": (_POLICY[0], f"{_POLICY[1]} its primary key"),
     "IotHub.StartTime": (
-        6,
+        _SOURCE[0],
         "write a time in UTC, such as 2016-11-28T00:00:00Z, or delete the line to begin at the oldest event",
     ),
-    "IotHub.Offsets": (6, "write one offset for each partition, or delete the line to begin at the oldest event"),
+    "IotHub.Offsets": (
+        _SOURCE[0],
+        "write one offset for each partition, or delete the line to begin at the oldest event",
+    ),
+    "IotHub.ConsumerGroup": _SOURCE,
+    "BatchSize": _SOURCE,
+    "ReceiveTimeout": _SOURCE,
+    "IotHub.MessageDeliveryAcknowledgement": _SINK,
     "IotHub.ConnectionString": (
-        7,
+        _SINK[0],
         "write the connection string of the policy service (portal, Shared access policies; "
         "or `az iot hub connection-string show`)",
     ),
@@ -38,5 +51,16 @@ _STEPS: Final = {
 
 def skipped_step(name: str) -> str:
     """Returns what to do about a property without a value, a clause; empty if no step fills it in."""
-    found = _STEPS.get(name)
-    return f"step {found[0]} of the how-to was skipped: {found[1]}" if found else ""
+    number, what = _STEPS.get(name, (0, ""))
+    return f"step {number} of the how-to was skipped: {what}" if what else ""
+
+
+def is_filled_in(name: str) -> bool:
+    """Whether a step of the how-to fills the property in."""
+    return name in _STEPS
+
+
+def of_step(name: str, fix: str) -> str:
+    """Returns the fix of a wrong value with the step that fills the property in, unless the fix names it already."""
+    number, _ = _STEPS.get(name, (0, ""))
+    return f"{fix} (step {number} of the how-to)" if number and " of the how-to" not in fix else fix

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from ingest.shadow.shape import FIELDS, MAPS, text_view
-from ingest.source.formats.java_numbers import number_text
+from ingest.source.formats.java_numbers import fits_single, number_text
 
 _DATE: Final = re.compile(r"[A-Z][a-z]{2} ([A-Z][a-z]{2} \d\d \d\d:\d\d:\d\d) ([A-Za-z0-9:+-]+) (\d{4,})")
 """`java.util.Date.toString()`, in the zone of its machine."""
@@ -56,7 +56,15 @@ def _same(entry: str, old: str | None, new: str | None) -> bool:
         return False
     if entry == "user-id" and _ADDRESS.fullmatch(old):
         return True
-    return _same_date(old, new) or (_NUMBER.fullmatch(old) is not None and number_text(float(old)) == new)
+    return _same_date(old, new) or _same_float(old, new)
+
+
+def _same_float(old: str, new: str) -> bool:
+    """Whether ours has the digits that JSON has of a float, which are those of a double."""
+    if _NUMBER.fullmatch(old) is None or _NUMBER.fullmatch(new) is None:
+        return False
+    number = float(new)
+    return fits_single(number) and number_text(number, single=True) == old
 
 
 def _same_date(old: str, new: str) -> bool:

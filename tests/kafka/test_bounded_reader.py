@@ -1,10 +1,11 @@
 """Reading to the end of a topic of librdkafka's mock cluster."""
 
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import cast
 
 import pytest
-from confluent_kafka import Consumer, Producer
+from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 
 from ingest.errors import Unreachable
 from ingest.kafka.bounded_reader import CONSUMER, BoundedReader, Ends, ends_of
@@ -76,6 +77,36 @@ def test_no_answer(cluster: MockCluster, consumer: Consumer) -> None:
     cluster.set_down(1)
     with pytest.raises(Unreachable, match="topic t cannot be read"):
         ends_of(consumer, "t", 1, Deadline(0.2))
+
+
+class Answering:
+    """A consumer that answers for each partition its number times ten, or ten more for the end."""
+
+    def __init__(self, error: KafkaError | None = None) -> None:
+        self.asked = 0
+        self._error = error
+
+    def offsets_for_times(self, asked: list[TopicPartition], timeout: float) -> list[TopicPartition]:
+        assert timeout > 0
+        self.asked += 1
+        return [self._answer(each.partition, each.offset) for each in asked]
+
+    def _answer(self, partition: int, time: int) -> TopicPartition:
+        offset = partition * 10 + (10 if time == -1 else 0)
+        return cast(TopicPartition, SimpleNamespace(partition=partition, offset=offset, error=self._error))
+
+
+def test_all_partitions_are_asked_for_at_once() -> None:
+    consumer = Answering()
+    ends = ends_of(cast(Consumer, consumer), "t", 32, Deadline(PATIENCE))
+    assert ends == {partition: Ends(partition * 10, partition * 10 + 10) for partition in range(32)}
+    assert consumer.asked == 2
+
+
+def test_a_partition_without_an_answer() -> None:
+    consumer = Answering(KafkaError(KafkaError.LEADER_NOT_AVAILABLE))
+    with pytest.raises(Unreachable, match=r"topic t cannot be read: .*[Ll]eader not available"):
+        ends_of(cast(Consumer, consumer), "t", 2, Deadline(PATIENCE))
 
 
 class Record:

@@ -11,6 +11,7 @@ from ingest.config import SchemaRegistry, Secret
 from ingest.emulator.certificate import make_certificate
 from ingest.errors import IngestError, Refused, Unreachable
 from ingest.kafka.schema_registry import Registry
+from ingest.sink.commands.formats.avro_reader import prepared, read
 from ingest.source.formats.connect_avro import SCHEMA
 from tests.kafka.toy_registry import ToyRegistry
 from tests.services.ports import ReservedPort
@@ -69,6 +70,40 @@ def test_a_schema_is_told_by_its_id(toy: ToyRegistry) -> None:
         assert registry.schema_of(7) == OTHER
         with pytest.raises(Refused, match="does not know it"):
             registry.schema_of(8)
+
+
+def test_a_schema_comes_with_the_types_that_it_refers_to(toy: ToyRegistry) -> None:
+    """Of two subjects, of which one refers to the other, too."""
+    colour = {"type": "enum", "name": "Colour", "namespace": "of.things", "symbols": ["RED", "BLUE"]}
+    device = {
+        "type": "record",
+        "name": "of.things.Device",
+        "fields": [{"name": "id", "type": "string"}, {"name": "colour", "type": "Colour"}],
+    }
+    command = {
+        "type": "record",
+        "name": "Command",
+        "namespace": "of.commands",
+        "fields": [
+            {"name": "devices", "type": {"type": "array", "items": "of.things.Device"}},
+            {"name": "colour", "type": ["null", "of.things.Colour"]},
+        ],
+    }
+    by_path = {
+        "/schemas/ids/7": (command, [("of.things.Device", "device", 1), ("of.things.Colour", "a/colour", 3)]),
+        "/subjects/device/versions/1": (device, [("of.things.Colour", "a/colour", 3)]),
+        "/subjects/a%2Fcolour/versions/3": (colour, []),
+    }
+    for path, (schema, references) in by_path.items():
+        told = [{"name": name, "subject": subject, "version": version} for name, subject, version in references]
+        toy.answers[path] = (200, json.dumps({"schema": json.dumps(schema), "references": told}).encode())
+    with Registry(SchemaRegistry(toy.url)) as registry:
+        found = prepared(registry.schema_of(7))
+        body = b"\x02\x04d1\x02\x00\x02\x00"
+        assert read(body, found) == {"devices": [{"id": "d1", "colour": "BLUE"}], "colour": "RED"}
+        del toy.answers["/subjects/a%2Fcolour/versions/3"]
+        with pytest.raises(Refused, match="does not know it"):
+            registry.schema_of(7)
 
 
 def test_a_wrong_password_is_said_and_not_shown() -> None:

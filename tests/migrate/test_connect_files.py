@@ -118,7 +118,7 @@ def test_a_placeholder_where_nothing_is_read_does_no_harm() -> None:
         ({"IotHub.EventHubCompatibleEndpoint": "nothing"}, "is not an address: write it like sb://"),
         ({"IotHub.Partitions": "four"}, "the hub's number of partitions, such as 4"),
         ({"IotHub.Partitions": "0"}, "a hub has at least one partition"),
-        ({"IotHub.Offsets": "1,'2'"}, "the offset of partition 1:"),
+        ({"IotHub.Offsets": "1,'2',3"}, "the offset of partition 1:"),
         ({"IotHub.ConsumerGroup": ""}, "not a consumer group"),
         ({"Kafka.Topic": "a/b"}, "not a legal Kafka topic name because of '/'"),
         ({"Kafka.Topic": "a\ud83d"}, "one half of a character"),

@@ -1,139 +1,194 @@
-"""From the old connector's worker to `ingest run --connect`, in mid-stream and both ways, on Apache Kafka."""
+"""From Kafka's own Connect worker to `ingest run --connect` on the same files: in mid-stream, both ways, on Apache Kafka."""
 
-from collections.abc import Iterator
+import json
+import re
+import uuid
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Consumer, Producer, TopicPartition
 
 from ingest.emulator import Emulator
-from ingest.migrate.positions import Owner
-from tests.faults.commands import PARTITIONS, CommandTopics, Received
+from tests.faults.commands import CommandTopics, Received
 from tests.faults.ingest_process import IngestProcess, write_config
 from tests.faults.telemetry import Topic
-from tests.faults.waiting import PATIENCE_SECONDS, wait_until
+from tests.faults.waiting import wait_until
 from tests.migrate.samples import SINK, SOURCE, WORKER, write
-from tests.migrate.test_positions import entry
+from tests.migrate.worker import OldWorker
 from tests.services.kafka import KafkaCluster
 
 DEVICES = [f"dev-{number}" for number in range(8)]
-BEFORE, AFTER = 12, 18
-"""Per device: what the old connector has moved, and what comes after it."""
-OWNER = Owner("AzureIotHubConnector", "iothub-ehub-emulator")
+BEFORE, AFTER = 40, 10
+"""Per device: what there is before the old worker stops somewhere in it, and what comes then."""
+LAST = BEFORE + AFTER
+MOVED, SENT = 60, 40
+"""The old worker has moved so many events and sent so many commands, or a few more, when it is stopped."""
+PARTITIONS = 4
+STRING = "org.apache.kafka.connect.storage.StringConverter"
+COUNTED = re.compile(rb'deviceId[=":]+([\w-]+).*counter\\*":(\d+)')
+"""Of a record's value as text or as JSON."""
+Counters = Mapping[str, list[int]]
 pytestmark = pytest.mark.services
 
 
 @pytest.fixture
 def hub() -> Iterator[Emulator]:
-    with Emulator(partitions=4, c2d=True) as hub:
+    with Emulator(partitions=PARTITIONS, c2d=True) as hub:
         hub.c2d.auto_complete()
         yield hub
 
 
-def send(hub: Emulator, first: int, last: int) -> dict[str, str]:
-    """Counted telemetry of all devices; returns partition → offset of its last event."""
-    offsets: dict[str, str] = {}
+def send(hub: Emulator, folder: Path, first: int, last: int) -> None:
+    """Counted telemetry of all devices; what the stand-in reads is in the folder, which is new."""
+    folder.mkdir()
+    for partition in hub.hub.partitions:
+        (folder / partition).touch()
     for counter in range(first, last + 1):
         for device in DEVICES:
-            position = hub.send(device, b'{"counter":%d}' % counter)
-            offsets[hub.partition_of(device)] = position.offset or ""
-    return offsets
+            content = json.dumps({"counter": counter}, separators=(",", ":"))
+            position, partition = hub.send(device, content.encode()), hub.partition_of(device)
+            line = (position.offset, position.sequence_number, 1_700_000_000_000 + counter, device, content)
+            with (folder / partition).open("a") as file:
+                file.write("\t".join(map(str, line)) + "\n")
 
 
-def save_as_a_distributed_worker(bootstrap: str, topic: str, *offsets: dict[str, str | None]) -> None:
-    """One flush after the other, as to a topic that is not compacted yet."""
-    producer = Producer({"bootstrap.servers": bootstrap})
-    for flush in offsets:
-        for partition, offset in flush.items():
-            key, value = entry(partition, offset, OWNER)
-            producer.produce(topic, value, key)
-    assert producer.flush(PATIENCE_SECONDS) == 0
+def sent_by_the_old_worker(folder: Path) -> dict[str, list[int]]:
+    counters = defaultdict(list)
+    if (folder / "sent").exists():
+        for line in (folder / "sent").read_text().splitlines():
+            command = json.loads(line)
+            counters[command["deviceId"]].append(int(command["message"]))
+    return counters
 
 
-def commit_ends(bootstrap: str, topic: str, group: str) -> None:
-    """What is in the topic is done, says the group of the old sink."""
-    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": group})
-    places = [TopicPartition(topic, partition) for partition in range(PARTITIONS)]
-    ends = [
-        TopicPartition(topic, place.partition, consumer.get_watermark_offsets(place, timeout=PATIENCE_SECONDS)[1])
-        for place in places
-    ]
-    consumer.commit(offsets=ends, asynchronous=False)
-    consumer.close()
+def size(counters: Counters) -> int:
+    return sum(map(len, counters.values()))
 
 
-def files_of_the_old_connector(
-    folder: Path, hub: Emulator, bootstrap: str, *, saved: str, telemetry: str, commands: str
-) -> list[Path]:
-    """The distributed worker's, the source's, the sink's, which has the name of its topic; the others are topics."""
-    parts = dict(part.split("=", 1) for part in hub.endpoints.event_hub_connection_string_5671.split(";"))
-    worker = {
-        **{name: value for name, value in WORKER.items() if not name.startswith("offset.")},
-        "bootstrap.servers": bootstrap,
-        "value.converter": "org.apache.kafka.connect.json.JsonConverter",
-        "value.converter.schemas.enable": "false",
-        "offset.storage.topic": saved,
-    }
-    source = {
-        **SOURCE,
-        "Kafka.Topic": telemetry,
-        "IotHub.EventHubCompatibleName": parts["EntityPath"],
-        "IotHub.EventHubCompatibleEndpoint": parts["Endpoint"],
-        "IotHub.AccessKeyName": parts["SharedAccessKeyName"],
-        "IotHub.AccessKeyValue": parts["SharedAccessKey"],
-    }
-    connection = hub.endpoints.iot_hub_connection_string
-    sink = {**SINK, "name": commands, "topics": commands, "IotHub.ConnectionString": connection}
-    named = {"connect-distributed": worker, "connect-iothub-source": source, "connect-iothub-sink": sink}
-    return [write(folder / f"{name}.properties", properties) for name, properties in named.items()]
+def counted(topic: Topic) -> dict[str, list[int]]:
+    counters = defaultdict(list)
+    for record in topic.letters:
+        found = COUNTED.search(record.value() or b"")
+        assert found is not None, record.value()
+        counters[found[1].decode()].append(int(found[2]))
+    return counters
 
 
-def test_nothing_is_lost_and_nothing_repeated(hub: Emulator, kafka: KafkaCluster, tmp_path: Path) -> None:
-    bootstrap = kafka.bootstrap
+def arrived(topic: Topic) -> int:
+    topic.read_more(0.1)
+    return len(topic.letters)
+
+
+class Files:
+    """The three files of the old connector, for a hub and topics of this test."""
+
+    def __init__(self, hub: Emulator, kafka: KafkaCluster, telemetry: str, commands: str, events: Path) -> None:
+        parts = dict(part.split("=", 1) for part in hub.endpoints.event_hub_connection_string_5671.split(";"))
+        self.worker = {**WORKER, "bootstrap.servers": kafka.bootstrap, "consumer.max.poll.records": "10"}
+        stand_in = {"stand.in.folder": str(events)}
+        self.source = {
+            **SOURCE,
+            **stand_in,
+            "Kafka.Topic": telemetry,
+            "IotHub.EventHubCompatibleName": parts["EntityPath"],
+            "IotHub.EventHubCompatibleEndpoint": parts["Endpoint"],
+            "IotHub.AccessKeyName": parts["SharedAccessKeyName"],
+            "IotHub.AccessKeyValue": parts["SharedAccessKey"],
+            "IotHub.Partitions": str(PARTITIONS),
+        }
+        self.sink = {
+            **SINK,
+            **stand_in,
+            "name": commands,
+            "topics": commands,
+            "IotHub.ConnectionString": hub.endpoints.iot_hub_connection_string,
+            "value.converter": STRING,
+        }
+
+    def standalone(self, worker: OldWorker, folder: Path) -> list[Path]:
+        """Starts it; returns its files. As in the how-to, its records are text."""
+        self.worker |= {**worker.settings, "offset.storage.file.filename": str(folder / "connect.offsets")}
+        named = {
+            "connect-standalone": self.worker,
+            "connect-iothub-source": self.source,
+            "connect-iothub-sink": self.sink,
+        }
+        files = [write(folder / f"{name}.properties", properties) for name, properties in named.items()]
+        worker.start_standalone(files)
+        return files
+
+    def distributed(self, worker: OldWorker, folder: Path) -> list[Path]:
+        """Likewise, without a sink; its records are JSON with their schema, and its positions are in a topic."""
+        del self.worker["offset.storage.file.filename"]
+        cluster = f"connect-{uuid.uuid4().hex}"
+        self.worker |= {**worker.settings, "group.id": cluster, "scheduled.rebalance.max.delay.ms": "0"}
+        self.worker["value.converter"] = "org.apache.kafka.connect.json.JsonConverter"
+        for what in ("offset", "config", "status"):
+            self.worker |= {f"{what}.storage.topic": f"{cluster}-{what}", f"{what}.storage.replication.factor": "1"}
+        self.worker |= {"offset.storage.partitions": "3", "status.storage.partitions": "1"}
+        files = [write(folder / "connect-distributed.properties", self.worker)]
+        files.append(folder / "connect-iothub-source.json")
+        files[-1].write_text(json.dumps({"name": self.source["name"], "config": self.source}))
+        worker.start_distributed(files[0], files[1:])
+        return files
+
+
+@pytest.mark.parametrize("kind", ["standalone", "distributed"])
+def test_nothing_is_lost_and_nothing_repeated(kind: str, hub: Emulator, kafka: KafkaCluster, tmp_path: Path) -> None:
+    events = tmp_path / "events"
     with (
-        Topic(bootstrap) as telemetry,
-        Topic(bootstrap, name=f"{telemetry.name}.dead"),
-        Topic(bootstrap, partitions=5) as saved,
-        CommandTopics(bootstrap) as commands,
+        Topic(kafka.bootstrap) as telemetry,
+        Topic(kafka.bootstrap, name=f"{telemetry.name}.dead"),
+        CommandTopics(kafka.bootstrap) as commands,
     ):
-        # The old connector at work, up to here.
-        earlier, done = send(hub, 1, BEFORE - 1), send(hub, BEFORE, BEFORE)
-        save_as_a_distributed_worker(bootstrap, saved.name, {**earlier}, {"17": "1"}, {"17": None}, {**done})
-        commands.send(DEVICES, BEFORE)
-        commit_ends(bootstrap, commands.name, f"connect-{commands.name}")
-        files = files_of_the_old_connector(
-            tmp_path, hub, bootstrap, saved=saved.name, telemetry=telemetry.name, commands=commands.name
-        )
+        has_sink = kind == "standalone"
+        send(hub, events, 1, BEFORE)
+        commands.send(DEVICES, BEFORE * has_sink)
+        files = Files(hub, kafka, telemetry.name, commands.name, events)
+        with OldWorker() as worker:
+            start = files.standalone if has_sink else files.distributed
+            paths = start(worker, tmp_path)
+            wait_until(
+                lambda: arrived(telemetry) >= MOVED and size(sent_by_the_old_worker(events)) >= SENT * has_sink,
+                worker.story,
+            )
+            worker.stop()
+        telemetry.read_to_end()
+        moved, done = len(telemetry.letters), sent_by_the_old_worker(events)
+        total = len(DEVICES) * LAST
+        assert MOVED <= moved < len(DEVICES) * BEFORE, "it was stopped on its way"
+        assert SENT * has_sink <= size(done) < len(DEVICES) * BEFORE
+        send(hub, tmp_path / "later", BEFORE + 1, LAST)
+        commands.send(DEVICES, AFTER * has_sink)
         write_config(
             tmp_path / "ingest.toml",
             {
                 "hub": {"ca_file": hub.endpoints.ca_file},
                 "checkpoints": {"path": str(tmp_path / "positions")},
-                "sink": {"sends_per_second": 500},
+                "sink": {"sends_per_second": 1_000},
                 "metrics": {"port": 0},
                 "service": {"log_format": "json", "shutdown_seconds": 20},
             },
         )
-        send(hub, BEFORE + 1, AFTER)
-        commands.send(DEVICES, AFTER - BEFORE)
-        wanted = {device: list(range(BEFORE + 1, AFTER + 1)) for device in DEVICES}
 
-        def received() -> dict[str, list[int]]:
+        def received() -> Counters:
             return dict(Received(hub.c2d.consumed()).counters)
 
-        with IngestProcess(tmp_path, "run", "--connect", *map(str, files)) as process:
+        with IngestProcess(tmp_path, "run", "--connect", *map(str, paths)) as process:
             process.start()
-            telemetry.read_some(len(DEVICES) * (AFTER - BEFORE))
             wait_until(
-                lambda: sum(map(len, received().values())) >= len(DEVICES) * (AFTER - BEFORE),
-                lambda: process.story("commands are missing"),
+                lambda: arrived(telemetry) >= total and size(received()) + size(done) >= total * has_sink,
+                lambda: process.story(f"{len(telemetry.letters)} of {total} events, {received()}"),
             )
-            told = {
-                message for message in process.messages() if " goes on after the old connector's offset " in message
-            }
-            assert len(told) == len(done)
             assert process.close() == 0
-        telemetry.poll(1.0)
+        telemetry.read_to_end()
+        print(f"{kind}: {moved} of {total} events by the old worker, {total - moved} by ours, none lost, none repeated")
+        every = list(range(1, LAST + 1))
         # Without keys, the events of a device are in no order across the topic's partitions.
-        assert {device: sorted(counters) for device, counters in telemetry.counters.items()} == wanted
-        assert received() == wanted
+        assert {device: sorted(counters) for device, counters in counted(telemetry).items()} == dict.fromkeys(
+            DEVICES, every
+        )
+        assert {device: done[device] + received().get(device, []) for device in DEVICES} == dict.fromkeys(
+            DEVICES, every * has_sink
+        )

@@ -10,7 +10,8 @@ import pytest
 
 from ingest.config.connection_strings import event_hub
 from ingest.config.values import Secret
-from ingest.migrate import java_properties, java_time
+from ingest.instants import nanoseconds
+from ingest.migrate import java_properties
 from ingest.migrate.java_map import read_pairs
 from ingest.migrate.java_values import trimmed
 from ingest.migrate.positions import Entry, Owner, positions
@@ -90,11 +91,11 @@ def test_properties_of_the_sink(vector: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("vector", [pytest.param(each, id=each["StartTime"]) for each in CONFIG if "StartTime" in each])
 def test_start_times(vector: dict[str, Any]) -> None:
-    nanoseconds = java_time.nanoseconds(trimmed(vector["StartTime"]))
+    found = nanoseconds(trimmed(vector["StartTime"]))
     if vector.get("ignored"):
-        assert nanoseconds is None
+        assert found is None
     else:
-        assert nanoseconds == vector["epoch_ms"] * 1_000_000
+        assert found == vector["epoch_ms"] * 1_000_000
 
 
 @pytest.mark.parametrize("name", ["offsets-0.10.2.1.bin", "offsets-4.4.0-schemas.bin"])

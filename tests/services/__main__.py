@@ -9,6 +9,7 @@ import threading
 from contextlib import ExitStack
 from types import FrameType
 
+from tests.migrate import worker
 from tests.services import (
     ServiceError,
     javascript,
@@ -65,6 +66,8 @@ def install_all(say: Say) -> None:
     processors.go_processor()
     say("Fetching Apicurio's schema registry, if it is not there yet.")
     registry.ensure()
+    say("Fetching Kafka's own Connect worker, if it is not there yet.")
+    worker.classes()
 
 
 def up(brokers: int, with_parent: bool, say: Say) -> None:

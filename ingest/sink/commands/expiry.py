@@ -1,23 +1,14 @@
 """When a command is too old to be worth sending. Pure."""
 
-import re
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from ingest.errors import Undeliverable
+from ingest.instants import day_number, nanoseconds
 from ingest.sink.commands.quoting import clip
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_EPOCH_DAY: Final = _EPOCH.date().toordinal()
 _MILLISECOND: Final = timedelta(milliseconds=1)
-_INSTANT: Final = re.compile(
-    r"(?P<year>[0-9]{4}|\+[0-9]{5,9}|-[0-9]{4,9})-(?P<month>[0-9]{2})-(?P<day>[0-9]{2})"
-    r"T(?P<hour>[0-9]{2}):(?P<minute>[0-9]{2}):(?P<second>[0-9]{2})(?:\.(?P<fraction>[0-9]{1,9}))?"
-    r"(?P<zone>Z|[+-][0-9]{2}:[0-9]{2})"
-)
-_CYCLE_YEARS: Final = 400
-_CYCLE_DAYS: Final = 146_097
-"""The Gregorian calendar repeats itself after this."""
 _MOST: Final = 2**63 - 1
 """AMQP's timestamp has 64 bits."""
 
@@ -41,9 +32,9 @@ def parse_expiry(value: object) -> int:
     # RFC 3339 allows t and z, too; Python does not know z.
     text = value.strip().upper()
     try:
-        instant = _INSTANT.fullmatch(text)
+        instant = nanoseconds(text)
         if instant is not None:
-            return _of_instant(instant)
+            return _carried(instant // 1_000_000)
         moment = datetime.fromisoformat(text)
     except (ValueError, OverflowError):
         raise _invalid(value, "write date, time and zone") from None
@@ -67,36 +58,17 @@ def milliseconds(year: int, month: int, day: int, hour: int, minute: int, second
 
     Raises OverflowError if AMQP cannot carry it.
     """
-    cycles, within = divmod(year, _CYCLE_YEARS)
-    # Python's dates begin with year 1.
-    days = date(within + _CYCLE_YEARS, month, 1).toordinal() + (cycles - 1) * _CYCLE_DAYS - _EPOCH_DAY + day - 1
-    found = (((days * 24 + hour) * 60 + minute) * 60 + second) * 1000
-    if not -_MOST <= found <= _MOST:
+    days = day_number(year, month, 1)
+    if days is None:
         raise OverflowError("too far away")
-    return found
+    return _carried(((((days + day - 1) * 24 + hour) * 60 + minute) * 60 + second) * 1000)
 
 
-def _of_instant(match: re.Match[str]) -> int:
-    """Raises ValueError if the moment is not in the calendar."""
-    year, month, day, hour, minute, second = (
-        int(match[part]) for part in ("year", "month", "day", "hour", "minute", "second")
-    )
-    fraction = (match["fraction"] or "").ljust(9, "0")
-    if hour == 24 and (minute, second, int(fraction)) != (0, 0, 0):
-        raise ValueError("beyond the day's end")
-    # A leap second counts as the second before it, as it does for Java.
-    leap = (hour, minute, second) == (23, 59, 60)
-    if hour > 24 or minute > 59 or (second > 59 and not leap):
-        raise ValueError("no such time of day")
-    date(year % _CYCLE_YEARS + _CYCLE_YEARS, month, day)
-    zone = match["zone"]
-    offset = 0
-    if zone != "Z":
-        hours, minutes = int(zone[1:3]), int(zone[4:6])
-        if hours > 23 or minutes > 59:
-            raise ValueError("no such zone")
-        offset = (hours * 60 + minutes) * (-1 if zone[0] == "-" else 1)
-    return milliseconds(year, month, day, hour, minute - offset, second - leap) + int(fraction[:3])
+def _carried(milliseconds: int) -> int:
+    """Raises OverflowError if AMQP cannot carry it."""
+    if not -_MOST <= milliseconds <= _MOST:
+        raise OverflowError("too far away")
+    return milliseconds
 
 
 def _invalid(value: object, fix: str) -> Undeliverable:

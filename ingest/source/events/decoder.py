@@ -4,8 +4,6 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
-import orjson
-
 from ingest.amqp.decoding import decode_as_bytes
 from ingest.amqp.errors import AmqpError
 from ingest.amqp.types import Binary, Described, Pairs, Timestamp
@@ -20,7 +18,7 @@ from ingest.source.events.event import (
     Labels,
     Origin,
 )
-from ingest.source.events.values import again, aside, is_text, label, name_of, plain, text_or_none
+from ingest.source.events.values import again, aside, is_text, json_of, label, name_of, plain, text_or_none
 
 # Codes of message sections, AMQP 1.0 part 3.2.
 DELIVERY_ANNOTATIONS = 0x71
@@ -93,7 +91,8 @@ def event_of(payload: bytes) -> Event:
     enqueued = known.get(ENQUEUED)
     origin.is_timed = isinstance(enqueued, int)
     message_id = label(properties[_MESSAGE_ID]) if properties else None
-    labels = labels_of(properties, application, kind)
+    first_data = bytes(body[0][1]) if len(body) > 1 and body[0][0] == _DATA else None
+    labels = labels_of(properties, application, kind, first_data)
     enqueued_ms = enqueued if isinstance(enqueued, int) else 0
     return Event(sequence, str(label(offset)), enqueued_ms, content, hub_ms, message_id, origin, labels)
 
@@ -150,15 +149,15 @@ def _content(body: Sequence[tuple[int, Any]]) -> tuple[bytes, str]:
     if codes <= {_DATA}:
         return b"".join(value for _, value in body), DATA
     if codes == {_SEQUENCE}:
-        return orjson.dumps([plain(row) for _, row in body]), AMQP_SEQUENCE
+        return json_of([plain(row) for _, row in body]), AMQP_SEQUENCE
     if len(body) > 1:
-        return orjson.dumps([plain(Described(*section)) for section in body]), AMQP_SECTIONS
+        return json_of([plain(Described(*section)) for section in body]), AMQP_SECTIONS
     value = body[0][1]
     if value is None:  # how JMS clients send an empty body
         return b"", DATA
     if type(value) is bytes or type(value) is Binary:  # and how they send text
         return bytes(value), DATA
-    return orjson.dumps(plain(value)), AMQP_VALUE
+    return json_of(plain(value)), AMQP_VALUE
 
 
 def _pairs(section: Map) -> Iterable[tuple[Any, Any]]:
@@ -197,7 +196,9 @@ def annotation_name(key: Any) -> str:
     return aside(name) if name in OF_PROPERTIES else name
 
 
-def labels_of(properties: Sequence[Any], application: Map, body_kind: str = DATA) -> Labels:
+def labels_of(
+    properties: Sequence[Any], application: Map, body_kind: str = DATA, first_data: bytes | None = None
+) -> Labels:
     """Returns what the sections `properties` (a list, fields at its end can be missing) and `application-properties`
     say, except a message id that is text."""
     fields = [*properties, *[None] * (13 - len(properties))]
@@ -214,6 +215,7 @@ def labels_of(properties: Sequence[Any], application: Map, body_kind: str = DATA
         system,
         _application(application),
         body_kind,
+        first_data,
     )
 
 

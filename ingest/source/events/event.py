@@ -71,6 +71,7 @@ class Labels:
         "content_type",
         "correlation_id",
         "encoded",
+        "first_data",
         "properties",
         "system",
     )
@@ -83,7 +84,10 @@ class Labels:
         system: Mapping[str, Any] | None = None,
         properties: Mapping[str, Any] | None = None,
         body_kind: str = DATA,
+        first_data: bytes | None = None,
     ) -> None:
+        self.first_data = first_data
+        """The first data section if a body begins with one and has more sections; None of any other body."""
         self.body_kind = body_kind
         """DATA for content as the sender wrote it; JSON_BODIES; AMQP_MESSAGE; or MALFORMED."""
         self.correlation_id = correlation_id

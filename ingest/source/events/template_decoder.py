@@ -13,13 +13,12 @@ import struct
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import orjson
-
 from ingest.amqp.errors import AmqpError
 from ingest.source.events.decoder import ANNOTATIONS, event_of
 from ingest.source.events.event import DATA, Event, Labels, Origin
 from ingest.source.events.layout import IN_SMALL, IN_WIDE, WIDE_MAP, Shape, find, learn
 from ingest.source.events.sections import Sections
+from ingest.source.events.values import json_of
 
 BUDGET = 6 << 20
 """Bytes for all that is remembered, with what record formats cache in it: at least what CPython takes for it."""
@@ -213,7 +212,7 @@ class TemplateDecoder:
 def _cost_of_labels(size: int, labels: Labels) -> int:
     """Returns roughly the bytes remembered for these sections, with what a record format makes of them later."""
     members = [labels.correlation_id, labels.content_type, labels.content_encoding, labels.system, labels.properties]
-    text = orjson.dumps(members)
+    text = json_of(members)
     count = len(members) + len(labels.system) + len(labels.properties)
     return COST_OF_LABELS + count * COST_OF_A_MEMBER + 2 * len(text) + size * (2 if text.isascii() else 5)
 

@@ -15,7 +15,7 @@ from typing import Any, TypeGuard
 import orjson
 
 from ingest.amqp.decimals import to_decimal
-from ingest.amqp.types import Binary, Char, Decimal32, Decimal64, Decimal128, Described, Pairs, Timestamp
+from ingest.amqp.types import Binary, Char, Decimal32, Decimal64, Decimal128, Described, Float, Pairs, Timestamp
 
 MARK = "$"
 _ESCAPED = re.compile(rb"%(?=[0-9A-Fa-f]{2})|^%(?=:)|\0")
@@ -24,7 +24,10 @@ _INVALID = re.compile("[\udc80-\udcff]")
 
 
 def plain(value: Any) -> Any:
-    """Returns an AMQP value, text as bytes, as JSON: None, bool, int of 64 bits, finite float, str, list or dict."""
+    """Returns an AMQP value, text as bytes, as JSON: None, bool, int of 64 bits, finite float, str, list or dict.
+
+    A float of 32 bits stays a `Float`, so that Java's text of it can be told from a double's; `json_of` writes both.
+    """
     kind = type(value)
     if kind is bytes:  # what nearly all are
         return plain_text(value)
@@ -40,7 +43,9 @@ def plain(value: Any) -> Any:
         case int():
             return int(value) if -(1 << 63) <= value < 1 << 64 else _marked("integer", str(int(value)))
         case float():
-            return float(value) if math.isfinite(value) else _marked("double", _NOT_FINITE.get(value, "NaN"))
+            if not math.isfinite(value):
+                return _marked("double", _NOT_FINITE.get(value, "NaN"))
+            return value if kind is Float else float(value)
         case Char():
             return _marked("char", str(value))
         case uuid.UUID():
@@ -54,6 +59,17 @@ def plain(value: Any) -> Any:
         case list():
             return [plain(item) for item in value]
     raise TypeError(f"{kind.__name__} is no type of AMQP values")
+
+
+def json_of(value: Any) -> bytes:
+    """Returns what `plain` makes as JSON. Raises orjson.JSONEncodeError for anything else."""
+    return orjson.dumps(value, default=_number)
+
+
+def _number(value: Any) -> float:
+    if type(value) is Float:
+        return float(value)
+    raise TypeError(f"{type(value).__name__} is no value of JSON")
 
 
 def plain_text(value: bytes) -> Any:
@@ -147,4 +163,4 @@ def encode_base64(value: bytes) -> str:
 
 
 def _json(value: Any) -> str:
-    return orjson.dumps(value).decode()
+    return json_of(value).decode()

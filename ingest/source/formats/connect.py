@@ -82,7 +82,7 @@ class ConnectFormat(ABC):
         if of_labels[0] is not type(self):
             of_labels = self._of_labels(labels)
         _, key, device, before, after, is_timed = of_origin
-        _, content_type, system, properties = of_labels
+        _, content_type, system, properties, first_data = of_labels
         # As in Java's maps, a later value of a name replaces an earlier one.
         entries = (
             {**before, **after, **system} if hub_ms is None else self._with_hub_time(before, hub_ms, after, system)
@@ -100,7 +100,7 @@ class ConnectFormat(ABC):
                 content_type,
                 self.time(self._second + _MILLIS[millis] if is_timed else b""),
                 self.number(sequence),
-                self.content(body),
+                self.content(body if first_data is None else first_data),
                 self.map(entries.values()),
                 properties,
             )
@@ -123,7 +123,8 @@ class ConnectFormat(ABC):
         return origin.encoded
 
     def _of_labels(self, labels: Labels) -> tuple[Any, ...]:
-        """Returns the format; content type; entries of system properties; application properties."""
+        """Returns the format; content type; entries of system properties; application properties; the content if it is not
+        the body."""
         system = {name: self.entry(name, text) for name, text in _system_texts(labels)}
         entries: dict[str, bytes] = {}
         content_type: str | None = ""
@@ -133,7 +134,8 @@ class ConnectFormat(ABC):
                 content_type = None if value is None else value_text(value)
             else:
                 entries[name] = self.entry(name, value_text(value))
-        labels.encoded = type(self), kept(self.optional(content_type)), system, self.map(entries.values())
+        content_type_field, properties = kept(self.optional(content_type)), self.map(entries.values())
+        labels.encoded = type(self), content_type_field, system, properties, labels.first_data
         return labels.encoded
 
     def _entries(self, values: Mapping[str, Any]) -> dict[str, bytes]:
@@ -166,7 +168,8 @@ def _system_texts(labels: Labels) -> Iterator[tuple[str, str]]:
             if name == "group-sequence" and isinstance(value, int) and value >= _SIGNED_32:
                 value -= 2 * _SIGNED_32  # Java has no unsigned numbers
             yield name, value_text(value)
-    kind = body_type(labels) if labels.body_kind != DATA else None
+    # Of several sections, the client there knew only the first.
+    kind = body_type(labels) if labels.body_kind != DATA and labels.first_data is None else None
     if kind is not None:
         yield _BODY_TYPE, kind
 

@@ -24,17 +24,14 @@ class _Parts(NamedTuple):
     """Significant bits of the fraction: 53 of a double, 24 of a float, fewer for tiny numbers."""
 
 
-def number_text(number: float) -> str:
-    """Returns `Double.toString`, or `Float.toString` of a number that a float holds exactly.
-
-    An event does not say which of the two it was; if the digits differ, the float has fewer.
-    """
+def number_text(number: float, *, single: bool = False) -> str:
+    """Returns `Double.toString`, or `Float.toString` of a `single`, which a float has to hold exactly."""
     if not math.isfinite(number):
         return "NaN" if math.isnan(number) else "Infinity" if number > 0 else "-Infinity"
     sign = "-" if math.copysign(1.0, number) < 0 else ""
     if not number:
         return sign + "0.0"
-    digits, point = _digits(_parts(abs(number)))
+    digits, point = _digits(_parts(abs(number), single=single))
     if 0 < point < 8:
         return f"{sign}{digits[:point].ljust(point, '0')}.{digits[point:] or '0'}"
     if -3 < point <= 0:
@@ -42,16 +39,17 @@ def number_text(number: float) -> str:
     return f"{sign}{digits[0]}.{digits[1:] or '0'}E{point - 1}"
 
 
-def _parts(magnitude: float) -> _Parts:
+def _parts(magnitude: float, *, single: bool) -> _Parts:
     fraction, exponent = math.frexp(magnitude)  # 0.5 <= fraction < 1
-    smallest, bits = (-126, 24) if _is_single(magnitude) else (-1022, 53)
+    smallest, bits = (-126, 24) if single else (-1022, 53)
     missing = max(0, smallest - (exponent - 1))  # below the smallest normal number
     return _Parts(int(math.ldexp(fraction, _FRACTION_BITS + 1)), exponent - 1, bits - missing)
 
 
-def _is_single(magnitude: float) -> bool:
+def fits_single(number: float) -> bool:
+    """Whether a float of 32 bits holds it exactly."""
     try:
-        return bool(struct.unpack(">f", struct.pack(">f", magnitude))[0] == magnitude)
+        return bool(struct.unpack(">f", struct.pack(">f", number))[0] == number)
     except OverflowError:
         return False
 

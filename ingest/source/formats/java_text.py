@@ -6,8 +6,9 @@ from typing import Any
 
 import orjson
 
+from ingest.amqp.types import Float
 from ingest.errors import Undeliverable
-from ingest.source.events.values import MARK
+from ingest.source.events.values import MARK, json_of
 from ingest.source.formats.java_numbers import number_text
 
 _SURROGATE = re.compile(rb"\xed[\xa0-\xbf][\x80-\xbf]?")
@@ -67,7 +68,7 @@ def value_text(value: Any) -> str:
         case int():
             return str(value)
         case float():
-            return number_text(value)
+            return number_text(value, single=type(value) is Float)
         case list():
             return "[" + ", ".join(map(value_text, value)) + "]"
         case dict():
@@ -90,7 +91,7 @@ def _marked_text(kind: str, value: Any) -> str:
         case "map":
             return _map_text(value)
         case "described":
-            return str(orjson.dumps({kind: value}), "utf-8")
+            return str(json_of({kind: value}), "utf-8")
         case _:  # digits, or characters, as they are
             return str(value)
 

@@ -6,6 +6,7 @@ import orjson
 
 from ingest.errors import Undeliverable
 from ingest.source.events.event import BODY_KINDS, DATA, HUB_TIME, MALFORMED, Labels
+from ingest.source.events.values import json_of
 
 NUMBERS = frozenset((HUB_TIME, "absolute-expiry-time", "creation-time", "group-sequence"))
 """System properties that are whole numbers; no header names their type."""
@@ -21,7 +22,7 @@ def kept(text: bytes) -> bytes:
 
 def as_json(value: Any) -> bytes:
     try:
-        return orjson.dumps(value)
+        return json_of(value)
     except orjson.JSONEncodeError as error:
         raise Undeliverable("not_json", f"a property value cannot be written as JSON ({error})") from None
 

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,6 +14,7 @@ from ingest.emulator.telemetry.layout import odd_event
 from ingest.errors import Undeliverable
 from ingest.source.events.event import HUB_TIME, MALFORMED, Event
 from ingest.source.events.received import Received
+from ingest.source.events.values import json_of
 from ingest.source.formats import FORMATS
 from ingest.source.formats.connect_json import jackson
 from ingest.source.formats.contract import Format, Record
@@ -77,9 +77,7 @@ def besides(event: Event) -> int:
     said = [event.offset, event.message_id, event.device_id, event.origin.module_id, event.system_properties]
     labels = event.labels
     return len(
-        orjson.dumps(
-            [*said, labels.correlation_id, labels.content_type, labels.content_encoding, dict(labels.properties)]
-        )
+        json_of([*said, labels.correlation_id, labels.content_type, labels.content_encoding, dict(labels.properties)])
     )
 
 

@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ingest.amqp.message import Data, Value, encode_body
+from ingest.emulator.telemetry.layout import odd_event
 from ingest.source.events.decoder import event_of
 from ingest.source.events.event import HUB_TIME, Event
 from ingest.source.formats import FORMATS
@@ -68,6 +70,27 @@ def test_the_contents_of_a_message_win_over_annotations_of_their_names() -> None
     assert system["message-id"] == "00000000-0000-0000-0000-000000000007"
     assert system["correlation-id"] == "\\xff"
     assert not [name for name in system if name.startswith("%")]
+
+
+@pytest.mark.parametrize(
+    ("sections", "content", "kind"),
+    [
+        ((Data((b"a", b"b")),), "a", None),
+        ((Data((b"", b"b")),), "", None),
+        ((Data((b"a",)), Value(5)), "a", None),
+        (
+            (Value(5), Data((b"a",))),
+            '[{"$described":[119,5]},{"$described":[117,{"$binary":"YQ=="}]}]',
+            "amqp-sections",
+        ),
+    ],
+)
+def test_of_several_sections_the_content_is_the_first_data(
+    sections: tuple[Data | Value, ...], content: str, kind: str | None
+) -> None:
+    """As Proton has it, in which the old connector read messages."""
+    struct = fields(event_of(odd_event(b"".join(map(encode_body, sections)), 7, 7_000, messages.NOW_MS)))
+    assert (struct["content"], struct["systemProperties"].get("bodyType")) == (content, kind)
 
 
 def test_the_last_of_two_properties_of_one_name_wins() -> None:

@@ -1,5 +1,6 @@
 """Any event comes back from a record of format raw, and from its dead letter."""
 
+import json
 from typing import Any
 
 import pytest
@@ -11,7 +12,8 @@ from ingest.kafka.dead_letters.record import DeadLetter, dead_letter
 from ingest.kafka.header_names import Header
 from ingest.source.delivery.dead_letters import DeadLetters
 from ingest.source.events.decoder import event_of
-from ingest.source.events.event import AMQP_MESSAGE, MALFORMED, Event, Labels
+from ingest.source.events.event import AMQP_MESSAGE, MALFORMED, Event, Labels, Origin
+from ingest.source.events.values import json_of
 from ingest.source.formats import FORMATS
 from ingest.source.formats.json import JsonFormat
 from ingest.source.formats.raw import RawFormat, event_of_record
@@ -35,6 +37,19 @@ def records(event: Event) -> list[Any]:
     return [make("3").encode(event) for make in FORMATS.values()]
 
 
+def as_a_letter_says(event: Event) -> Event:
+    """Without where the first of several sections ended, and whether a number had 32 bits: only `connect-*` tells both."""
+    before, after, system, properties = (
+        json.loads(json_of(dict(each)))
+        for each in (event.origin.before, event.origin.after, event.labels.system, event.labels.properties)
+    )
+    origin, labels = event.origin, event.labels
+    said = Origin(origin.device_id, origin.module_id, before, after)
+    said.is_timed = origin.is_timed
+    texts = labels.correlation_id, labels.content_type, labels.content_encoding
+    return event._replace(origin=said, labels=Labels(*texts, system, properties, labels.body_kind))
+
+
 @given(messages.any_message())
 def test_any_event_comes_back(sent: messages.Sent) -> None:
     event = event_of(sent.encoded)
@@ -43,7 +58,7 @@ def test_any_event_comes_back(sent: messages.Sent) -> None:
     raw = RawFormat("3").encode(event)
     for back in (event_of_letter(letter.headers, letter.value), event_of_record(raw.headers or [], raw.value)):
         assert back[:6] == event[:6]
-        assert records(back) == records(event)
+        assert records(back) == records(as_a_letter_says(event))
 
 
 @pytest.mark.parametrize("name", messages.ODD)
@@ -53,7 +68,7 @@ def test_odd_events_come_back(name: str) -> None:
     back = event_of_letter(letter.headers, letter.value)
     if event.body_kind == MALFORMED:
         event = event._replace(labels=Labels(body_kind=AMQP_MESSAGE))
-    assert records(back) == records(event)
+    assert records(back) == records(as_a_letter_says(event))
 
 
 @pytest.mark.parametrize("enqueued_ms", [-5, 0, 1, 1_700_000_000_123, 2**62])

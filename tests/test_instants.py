@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.migrate.java_time import nanoseconds
+from ingest.instants import nanoseconds
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -1,4 +1,4 @@
-"""Times as `java.time.Instant.parse` reads them, which the old connector uses for StartTime. Pure.
+"""Times as `java.time.Instant.parse` reads them, and the calendar behind them, for any year. Pure.
 
 The rules are those of DateTimeFormatter.ISO_INSTANT since Java 12: letters in either case, a fraction of up to nine digits,
 an offset instead of Z, 24:00 as the end of a day, a leap second as the second before it, years beyond 9999 with a sign.
@@ -37,7 +37,7 @@ def nanoseconds(text: str) -> int | None:
     year = -year if sign == "-" else year
     hour, minute, second = int(match["hour"]), int(match["minute"]), int(match["second"])
     nanos = int((match["fraction"] or "").ljust(9, "0"))
-    days = _days(year, int(match["month"]), int(match["day"]))
+    days = day_number(year, int(match["month"]), int(match["day"]))
     if days is None:
         return None
     if (hour, minute, second, nanos) == (24, 0, 0, 0):
@@ -53,7 +53,7 @@ def nanoseconds(text: str) -> int | None:
     return seconds * 1_000_000_000 + nanos if _LEAST_SECOND <= seconds <= _LAST_SECOND else None
 
 
-def _days(year: int, month: int, day: int) -> int | None:
+def day_number(year: int, month: int, day: int) -> int | None:
     """Returns days since 1970-01-01 in the proleptic Gregorian calendar; None if the day does not exist."""
     if abs(year) > _LARGEST_YEAR:
         return None
