@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Final
 
 from ingest.config import connection_strings
+from ingest.config.librdkafka import first_name
 from ingest.config.rendering import shown_value
 from ingest.config.schema import Config, Kafka
 from ingest.config.values import Secret
@@ -39,11 +40,6 @@ _PRESET: Final[Mapping[str, str]] = {
     "sasl.mechanism": "PLAIN",
 }
 _CODECS: Final = ("none", "gzip")
-_SAME: Final[Mapping[str, str]] = {
-    "compression.codec": "compression.type",
-    "sasl.mechanisms": "sasl.mechanism",
-}
-"""librdkafka's second name of a setting → its first."""
 
 
 def is_namespace(servers: str) -> bool:
@@ -69,7 +65,7 @@ def preset(kafka: Kafka) -> dict[str, str | Secret]:
         needed |= {"sasl.username": USER, "sasl.password": kafka.connection_string}
         if _is_emulator(kafka):
             needed["security.protocol"] = "sasl_plaintext"
-    chosen = {_SAME.get(name, name) for name in kafka.librdkafka}
+    chosen = {first_name(name) for name in kafka.librdkafka}
     return {name: value for name, value in needed.items() if name not in chosen}
 
 
@@ -96,7 +92,7 @@ def contradictions(kafka: Kafka, *, connects: bool) -> Iterator[tuple[tuple[str,
         fix = "the Kafka endpoint of an Event Hubs namespace is at port 9093: NAMESPACE.servicebus.windows.net:9093"
         yield ("kafka.bootstrap_servers",), Problem("kafka.bootstrap_servers", shown_value(named), fix)
     for name, value in kafka.librdkafka.items():
-        check = _CHECKS.get(_SAME.get(name, name))
+        check = _CHECKS.get(first_name(name))
         wrong = check(kafka, str(value)) if check else ""
         if wrong:
             key = f"kafka.librdkafka.{name}"
@@ -133,7 +129,7 @@ def _required(kafka: Kafka) -> Iterator[tuple[tuple[str, ...], Problem]]:
 
 
 def _chosen(kafka: Kafka) -> dict[str, str]:
-    return {_SAME.get(name, name): str(value) for name, value in kafka.librdkafka.items()}
+    return {first_name(name): str(value) for name, value in kafka.librdkafka.items()}
 
 
 def _by_token(chosen: Mapping[str, str]) -> bool:

@@ -57,6 +57,20 @@ _ALLOWED: Final = {
 }
 
 
+_SAME: Final = {
+    "compression.codec": "compression.type",
+    "max.in.flight": "max.in.flight.requests.per.connection",
+    "request.required.acks": "acks",
+    "sasl.mechanisms": "sasl.mechanism",
+}
+"""Another name of a setting → the one that ingest uses."""
+
+
+def first_name(name: str) -> str:
+    """Returns the one name under which a setting is kept, so that a default does not stand beside the user's choice."""
+    return _SAME.get(name, name)
+
+
 def is_secret(name: str) -> bool:
     """Whether the setting's value must never be shown. A misspelt secret counts as one."""
     return bool(

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ingest.config import Kafka, Secret, event_hubs
+from ingest.config.librdkafka import first_name
 from ingest.config.values import without_user
 from ingest.kafka.authorities import of_token_endpoint
 from ingest.kafka.complaints import Complaints, lasting, words
@@ -44,7 +45,7 @@ logger = logging.getLogger(__name__)
 def settings(kafka: Kafka) -> dict[str, Any]:
     """Returns the user's settings for librdkafka, secrets in the clear, on top of what suits this kind of cluster and
     every client here."""
-    wanted = {**event_hubs.preset(kafka), **kafka.librdkafka}
+    wanted = event_hubs.preset(kafka) | {first_name(name): value for name, value in kafka.librdkafka.items()}
     chosen = {key: value.reveal() if isinstance(value, Secret) else value for key, value in wanted.items()}
     return {**EVERY_CLIENT, "bootstrap.servers": kafka.bootstrap_servers, **of_token_endpoint(chosen), **chosen}
 

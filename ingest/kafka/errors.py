@@ -40,6 +40,15 @@ def innocent(error: KafkaError) -> bool:
     return error.code() == KafkaError._INVALID_DIFFERENT_RECORD
 
 
+def throttled(error: KafkaError | None, kind: str) -> bool:
+    """Whether the cluster was too busy for too long, and the record is not to blame; `kind`: `kafka.kind`.
+
+    Event Hubs answers a request that it has held back for longer than `request.timeout.ms` with POLICY_VIOLATION
+    (Microsoft's "Apache Kafka troubleshooting guide for Event Hubs").
+    """
+    return kind == "event_hubs" and error is not None and error.code() == KafkaError.POLICY_VIOLATION
+
+
 def reason_of(error: KafkaError) -> str:
     """Returns the reason of a dead letter, as a short code."""
     return "too_large" if too_large(error) else error.name().lower()

@@ -45,6 +45,13 @@ def test_a_setting_that_no_client_takes_is_told_by_its_key(make: Callable[[], ob
         make()
 
 
+def test_a_setting_under_its_other_name_leaves_no_default_beside_it() -> None:
+    pool = ProducerPool(Kafka(librdkafka={"compression.codec": "gzip", "max.in.flight": "1"}), client_id="x")
+    assert pool._config["compression.type"] == "gzip"
+    assert pool._config["max.in.flight.requests.per.connection"] == "1"
+    assert not pool._config.keys() & {"compression.codec", "max.in.flight"}
+
+
 def test_a_machine_without_room_for_a_client_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     def no_thread(*_: object, **__: object) -> None:
         raise KafkaException(KafkaError(KafkaError._CRIT_SYS_RESOURCE, "Unable to create thread"))

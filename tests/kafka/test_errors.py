@@ -1,7 +1,7 @@
 import pytest
 from confluent_kafka import KafkaError
 
-from ingest.kafka.errors import innocent, outcome, reason_of, too_large
+from ingest.kafka.errors import innocent, outcome, reason_of, throttled, too_large
 
 
 @pytest.mark.parametrize(
@@ -26,6 +26,13 @@ from ingest.kafka.errors import innocent, outcome, reason_of, too_large
 )
 def test_only_what_may_be_a_record_s_own_fault_is_a_suspect(code: int, expected: str) -> None:
     assert outcome(KafkaError(code)) == expected
+
+
+def test_event_hubs_reports_that_it_is_busy_as_a_violated_policy() -> None:
+    assert throttled(KafkaError(KafkaError.POLICY_VIOLATION), "event_hubs")
+    assert not throttled(KafkaError(KafkaError.POLICY_VIOLATION), "kafka")
+    assert not throttled(KafkaError(KafkaError.INVALID_RECORD), "event_hubs")
+    assert not throttled(None, "event_hubs")
 
 
 def test_too_large_has_one_reason_whoever_says_it() -> None:

@@ -17,6 +17,7 @@ from ingest.errors import ConfigError, Problem, Undeliverable
 from ingest.hub.network.route import iot_hub_route
 from ingest.kafka.dead_letters.record import dead_letter
 from ingest.kafka.dead_letters.topic import DeadLetterTopic
+from ingest.kafka.errors import throttled
 from ingest.kafka.outbox import OneByOne, Outbox
 from ingest.kafka.producer import ProducerPool
 from ingest.kafka.records import Record
@@ -40,6 +41,8 @@ holds; the hub keeps it for an hour, but delivers it 10 times at most."""
 SILENCE_SECONDS = 10.0
 """How long records wait for their acknowledgement before that counts as trouble."""
 ACK_WAIT_SECONDS = 0.02
+THROTTLED_SECONDS = 1.0
+"""How long nothing is sent after Kafka has been too busy for a record."""
 SAVE_SECONDS = 5.0
 
 logger = logging.getLogger(__name__)
@@ -189,7 +192,10 @@ class FeedbackProcess:
         status = told.feedback.status
         self.told[status if status in STATUSES else "other"] += 1
 
-    def _give_up(self, told: _Told, why: Undeliverable, _: KafkaError | None) -> bool:
+    def _give_up(self, told: _Told, why: Undeliverable, error: KafkaError | None) -> bool:
+        if throttled(error, self._child.task.config.kafka.kind):
+            self._records.pause(time.monotonic() + THROTTLED_SECONDS)
+            return False
         told.held.pending -= 1
         self._dead_letter(told.held, told.feedback.key, told.feedback.value, why.reason, str(why))
         return True

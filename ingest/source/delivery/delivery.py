@@ -81,6 +81,7 @@ class Delivery:
             config.source.max_dead_letters_per_minute,
             acked=self._acked,
             max_record_bytes=partial(_topic_limit, config) if max_record_bytes is not None else None,
+            kind=config.kafka.kind,
             clock=clock,
         )
         self._progress = Progress()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from confluent_kafka import KafkaError
 
 from ingest.errors import IngestError, Undeliverable
-from ingest.kafka.errors import too_large
+from ingest.kafka.errors import throttled, too_large
 from ingest.kafka.outbox import Answer, Outbox
 from ingest.kafka.producer import TOO_LARGE, ProducerPool
 from ingest.kafka.shipment import Shipment
@@ -39,10 +39,11 @@ class SlowWay:
         *,
         acked: Callable[[Batch, Received], None],
         max_record_bytes: Callable[[], int | None] | None,
+        kind: str = "kafka",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`limit` as `source.max_dead_letters_per_minute`. `acked` is called for each event that Kafka has taken.
-        `max_record_bytes` asks the topic; None if it does not answer."""
+        `max_record_bytes` asks the topic; None if it does not answer. `kind`: `kafka.kind`."""
         self.limit = DeadLetterLimit(limit)
         self._suspects = Suspects()
         self._pool = pool
@@ -52,6 +53,7 @@ class SlowWay:
         self._per_minute = limit
         self._acked = acked
         self._max_record_bytes = max_record_bytes
+        self._kind = kind
         self._clock = clock
         self._looked_at = float("-inf")
         self._shipments: list[tuple[Sequence[tuple[Batch, Received]], Shipment]] = []
@@ -168,12 +170,15 @@ class SlowWay:
         if any(error is not None and too_large(error) for _, error, _ in answers):
             self._look_at_limit()
 
-    def _give_up(self, entry: Entry, why: Undeliverable, _: KafkaError | None) -> bool:
-        """Returns False if the event is to be tried again: too many became dead letters in this minute, or the topic
-        takes larger records by now."""
+    def _give_up(self, entry: Entry, why: Undeliverable, error: KafkaError | None) -> bool:
+        """Returns False if the event is to be tried again: too many became dead letters in this minute, the topic takes
+        larger records by now, or the cluster is too busy."""
         if entry.repeat:
             return True
         now = self._clock()
+        if throttled(error, self._kind):
+            self._suspects.pause(now)
+            return False
         if why.reason == TOO_LARGE and self._may_look(now) and (self._pool.in_flight or self._look_at_limit()):
             return False
         if not self.limit.admit(now):

@@ -245,6 +245,20 @@ def test_a_record_that_the_broker_refuses_is_tried_alone_before_it_is_dead_lette
     assert len(read(cluster, DEAD)) == dead
 
 
+def test_event_hubs_that_is_too_busy_is_tried_again(
+    cluster: MockCluster, config: Config, child: Child, link: Link, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feedback, "THROTTLED_SECONDS", 0.0)
+    kafka = replace(config.kafka, kind="event_hubs", librdkafka={"security.protocol": "plaintext"})
+    child.task = replace(child.task, config=replace(config, kafka=kafka))
+    process = started(child, link)
+    cluster.push_errors(PRODUCE, [KafkaError.POLICY_VIOLATION] * 4)
+    link.incoming = [batch("m1")]
+    settle(process, link, 1)
+    process.pool.terminate()
+    assert (told(cluster), read(cluster, DEAD)) == (["m1"], [])
+
+
 @pytest.mark.parametrize(
     ("setting", "least"), [("message.max.bytes", "1000"), ("queue.buffering.max.kbytes", "1")], ids=["client", "queue"]
 )

@@ -171,6 +171,17 @@ def test_a_body_that_even_the_dead_letter_topic_refuses_leaves_its_position_ther
     assert headers["ingest-offset"] == b"0"
 
 
+def test_event_hubs_that_is_too_busy_blames_no_event(cluster: MockCluster) -> None:
+    kafka = Kafka(cluster.bootstrap, "event_hubs", librdkafka={"security.protocol": "plaintext"})
+    delivery = Delivery(Config(kafka=kafka), "3", max_record_bytes=None, topic_partitions=1)
+    delivery.start()
+    cluster.push_errors(PRODUCE, [KafkaError.POLICY_VIOLATION] * 6)
+    delivery.send(Batch.of([event(0)]))
+    settle(delivery)
+    assert (delivery.acked, delivery.position) == (1, Position("0", 0))
+    assert not delivery.dead_letters.topic.written
+
+
 def test_records_of_a_refused_batch_count_once_they_are_delivered(cluster: MockCluster) -> None:
     delivery = started(cluster)
     cluster.push_errors(PRODUCE, [KafkaError.INVALID_RECORD])
