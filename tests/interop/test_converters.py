@@ -1,6 +1,7 @@
 """Consumers of the old connector's records read ours: Connect's own converters in Java, and Confluent's client for Avro."""
 
 import json
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from ingest.config import SchemaRegistry as RegistryConfig
 from ingest.emulator import Emulator
 from ingest.errors import Refused
 from ingest.kafka.schema_registry import Registry
+from ingest.sink.commands.formats import avro_reader
 from ingest.source.formats.connect_avro import SCHEMA
 from ingest.source.hot_path import decoder_of, encoder_of
 from tests.interop.connects_converters import converted
@@ -81,3 +83,20 @@ def test_a_real_registry_answers_as_the_toy_does(registry: SchemaRegistry) -> No
         pytest.raises(Refused, match="can need a path"),
     ):
         lost.id_of("t-value", SCHEMA)
+
+
+def test_a_real_registry_has_schemas_that_refer_to_others(registry: SchemaRegistry) -> None:
+    device = {"type": "record", "name": "of.Device", "fields": [{"name": "id", "type": "string"}]}
+    command = {"type": "record", "name": "Command", "fields": [{"name": "to", "type": "of.Device"}]}
+    registered(registry, "device", {"schema": json.dumps(device)})
+    reference = {"name": "of.Device", "subject": "device", "version": 1}
+    given = registered(registry, "command-value", {"schema": json.dumps(command), "references": [reference]})
+    with Registry(RegistryConfig(registry.url)) as asking:
+        assert avro_reader.read(b"\x02d", avro_reader.prepared(asking.schema_of(given))) == {"to": {"id": "d"}}
+
+
+def registered(registry: SchemaRegistry, subject: str, schema: dict[str, object]) -> int:
+    url, kind = f"{registry.url}/subjects/{subject}/versions", "application/vnd.schemaregistry.v1+json"
+    request = urllib.request.Request(url, json.dumps(schema).encode(), {"Content-Type": kind})
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        return int(json.load(answer)["id"])
