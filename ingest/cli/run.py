@@ -75,12 +75,17 @@ def run(args: argparse.Namespace, command: "Command") -> int:
 
 
 def _load(args: argparse.Namespace, command: "Command") -> "Config":
-    if args.connect is None:
-        return load_config(args, command)
-    from ingest.migrate.connect_files import load
+    from ingest.hub.auth import entra
 
-    translation, _ = load(args.connect[0], args.connect[1:], os.environ)
-    return load_config(args, command, translation.below())
+    if args.connect is None:
+        config = load_config(args, command)
+    else:
+        from ingest.migrate.connect_files import load
+
+        translation, _ = load(args.connect[0], args.connect[1:], os.environ)
+        config = load_config(args, command, translation.below())
+    entra.check(config)
+    return config
 
 
 def _take_over(config: "Config", args: argparse.Namespace) -> None:

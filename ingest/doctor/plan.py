@@ -9,6 +9,7 @@ from ingest.doctor import clock
 from ingest.doctor.check import Check, Verdict, ok
 from ingest.doctor.checkpoints import checkpoint_checks
 from ingest.doctor.event_hub import KEY_CHECK, EventHubChecks
+from ingest.doctor.identity import token_checks
 from ingest.doctor.iot_hub import iot_hub_checks
 from ingest.doctor.kafka import KafkaChecks
 from ingest.doctor.local import METRICS, ask_decoder, ask_metrics_port, ask_secret_files, partitions_read
@@ -47,7 +48,8 @@ def connection_checks(config: Config) -> list[Check]:
 
 
 def _of_services(config: Config, event_hub: EventHubChecks | None) -> list[Check]:
-    checks = [*event_hub.checks(), *checkpoint_checks(config)] if event_hub is not None else []
+    checks = token_checks(config)
+    checks += [*event_hub.checks(), *checkpoint_checks(config)] if event_hub is not None else []
     checks += schema_registry_checks(config)
     if config.hub.iot_hub is not None:
         checks += iot_hub_checks(config, config.hub.iot_hub)

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from ingest.config import Config
 from ingest.config.connection_strings import EventHubAddress
 from ingest.errors import ConfigError, Problem, Refused, Unreachable
+from ingest.hub.auth.contract import EVENT_HUBS
+from ingest.hub.auth.identity import HeldCredential
 from ingest.hub.link_errors import link_ended
 from ingest.hub.network.route import Route, event_hub_route
 from ingest.hub.standing import Standing
@@ -49,15 +51,21 @@ def client(config: Config, **options: Any) -> "EventHubConsumerClient":
 
     from ingest.hub.network.eventhub_client import RoutedTransport
 
-    parts = options.pop("amqp_transport", None) or RoutedTransport(*way(config))
+    hub = address(config)
+    options = {
+        "amqp_transport": RoutedTransport(*way(config)),
+        "auth_timeout": AUTH_SECONDS,
+        "idle_timeout": IDLE_SECONDS,
+        "retry_total": 0,
+        **options,
+    }
+    if not hub.key:
+        credential: Any = HeldCredential(EVENT_HUBS)
+        return EventHubConsumerClient(hub.host, hub.event_hub, config.source.consumer_group, credential, **options)
     return EventHubConsumerClient.from_connection_string(
         config.hub.event_hub_connection_string.reveal(),
         config.source.consumer_group,
-        eventhub_name=address(config).event_hub,
-        amqp_transport=parts,
-        auth_timeout=AUTH_SECONDS,
-        idle_timeout=IDLE_SECONDS,
-        retry_total=0,
+        eventhub_name=hub.event_hub,
         **options,
     )
 

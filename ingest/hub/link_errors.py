@@ -4,8 +4,9 @@ import re
 from typing import Literal
 
 from ingest import scarcity
+from ingest.hub.auth.contract import NoToken
 from ingest.hub.conditions import BAD_ARGUMENTS, KNOWN, of_link, of_status
-from ingest.hub.network.faults import REFUSALS, fault_in
+from ingest.hub.network.faults import REFUSALS, fault_in, made_of
 
 Verdict = Literal["refused", "bad_position", "lost"]
 """refused: the same try will be refused again (key, name). bad_position: the hub does not know the offset or sequence
@@ -33,6 +34,9 @@ def link_ended(error: BaseException) -> LinkEnded:
     """Classifies an exception of azure-eventhub or of the socket below it."""
     if isinstance(error, LinkEnded):
         return error
+    lacks = next((each for each in made_of(error) if isinstance(each, NoToken)), None)
+    if lacks is not None:
+        return LinkEnded("refused" if lacks.refused else "lost", "no_token", str(lacks))
     lacking = scarcity.words(error)
     if lacking is not None:
         return LinkEnded("lost", "scarcity", lacking)

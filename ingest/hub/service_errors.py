@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from ingest.hub.auth.contract import IOT_HUB, NoToken
 from ingest.hub.conditions import of_link, of_status
 from ingest.hub.network.faults import REFUSALS, NetworkFault
 
@@ -33,11 +34,13 @@ def hub_error(told: Any) -> HubError | None:
 
 
 _WRONG_KEY_FIX = "check policy, key and host name of hub.iot_hub_connection_string"
+_NO_RIGHT_FIX = f"give the identity the role {IOT_HUB.role} on the hub (portal → IoT Hub → Access control)"
 
 
-def refused_token(told: HubError) -> HubError:
-    """The hub's refusal of a token, with what mends it."""
-    return HubError(told.condition, f"the hub refuses the token ({told.description.rstrip('.')}): {_WRONG_KEY_FIX}")
+def refused_token(told: HubError, *, of_identity: bool = False) -> HubError:
+    """The hub's refusal of a token, with what mends it. `of_identity`: it was one of Entra, not signed with a key."""
+    fix = _NO_RIGHT_FIX if of_identity else _WRONG_KEY_FIX
+    return HubError(told.condition, f"the hub refuses the token ({told.description.rstrip('.')}): {fix}")
 
 
 def words(error: Any) -> str:
@@ -57,6 +60,8 @@ def is_refusal(error: Exception) -> bool:
     """Whether the hub rejects our policy, key or name, or a proxy lets us not through: waiting does not mend that."""
     if isinstance(error, NetworkFault):
         return error.hop in REFUSALS
+    if isinstance(error, NoToken):
+        return error.refused
     return _is_refused_token(error) or of_link(condition_of(error)).verdict == "refused"
 
 

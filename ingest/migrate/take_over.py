@@ -6,6 +6,7 @@ from typing import Literal, NamedTuple
 
 from ingest.config import Config
 from ingest.errors import Refused
+from ingest.hub.auth import entra
 from ingest.hub.position import EARLIEST
 from ingest.migrate.connect_files import SavedAt
 from ingest.migrate.offset_store import read_file, read_topic
@@ -80,6 +81,7 @@ def store_of(config: Config) -> CheckpointStore:
     hub = config.hub.event_hub
     if hub is None:
         raise Refused("no hub is configured to read from, so there are no positions to take over")
+    entra.fetch_here(config)
     return open_store(config.checkpoints, Scope(hub.namespace, hub.event_hub, config.source.consumer_group))
 
 

@@ -3,17 +3,16 @@
 Never blocks for longer than it is asked to: what a step needs of the hub is waited for in `work`.
 """
 
-import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
 from ingest.config.connection_strings import IotHubAddress
-from ingest.hub import auth
+from ingest.hub.auth.identity import iot_hub_claim
 from ingest.hub.client.client import Client
 from ingest.hub.client.manners import IOT_HUB
-from ingest.hub.client.tokens import Token, TokenKeeper
+from ingest.hub.client.tokens import TokenKeeper
 from ingest.hub.network.dialing_aside import Dialing
 from ingest.hub.network.route import Route
 from ingest.hub.service_errors import HubError
@@ -68,7 +67,7 @@ class ServiceLink(Generic[L]):
     def work(self, seconds: float) -> None:
         """Sends what is due and takes what comes within `seconds`; returns as soon as something has.
 
-        Raises HubError, in the hub's words where it gave any, or OSError (NetworkFault) when the link is over.
+        Raises HubError, in the hub's words where it gave any, NoToken, or OSError (NetworkFault) when the link is over.
         """
         if self._client is None:
             self._dial(seconds)
@@ -79,7 +78,8 @@ class ServiceLink(Generic[L]):
         if self._tokens is None:
             if not self._client.advance():
                 return
-            self._tokens = TokenKeeper(self._client, f"https://{self._hub.host}", self._token)
+            claim = iot_hub_claim(self._hub)
+            self._tokens = TokenKeeper(self._client, claim.audience, claim.make)
         self._tokens.tend()
         if self.link is None and self._tokens.granted:
             self.link = self._attach(self._client)
@@ -102,7 +102,3 @@ class ServiceLink(Generic[L]):
             stream, self._hub.host, IOT_HUB, container_id=str(uuid.uuid4()), idle_seconds=self._idle_seconds
         )
         self._client.start()
-
-    def _token(self) -> Token:
-        made, expires = auth.service_token(self._hub)
-        return Token(made, expires - time.time())
