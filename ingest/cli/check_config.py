@@ -73,7 +73,10 @@ def _not_run(what: str, key: str) -> str:
 
 def _source(config: "Config") -> dict[str, str]:
     source, checkpoints, hub = config.source, config.checkpoints, config.hub.event_hub
-    address = f"{hub.event_hub} at {hub.namespace}" if hub else ""
+    iot_hub = config.hub.iot_hub
+    address = (
+        f"{hub.event_hub} at {hub.namespace}" if hub else f"where {iot_hub.host if iot_hub else ''} says its events are"
+    )
     partitions = f"partitions {', '.join(source.partitions)}" if source.partitions else "all partitions"
     form = source.format if source.has_keys else f"{source.format}, without keys"
     if source.format == "connect-avro":

@@ -41,7 +41,9 @@ def _required(config: Config, command: Command) -> Broken:
     # `run` runs what is configured: only commands if there is nothing to read telemetry with.
     only_commands = command in ("run", "check-config") and config.sends_commands and not config.reads_telemetry
     reads_hub = command in ("run", "source", "checkpoints", "check-config") and not only_commands
-    if reads_hub and not config.reads_telemetry:
+    iot_hub = config.hub.iot_hub
+    has_hub = config.hub.event_hub is not None or (iot_hub is not None and bool(iot_hub.key))
+    if reads_hub and not has_hub:
         either = ", or hub.iot_hub_connection_string for commands alone" if command in ("run", "check-config") else ""
         identity = _or_identity(config, ", or hub.event_hub_namespace and hub.event_hub_name for the identity")
         keys, problem = _missing("hub", "event_hub_connection_string", identity + either)

@@ -43,7 +43,8 @@ class Hub:
         SecretText(
             connection_strings.event_hub, "Endpoint=sb://…;SharedAccessKeyName=…;SharedAccessKey=…;EntityPath=…"
         ),
-        "Where telemetry is read: portal → IoT Hub → Built-in endpoints → Event Hub-compatible endpoint.",
+        "Where telemetry is read: portal → IoT Hub → Built-in endpoints → Event Hub-compatible endpoint. Without it the hub\n"
+        "of iot_hub_connection_string is asked where its events are, if there is a place for checkpoints.",
     )
     iot_hub_connection_string: Secret = key(
         NO_SECRET,
@@ -356,8 +357,17 @@ class Config:
 
     @property
     def reads_telemetry(self) -> bool:
-        """Whether there is an event hub to read."""
-        return self.hub.event_hub is not None
+        """Whether there is an event hub to read, or one to be found."""
+        return self.hub.event_hub is not None or self.finds_event_hub
+
+    @property
+    def finds_event_hub(self) -> bool:
+        """Whether the IoT hub is asked where its events are: there is its key, a place for checkpoints, and no event hub.
+
+        Without a place for checkpoints, the IoT hub's connection string is for commands alone."""
+        hub, checkpoints = self.hub.iot_hub, self.checkpoints
+        placed = checkpoints.store == "file" or checkpoints.blob_connection_string or checkpoints.blob_account_url
+        return self.hub.event_hub is None and hub is not None and bool(hub.key) and bool(placed)
 
     @property
     def sends_commands(self) -> bool:

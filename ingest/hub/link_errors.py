@@ -24,9 +24,11 @@ _BEYOND_END = re.compile(r"last offset in the system is '(?P<last>-?\d{1,19})'")
 class LinkEnded(Exception):
     """A link to the hub ended or never came up. `reason` is a metric label, `str()` the service's words."""
 
-    def __init__(self, verdict: Verdict, reason: str, sentence: str) -> None:
+    def __init__(self, verdict: Verdict, reason: str, sentence: str, *, elsewhere: bool = False) -> None:
         self.verdict = verdict
         self.reason = reason
+        self.elsewhere = elsewhere or verdict == "refused"
+        """Whether the hub may have moved: its name has no address, or it refuses us."""
         super().__init__(sentence)
 
 
@@ -43,7 +45,7 @@ def link_ended(error: BaseException) -> LinkEnded:
     fault = fault_in(error)
     if fault is not None:
         verdict: Verdict = "refused" if fault.hop in REFUSALS else "lost"
-        return LinkEnded(verdict, "connection_lost", str(fault))
+        return LinkEnded(verdict, "connection_lost", str(fault), elsewhere=fault.hop == "name")
     condition, words = _condition(error), _words(error)
     if _SILENT in words:
         return LinkEnded("lost", "silent", "no frame from the hub for as long as it was told to send one")

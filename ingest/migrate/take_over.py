@@ -14,6 +14,7 @@ from ingest.migrate.positions import Entry, Owner, Positions, positions
 from ingest.source.checkpoints import Checkpoint, CheckpointStore, Scope, open_store
 from ingest.source.checkpoints.order import further
 from ingest.source.checkpoints.store import Changed, Damaged
+from ingest.source.endpoint import find
 
 Outcome = Literal["save", "same", "ahead", "unclear"]
 
@@ -78,10 +79,11 @@ def saved_positions(config: Config, saved: SavedAt, owner: Owner) -> Positions:
 
 def store_of(config: Config) -> CheckpointStore:
     """Returns the configured store. Raises Refused if no hub is configured, ConfigError from the store."""
+    entra.fetch_here(config)
+    config = find(config)
     hub = config.hub.event_hub
     if hub is None:
         raise Refused("no hub is configured to read from, so there are no positions to take over")
-    entra.fetch_here(config)
     return open_store(config.checkpoints, Scope(hub.namespace, hub.event_hub, config.source.consumer_group))
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ingest.config import Config, load
+from ingest.config import Config, directions, load
 from ingest.errors import ConfigError
 
 TENANT = "11111111-1111-1111-1111-111111111111"
@@ -178,3 +178,31 @@ def test_a_certificate_needs_its_key(content: str, words: str, tmp_path: Path) -
     ]
     [said] = problems(tmp_path, HUB + BLOB + identity(*lines)).values()
     assert words in said
+
+
+IOT_HUB = (
+    'iot_hub_connection_string = "HostName=mine.azure-devices.net;SharedAccessKeyName=service;SharedAccessKey=a2V5"'
+)
+
+
+def test_the_iot_hub_s_string_alone_is_for_both_directions_if_there_is_a_place_for_checkpoints(tmp_path: Path) -> None:
+    alone = f"[hub]\n{IOT_HUB}\n"
+    config = read(tmp_path, alone)
+    assert directions(config) == ("sink",), "as before: commands alone"
+    config = read(tmp_path, alone + '[checkpoints]\nstore = "file"\n')
+    assert (directions(config), config.finds_event_hub) == (("source", "sink"), True)
+    path = tmp_path / "ingest.toml"
+    path.write_text(alone)
+    with pytest.raises(ConfigError) as raised:
+        load(path, environ={}, for_command="source")
+    assert [problem.key for problem in raised.value.problems] == ["checkpoints.blob_connection_string"]
+
+
+def test_an_identity_finds_no_event_hub(tmp_path: Path) -> None:
+    """The endpoint that the hub would name takes keys only."""
+    path = tmp_path / "ingest.toml"
+    host = '[hub]\niot_hub_host = "mine.azure-devices.net"\n'
+    path.write_text(host + '[checkpoints]\nstore = "file"\n' + identity('auth = "managed_identity"'))
+    assert not load(path, environ={}).finds_event_hub
+    with pytest.raises(ConfigError, match=r"hub\.event_hub_namespace and hub.event_hub_name for the identity"):
+        load(path, environ={}, for_command="source")
