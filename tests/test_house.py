@@ -88,8 +88,11 @@ LIGHT = {
     "process.forkserver": HEAVY,
     "service.supervisor": SERVES_METRICS,
     "service.run": SERVES_METRICS,
+    "source.preload": {"azure", "uamqp", "aiohttp"},
+    "doctor.event_hub": {"azure", "uamqp", "aiohttp"},
 }
-"""What `ingest --help`, the fork server and the supervisor are made of → what they, and all that they import, come without."""
+"""What `ingest --help`, the fork server, the supervisor, the partitions and the doctor are made of → what they, and all that they
+import, come without."""
 
 
 def modules() -> Iterator[tuple[str, Path]]:

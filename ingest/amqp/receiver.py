@@ -51,6 +51,8 @@ class Receiver(Link):
         self._max_message_bytes = max_message_bytes
         self._parts: bytearray | None = None
         """Of the message that has begun and not ended."""
+        self._unfinished = False
+        """Whether one has that went past the connection."""
         self._overrun = False
         """Whether something came before the link was attached, and so without credit."""
         self._delivery_id = 0
@@ -86,11 +88,13 @@ class Receiver(Link):
         self.session.write(self.session.frame(frame))
         return True
 
-    def count(self, frames: int, deliveries: int) -> None:
+    def count(self, frames: int, deliveries: int, *, unfinished: bool = False) -> None:
         """Books transfer frames of this link, and the deliveries that they complete, which went past the connection.
 
-        Raises PeerMistake if the peer was not allowed that many.
+        `unfinished`: whether the last of them belongs to a delivery of which more is to come. Raises PeerMistake if the peer
+        was not allowed that many.
         """
+        self._unfinished = unfinished
         self.session.count_incoming(frames)
         if deliveries > self._allowed:
             raise PeerMistake(
@@ -113,7 +117,7 @@ class Receiver(Link):
     def on_flow(self, flow: Flow) -> None:
         if not self.attached:
             return
-        if flow.delivery_count is not None and self._parts is None:
+        if flow.delivery_count is not None and self._parts is None and not self._unfinished:
             # The sender gives credit back; it cannot give back more than it has.
             skipped = advanced(flow.delivery_count, -self.delivery_count)
             if 0 < skipped <= self._allowed:

@@ -79,6 +79,8 @@ class Sender(Link):
     def send_all(self, messages: Sequence[bytes]) -> int:
         """Sends the first of them, as many as there is room for. Returns how many."""
         session, encoder = self.session, self._made_encoder()
+        if not self._spelled_out:  # as the service's clients do, whose tags count the deliveries of the link
+            encoder.tag_ahead = self.delivery_count + 1 - session.next_delivery_id
         sent = 0
         while sent < len(messages) and (most := self.room):
             out: list[bytes] = []

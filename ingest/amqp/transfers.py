@@ -18,12 +18,14 @@ def _tail(settled: bool, more: bool, spelled_out: bool) -> bytes:
 
 
 class TransferEncoder:
-    """Makes the frames of deliveries: all 11 fields, the delivery id as tag (AMQP 1.0 part 2.7.5)."""
+    """Makes the frames of deliveries: all 11 fields, the delivery id, or a number so far ahead of it, as tag (AMQP 1.0 part
+    2.7.5)."""
 
     def __init__(
         self, channel: int, handle: int, max_frame_size: int, *, settled: bool = True, spelled_out: bool = True
     ) -> None:
         """`spelled_out`: false is sent as false, as the service does; if not, as null, as its clients do."""
+        self.tag_ahead = 0
         fields = encode(UInt(handle))
         self._tail, self._tail_more = _tail(settled, False, spelled_out), _tail(settled, True, spelled_out)
         size = 1 + len(fields) + 5 + 6 + len(self._tail)
@@ -39,11 +41,12 @@ class TransferEncoder:
         Returns how many payloads went in, and the frames of the one that follows if it has to be split.
         """
         pack, lead, tail, overhead, most = self._pack, self._lead, self._tail, self._overhead, self._max_payload
+        ahead = self.tag_ahead
         for index, payload in enumerate(payloads):
             size = len(payload)
             if size > most:
                 return index, self.split(delivery_id, payload)
-            out.append(pack(overhead + size, lead, delivery_id, _TAG, delivery_id, tail))
+            out.append(pack(overhead + size, lead, delivery_id, _TAG, (delivery_id + ahead) & _ID_MASK, tail))
             out.append(payload)
             delivery_id = (delivery_id + 1) & _ID_MASK
         return len(payloads), []
@@ -51,11 +54,9 @@ class TransferEncoder:
     def split(self, delivery_id: int, payload: bytes) -> list[bytes]:
         """The frames of one delivery, whatever its size."""
         frames = []
-        most = self._max_payload
+        most, tag = self._max_payload, (delivery_id + self.tag_ahead) & _ID_MASK
         for start in range(0, max(len(payload), 1), most):
             part = payload[start : start + most]
             tail = self._tail_more if start + most < len(payload) else self._tail
-            frames.append(
-                self._pack(self._overhead + len(part), self._lead, delivery_id, _TAG, delivery_id, tail) + part
-            )
+            frames.append(self._pack(self._overhead + len(part), self._lead, delivery_id, _TAG, tag, tail) + part)
         return frames

@@ -161,7 +161,7 @@ class Source:
     transport: str = key(
         "fast",
         Choice(("fast", "sdk")),
-        "Our own loop around the azure-eventhub client's socket, or that client as it is (slower).",
+        "Over our own AMQP client, or over azure-eventhub's (slower).",
     )
     prefetch: int = key(
         0, Whole(0, 100_000), "Events that the hub may send ahead of each partition process. 0: tuned to the link."

@@ -1,7 +1,7 @@
 """Checks the Event Hub-compatible endpoint: key, partitions, and their other readers."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 from ingest.config import Config, Offsets
 from ingest.doctor.check import Check, Verdict, fail, ok, warn
@@ -11,13 +11,13 @@ from ingest.doctor.readers import judge_readers
 from ingest.errors import IngestError, Refused, Unreachable
 from ingest.hub import event_hubs
 from ingest.hub.auth.contract import EVENT_HUBS
+from ingest.hub.link_errors import link_ended
 from ingest.hub.partition_look import SAMPLE, Attempt, try_to_read
 
 NAME = "event hub"
 KEY_CHECK = f"{NAME} key"
 _KEY = "hub.event_hub_connection_string"
 _NAMESPACE = "hub.event_hub_namespace"
-_IMPORTS = ("azure.eventhub", "ingest.hub.management")
 
 
 class EventHubChecks:
@@ -42,25 +42,15 @@ class EventHubChecks:
         reached = endpoint_checks(NAME, route, _KEY if self._address.key else _NAMESPACE, context)
         return [
             *reached,
-            Check(
-                KEY_CHECK,
-                self._ask_key,
-                needs=(reached[-1].name, *needs_token(self._config, EVENT_HUBS)),
-                imports=_IMPORTS,
-            ),
+            Check(KEY_CHECK, self._ask_key, needs=(reached[-1].name, *needs_token(self._config, EVENT_HUBS))),
             Check("partitions", self._judge_partitions, needs=(KEY_CHECK,), after=self._after),
             Check("consumer group", self._ask_readers, needs=("partitions",), after=self._after),
         ]
 
     def _ask_key(self) -> Verdict:
-        from ingest.hub.link_errors import link_ended
-        from ingest.hub.management import OutspokenTransport
-
-        with event_hubs.client(
-            self._config, amqp_transport=OutspokenTransport(*event_hubs.way(self._config))
-        ) as client:
+        with event_hubs.questions(self._config) as questions:
             try:
-                self._partitions = list(client.get_partition_ids())
+                self._partitions = questions.hub().partition_ids
             except Exception as error:
                 ended = link_ended(error)
                 kind = Refused if ended.verdict == "refused" else Unreachable
@@ -68,7 +58,8 @@ class EventHubChecks:
             who = f"policy {self._address.policy}" if self._address.key else "the identity"
             found = ok(f"{who} is known to {self._address.event_hub}")
             try:
-                self.newest_event = client.get_partition_properties(self._partitions[0])["last_enqueued_time_utc"]
+                newest_ms = questions.partition(self._partitions[0]).newest_ms
+                self.newest_event = datetime.fromtimestamp(newest_ms / 1000, UTC)
             except Exception:  # only the clock's check uses it, and it has other means
                 return found
         return found

@@ -1,20 +1,21 @@
-"""The hub as azure-eventhub's clients see it: how to make one, and what the hub says of itself."""
+"""An event hub as all see it: the way to it, who we are there, and what it says of itself."""
 
 import ssl
-import threading
-import time
+import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ingest.config import Config
 from ingest.config.connection_strings import EventHubAddress
 from ingest.errors import ConfigError, Problem, Refused, Unreachable
-from ingest.hub.auth.contract import EVENT_HUBS
-from ingest.hub.auth.identity import HeldCredential
+from ingest.hub.auth.contract import EVENT_HUBS as SERVICE
+from ingest.hub.auth.held import FIRST_SECONDS
+from ingest.hub.auth.identity import HeldCredential, event_hub_claim
+from ingest.hub.client.login import Entrance
+from ingest.hub.client.manners import EVENT_HUBS, event_hubs_properties
 from ingest.hub.link_errors import link_ended
+from ingest.hub.management import Description, Questions
 from ingest.hub.network.route import Route, event_hub_route
 from ingest.hub.standing import Standing
 from ingest.hub.tls import event_hub_context
@@ -22,6 +23,9 @@ from ingest.hub.tls import event_hub_context
 if TYPE_CHECKING:
     from azure.eventhub import EventHubConsumerClient
 
+__all__ = ["Description"]
+
+KEY = "hub.event_hub_connection_string"
 AUTH_SECONDS = 10.0
 ANSWER_SECONDS = 10.0
 """A question that the hub has not answered by then is given up: below the 15 s after which a process without a heartbeat is
@@ -30,12 +34,14 @@ IDLE_SECONDS = 60.0
 """A link on which nothing comes for so long, not even an empty frame, is given up. Told to the hub when it is opened; the
 stock clients of .NET, Go and JavaScript tell it the same."""
 
+T = TypeVar("T")
+
 
 def address(config: Config) -> EventHubAddress:
     """Raises ConfigError when the connection string is not set."""
     found = config.hub.event_hub
     if found is None:
-        raise ConfigError([Problem("hub.event_hub_connection_string", "", "is needed to read telemetry")])
+        raise ConfigError([Problem(KEY, "", "is needed to read telemetry")])
     return found
 
 
@@ -44,9 +50,45 @@ def way(config: Config) -> tuple[Route, Callable[[], ssl.SSLContext]]:
     return event_hub_route(config, address(config)), partial(event_hub_context, config.hub.ca_file)
 
 
+def entrance(config: Config) -> Entrance:
+    """The way into the hub for who asks questions. Raises ConfigError as `address`."""
+    return _entrance(config, "", str(uuid.uuid4()), wait=FIRST_SECONDS)
+
+
+def reader_entrance(config: Config, name: str) -> Entrance:
+    """The way into the hub for who reads events in the consumer group of the configuration, and is called `name` there.
+
+    Raises ConfigError as `address`.
+    """
+    group = f"/consumergroups/{config.source.consumer_group}"
+    return _entrance(config, group, name, idle_seconds=IDLE_SECONDS, properties=event_hubs_properties())
+
+
+def _entrance(config: Config, within: str, name: str, *, wait: float = 0.0, **more: Any) -> Entrance:
+    hub, (route, context) = address(config), way(config)
+    return Entrance(
+        host=hub.host,
+        route=route,
+        context=context,
+        manner=EVENT_HUBS,
+        container_id=name,
+        claim=event_hub_claim(hub, f"sb://{_place(hub)}{within}", wait=wait),
+        **more,
+    )
+
+
+def partition_address(config: Config, partition: str) -> str:
+    """What a link for the partition's events names as its source."""
+    return f"amqps://{_place(address(config))}/ConsumerGroups/{config.source.consumer_group}/Partitions/{partition}"
+
+
+def _place(hub: EventHubAddress) -> str:
+    return f"{hub.host}{f':{hub.port}' if hub.port else ''}/{hub.event_hub}"
+
+
 def client(config: Config, **options: Any) -> "EventHubConsumerClient":
-    """A consumer client that never retries by itself, so that every error reaches us at once. Its connections go the `way`;
-    `amqp_transport`, where it is given, is a RoutedTransport."""
+    """azure-eventhub's own client, which never retries by itself, so that every error reaches us at once. Its connections go
+    the `way`; `amqp_transport`, where it is given, is a RoutedTransport."""
     from azure.eventhub import EventHubConsumerClient
 
     from ingest.hub.network.eventhub_client import RoutedTransport
@@ -60,7 +102,7 @@ def client(config: Config, **options: Any) -> "EventHubConsumerClient":
         **options,
     }
     if not hub.key:
-        credential: Any = HeldCredential(EVENT_HUBS)
+        credential: Any = HeldCredential(SERVICE)
         return EventHubConsumerClient(hub.host, hub.event_hub, config.source.consumer_group, credential, **options)
     return EventHubConsumerClient.from_connection_string(
         config.hub.event_hub_connection_string.reveal(),
@@ -70,24 +112,9 @@ def client(config: Config, **options: Any) -> "EventHubConsumerClient":
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Description:
-    """What the hub says of itself (`$management`, READ of com.microsoft:eventhub)."""
-
-    partition_ids: list[str]
-    created_ms: int
-    """When it was made, Unix milliseconds."""
-
-
 def describe(config: Config) -> Description:
     """Raises Refused (wrong key, unknown hub) or Unreachable, in the service's words."""
-
-    def ask(hub: "EventHubConsumerClient") -> Description:
-        told = hub.get_eventhub_properties()
-        return Description(list(told["partition_ids"]), _unix_ms(told["created_at"]))
-
-    found: Description = _ask(config, ask)
-    return found
+    return _ask(config, lambda questions: questions.hub())
 
 
 def partition_ids(config: Config) -> list[str]:
@@ -98,52 +125,24 @@ def partition_ids(config: Config) -> list[str]:
 def standing(config: Config, partition: str, *, created: bool = False) -> Standing:
     """Where the hub stands with a partition, and with `created` when it was made, too, which is another request. Errors as
     `describe`."""
-    asked = time.monotonic()
 
-    def ask(hub: "EventHubConsumerClient") -> Standing:
-        made = _unix_ms(hub.get_eventhub_properties()["created_at"]) if created else None
-        told: dict[str, Any] = hub.get_partition_properties(partition)
-        return Standing(
-            oldest=int(told["beginning_sequence_number"]),
-            newest=int(told["last_enqueued_sequence_number"]),
-            newest_offset=str(told["last_enqueued_offset"]),
-            newest_ms=_unix_ms(told["last_enqueued_time_utc"]),
-            empty=bool(told["is_empty"]),
-            asked_at=asked,
-            created_ms=made,
-        )
+    def ask(questions: Questions) -> Standing:
+        return questions.partition(partition, created_ms=questions.hub().created_ms if created else None)
 
-    found: Standing = _ask(config, ask)
-    return found
+    return _ask(config, ask)
 
 
-def _unix_ms(moment: datetime) -> int:
-    return round(moment.timestamp() * 1000)
+def questions(config: Config) -> Questions:
+    """To the hub, for who wants more than one answer; given up after ANSWER_SECONDS. Raises ConfigError as `address`."""
+    return Questions(entrance(config), address(config).event_hub, ANSWER_SECONDS)
 
 
-def _ask(config: Config, question: Any) -> Any:
-    from ingest.hub.management import OutspokenTransport
-
-    hub, parts = address(config), OutspokenTransport(*way(config))
-    answers: list[Any] = []
-    errors: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            with client(config, amqp_transport=parts) as asked:
-                answers.append(question(asked))
-        except BaseException as error:
-            errors.append(error)
-
-    # On a thread of its own: names, connections and answers may take for ever.
-    thread = threading.Thread(target=run, name="hub-request", daemon=True)
-    thread.start()
-    thread.join(ANSWER_SECONDS)
-    if answers:
-        return answers[0]
-    if not errors:
-        parts.give_up()
-        raise Unreachable(f"hub {hub.namespace}: no answer from {hub.host} within {ANSWER_SECONDS:g} s")
-    ended = link_ended(errors[0])
-    kind = Refused if ended.verdict == "refused" else Unreachable
-    raise kind(f"hub {hub.namespace}: {ended}") from None
+def _ask(config: Config, ask: Callable[[Questions], T]) -> T:
+    hub = address(config)
+    try:
+        with questions(config) as asked:
+            return ask(asked)
+    except Exception as error:
+        ended = link_ended(error)
+        kind = Refused if ended.verdict == "refused" else Unreachable
+        raise kind(f"hub {hub.namespace}: {ended}") from None

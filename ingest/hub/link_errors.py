@@ -1,4 +1,4 @@
-"""An error of azure-eventhub or of the socket below it: the service's condition in words, and what to do about it."""
+"""What has ended a link to an event hub, ours or azure-eventhub's: the service's condition in words, and what to do about it."""
 
 import re
 from typing import Literal
@@ -7,6 +7,7 @@ from ingest import scarcity
 from ingest.hub.auth.contract import NoToken
 from ingest.hub.conditions import BAD_ARGUMENTS, KNOWN, of_link, of_status
 from ingest.hub.network.faults import REFUSALS, fault_in, made_of
+from ingest.hub.service_errors import HubError
 
 Verdict = Literal["refused", "bad_position", "lost"]
 """refused: the same try will be refused again (key, name). bad_position: the hub does not know the offset or sequence
@@ -33,7 +34,7 @@ class LinkEnded(Exception):
 
 
 def link_ended(error: BaseException) -> LinkEnded:
-    """Classifies an exception of azure-eventhub or of the socket below it."""
+    """Classifies an exception of either client, or of the stream below it."""
     if isinstance(error, LinkEnded):
         return error
     lacks = next((each for each in made_of(error) if isinstance(each, NoToken)), None)
@@ -46,6 +47,8 @@ def link_ended(error: BaseException) -> LinkEnded:
     if fault is not None:
         verdict: Verdict = "refused" if fault.hop in REFUSALS else "lost"
         return LinkEnded(verdict, "connection_lost", str(fault), elsewhere=fault.hop == "name")
+    if isinstance(error, HubError) and error.reason and not error.condition:
+        return LinkEnded("lost", error.reason, str(error))
     condition, words = _condition(error), _words(error)
     if _SILENT in words:
         return LinkEnded("lost", "silent", "no frame from the hub for as long as it was told to send one")

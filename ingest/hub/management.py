@@ -1,93 +1,84 @@
-"""Requests to the hub's management node that tell why they failed, and can be given up.
+"""Questions to an event hub's `$management`: what it has, and where its partitions stand."""
 
-When the hub refuses the management link (an unknown hub, say), azure-eventhub gives up at the attach and never reads the
-detach behind it, which has the reason. Of a hub that takes the connection and says nothing it waits for ever. Private
-seams, pinned and checked at import as in `ingest.source.transport.sdk`.
-"""
+import time
+from types import TracebackType
+from typing import Any, NamedTuple, Self
 
-import contextlib
-import socket
-import ssl
-from collections.abc import Callable
-from typing import Any
-
-from azure.eventhub._pyamqp import AMQPClient
-from azure.eventhub._pyamqp.error import AMQPException, AMQPLinkError
-from azure.eventhub._transport._pyamqp_transport import PyamqpTransport
-
-from ingest.hub.network.eventhub_client import RoutedTransport
-from ingest.hub.network.route import Route
-from ingest.timing import Deadline
-
-_REASON_SECONDS = 2.0
-"""The reason is in the frame after the refusal, as a rule in the same packet."""
-
-for _owner, _name in (
-    (PyamqpTransport, "mgmt_client_request"),
-    (AMQPClient, "client_ready"),
-):
-    if not hasattr(_owner, _name):
-        raise ImportError(f"this azure-eventhub has no {_name}; requests to the hub rely on it")
+from ingest.amqp.message import Message
+from ingest.hub.client.login import Entrance, Login
+from ingest.hub.client.requests import MANAGEMENT, Node, described, read_hub, read_partition
+from ingest.hub.service_errors import HubError
+from ingest.hub.standing import Standing
+from ingest.timing import Clock, Deadline
 
 
-class OutspokenTransport(RoutedTransport):
-    """To be given to a client as `amqp_transport`; one instance a client. `give_up` may be called from any thread."""
+class Description(NamedTuple):
+    """What the hub says of itself (`$management`, READ of com.microsoft:eventhub)."""
 
-    def __init__(self, route: Route, context: Callable[[], ssl.SSLContext]) -> None:
-        super().__init__(route, context)
-        self._given_up = False
-        self._client: Any = None
+    partition_ids: list[str]
+    created_ms: int
+    """When it was made, Unix milliseconds."""
 
-    def create_mgmt_client(self, *arguments: Any, **options: Any) -> AMQPClient:  # type: ignore[override]
-        client: Any = super().create_mgmt_client(*arguments, **options)
-        ready, close = client.client_ready, client.close
 
-        def client_ready() -> bool:
-            if self._given_up:
-                raise TimeoutError("given up")
-            return bool(ready())
+class Questions:
+    """One connection, for as many questions as there are; all within one deadline.
 
-        def close_all() -> None:
-            # The client closes its session first, which fails over a dead socket, and then leaves that open.
-            transport = getattr(client._connection, "_transport", None)
-            try:
-                close()
-            finally:
-                if transport is not None:
-                    with contextlib.suppress(OSError):
-                        transport.close()
+    Every question raises HubError in the hub's words, OSError (NetworkFault), or TimeoutError.
+    """
 
-        client.client_ready, client.close = client_ready, close_all
-        self._client = client
-        return client  # type: ignore[no-any-return]
+    def __init__(self, entrance: Entrance, event_hub: str, seconds: float, *, clock: Clock = time.monotonic) -> None:
+        """Begins to connect. Raises RuntimeError when no thread can be started."""
+        self._entrance = entrance
+        self._event_hub = event_hub
+        self._clock = clock
+        self._deadline = Deadline(seconds)
+        self._login = Login(entrance)
+        self._node: Node | None = None
 
-    @staticmethod
-    def mgmt_client_request(mgmt_client: AMQPClient, *arguments: Any, **options: Any) -> Any:
+    def hub(self) -> Description:
+        """What there is."""
+        told = self._ask(read_hub(self._event_hub, self._entrance.claim.make().text))
+        partitions = _told(told, "partition_ids", list)
+        return Description([str(each) for each in partitions], _told(told, "created_at", int))
+
+    def partition(self, partition: str, *, created_ms: int | None = None) -> Standing:
+        """Where a partition stands; `created_ms`: of the hub itself, where that was asked before."""
+        asked = self._clock()
+        told = self._ask(read_partition(self._event_hub, partition, self._entrance.claim.make().text))
+        return Standing(
+            oldest=_told(told, "begin_sequence_number", int),
+            newest=_told(told, "last_enqueued_sequence_number", int),
+            newest_offset=_told(told, "last_enqueued_offset", str),
+            newest_ms=_told(told, "last_enqueued_time_utc", int),
+            empty=_told(told, "is_partition_empty", bool),
+            asked_at=asked,
+            created_ms=created_ms,
+        )
+
+    def close(self) -> None:
+        """Hangs up. Raises nothing."""
+        self._login.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _ask(self, question: Message) -> dict[str, Any]:
         try:
-            return PyamqpTransport.mgmt_client_request(mgmt_client, *arguments, **options)
-        except AMQPException as wordless:
-            raise _reason(mgmt_client) or wordless from None
-
-    def give_up(self) -> None:
-        """Lets the request that is under way fail soon: at its next look, or when its socket has no more to say."""
-        self._given_up = True
-        connection = getattr(self._client, "_connection", None)
-        sock = getattr(getattr(connection, "_transport", None), "sock", None)
-        if sock is not None:
-            with contextlib.suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
+            client = self._login.until_granted(self._deadline)
+            self._node = self._node or Node(client, MANAGEMENT)
+            return described(self._node.answer(question, self._deadline))
+        except TimeoutError:
+            host, seconds = self._entrance.host, self._deadline.seconds
+            raise TimeoutError(f"no answer from {host} within {seconds:g} s") from None
 
 
-def _reason(client: Any) -> AMQPLinkError | None:
-    """What the hub said when it detached the management link; None when it says nothing."""
-    deadline = Deadline(_REASON_SECONDS)
-    while not deadline.expired:
-        for operation in client._mgmt_links.values():
-            for link in (operation._mgmt_link._request_link, operation._mgmt_link._response_link):
-                if isinstance(link._error, AMQPLinkError):
-                    return link._error
-        try:
-            client._connection.listen(wait=0.1)
-        except (AMQPException, ValueError, OSError):
-            return None
-    return None
+def _told(answer: dict[str, Any], name: str, kind: type) -> Any:
+    value = answer.get(name)
+    if not isinstance(value, kind):
+        raise HubError("", f"the answer of {MANAGEMENT} has no {name} that can be read")
+    return value

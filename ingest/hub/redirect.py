@@ -92,7 +92,7 @@ def _ask(config: Config, hub: IotHubAddress, route: Route) -> Endpoint:
         try:
             Node(client, CBS).answer(put_token(claim.audience, token.text, kind=token.kind), deadline)
         except NodeRefused as told:
-            raise refused_token(told) from None
+            raise refused_token(told, claim.fix) from None
         asked = _Asked(client, hub.host)
         client.until(lambda: asked.answered, deadline, "answered the question for its events")
         return redirected(asked.error, hub)
@@ -106,7 +106,9 @@ class _Asked:
     def __init__(self, client: Client, host: str) -> None:
         self.answered = False
         self.error: Error | None = None
-        link = client.session.attach_receiver(manners.events(host, client.container_id), handle=client.handles()[0])
+        link = client.session.attach_receiver(
+            manners.whereabouts(host, client.container_id), handle=client.handles()[0]
+        )
         client.own(link, self)
 
     def on(self, event: Any) -> None:

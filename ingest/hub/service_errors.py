@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from ingest.hub.auth.contract import IOT_HUB, NoToken
+from ingest.hub.auth.contract import NoToken
+from ingest.hub.auth.identity import WRONG_IOT_HUB_KEY
 from ingest.hub.conditions import of_link, of_status
 from ingest.hub.network.faults import REFUSALS, NetworkFault
 
@@ -10,10 +11,11 @@ from ingest.hub.network.faults import REFUSALS, NetworkFault
 class HubError(Exception):
     """What the hub said at the end of a link, or of a message that it rejected; any form that it may have is legible."""
 
-    def __init__(self, condition: str, description: str) -> None:
-        """`condition`: "" where the hub gave none."""
+    def __init__(self, condition: str, description: str, reason: str = "") -> None:
+        """`condition`: "" where the hub gave none; then `reason` is the label of the metric, if there is a known one."""
         self.condition = condition
         self.description = description
+        self.reason = reason
         super().__init__(f"{condition}: {description}" if condition and description else condition or description)
 
 
@@ -33,20 +35,15 @@ def hub_error(told: Any) -> HubError | None:
     return HubError(condition, description) if condition or description else None
 
 
-_WRONG_KEY_FIX = "check policy, key and host name of hub.iot_hub_connection_string"
-_NO_RIGHT_FIX = f"give the identity the role {IOT_HUB.role} on the hub (portal → IoT Hub → Access control)"
-
-
-def refused_token(told: HubError, *, of_identity: bool = False) -> HubError:
-    """The hub's refusal of a token, with what mends it. `of_identity`: it was one of Entra, not signed with a key."""
-    fix = _NO_RIGHT_FIX if of_identity else _WRONG_KEY_FIX
+def refused_token(told: HubError, fix: str) -> HubError:
+    """The hub's refusal of a token, with what mends it."""
     return HubError(told.condition, f"the hub refuses the token ({told.description.rstrip('.')}): {fix}")
 
 
 def words(error: Any) -> str:
     """What a client says of an error, or of the hub's answer to a message, in one clause."""
     if _is_refused_token(error):
-        return f"the hub refuses the token: {_WRONG_KEY_FIX}"
+        return f"the hub refuses the token: {WRONG_IOT_HUB_KEY}"
     if type(error).__name__ == "MessageHandlerError":
         # Its own words ask for other credentials, whatever has ended the link.
         return "the link ended without a word from the hub"

@@ -77,7 +77,8 @@ def _rate(config: Config) -> float:
 
 def _source_preloads(config: Config) -> list[str]:
     blob = ["ingest.source.checkpoints.blob"] if config.checkpoints.store == "blob" else []
-    return ["ingest.source.preload", *blob]
+    sdk = ["ingest.source.transport.sdk"] if config.source.transport == "sdk" else []
+    return ["ingest.source.preload", *blob, *sdk]
 
 
 def _sink_preloads(config: Config) -> list[str]:

@@ -318,6 +318,24 @@ def test_a_link_whose_transfers_go_past_the_connection() -> None:
     assert delivery.message == b"c"
 
 
+def test_a_delivery_of_many_frames_that_goes_past_the_connection_is_counted_once() -> None:
+    pair = Pair()
+    link, end = pair.receiving()
+    link.grant(3)
+    pair.settle()
+    pair.ends[0].take_over()
+    end.send(b"x" * 2_000_000)
+    link.count(1, 0, unfinished=True)
+    # The sender counts a delivery with its first frame, and may say so before the last.
+    end.send_flow()
+    *_, flow = FrameSplitter(1 << 20).feed(pair.ends[1].data_to_send())
+    assert isinstance(flow, Frame)
+    pair.ends[0].receive(encode_frame(flow.channel, decode_body(flow.body)[0]))
+    assert link.credit == 3
+    link.count(1, 1)
+    assert (link.credit, link.delivery_count) == (2, end.delivery_count)
+
+
 def test_the_beginning_of_a_frame_is_given_out_with_the_take_over() -> None:
     pair = Pair()
     pair.receiving()

@@ -37,6 +37,7 @@ def test_splitting(handle: int, delivery_id: int, size: int) -> None:
     assert b"".join(part for _, part in found) == payload
     assert [transfer.more for transfer, _ in found] == [True] * (len(found) - 1) + [False]
     for transfer, _ in found:
+        assert transfer.delivery_tag == delivery_id.to_bytes(4, "big")
         assert (transfer.handle, transfer.delivery_id, transfer.settled) == (handle, delivery_id, True)
     assert all(len(frame) == LARGEST for frame in frames[:-1])
 

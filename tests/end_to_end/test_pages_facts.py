@@ -26,7 +26,7 @@ from ingest.source.delivery.dead_letters import DeadLetters
 from ingest.source.delivery.delivery import READY_BYTES, READY_EVENTS
 from ingest.source.events.values import plain, plain_time
 from ingest.source.formats.json import JsonFormat
-from ingest.source.transport.fast_compatibility import SUPPORTED
+from ingest.source.transport.sdk import SUPPORTED
 from tests.config.samples import BLOB, EVENT_HUB, IOT_HUB
 from tests.end_to_end.documents import Document, squeezed
 from tests.end_to_end.pages import COMMANDS, NAMES, PAGES, PROSE, README, SPANS

@@ -13,7 +13,7 @@ from tests.hub.auth.fake_entra import FakeEntra
 
 __all__ = ["endpoint", "fake"]
 pytestmark = [pytest.mark.services, pytest.mark.faults]
-LIFE = 8
+LIFE = 5
 """Seconds that each token holds."""
 RENEWALS = 2
 PARTITIONS = ("0", "1")

@@ -45,9 +45,9 @@ class Token(NamedTuple):
     text: str
     seconds: float
     """How long it holds from now on."""
+    expires: int | None = None
+    """When it runs out, Unix seconds, where the hub is told that beside the token."""
     kind: Kind = SAS
-    told_expiry: int | None = None
-    """When it runs out, Unix seconds, where the service is told that beside the token."""
 
     def __repr__(self) -> str:
         return f"Token({self.kind}, {self.seconds:.0f} s)"
@@ -86,3 +86,5 @@ class Claim(NamedTuple):
     """What the token opens, as `$cbs` is told."""
     make: Callable[[], Token]
     """Returns a token at once, without I/O. Raises NoToken."""
+    fix: str
+    """What mends the service's refusal of such a token, one clause."""

@@ -1,12 +1,15 @@
 """Whose token goes to which service: that of a connection string's key, or of the Entra identity where there is none."""
 
-from typing import Any
+from typing import Any, Final
 
 from ingest.config import Config
-from ingest.config.connection_strings import IotHubAddress
+from ingest.config.connection_strings import EventHubAddress, IotHubAddress
 from ingest.hub.auth import key
 from ingest.hub.auth.contract import BEARER, EVENT_HUBS, IOT_HUB, JWT, STORAGE, Claim, Service, Token
 from ingest.hub.auth.held import FIRST_SECONDS, HELD
+
+WRONG_IOT_HUB_KEY: Final = "check policy, key and host name of hub.iot_hub_connection_string"
+_WHERE: Final = "(portal → Access control); it takes some minutes to work"
 
 
 def needed(config: Config) -> tuple[Service, ...]:
@@ -22,22 +25,30 @@ def needed(config: Config) -> tuple[Service, ...]:
     return tuple(service for service, is_wanted in wanted.items() if is_wanted)
 
 
-def event_hub_token() -> Token:
-    """Returns the identity's token for Event Hubs, at once. Raises NoToken."""
-    held = HELD.get(EVENT_HUBS)
-    return Token(held.text, held.seconds(), JWT, int(held.expires))
-
-
-def iot_hub_claim(hub: IotHubAddress) -> Claim:
-    """Returns what a connection to the service side of the hub shows."""
+def event_hub_claim(hub: EventHubAddress, audience: str, *, wait: float = 0.0) -> Claim:
+    """Returns what a connection to the event hub shows for `audience`. `wait`: how long, in seconds, the first token of an
+    identity may be waited for by `make`, for one who has no loop to keep going."""
     if hub.key:
-        return Claim(f"https://{hub.host}", lambda: key.service_token(hub))
-    return Claim(IOT_HUB.scope, _bearer)
+        fix = "check policy, key and host name of hub.event_hub_connection_string"
+        return Claim(audience, lambda: key.new_event_hub_token(hub, audience), fix)
+
+    def make() -> Token:
+        held = HELD.get(EVENT_HUBS, wait)
+        return Token(held.text, held.seconds(), int(held.expires), JWT)
+
+    return Claim(audience, make, f"give the identity the role {EVENT_HUBS.role} on the Event Hub {_WHERE}")
 
 
-def _bearer() -> Token:
-    held = HELD.get(IOT_HUB)
-    return Token(f"Bearer {held.text}", held.seconds(), BEARER)
+def iot_hub_claim(hub: IotHubAddress, *, wait: float = 0.0) -> Claim:
+    """Returns what a connection to the service side of the hub shows; `wait` as for `event_hub_claim`."""
+    if hub.key:
+        return Claim(f"https://{hub.host}", lambda: key.new_iot_hub_token(hub), WRONG_IOT_HUB_KEY)
+
+    def make() -> Token:
+        held = HELD.get(IOT_HUB, wait)
+        return Token(f"Bearer {held.text}", held.seconds(), kind=BEARER)
+
+    return Claim(IOT_HUB.scope, make, f"give the identity the role {IOT_HUB.role} on the hub {_WHERE}")
 
 
 class HeldCredential:

@@ -6,7 +6,7 @@ One thread uses it. What comes is given to the part that owns the link (`ingest.
 
 import contextlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
 
 from ingest.amqp.connection import Closed, Connection, Event
@@ -107,20 +107,11 @@ class Client:
 
         Raises HubError, in the hub's words where it gave any, or OSError when the connection is over.
         """
-        if self._error is not None:
-            raise self._error
-        try:
-            self._take(self._connection.tick(), silent=True)
-            self.flush()
+        with self._until_over():
+            self._tick()
             if self._error is None and self._stream.wait(max(0.0, min(timeout, self._connection.due_in))):
                 self._read()
             self.flush()
-        except OSError as error:
-            if self._error is None:
-                self._error = error
-                self._take(self._connection.lose(Error(condition="", description=str(error))))
-        if self._error is not None:
-            raise self._error
 
     def flush(self) -> None:
         """Sends what is due. Raises OSError."""
@@ -136,6 +127,53 @@ class Client:
         self._error = self._error or HubError("", "the connection was closed from this side")
         self._stream.close()
 
+    # For who reads the stream himself.
+
+    def take_over(self) -> tuple[Stream, bytes]:
+        """The stream, and the beginning of a frame that was read from it: from now on the caller cuts it, as
+        `ingest.amqp.connection.Connection.take_over` says, and calls the next three in place of `work`."""
+        return self._stream, self._connection.take_over()
+
+    @property
+    def max_frame_size(self) -> int:
+        """Of the frames that the hub may send, bytes."""
+        return self._connection.local.max_frame_size or 0
+
+    def heard(self) -> None:
+        """Something has come from the hub."""
+        self._connection.heard()
+
+    def pass_on(self, frame: bytes) -> None:
+        """Takes a whole frame, and sends what follows from it. Raises as `work`."""
+        with self._until_over():
+            self._take(self._connection.receive(frame))
+            self.flush()
+
+    def keep_alive(self) -> None:
+        """Sends what is due, an empty frame too, and gives a silent hub up. Raises as `work`."""
+        with self._until_over():
+            self._tick()
+
+    # Inside.
+
+    @contextlib.contextmanager
+    def _until_over(self) -> Iterator[None]:
+        """Raises what has ended the connection, before or in there."""
+        if self._error is not None:
+            raise self._error
+        try:
+            yield
+        except OSError as error:
+            if self._error is None:
+                self._error = error
+                self._take(self._connection.lose(Error(condition="", description=str(error))))
+        if self._error is not None:
+            raise self._error
+
+    def _tick(self) -> None:
+        self._take(self._connection.tick(), silent=True)
+        self.flush()
+
     def _read(self) -> None:
         data = self._stream.read(READ_BYTES)
         if data == b"":
@@ -145,14 +183,19 @@ class Client:
 
     def _take(self, events: list[Event], *, silent: bool = False) -> None:
         """`silent`: whether an end is that of a hub which said nothing for too long."""
-        if silent and any(isinstance(event, Closed) for event in events):
-            self._error = self._error or HubError("", f"no frame from the hub for {self._idle_seconds:g} s")
+        closed = next((event for event in events if isinstance(event, Closed)), None)
+        if silent and closed is not None:
+            self._error = self._error or HubError("", f"no frame from the hub for {self._idle_seconds:g} s", "silent")
         for event in events:
             match event:
                 case Closed(error, _):
-                    self._error = self._error or hub_error(error, "the hub closed the connection without a reason")
+                    wordless = "the hub closed the connection without a reason"
+                    self._error = self._error or hub_error(error, wordless, "closed")
+                case Ended(_, error) if closed is not None and error in (None, closed.error):
+                    pass  # with the connection, which says more
                 case Ended(_, error):
-                    self._error = self._error or hub_error(error, "the hub ended the session without a word")
+                    wordless = "the hub ended the session without a word"
+                    self._error = self._error or hub_error(error, wordless, "detached")
                 case AttachAsked(link):
                     if link.asked:
                         link.refuse(NOT_HERE)
@@ -162,9 +205,9 @@ class Client:
                         part.on(event)
 
 
-def hub_error(error: Error | None, otherwise: str) -> HubError:
-    """What the hub said at an end; `otherwise` in its place if it said nothing."""
+def hub_error(error: Error | None, otherwise: str, reason: str = "") -> HubError:
+    """What the hub said at an end; `otherwise` in its place, with a reason as HubError has it, if it said nothing."""
     if error is None:
-        return HubError("", otherwise)
+        return HubError("", otherwise, reason)
     words = error.description or ""
-    return HubError(error.condition, words if error.condition or words else otherwise)
+    return HubError(error.condition, words if error.condition or words else otherwise, reason)

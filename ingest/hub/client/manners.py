@@ -4,14 +4,19 @@ The order of attaches, their numbers and a few fields differ between azure-event
 feedback); none of it means anything, and a service that has seen nothing else for years is a service that takes it.
 """
 
+import calendar
+import platform
+import sys
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from ingest.amqp.performatives import RECEIVER, SENDER, UNSETTLED, Attach, Open, Source, Target
 from ingest.amqp.sasl import ANONYMOUS, MSSBCBS, SaslClient
 from ingest.amqp.types import Described, Symbol
+from ingest.hub.position import StartAt
 
 FIRST: Final = 0
 """`rcv_settle_mode`: settled as soon as the receiver says so (AMQP 1.0 part 2.8.3)."""
@@ -20,6 +25,9 @@ MESSAGE_BYTES: Final = 1_048_576
 NODE_CREDIT: Final = 10_000
 """What is granted on links from `$cbs` and `$management`."""
 SELECTOR: Final = "apache.org:selector-filter:string"
+EVENT_HUBS_RELEASE: Final = "5.15.1"
+"""Of azure-eventhub, whose manners these are; the AMQP client in it has a number of its own."""
+_EVENT_HUBS_AMQP: Final = "pyamqp/2.0.0a1"
 CHANNEL_MAX: Final = 65_535
 
 
@@ -127,7 +135,7 @@ def feedback(host: str, container_id: str) -> Attach:
     )
 
 
-def events(host: str, container_id: str) -> Attach:
+def whereabouts(host: str, container_id: str) -> Attach:
     """A link for the hub's events, which it redirects to its Event Hub-compatible endpoint."""
     return Attach(
         name=f"receiver-link-{uuid.uuid4()}",
@@ -144,3 +152,52 @@ def events(host: str, container_id: str) -> Attach:
 def selector(expression: str) -> dict[Any, Any]:
     """A filter that the service evaluates, such as `amqp.annotation.x-opt-offset > '17'`."""
     return {Symbol(SELECTOR): Described(Symbol(SELECTOR), expression)}
+
+
+def events(address: str, start: StartAt, *, owner_level: int | None, tracks_newest: bool) -> Attach:
+    """The link that the events of one partition come in on.
+
+    `address`: the partition's own. `owner_level`: of two readers the hub lets the one with the higher in; None: it throws out
+    nobody. `tracks_newest`: whether each event is to tell the partition's newest one.
+    """
+    name = str(uuid.uuid4())
+    epoch = {} if owner_level is None else {Symbol("com.microsoft:epoch"): owner_level}
+    newest = (Symbol("com.microsoft:enable-receiver-runtime-metric"),) if tracks_newest else ()
+    return Attach(
+        name=name,
+        handle=0,
+        role=RECEIVER,
+        snd_settle_mode=UNSETTLED,
+        rcv_settle_mode=FIRST,
+        source=Source(address=address, filter=selector(_behind(start))),
+        target=Target(address=f"receiver-link-{name}"),
+        max_message_size=MESSAGE_BYTES,
+        desired_capabilities=(*newest, Symbol("com.microsoft:georeplication")),
+        properties={**epoch, Symbol("com.microsoft:timeout"): 0},
+    )
+
+
+def event_hubs_properties() -> dict[Any, Any]:
+    """What azure-eventhub says of itself when it opens a connection for events."""
+    product, machine = "azsdk-python-eventhubs", platform.platform()
+    framework = f"Python/{'.'.join(map(str, sys.version_info[:3]))}"
+    return {
+        Symbol("product"): product,
+        Symbol("version"): EVENT_HUBS_RELEASE,
+        Symbol("framework"): framework,
+        Symbol("platform"): machine,
+        Symbol("user-agent"): f"{product}/{EVENT_HUBS_RELEASE} {_EVENT_HUBS_AMQP} {framework} ({machine})",
+    }
+
+
+def _behind(start: StartAt) -> str:
+    """The expression that picks the events from there on."""
+    position, operator = start.position, ">=" if start.inclusive else ">"
+    match position:
+        case datetime():
+            milliseconds = calendar.timegm(position.utctimetuple()) * 1000 + position.microsecond // 1000
+            return f"amqp.annotation.x-opt-enqueued-time {operator} '{milliseconds}'"
+        case int():
+            return f"amqp.annotation.x-opt-sequence-number {operator} '{position}'"
+        case _:
+            return f"amqp.annotation.x-opt-offset {operator} '{position}'"

@@ -60,8 +60,9 @@ class ReceivingLink:
         match event:
             case Attached():
                 self.came_up = True
-                self._link.grant(0)  # as the stock clients, which ask for nothing at first
-                self._link.grant(self._credit)
+                if self._link.attached:  # else its end has come with it
+                    self._link.grant(0)  # as the stock clients, which ask for nothing at first
+                    self._link.grant(self._credit)
             case Delivery(_, number, message, settled):
                 self._held += 1
                 self._messages.append(Incoming(number, message, settled))

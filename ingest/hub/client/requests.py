@@ -99,6 +99,8 @@ class Node:
 
     def on(self, event: Any) -> None:
         match event:
+            case Attached(link) if not link.attached:
+                pass  # its end has come with it, and is told next
             case Attached(link) if link is self._receiver:
                 self._receiver.grant(NODE_CREDIT)
             case Attached() if self._client.manner.announces:

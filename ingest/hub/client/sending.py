@@ -78,7 +78,8 @@ class SendingLink:
         match event:
             case Attached():
                 self.came_up = True
-                self._link.announce(NODE_CREDIT)
+                if self._link.attached:  # else its end has come with it
+                    self._link.announce(NODE_CREDIT)
             case Outcome(_, number, state):
                 self._unanswered.pop(number, None)
                 self._answers.append(Answer(number, state))

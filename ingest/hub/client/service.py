@@ -1,7 +1,4 @@
-"""One link to the service side of an IoT hub, over a connection of its own: from the dialing to the link's end.
-
-Never blocks for longer than it is asked to: what a step needs of the hub is waited for in `work`.
-"""
+"""One link to the service side of an IoT hub, over a connection of its own: from the dialing to the link's end."""
 
 import uuid
 from collections.abc import Callable
@@ -11,9 +8,8 @@ from typing import Generic, Protocol, TypeVar
 from ingest.config.connection_strings import IotHubAddress
 from ingest.hub.auth.identity import iot_hub_claim
 from ingest.hub.client.client import Client
+from ingest.hub.client.login import Entrance, Login
 from ingest.hub.client.manners import IOT_HUB
-from ingest.hub.client.tokens import TokenKeeper
-from ingest.hub.network.dialing_aside import Dialing
 from ingest.hub.network.route import Route
 from ingest.hub.service_errors import HubError
 from ingest.hub.tls import iot_hub_context
@@ -27,7 +23,7 @@ class AnyLink(Protocol):
 L = TypeVar("L", bound=AnyLink)
 
 
-class ServiceLink(Generic[L]):
+class ServiceLink(Login, Generic[L]):
     """`work` again and again, `close`."""
 
     def __init__(
@@ -41,14 +37,10 @@ class ServiceLink(Generic[L]):
     ) -> None:
         """Begins to connect. `attach`: asks for the link, once the hub has taken the token. `idle_seconds`: a connection
         on which nothing comes for so long, not even an empty frame, is given up. Raises RuntimeError without a thread."""
+        super().__init__(_entrance(hub, ca_file, route, idle_seconds))
         self.link: L | None = None
         """Once it is asked for."""
-        self._hub = hub
         self._attach = attach
-        self._idle_seconds = idle_seconds
-        self._dialing: Dialing | None = Dialing(route, lambda: iot_hub_context(ca_file))
-        self._client: Client | None = None
-        self._tokens: TokenKeeper | None = None
 
     @property
     def came_up(self) -> bool:
@@ -58,47 +50,28 @@ class ServiceLink(Generic[L]):
     @property
     def stage(self) -> str:
         """How far it has come, for people."""
-        if self._client is None:
+        if not self.connected:
             return "connecting"
-        if self._tokens is None:
+        if self.tokens is None:
             return "logging in"
         return "up" if self.came_up else "waiting for the token" if self.link is None else "waiting for the link"
 
     def work(self, seconds: float) -> None:
-        """Sends what is due and takes what comes within `seconds`; returns as soon as something has.
-
-        Raises HubError, in the hub's words where it gave any, NoToken, or OSError (NetworkFault) when the link is over.
-        """
-        if self._client is None:
-            self._dial(seconds)
-            return
-        self._client.work(seconds)
+        """As `Login.work`; raises what has ended the link, too."""
+        super().work(seconds)
         if self.link is not None and self.link.error is not None:
             raise self.link.error
-        if self._tokens is None:
-            if not self._client.advance():
-                return
-            claim = iot_hub_claim(self._hub)
-            self._tokens = TokenKeeper(self._client, claim.audience, claim.make)
-        self._tokens.tend()
-        if self.link is None and self._tokens.granted:
-            self.link = self._attach(self._client)
+        if self.link is None and self.granted:
+            self.link = self._attach(self.client)
 
-    def close(self) -> None:
-        """Says good-bye where that is possible. Raises nothing."""
-        if self._dialing is not None:
-            self._dialing.give_up()
-        if self._client is not None:
-            self._client.close()
 
-    def _dial(self, seconds: float) -> None:
-        if self._dialing is None:
-            raise HubError("", "the connection was closed from this side")
-        stream = self._dialing.wait(seconds)
-        if stream is None:
-            return
-        self._dialing = None
-        self._client = Client(
-            stream, self._hub.host, IOT_HUB, container_id=str(uuid.uuid4()), idle_seconds=self._idle_seconds
-        )
-        self._client.start()
+def _entrance(hub: IotHubAddress, ca_file: Path | None, route: Route, idle_seconds: float) -> Entrance:
+    return Entrance(
+        host=hub.host,
+        route=route,
+        context=lambda: iot_hub_context(ca_file),
+        manner=IOT_HUB,
+        container_id=str(uuid.uuid4()),
+        claim=iot_hub_claim(hub),
+        idle_seconds=idle_seconds,
+    )

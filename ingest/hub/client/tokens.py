@@ -2,10 +2,9 @@
 
 import logging
 import time
-from collections.abc import Callable
 
 from ingest.amqp.message import Message
-from ingest.hub.auth.contract import BEARER, SAS, NoToken, Token
+from ingest.hub.auth.contract import SAS, Claim, NoToken, Token
 from ingest.hub.client.client import Client
 from ingest.hub.client.requests import CBS, Node, NodeRefused, put_token
 from ingest.hub.conditions import of_status
@@ -31,15 +30,12 @@ logger = logging.getLogger(__name__)
 class TokenKeeper:
     """`tend` again and again. A `$cbs` that the hub ends alone is attached again for the next token."""
 
-    def __init__(
-        self, client: Client, audience: str, make: Callable[[], Token], *, clock: Clock = time.monotonic
-    ) -> None:
-        """`make` returns a token at once, the same one or another, or raises NoToken."""
+    def __init__(self, client: Client, claim: Claim, *, clock: Clock = time.monotonic) -> None:
+        """`claim.make` may give the same token again, or raise NoToken."""
         self.granted = False
         """Whether the hub has taken a token of this connection."""
         self._client = client
-        self._audience = audience
-        self._make = make
+        self._claim = claim
         self._clock = clock
         self._node: Node | None = None
         self._question = 0
@@ -56,6 +52,11 @@ class TokenKeeper:
     def asking(self) -> bool:
         """Whether the hub's answer to a token is waited for."""
         return self._asked_at is not None
+
+    @property
+    def ended(self) -> HubError | None:
+        """Why the hub has ended its link for tokens, if it has: the next token goes over another one."""
+        return self._node.error if self._node is not None else None
 
     @property
     def holds_seconds(self) -> float:
@@ -78,7 +79,7 @@ class TokenKeeper:
 
     def _ask(self, now: float) -> None:
         try:
-            token = self._make()
+            token = self._claim.make()
         except NoToken as error:
             self._due = now + (PENDING_SECONDS if error.pending else LACKING_SECONDS)
             self._error = None if error.pending else error
@@ -96,7 +97,7 @@ class TokenKeeper:
             if question != self._question or self._asked_at is None:
                 return
             if isinstance(answer, HubError):
-                self._failed(answer, token.seconds * RETRY_SHARE, of_identity=token.kind == BEARER)
+                self._failed(answer, token.seconds * RETRY_SHARE)
                 return
             self._asked_at = self._error = None
             self._told = token.text
@@ -104,14 +105,14 @@ class TokenKeeper:
             self._due = now + token.seconds * RENEW_SHARE
             self._expires = now + token.seconds
 
-        claim = put_token(self._audience, token.text, kind=token.kind, expires=token.told_expiry)
+        claim = put_token(self._claim.audience, token.text, kind=token.kind, expires=token.expires)
         self._node.ask(claim, answered)
 
-    def _failed(self, error: HubError, retry_seconds: float, *, of_identity: bool = False) -> None:
+    def _failed(self, error: HubError, retry_seconds: float) -> None:
         self._asked_at = self._told = None
         self._due = self._clock() + retry_seconds
         refused = isinstance(error, NodeRefused) and of_status(error.status) is not None
-        self._error = refused_token(error, of_identity=of_identity) if refused else error
+        self._error = refused_token(error, self._claim.fix) if refused else error
         if self.granted:
             logger.warning(
                 "%s takes no new token: %s. The last one holds %.0f s.",

@@ -11,6 +11,7 @@ from ingest.hub.network.faults import NetworkFault
 from ingest.hub.network.proxy import connect_through
 from ingest.hub.network.route import Route
 from ingest.hub.network.sockets import SocketStream
+from ingest.hub.network.tls_stream import Tls, TlsStream
 from ingest.hub.network.websocket import WebSocketStream, upgrade
 from ingest.timing import Deadline
 
@@ -34,10 +35,9 @@ def dial(route: Route, context: Callable[[], ssl.SSLContext], seconds: float | N
     deadline = Deadline(CONNECT_SECONDS if seconds is None else seconds)
     connected = reach(route, deadline)
     try:
-        if route.tls:
-            connected = secure(connected, route, context, deadline)
-        rest = upgrade(connected, route.host, route.port, deadline) if route.network == "websocket" else b""
-        stream = SocketStream(connected)
+        secured = secure(connected, route, context, deadline) if route.tls else None
+        rest = upgrade(secured or connected, route.host, route.port, deadline) if route.network == "websocket" else b""
+        stream: Stream = SocketStream(connected) if secured is None else TlsStream(secured)
     except BaseException:
         connected.close()
         raise
@@ -98,9 +98,7 @@ def connect(host: str, port: int, deadline: Deadline) -> socket.socket:
     )
 
 
-def secure(
-    connected: socket.socket, route: Route, context: Callable[[], ssl.SSLContext], deadline: Deadline
-) -> ssl.SSLSocket:
+def secure(connected: socket.socket, route: Route, context: Callable[[], ssl.SSLContext], deadline: Deadline) -> Tls:
     """Shakes hands. Raises NetworkFault."""
     try:
         trusted = context()
@@ -109,9 +107,8 @@ def secure(
         raise NetworkFault(
             "tls", f"hub.ca_file holds no certificate ({why})", "write the path of a PEM file there"
         ) from None
-    connected.settimeout(max(0.01, deadline.remaining()))
     try:
-        return trusted.wrap_socket(connected, server_hostname=route.host)
+        return Tls(connected, trusted, route.host, deadline)
     except (OSError, ValueError) as error:
         fault = tls.handshake_fault(route.host, route.port, error, deadline.seconds)
         raise NetworkFault("tls", fault.seen, fault.fix) from None

@@ -3,8 +3,8 @@
 `h11` says what is HTTP, and bounds it; nothing behind the head is taken for HTTP.
 """
 
-import socket
 from dataclasses import dataclass
+from typing import Protocol
 
 import h11
 
@@ -12,6 +12,16 @@ from ingest.timing import Deadline
 
 _READ_BYTES = 4096
 _MOST_HEAD_BYTES = 16 * 1024
+
+
+class Talking(Protocol):
+    """What is used of a socket, or of TLS on one."""
+
+    def settimeout(self, seconds: float | None, /) -> None: ...
+
+    def sendall(self, data: bytes, /) -> None: ...
+
+    def recv(self, most: int, /) -> bytes: ...
 
 
 class NoHttp(Exception):
@@ -39,9 +49,7 @@ class Answer:
         return f"{self.status} {self.reason}".strip()
 
 
-def ask(
-    connected: socket.socket, method: str, target: str, headers: list[tuple[str, str]], deadline: Deadline
-) -> Answer:
+def ask(connected: Talking, method: str, target: str, headers: list[tuple[str, str]], deadline: Deadline) -> Answer:
     """Sends a request without a body and reads the head of the answer.
 
     Raises NoHttp, TimeoutError when the whole head is not there before the deadline, ConnectionResetError when the other

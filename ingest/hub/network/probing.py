@@ -20,13 +20,15 @@ def look(
     deadline = Deadline(seconds)
     connected = reach(route, deadline)
     try:
-        agreed = "connected"
+        agreed, secured = "connected", None
         if route.tls:
-            secured = connected = secure(connected, route, context, deadline)
-            certificate = secured.getpeercert() or {}
-            agreed = f"{secured.version()}, certificate good until {certificate.get('notAfter', 'an unknown time')}"
+            secured = secure(connected, route, context, deadline)
+            certificate = secured.session.getpeercert() or {}
+            agreed = (
+                f"{secured.session.version()}, certificate good until {certificate.get('notAfter', 'an unknown time')}"
+            )
         if route.network == "websocket" and last != "tls":
-            upgrade(connected, route.host, route.port, deadline)
+            upgrade(secured or connected, route.host, route.port, deadline)
             agreed = f"{route.host}:{route.port} takes AMQP inside WebSocket"
         return agreed
     finally:

@@ -4,13 +4,12 @@ import base64
 import contextlib
 import hashlib
 import os
-import socket
 from typing import Final
 
 from ingest.hub.network import websocket_frames as frames
 from ingest.hub.network.contract import Stream
 from ingest.hub.network.faults import NetworkFault, quoted
-from ingest.hub.network.http_head import NoHttp, ask
+from ingest.hub.network.http_head import NoHttp, Talking, ask
 from ingest.hub.network.websocket_frames import FrameReader, frame
 from ingest.timing import Deadline
 
@@ -25,7 +24,7 @@ def accept_of(key: str) -> str:
     return base64.b64encode(hashlib.sha1(key.encode("latin-1") + _GUID, usedforsecurity=False).digest()).decode("ascii")
 
 
-def upgrade(connected: socket.socket, host: str, port: int, deadline: Deadline) -> bytes:
+def upgrade(connected: Talking, host: str, port: int, deadline: Deadline) -> bytes:
     """Makes a connection one of WebSocket. Returns what the hub has sent behind its answer. Raises NetworkFault."""
     key = base64.b64encode(os.urandom(16)).decode("ascii")
     headers = [

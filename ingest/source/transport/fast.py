@@ -1,133 +1,70 @@
-"""`transport = "fast"`: azure-eventhub's own link, with our loop around its socket.
+"""`transport = "fast"`: a link of our own AMQP client, with the loop that its events need.
 
-The client connects, authorizes, attaches and keeps the token fresh; every frame but the link's transfers goes to it, and
-every frame that is sent is sent by it. Transfers, 99.9 % of the bytes, are cut and decoded here. One thread does all of
-it, but for the first seconds of a link, which may block. These are private parts of the client: one minor version is
-accepted, and looked at in `ingest.source.transport.fast_compatibility` when this module is imported.
+The client dials, logs in, attaches and keeps the token fresh, and every frame but the link's transfers goes to it. Transfers,
+99.9 % of the bytes, are cut and decoded here. One thread does all of it but the dialing, and waits for nothing else than events.
 """
 
-import logging
-import threading
 import time
-from collections.abc import Callable, Sequence
-from typing import Any
-
-from azure.eventhub._pyamqp._decode import decode_empty_frame, decode_frame
-from azure.eventhub._pyamqp.constants import LinkState
+import uuid
+from collections.abc import Sequence
 
 from ingest.amqp.errors import AmqpError
+from ingest.amqp.session import SessionLimits
 from ingest.config import Config
 from ingest.hub import event_hubs
+from ingest.hub.client.login import Login
+from ingest.hub.client.manners import events
+from ingest.hub.client.partition_link import PartitionLink
 from ingest.hub.link_errors import LinkEnded, link_ended
-from ingest.hub.network.contract import Stream
-from ingest.hub.position import StartAt
-from ingest.hub.token_link import ensure_token_link
+from ingest.hub.position import EARLIEST, StartAt
 from ingest.source.events.decoder import newest_of
 from ingest.source.events.received import Received
 from ingest.source.events.slices import Slices
 from ingest.source.hot_path import Decoder, decoder_of
-from ingest.source.transport import fast_compatibility
 from ingest.source.transport.frames import TransferSplitter
 from ingest.source.transport.prefetch import Prefetch
 from ingest.source.transport.reads import Reads
 
-CLOSE_SECONDS = 5.0
-TEND_SECONDS = 1.0
+TEND_SECONDS = 0.5
+"""Interval of looks at empty frames, silence and the token."""
+LOW_WINDOW = SessionLimits().window // 2
+"""Transfer frames of the session's window; with no more left, the next flow renews it."""
 TURN_BYTES = 1 << 20
 """One poll reads up to so much before it hands events on. With an eighth of it an event costs 5 to 10 % more: each step of the
 way finds the code of the others in the caches."""
-_ID_MASK = 0xFFFF_FFFF
-_FLOW, _NEXT_OUTGOING_ID = 0x13, 2
-"""Descriptor and field of a flow, AMQP 1.0 part 2.7.4."""
-
-logger = logging.getLogger(__name__)
-fast_compatibility.check()
-
-
-class _Opening:
-    """Connects and attaches on a thread of its own, as names, handshakes and answers may take their time."""
-
-    def __init__(self, make: Callable[[], tuple[Any, Any]], name: str) -> None:
-        """`make` gives azure-eventhub's client and its consumer, not opened."""
-        self.consumer: Any = None
-        """Attached, no event asked for yet. Set before `done`."""
-        self.error: BaseException | None = None
-        self.done = threading.Event()
-        self._make = make
-        self._given_up = False
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-
-    def start(self) -> None:
-        try:
-            self._thread.start()
-        except RuntimeError as error:  # no more threads are allowed: a try that failed, as others do
-            self.error = error
-            self.done.set()
-
-    def give_up(self) -> None:
-        """The thread ends, and closes what it has, as soon as the client lets it."""
-        self._given_up = True
-        if self._thread.ident is not None:
-            self._thread.join(CLOSE_SECONDS)
-
-    def _run(self) -> None:
-        client: Any = None
-        consumer: Any = None
-        try:
-            client, consumer = self._make()
-            while not self._given_up and not consumer._open():
-                pass  # each try reads for up to the client's socket time-out
-            if not self._given_up:
-                self.consumer = consumer
-        except BaseException as error:
-            self.error = error
-        if self.consumer is None:
-            close_all(client, consumer)
-        self.done.set()
-
-
-def close_all(client: Any, consumer: Any) -> None:
-    """Closes the client's parts, of which any may be None; what they say of that no longer matters."""
-    connection = getattr(getattr(consumer, "_handler", None), "_connection", None)
-    # Last: the client closes its session first, which fails over a dead socket, and then leaves that open.
-    socket = getattr(connection, "_transport", None)
-    for part in (consumer, client, socket):
-        try:
-            if part is not None:
-                part.close()
-        except Exception as error:
-            logger.debug("Closing the link: %s", error)
 
 
 class _Link:
-    """An attached link. `poll` reads what is there; every error comes out of it as the client or the socket raised it."""
+    """An attached link, whose transfers are cut and decoded here: `poll`, or `tend` while no events are wanted; `close`.
 
-    def __init__(self, consumer: Any, prefetch: Prefetch, decoder: Decoder) -> None:
+    What ends the link comes out of `poll`, behind all events that came before it.
+    """
+
+    def __init__(self, login: Login, link: PartitionLink, prefetch: Prefetch, decoder: Decoder) -> None:
+        """`link` has come up, and nothing was asked for over it. Raises what `poll` raises."""
         self.newest: int | None = None
+        """Sequence number of the newest event in the hub, according to the last delivery."""
         self.more = False
-        self._consumer = consumer
+        """Whether the last `poll` left something that the hub has sent."""
+        self._login = login
+        self._link = link
         self._prefetch = prefetch
         self._decoder = decoder
-        self._handler = consumer._handler
-        self._connection = self._handler._connection
-        self._session = self._handler._session
-        self._link = self._handler._link
-        self._transport = self._connection._transport
-        self._stream: Stream = self._transport.sock.stream
-        self._wait = self._stream.wait
-        self._transfers = TransferSplitter(self._link.remote_handle, self._connection._max_frame_size, decoder.slices)
+        self._client = login.client
+        self._session = self._client.session
+        stream, begun = self._client.take_over()
+        self._wait = stream.wait
+        self._in = Reads(stream)
+        self._transfers = TransferSplitter(link.remote_handle, self._client.max_frame_size, decoder.slices)
+        self._transfers.feed(begun)
         self._counted = 0
-        self._error: BaseException | None = None
-        self._tended_at = 0.0
-        self._awaits_token = False
-        # From here on the client reads frames through us: when it waits for an answer about a token, say.
-        self._transport.receive_frame = self._frame_for_client
-        self._in = Reads(self._stream)
+        """Transfer frames that the client has heard of."""
         self._reads: list[Slices] = []
         """The messages of each read."""
-        first = self._transfers.feed(self._transport._read_buffer.read())
-        if first:
-            self._reads.append(first)
+        self._error: Exception | None = None
+        self._heard = False
+        """Whether anything has come since the client was last told so."""
+        self._tended_at = time.monotonic()
         prefetch.link()
         self._grant()
 
@@ -136,19 +73,42 @@ class _Link:
         if self._error is not None:
             raise self._error
         try:
-            self._tend()
             self._top_up()
             self._read(timeout)
+            self._look_after()
         except Exception as error:
             self._error = error
         reads, self._reads = self._reads, []
         return self._events(reads)
 
+    def tend(self) -> None:
+        """Keeps the link alive while no events are wanted. Errors come with the next `poll`."""
+        if self._error is not None or time.monotonic() - self._tended_at < TEND_SECONDS:
+            return
+        try:
+            try:
+                # What has come proves that the hub is there. An answer about the token may be behind all events that it was
+                # allowed to send; those are as many as the credit, however often this reads.
+                while self._wait(0):
+                    self._receive()
+                    if not self._is_asking:
+                        break
+            finally:
+                self._hand_over()
+            self._look_after()
+        except Exception as error:
+            self._error = error
+
+    def close(self) -> None:
+        """Leaves the partition to others and hangs up. Raises nothing."""
+        self._link.detach()
+        self._login.close()
+
     def _read(self, timeout: float) -> None:
         self.more = False
         if not self._wait(0):
             self._prefetch.silent()
-            if not timeout or not self._wait(timeout):
+            if self._reads or not timeout or not self._wait(timeout):
                 return
         read = 0
         try:
@@ -160,9 +120,7 @@ class _Link:
             self.more = True
         finally:
             # Also in front of an end of the stream: the hub's last frame says why.
-            if self._transfers.others:
-                self._hand_over()
-                self._check()
+            self._hand_over()
 
     def _receive(self) -> int:
         """Takes what is there, up to about one large read. Returns its bytes."""
@@ -171,44 +129,59 @@ class _Link:
             return 0
         if not data:
             raise ConnectionResetError("the hub closed the connection")
-        messages = self._transfers.feed(data)
+        self._heard = True
+        transfers = self._transfers
+        messages = transfers.feed(data)
         if messages:
             self._reads.append(messages)
             # Not the bytes read: a message may have come in many reads.
             self._prefetch.received(len(messages), messages.total_bytes)
-        self._account(len(messages))
+        frames, self._counted = transfers.frames - self._counted, transfers.frames
+        if frames:
+            self._link.count(frames, len(messages), unfinished=transfers.unfinished)
         return len(data)
 
     def _hand_over(self) -> None:
-        """Gives the client its frames."""
-        while self._transfers.others:
-            self._connection._process_incoming_frame(*self._frame_for_client())
+        """Gives the client its frames. Raises what they have ended."""
+        if not self._transfers.others:
+            return
+        others, self._transfers.others = self._transfers.others, []
+        for frame in others:
+            self._client.pass_on(frame)
+            if self._link.error is not None:
+                raise self._link.error
+        self._ensure_tokens()
 
-    def _account(self, messages: int) -> None:
-        """Keeps the client's own books of window and credit."""
-        session, link = self._session, self._link
-        self._connection._last_frame_received_time = time.time()
-        frames = self._transfers.frames - self._counted
-        self._counted = self._transfers.frames
-        session.next_incoming_id = (session.next_incoming_id + frames) & _ID_MASK
-        session.remote_outgoing_window -= frames
-        session.incoming_window -= frames
-        link.delivery_count = (link.delivery_count + messages) & _ID_MASK
-        link.current_link_credit -= messages
+    def _look_after(self) -> None:
+        """Twice a second: empty frames, silence, a fresh token."""
+        now = time.monotonic()
+        if now - self._tended_at >= TEND_SECONDS:
+            self._tended_at = now
+            if self._heard:
+                self._client.heard()
+                self._heard = False
+            self._login.tend()
+            self._client.keep_alive()
+            self._ensure_tokens()
+
+    def _ensure_tokens(self) -> None:
+        tokens = self._login.tokens
+        if tokens is not None and tokens.ended is not None:
+            raise LinkEnded("lost", "detached", "the hub ended the link for tokens, $cbs")
+
+    @property
+    def _is_asking(self) -> bool:
+        return self._login.tokens is not None and self._login.tokens.asking
 
     def _top_up(self) -> None:
         """Grants more before the hub has to wait. Not while no events are wanted: what is held then stays bounded."""
-        session, link = self._session, self._link
-        window_is_low = session.incoming_window <= session.target_incoming_window // 2
-        if window_is_low or self._prefetch.due(link.current_link_credit):
+        if self._session.incoming_window <= LOW_WINDOW or self._prefetch.due(self._link.credit):
             self._grant()
 
     def _grant(self) -> None:
         self._prefetch.granted()
-        session = self._session
-        if session.incoming_window <= session.target_incoming_window // 2:
-            session.incoming_window = session.target_incoming_window
-        self._link.flow(link_credit=self._prefetch.credit)
+        self._link.grant(self._prefetch.credit)
+        self._client.flush()
 
     def _events(self, reads: Sequence[Slices]) -> list[Received]:
         events: list[Received] = []
@@ -233,59 +206,9 @@ class _Link:
             except AmqpError:
                 return
 
-    def tend(self) -> None:
-        """Keeps the link alive while no events are wanted. Errors come with the next `poll`."""
-        try:
-            if self._error is None:
-                self._tend()
-        except Exception as error:
-            self._error = error
-
-    def _tend(self) -> None:
-        """Once a second, what the client does between two reads: empty frames, a fresh token."""
-        now = time.monotonic()
-        if now - self._tended_at >= TEND_SECONDS:
-            self._tended_at = now
-            while self._awaits_token and self._wait(0):
-                self._receive()  # the answer may be behind all events that the hub was allowed to send
-            self._connection.listen(wait=False)
-            self._hand_over()
-            self._check()
-
-    def _check(self) -> None:
-        """Raises what the client knows of the link's end; renews the token when that is due."""
-        if self._connection._error is not None:
-            raise self._connection._error
-        ensure_token_link(self._handler)
-        self._awaits_token = not self._handler.auth_complete()
-        if self._link.get_state() is not LinkState.ATTACHED:
-            raise LinkEnded("lost", "detached", "the hub detached the link without a reason")
-
-    def _frame_for_client(self, **_: Any) -> tuple[int | None, Any]:
-        """In place of the client's reading of one frame. (None, None) is its word for nothing there."""
-        if not self._transfers.others and self._wait(0):
-            self._receive()
-        if not self._transfers.others:
-            return None, None
-        channel, frame = _for_client(self._transfers.others.pop(0))
-        if frame[0] == _FLOW:
-            # As of when it was sent. Transfers behind it are counted already.
-            frame[1][_NEXT_OUTGOING_ID] = self._session.next_incoming_id
-        return channel, frame
-
-    def close(self) -> None:
-        close_all(self._consumer._client, self._consumer)
-
-
-def _for_client(frame: bytes) -> tuple[int, Any]:
-    """Channel and decoded frame, as the client's transport gives them to its connection."""
-    view = memoryview(frame)
-    decoded = decode_empty_frame(view) if len(frame) == 8 else decode_frame(view[4 * frame[4] :])
-    return int.from_bytes(frame[6:8], "big"), decoded
-
 
 class FastTransport:
-    """Implements `receive.Transport`."""
+    """Implements `contract.Transport`."""
 
     name = "fast"
 
@@ -296,7 +219,12 @@ class FastTransport:
         self._owner_level = time.time_ns() // 1_000_000 if owned else None
         self._prefetch = Prefetch(config.source.prefetch)
         self._decoder = decoder_of(config.source.format)
-        self._opening: _Opening | None = None
+        self._start = StartAt(EARLIEST)
+        self._error: Exception | None = None
+        """Why the link ended while no events were wanted, or could not be opened."""
+        # Of the link that is open, in the order in which they come:
+        self._login: Login | None = None
+        self._asked: PartitionLink | None = None
         self._link: _Link | None = None
 
     @property
@@ -305,7 +233,7 @@ class FastTransport:
 
     @property
     def attached(self) -> bool:
-        return self._link is not None
+        return self._asked is not None and self._asked.came_up
 
     @property
     def newest(self) -> int | None:
@@ -316,52 +244,53 @@ class FastTransport:
         return self._link is not None and self._link.more
 
     def open(self, start: StartAt) -> None:
-        self._opening = _Opening(lambda: self._make(start), f"attach-{self._partition}")
-        self._opening.start()
-
-    def _make(self, start: StartAt) -> tuple[Any, Any]:
-        client = event_hubs.client(self._config)
-        consumer: Any = client._create_consumer(
-            self._config.source.consumer_group,
-            self._partition,
-            start.position,
-            _never_called,
-            event_position_inclusive=start.inclusive,
-            owner_level=self._owner_level,
-            prefetch=self._prefetch.credit,
-            track_last_enqueued_event_properties=True,
-        )
-        # The client's keep-alive thread would read the socket at the same time as we do.
-        consumer._keep_alive = 0
-        return client, consumer
+        self._start = start
+        try:
+            # The hub's operators see that name: azure-eventhub's readers have such ones.
+            name = f"EHConsumer-{uuid.uuid4()}-partition{self._partition}"
+            self._login = Login(event_hubs.reader_entrance(self._config, name))
+        except RuntimeError as error:  # no more threads are allowed: a try that failed, as others do
+            self._error = error
 
     def poll(self, timeout: float) -> Sequence[Received]:
         try:
-            if self._opening is not None:
-                if not self._opening.done.wait(timeout):
-                    return ()
-                opened, self._opening = self._opening, None
-                if opened.error is not None:
-                    raise opened.error
-                self._link = _Link(opened.consumer, self._prefetch, self._decoder)
-            return self._link.poll(timeout) if self._link is not None else ()
+            if self._error is not None:
+                raise self._error
+            if self._link is not None:
+                return self._link.poll(timeout)
+            self._come_up(timeout)
         except Exception as error:
             raise link_ended(error) from error
+        return ()
 
     def tend(self) -> None:
         if self._link is not None:
             self._link.tend()
+        elif self._error is None:
+            try:
+                self._come_up(0)
+            except Exception as error:
+                self._error = error
 
     def close(self) -> None:
-        if self._opening is not None:
-            self._opening.give_up()
-            if self._opening.consumer is not None:
-                close_all(self._opening.consumer._client, self._opening.consumer)
-            self._opening = None
         if self._link is not None:
             self._link.close()
-            self._link = None
+        elif self._login is not None:
+            self._login.close()
+        self._login = self._asked = self._link = self._error = None
 
-
-def _never_called(*_: object) -> None:
-    raise AssertionError("the client's own receive loop is not used")
+    def _come_up(self, timeout: float) -> None:
+        """The next step towards the link, waited for up to `timeout` seconds."""
+        login, asked = self._login, self._asked
+        if login is None:
+            return
+        login.work(timeout)
+        if asked is None:
+            if login.granted:
+                address = event_hubs.partition_address(self._config, self._partition)
+                attach = events(address, self._start, owner_level=self._owner_level, tracks_newest=True)
+                self._asked = PartitionLink(login.client, attach)
+        elif asked.error is not None:
+            raise asked.error
+        elif asked.came_up:
+            self._link = _Link(login, asked, self._prefetch, self._decoder)

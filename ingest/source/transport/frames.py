@@ -40,6 +40,11 @@ class TransferSplitter:
         self._layout: Layout | None = None
         """Layout of the previous frame."""
 
+    @property
+    def unfinished(self) -> bool:
+        """Whether a message has begun of which more frames are to come."""
+        return bool(self._parts)
+
     def feed(self, data: bytes) -> Slices:
         """Returns the messages that `data` completes, in order. Raises AmqpError if the bytes are not AMQP frames."""
         messages = self._slices()

@@ -90,7 +90,7 @@ def test_a_command_that_runs_alone_fetches_for_itself(tokens: HeldTokens) -> Non
 def test_no_repr_shows_a_token() -> None:
     secret = "eyJhbGciOi.eyJhdWQi.c2ln"
     for each in (
-        Token(secret, 5.0, BEARER),
+        Token(secret, 5.0, kind=BEARER),
         Held(secret, NOW),
         News(Held(secret, NOW)),
         {"a": News(Held(secret, NOW))},

@@ -16,10 +16,11 @@ from azure.eventhub import EventHubConsumerClient
 from ingest.amqp.frames import Frame, FrameSplitter, decode_body
 from ingest.amqp.message import Data, Message, Properties, decode_message
 from ingest.amqp.performatives import Accepted, Attach, Close, Detach, Disposition, Flow, Transfer
-from ingest.config import Hub, Secret
+from ingest.config import Config, Hub, Secret
 from ingest.config.connection_strings import IotHubAddress
 from ingest.emulator import Emulator
 from ingest.emulator.amqp.connection import Connection
+from ingest.hub import event_hubs
 from ingest.hub.client.manners import commands, feedback
 from ingest.hub.client.receiving import ReceivingLink
 from ingest.hub.client.requests import MANAGEMENT, Node, read_hub, read_partition
@@ -116,6 +117,13 @@ def test_tokens_and_questions(hub: Emulator, wire: Wire, partition: str | None) 
     assert wire() == wanted
     assert len([frame for frame in wanted if Attach.__name__ in frame]) == 4
     assert len([frame for frame in wanted if Transfer.__name__ in frame]) == 2
+    config = Config(hub=Hub(event_hub_connection_string=Secret(hub.endpoints.event_hub_connection_string)))
+    if partition is None:
+        event_hubs.describe(config)
+    else:
+        event_hubs.standing(config, partition)
+    hub.wait_for(lambda stats: stats.connections == 0, PATIENCE)
+    assert wire() == wanted
 
 
 def without_acknowledged_token(frames: list[str]) -> list[str]:

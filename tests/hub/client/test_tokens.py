@@ -10,8 +10,9 @@ from ingest.amqp.performatives import RECEIVER, SENDER
 from ingest.emulator import Emulator
 from ingest.emulator.amqp.sas import sign
 from ingest.emulator.keys import POLICY
-from ingest.hub.auth.contract import BEARER, NoToken
+from ingest.hub.auth.contract import BEARER, Claim, NoToken
 from ingest.hub.auth.contract import IOT_HUB as SERVICE
+from ingest.hub.auth.identity import WRONG_IOT_HUB_KEY
 from ingest.hub.client.client import Client
 from ingest.hub.client.manners import IOT_HUB, commands
 from ingest.hub.client.sending import SendingLink
@@ -31,6 +32,7 @@ from tests.hub.client.clients import HOST, PATIENCE, connected
 from tests.service.endings import FORMS, end_links
 
 LIFE = 1000.0
+FIX = "give the identity that role"
 JUST_BEFORE, JUST_AFTER = LIFE * RENEW_SHARE - 1, LIFE * RENEW_SHARE + 1
 
 
@@ -48,7 +50,9 @@ class Kept:
         self.made = 0
         self.key = hub.keys.service
         self.client: Client = connected(hub, IOT_HUB)
-        self.keeper = TokenKeeper(self.client, f"https://{HOST}", self._make, clock=lambda: self.now)
+        self.keeper = TokenKeeper(
+            self.client, Claim(f"https://{HOST}", self._make, WRONG_IOT_HUB_KEY), clock=lambda: self.now
+        )
 
     def _make(self) -> Token:
         self.made += 1
@@ -164,7 +168,7 @@ class OfIdentity:
         self.made: list[str] = []
         self.held: Token | NoToken = NoToken("the first one is waited for", pending=True)
         self.client: Client = connected(hub, IOT_HUB)
-        self.keeper = TokenKeeper(self.client, SERVICE.scope, self._make, clock=lambda: self.now)
+        self.keeper = TokenKeeper(self.client, Claim(SERVICE.scope, self._make, FIX), clock=lambda: self.now)
 
     def _make(self) -> Token:
         if isinstance(self.held, NoToken):
@@ -173,7 +177,7 @@ class OfIdentity:
         return self.held
 
     def hold(self, seconds: float) -> None:
-        self.held = Token(f"Bearer {jwt('https://iothubs.azure.net', 600)}", seconds, BEARER)
+        self.held = Token(f"Bearer {jwt('https://iothubs.azure.net', 600)}", seconds, kind=BEARER)
 
     def tend(self, seconds: float = 0.0) -> None:
         """Time passes, and what the hub answers comes in."""
@@ -228,7 +232,7 @@ def test_without_a_new_one_the_last_holds_to_its_end_and_no_longer(identity: OfI
 
 
 def test_an_identity_without_the_right_is_told_what_it_lacks(identity: OfIdentity) -> None:
-    identity.held = Token(f"Bearer {jwt('https://storage.azure.com', 600)}", 100, BEARER)
-    with pytest.raises(HubError, match="IoT Hub Data Contributor") as refused:
+    identity.held = Token(f"Bearer {jwt('https://storage.azure.com', 600)}", 100, kind=BEARER)
+    with pytest.raises(HubError, match=FIX) as refused:
         identity.tend()
     assert is_refusal(refused.value)

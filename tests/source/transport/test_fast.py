@@ -6,12 +6,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import timedelta
-from functools import partial
 
 import pytest
-from azure.eventhub import _client_base
-from azure.eventhub._pyamqp import cbs
 
 from ingest.config import Hub, Secret
 from ingest.emulator import Emulator
@@ -20,14 +16,13 @@ from ingest.emulator.amqp.connection import Connection
 from ingest.emulator.conditions import Condition
 from ingest.emulator.stats import ReceiverStats
 from ingest.emulator.telemetry.event_receiver import EventReceiver
-from ingest.hub import event_hubs
+from ingest.hub.auth import key
 from ingest.hub.position import EARLIEST, StartAt
 from ingest.source.transport.fast import FastTransport
 from ingest.timing import Deadline
 from tests.source.readers import PARTITION, PATIENCE, Reading, configured, fill
 
-TOKEN_SECONDS = 5
-REFRESH_SECONDS = 3
+TOKEN_SECONDS = 4
 WINDOW = 65_536
 """Of the client's session: so many frames may come before it must ask for more."""
 
@@ -71,11 +66,7 @@ def pass_by(seconds: float, work: Callable[[], object]) -> None:
 
 @pytest.fixture
 def short_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The client's tokens end after a few seconds, and it renews them some seconds before."""
-    short = partial(_client_base._generate_sas_token, expiry=timedelta(seconds=TOKEN_SECONDS))
-    monkeypatch.setattr(_client_base, "_generate_sas_token", short)
-    status = cbs.check_expiration_and_refresh_status
-    monkeypatch.setattr(cbs, "check_expiration_and_refresh_status", lambda expiry, _: status(expiry, REFRESH_SECONDS))
+    monkeypatch.setattr(key, "TOKEN_SECONDS", TOKEN_SECONDS)
 
 
 @pytest.mark.usefixtures("short_tokens")
@@ -97,10 +88,7 @@ def test_the_token_is_renewed_while_events_come(emulator: Emulator, reading: Rea
 
 
 @pytest.mark.usefixtures("short_tokens")
-def test_the_token_is_renewed_while_no_events_are_wanted(
-    emulator: Emulator, reading: Reading, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(event_hubs, "AUTH_SECONDS", 3.0)
+def test_the_token_is_renewed_while_no_events_are_wanted(emulator: Emulator, reading: Reading) -> None:
     reader = reading(configured(emulator, "fast", prefetch=2_000))
     reader.until(lambda: reader.receiver.attached)
     # The answer about the token is behind a megabyte of them.
@@ -187,10 +175,6 @@ def impatient_hub() -> Iterator[Emulator]:
 def test_a_link_is_kept_alive_while_no_events_are_wanted(impatient_hub: Emulator, reading: Reading) -> None:
     reader = reading(configured(impatient_hub, "fast", prefetch=500))
     reader.until(lambda: reader.receiver.attached)
-    assert isinstance(reader.transport, FastTransport)
-    assert reader.transport._link is not None
-    # Not by the client's own thread, which would read the socket at the same time.
-    assert reader.transport._link._handler._keep_alive_thread is None
     fill(impatient_hub, 20_000)
     pass_by(5.0, reader.receiver.tend)
     stats = impatient_hub.stats()
@@ -269,10 +253,42 @@ def test_a_hub_that_says_nothing_is_given_up_in_time(emulator: Emulator) -> None
         transport.open(StartAt(EARLIEST))
         assert transport.poll(0.05) == ()
         assert not transport.attached
-        opening = transport._opening
-        assert opening is not None
         transport.close()
         assert transport.poll(0.0) == ()
-    assert opening.done.wait(PATIENCE)
-    opening._thread.join(PATIENCE)
-    assert opening.consumer is None
+    for thread in threading.enumerate():
+        if thread.name == "dialing":
+            thread.join(PATIENCE)
+            assert not thread.is_alive()
+
+
+@pytest.mark.faults
+def test_the_reason_is_told_though_the_hub_hangs_up_while_no_events_are_wanted(
+    emulator: Emulator, reading: Reading, connections: list[Connection]
+) -> None:
+    reader = reading(configured(emulator, "fast"))
+    fill(emulator, 10)
+    reader.until_events(10)
+    hub_end = connections[-1]
+
+    def go() -> None:
+        for link in list(hub_end.links.values()):
+            if isinstance(link, EventReceiver):
+                link.detach(Condition("amqp:link:stolen", "New receiver …"))
+        hub_end._hang_up()
+
+    on_loop(emulator, go)
+    pass_by(1.5, reader.receiver.tend)
+    reader.until(lambda: sum(reader.receiver.reconnects.values()) == 1)
+    assert reader.receiver.reconnects["stolen"] == 1
+
+
+def test_a_link_comes_up_while_no_events_are_wanted(emulator: Emulator, reading: Reading) -> None:
+    fill(emulator, 10)
+    reader = reading(configured(emulator, "fast"))
+    reader.receiver.poll(0)
+    deadline = Deadline(PATIENCE)
+    while not reader.receiver.attached:
+        assert not deadline.expired
+        pass_by(0.05, reader.receiver.tend)
+    reader.until_events(10)
+    assert reader.receiver.attaches == 1

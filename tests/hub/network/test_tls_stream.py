@@ -1,0 +1,113 @@
+"""TLS records, however they come: many at once, or one in pieces."""
+
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ingest.emulator.certificate import make_certificate
+from ingest.hub.network.sockets import SocketStream
+from ingest.hub.network.tls_stream import Tls, TlsStream
+from ingest.hub.tls import event_hub_context
+from ingest.timing import Deadline
+
+PATIENCE = 60.0
+MOST = 1 << 14
+
+
+class Hub:
+    """The other end: `records` gives what goes over the wire."""
+
+    def __init__(self, connected: socket.socket, context: ssl.SSLContext) -> None:
+        self.socket = connected
+        self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._in, self._out, server_side=True)
+
+    def shake_hands(self) -> None:
+        while True:
+            try:
+                self._tls.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                self.socket.sendall(self._out.read())
+                self._in.write(self.socket.recv(65_536))
+        self.socket.sendall(self._out.read())
+
+    def records(self, *messages: bytes) -> bytes:
+        for message in messages:
+            self._tls.write(message)
+        return self._out.read()
+
+
+@pytest.fixture
+def ends(tmp_path: Path) -> Iterator[tuple[TlsStream, Hub]]:
+    certificate = make_certificate(tmp_path)
+    ours, theirs = socket.socketpair()
+    hub = Hub(theirs, certificate.server_context())
+    greeting = threading.Thread(target=hub.shake_hands)
+    greeting.start()
+    tls = Tls(ours, event_hub_context(certificate.ca_file), "localhost", Deadline(PATIENCE))
+    greeting.join(PATIENCE)
+    stream = TlsStream(tls)
+    yield stream, hub
+    stream.close()
+    theirs.close()
+
+
+def test_many_records_take_one_read_of_the_socket(ends: tuple[TlsStream, Hub], monkeypatch: pytest.MonkeyPatch) -> None:
+    stream, hub = ends
+    messages = [bytes([number]) * 600 for number in range(80)]
+    hub.socket.sendall(hub.records(*messages))
+    reads: list[int] = []
+    read = SocketStream.read
+
+    def counted(self: SocketStream, most: int) -> bytes | None:
+        reads.append(most)
+        return read(self, most)
+
+    monkeypatch.setattr(SocketStream, "read", counted)
+    found = b""
+    while stream.wait(0):
+        found += stream.read(MOST) or b""
+    assert found == b"".join(messages)
+    assert len(reads) <= 2
+
+
+def test_the_beginning_of_a_record_is_nothing_to_read(ends: tuple[TlsStream, Hub]) -> None:
+    stream, hub = ends
+    data = hub.records(b"x" * 5_000)
+    for at, sent in ((0, data[:3]), (3, data[3:2_000]), (2_000, data[2_000:-1])):
+        hub.socket.sendall(sent)
+        assert stream.wait(PATIENCE), at
+        while stream.wait(0):
+            assert stream.read(MOST) is None
+        assert not stream.held, "whoever waits for more would not wait at all"
+    hub.socket.sendall(data[-1:])
+    assert stream.wait(PATIENCE)
+    assert stream.read(MOST) == b"x" * 5_000
+
+
+def test_an_end_without_a_good_bye_comes_behind_what_was_sent(ends: tuple[TlsStream, Hub]) -> None:
+    stream, hub = ends
+    hub.socket.sendall(hub.records(b"last", b"words")[:-1])
+    hub.socket.shutdown(socket.SHUT_WR)
+    found = list[bytes | None]()
+    while not found or found[-1] != b"":
+        assert stream.wait(PATIENCE)
+        found.append(stream.read(MOST))
+    assert [each for each in found if each] == [b"last"]
+    assert stream.read(MOST) == b""
+    assert stream.wait(0)
+
+
+def test_what_is_no_tls_is_an_error_behind_what_was_sent(ends: tuple[TlsStream, Hub]) -> None:
+    stream, hub = ends
+    hub.socket.sendall(hub.records(b"words") + b"HTTP/1.1 400 Bad Request\r\n\r\n")
+    assert stream.wait(PATIENCE)
+    assert stream.read(MOST) == b"words"
+    assert stream.wait(PATIENCE)
+    with pytest.raises(OSError, match=r"(?i)ssl|version|record"):
+        stream.read(MOST)
