@@ -93,7 +93,7 @@ def configure(log_format: str = "text", level: str = "info") -> None:
     root.setLevel(level.upper())
     # The clients log every frame-level surprise of a reconnect, which our own lines already explain.
     # urllib3 logs whole URLs, which contain the storage's tokens.
-    for client in ("azure", "uamqp", "urllib3"):
+    for client in ("azure", "msal", "uamqp", "urllib3"):
         logging.getLogger(client).setLevel(logging.CRITICAL)
 
 

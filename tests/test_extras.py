@@ -37,15 +37,16 @@ for module in pkgutil.walk_packages(ingest.__path__, "ingest."):
 from ingest.cli.main import main
 sys.exit(main(sys.argv[1:]))
 """
-OF_UAMQP = ("ingest.hub.service_client", "ingest.hub.network.uamqp_auth")
+OF_UAMQP = ("ingest.hub.service_client", "ingest.hub.network.uamqp_auth", "ingest.hub.auth.for_uamqp")
 """Imported for sink.transport = "sdk" alone."""
 OTHERS = ("ingest.source.checkpoints.blob", "ingest.emulator", "ingest.demo", "ingest.__main__", *OF_UAMQP)
 EXTRAS = {
     "emulator": ({"aiohttp", "cryptography"}, ("ingest.emulator",)),
     "uamqp": ({"azure-iot-hub", "uamqp", "six"}, OF_UAMQP),
+    "entra": ({"azure-identity"}, ("ingest.hub.auth.entra",)),
 }
 """What each brings, once more, so that one who adds to it thinks of what must do without; and which modules may import it."""
-AWAY = {"aiohttp", "cryptography", "uamqp", "azure.iot", "azure.identity", "rich"}
+AWAY = {"aiohttp", "cryptography", "uamqp", "azure.iot", "azure.identity", "msal", "rich"}
 
 
 def on_a_node(*arguments: str | Path) -> subprocess.CompletedProcess[str]:

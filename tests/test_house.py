@@ -30,6 +30,7 @@ ROOMS: Mapping[str, tuple[str, ...]] = {
         "discover",
         "instrumentation",
         "ownership",
+        "endpoint",
         "preflight",
         "catch_up_turn",
         "delivery",

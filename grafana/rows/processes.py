@@ -43,6 +43,15 @@ PANELS: tuple[Panel, ...] = (
         Query(f"sum by (role, slot) ({of('process_resident_memory_bytes')})", "{{role}} {{slot}}"),
     ),
     series_of(
+        "Tokens",
+        "s",
+        "How long the tokens of an Entra identity still hold; renewed at half of their life, so a line that only falls is one "
+        "that is not. Runbook: IngestTokenNotRenewed.",
+        Query(f"min by (service) ({of('token_expiry_timestamp_seconds')}) - time()", "{{service}}"),
+        Query(f"sum by (service) ({of('token_failing')})", "{{service}} is refused, or not answered"),
+        Query(f"sum by (service) ({growth('token_failures_total')})", "{{service}} failed requests"),
+    ),
+    series_of(
         "Version",
         "short",
         "Nodes by version of the program and of Python. Two lines after an upgrade: a node was forgotten.",

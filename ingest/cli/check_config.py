@@ -28,7 +28,12 @@ def add(commands: Commands) -> None:
 
 
 def run(config: "Config", *, connect: bool) -> int:
-    """Prints the summary, and with `connect` what the doctor finds. Returns 69 if one of its checks fails."""
+    """Prints the summary, and with `connect` what the doctor finds. Returns 69 if one of its checks fails.
+
+    Raises ConfigError if the configuration's identity cannot be used."""
+    from ingest.hub.auth import entra
+
+    entra.check(config)
     print("ok")
     print(summary(config))
     if not connect:
@@ -52,6 +57,7 @@ def summary(config: "Config") -> str:
     lines = {"runs": f"{' and '.join(running)}, with `ingest run`"} if running else {}
     lines |= _source(config) if "source" in running else {"source": _not_run("event hub", "event_hub")}
     lines |= _sink(config) if "sink" in running else {"sink": _not_run("IoT hub to send to", "iot_hub")}
+    lines |= _identity(config)
     lines |= _network(config, running)
     settings = f", {len(config.kafka.librdkafka)} librdkafka settings" if config.kafka.librdkafka else ""
     lines |= {
@@ -69,7 +75,10 @@ def _source(config: "Config") -> dict[str, str]:
     from ingest.config.schema import NEED_REGISTRY
 
     source, checkpoints, hub = config.source, config.checkpoints, config.hub.event_hub
-    address = f"{hub.event_hub} at {hub.namespace}" if hub else ""
+    iot_hub = config.hub.iot_hub
+    address = (
+        f"{hub.event_hub} at {hub.namespace}" if hub else f"where {iot_hub.host if iot_hub else ''} says its events are"
+    )
     partitions = f"partitions {', '.join(source.partitions)}" if source.partitions else "all partitions"
     form = source.format if source.has_keys else f"{source.format}, without keys"
     if source.format in NEED_REGISTRY:
@@ -96,6 +105,13 @@ def _sink(config: "Config") -> dict[str, str]:
         "commands": f"from {', '.join(sink.topics)} (consumer group {sink.group_id}), dead letters to "
         f"{sink.dead_letter_topic}, {feedback}",
     }
+
+
+def _identity(config: "Config") -> dict[str, str]:
+    from ingest.hub.auth.identity import needed
+
+    shown = [service.words for service in needed(config)]
+    return {"identity": f"{config.identity.auth}, for {' and '.join(shown)}"} if shown else {}
 
 
 def _network(config: "Config", running: tuple[str, ...]) -> dict[str, str]:

@@ -88,7 +88,11 @@ def _read(args: argparse.Namespace) -> "Files | None":
 
 
 def _load(args: argparse.Namespace, command: "Command", files: "Files | None") -> "Config":
-    return load_config(args, command, None if files is None else files[0].below())
+    from ingest.hub.auth import entra
+
+    config = load_config(args, command, None if files is None else files[0].below())
+    entra.check(config)
+    return config
 
 
 def _take_over(config: "Config", translation: "Translation", saved: "SavedAt") -> None:

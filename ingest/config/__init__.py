@@ -1,6 +1,7 @@
 """The configuration: TOML file, environment and flags as typed, frozen objects; reports all errors at once, by key."""
 
 from ingest.config.connection_strings import EventHubAddress, IotHubAddress
+from ingest.config.identity import Identity
 from ingest.config.loading import load
 from ingest.config.rendering import effective_toml, example_toml
 from ingest.config.rules import Command, directions
@@ -15,6 +16,7 @@ __all__ = [
     "Earliest",
     "EventHubAddress",
     "Hub",
+    "Identity",
     "IotHubAddress",
     "Kafka",
     "Latest",

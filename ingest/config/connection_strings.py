@@ -10,12 +10,18 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
-from ingest.config.values import BadValue, Secret, port_number
+from ingest.config.values import NO_SECRET, BadValue, Secret, port_number
 
 _EVENT_HUB_WHERE: Final = "portal → IoT Hub → Built-in endpoints → Event Hub-compatible endpoint"
 _IOT_HUB_WHERE: Final = "portal → IoT Hub → Shared access policies → service → Primary connection string"
 _NAMESPACE_WHERE: Final = "portal → Event Hubs namespace → Shared access policies → Primary connection string"
 _BLOB_WHERE: Final = "portal → Storage account → Access keys → Connection string"
+_BUILT_IN: Final = re.compile(r"(?i)(iothub-ns-|ihsuprod)")
+"""How the namespaces of IoT hubs begin."""
+KEYS_ONLY_FIX: Final = (
+    "route the hub's messages to an Event Hub of your own (portal → IoT Hub → Message routing) and write its namespace here, "
+    "or read the built-in endpoint with hub.event_hub_connection_string"
+)
 _HOST_AND_PORT: Final = re.compile(r"([A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?)(?::([0-9]+))?")
 
 
@@ -29,6 +35,7 @@ class EventHubAddress:
     event_hub: str
     policy: str
     key: Secret
+    """Empty: an Entra identity is shown instead."""
     emulator: bool
     """UseDevelopmentEmulator=true: plain AMQP without TLS."""
 
@@ -61,6 +68,7 @@ class IotHubAddress:
     port: int | None
     policy: str
     key: Secret
+    """Empty: an Entra identity is shown instead."""
 
 
 def event_hub(text: str) -> EventHubAddress:
@@ -74,6 +82,11 @@ def event_hub(text: str) -> EventHubAddress:
         )
     endpoint = _part(parts, "Endpoint", _EVENT_HUB_WHERE)
     _refuse_token(parts)
+    if "sharedaccesskeyname" not in parts and "sharedaccesskey" not in parts:
+        raise BadValue(
+            f"SharedAccessKeyName is missing; copy the whole string ({_EVENT_HUB_WHERE}), or, for an Event Hub of your own "
+            "that an identity may read, write hub.event_hub_namespace, hub.event_hub_name and identity.auth"
+        )
     policy, key = (
         _part(parts, "SharedAccessKeyName", _EVENT_HUB_WHERE),
         _part(parts, "SharedAccessKey", _EVENT_HUB_WHERE),
@@ -124,6 +137,49 @@ def iot_hub(text: str) -> IotHubAddress:
     if not host:
         raise BadValue(f"HostName is not of the form NAME.azure-devices.net ({_IOT_HUB_WHERE})")
     return IotHubAddress(host, port, policy, Secret(key))
+
+
+def event_hub_without_key(namespace: str, name: str) -> EventHubAddress:
+    """Returns the address of an Event Hub that an identity reads. Raises BadValue."""
+    host, port = _checked_host(namespace, "NAME.servicebus.windows.net")
+    return EventHubAddress(host, port, name, "", NO_SECRET, False)
+
+
+def iot_hub_without_key(text: str) -> IotHubAddress:
+    """Returns the address of the service side of an IoT Hub that an identity talks to. Raises BadValue."""
+    host, port = _checked_host(text, "NAME.azure-devices.net")
+    return IotHubAddress(host, port, "", NO_SECRET)
+
+
+def check_namespace(text: str) -> None:
+    """Raises BadValue for what is no namespace, or one whose Event Hub takes keys only."""
+    host, _ = _checked_host(text, "NAME.servicebus.windows.net")
+    if is_built_in(host):
+        raise BadValue(f"this is the built-in endpoint of an IoT hub, which takes keys only: {KEYS_ONLY_FIX}")
+
+
+def check_host(text: str) -> None:
+    """Raises BadValue for what is no host of an IoT hub."""
+    _checked_host(text, "NAME.azure-devices.net")
+
+
+def check_account_url(text: str) -> None:
+    """Raises BadValue for what is no address of a storage account that takes tokens of an identity."""
+    url = urlsplit(text)
+    if url.scheme != "https" or not url.hostname or url.username or url.query or url.fragment:
+        raise BadValue("not the address of a storage account; write https://ACCOUNT.blob.core.windows.net")
+
+
+def is_built_in(host: str) -> bool:
+    """Whether the namespace belongs to an IoT hub."""
+    return _BUILT_IN.match(host) is not None
+
+
+def _checked_host(text: str, form: str) -> tuple[str, int | None]:
+    host, port = _host_and_port(text)
+    if not host:
+        raise BadValue(f"not a host; write the name alone, such as {form}")
+    return host, port
 
 
 def blob_storage(text: str) -> None:

@@ -15,6 +15,8 @@ CREDENTIALS: Final[Mapping[tuple[str, ...], str]] = {
     ("hub", "iot_hub_connection_string"): "iot-hub",
     ("checkpoints", "blob_connection_string"): "blob",
     ("kafka.schema_registry", "password"): "registry-password",
+    ("identity", "certificate"): "identity-certificate",
+    ("identity", "client_secret"): "identity-secret",
     ("proxy", "password"): "proxy-password",
 }
 """(section, key) → the credential that the units load for it (systemd.exec(5), LoadCredential=)."""

@@ -71,7 +71,7 @@ def load(
         config = event_hubs.with_servers(config)
     problems += unknown_keys(reader.left) + reader.problems
     bad = {problem.key.removesuffix("_file") for problem in problems} | {dotted(name) for name, _ in open_problems}
-    problems += [*(problem for _, problem in open_problems), *broken_rules(config, for_command, bad)]
+    problems += [*(problem for _, problem in open_problems), *broken_rules(config, for_command, bad, environ)]
     if problems:
         raise ConfigError(problems)
     if path is not None and any(holds_secret(name) and given.value != "" for name, given in file.items()):

@@ -1,10 +1,11 @@
 """Rules between keys, and which keys a command requires."""
 
-from collections.abc import Iterator, Set
+from collections.abc import Mapping, Set
 from typing import Literal
 
 from ingest import extras
 from ingest.config import event_hubs
+from ingest.config.identity_rules import Broken, broken_identity
 from ingest.config.schema import NEED_REGISTRY, Config, Kafka
 from ingest.config.sections import key_of
 from ingest.config.values import Offsets
@@ -21,8 +22,9 @@ def directions(config: Config, command: Command = "run") -> tuple[str, ...]:
     return tuple(direction for direction, is_configured in configured.items() if is_configured)
 
 
-def broken_rules(config: Config, command: Command, bad: Set[str]) -> list[Problem]:
-    """Returns every broken rule, except those about a key in `bad` (dotted), whose value is not the user's."""
+def broken_rules(config: Config, command: Command, bad: Set[str], environ: Mapping[str, str]) -> list[Problem]:
+    """Returns every broken rule, except those about a key in `bad` (dotted), whose value is not the user's. `environ` may
+    have what a Kubernetes workload is."""
     return [
         problem
         for keys, problem in [
@@ -34,27 +36,40 @@ def broken_rules(config: Config, command: Command, bad: Set[str]) -> list[Proble
             *_proxy(config),
             *event_hubs.contradictions(config.kafka, connects=command != "print-config"),
             *_token(config.kafka),
+            *broken_identity(config, environ),
         ]
         if bad.isdisjoint(keys)
     ]
-
-
-Broken = Iterator[tuple[tuple[str, ...], Problem]]
-"""The keys that a rule is about, and the problem."""
 
 
 def _required(config: Config, command: Command) -> Broken:
     # `run` runs what is configured: only commands if there is nothing to read telemetry with.
     only_commands = command in ("run", "check-config") and config.sends_commands and not config.reads_telemetry
     reads_hub = command in ("run", "source", "checkpoints", "check-config") and not only_commands
-    if reads_hub and not config.reads_telemetry:
+    iot_hub = config.hub.iot_hub
+    has_hub = config.hub.event_hub is not None or (iot_hub is not None and bool(iot_hub.key))
+    if reads_hub and not has_hub:
         either = ", or hub.iot_hub_connection_string for commands alone" if command in ("run", "check-config") else ""
-        yield _missing("hub", "event_hub_connection_string", either)
-    if reads_hub and config.checkpoints.store == "blob" and not config.checkpoints.blob_connection_string:
-        keys, problem = _missing("checkpoints", "blob_connection_string", ', or write checkpoints.store = "file"')
-        yield (*keys, "checkpoints.store"), problem
+        identity = _or_identity(config, ", or hub.event_hub_namespace and hub.event_hub_name for the identity")
+        keys, problem = _missing("hub", "event_hub_connection_string", identity + either)
+        yield (*keys, "hub.event_hub_namespace", "hub.event_hub_name"), problem
+    checkpoints = config.checkpoints
+    has_account = checkpoints.blob_connection_string or checkpoints.blob_account_url
+    if reads_hub and checkpoints.store == "blob" and not has_account:
+        identity = _or_identity(config, ", or checkpoints.blob_account_url for the identity")
+        keys, problem = _missing(
+            "checkpoints", "blob_connection_string", f'{identity}, or write checkpoints.store = "file"'
+        )
+        yield (*keys, "checkpoints.store", "checkpoints.blob_account_url"), problem
     if command == "sink" and not config.sends_commands:
-        yield _missing("hub", "iot_hub_connection_string")
+        keys, problem = _missing(
+            "hub", "iot_hub_connection_string", _or_identity(config, ", or hub.iot_hub_host for the identity")
+        )
+        yield (*keys, "hub.iot_hub_host"), problem
+
+
+def _or_identity(config: Config, words: str) -> str:
+    return "" if config.identity.auth == "key" else words
 
 
 def _registry(config: Config, command: Command) -> Broken:

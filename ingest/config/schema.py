@@ -7,15 +7,16 @@ declarations. In a class body a field's name hides a module-level name: checks a
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Literal, TypeVar
+from typing import Final, Literal
 
 from ingest.config import connection_strings, proxies, values
 from ingest.config.connection_strings import EventHubAddress, IotHubAddress
+from ingest.config.identity import Identity
+from ingest.config.keys import KEY, Key, key
 from ingest.config.kinds import (
     Choice,
     FilePath,
     Flag,
-    Kind,
     Librdkafka,
     Name,
     Names,
@@ -28,30 +29,8 @@ from ingest.config.kinds import (
 from ingest.config.proxies import ProxyAddress
 from ingest.config.values import EARLIEST, NO_SECRET, Secret, Start
 
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """How to read one key, and its text for the user."""
-
-    kind: Kind
-    doc: str
-    commented_example: str = ""
-    """Shown commented out in the example file, for a key that has no default."""
-
-
 NEED_REGISTRY: Final = ("connect-avro",)
 """The formats, of telemetry and of commands, that cannot be without `kafka.schema_registry.url`."""
-KEY: Final = "key"
-"""The name of a field's `Key` in its metadata."""
-_Value = TypeVar("_Value")
-
-
-def key(default: _Value, kind: Kind, doc: str, commented_example: str = "") -> _Value:
-    """Returns a field of a section. The words of a `Choice` are those of the field's type, a `Literal`, unless it has its own."""
-    made: Any = field(default=default, metadata={KEY: Key(kind, doc, commented_example)})
-    return made  # type: ignore[no-any-return]  # to a type checker it is the value
-
-
 _OLD_ACKS = {"None": "none", "PositiveOnly": "positive", "NegativeOnly": "negative", "Full": "full"}
 """The words of the old Kafka Connect connector."""
 _NO_C2D = "the basic tiers have no cloud-to-device messages: scale the hub to S1, S2 or S3"
@@ -66,12 +45,25 @@ class Hub:
         SecretText(
             connection_strings.event_hub, "Endpoint=sb://…;SharedAccessKeyName=…;SharedAccessKey=…;EntityPath=…"
         ),
-        "Where telemetry is read: portal → IoT Hub → Built-in endpoints → Event Hub-compatible endpoint.",
+        "Where telemetry is read: portal → IoT Hub → Built-in endpoints → Event Hub-compatible endpoint. Without it the hub\n"
+        "of iot_hub_connection_string is asked where its events are, if there is a place for checkpoints.",
     )
     iot_hub_connection_string: Secret = key(
         NO_SECRET,
         SecretText(connection_strings.iot_hub, "HostName=…;SharedAccessKeyName=service;SharedAccessKey=…"),
         "Where commands are sent: portal → IoT Hub → Shared access policies → service.",
+    )
+    event_hub_namespace: str = key(
+        "",
+        Text(connection_strings.check_namespace, "NAME.servicebus.windows.net"),
+        "With [identity], instead of event_hub_connection_string: the namespace of an Event Hub of your own that a route\n"
+        "of the hub leads to, NAME.servicebus.windows.net. The hub's built-in endpoint takes keys only.",
+    )
+    event_hub_name: str = key("", Text(values.entity_name, "telemetry"), "The Event Hub's name in that namespace.")
+    iot_hub_host: str = key(
+        "",
+        Text(connection_strings.check_host, "NAME.azure-devices.net"),
+        "With [identity], instead of iot_hub_connection_string: where commands are sent, NAME.azure-devices.net.",
     )
     ca_file: Path | None = key(
         None,
@@ -94,14 +86,18 @@ class Hub:
 
     @property
     def event_hub(self) -> EventHubAddress | None:
-        """The parsed Event Hub-compatible connection string; None if not configured."""
+        """Where telemetry is read, without a key if an identity reads it; None if not configured."""
         text = self.event_hub_connection_string.reveal()
+        if not text and self.event_hub_namespace and self.event_hub_name:
+            return connection_strings.event_hub_without_key(self.event_hub_namespace, self.event_hub_name)
         return connection_strings.event_hub(text) if text else None
 
     @property
     def iot_hub(self) -> IotHubAddress | None:
-        """The parsed IoT Hub connection string; None if not configured."""
+        """Where commands are sent, without a key if an identity sends them; None if not configured."""
         text = self.iot_hub_connection_string.reveal()
+        if not text and self.iot_hub_host:
+            return connection_strings.iot_hub_without_key(self.iot_hub_host)
         return connection_strings.iot_hub(text) if text else None
 
 
@@ -209,6 +205,11 @@ class Checkpoints:
             "DefaultEndpointsProtocol=https;AccountName=…;AccountKey=…;EndpointSuffix=core.windows.net",
         ),
         'For store = "blob": portal → Storage account → Access keys → Connection string.',
+    )
+    blob_account_url: str = key(
+        "",
+        Text(connection_strings.check_account_url, "https://ACCOUNT.blob.core.windows.net"),
+        "With [identity], instead of blob_connection_string: https://ACCOUNT.blob.core.windows.net.",
     )
     container: str = key(
         "ingest-checkpoints", Name(values.container_name, "ingest-checkpoints"), "Blob container; created if missing."
@@ -355,6 +356,7 @@ class Config:
     """The whole configuration. Picklable; its repr shows no secret."""
 
     hub: Hub = field(default_factory=Hub)
+    identity: Identity = field(default_factory=Identity)
     proxy: Proxy = field(default_factory=Proxy)
     source: Source = field(default_factory=Source)
     checkpoints: Checkpoints = field(default_factory=Checkpoints)
@@ -367,10 +369,19 @@ class Config:
 
     @property
     def reads_telemetry(self) -> bool:
-        """Whether there is an event hub to read."""
-        return bool(self.hub.event_hub_connection_string)
+        """Whether there is an event hub to read, or one to be found."""
+        return self.hub.event_hub is not None or self.finds_event_hub
+
+    @property
+    def finds_event_hub(self) -> bool:
+        """Whether the IoT hub is asked where its events are: there is its key, a place for checkpoints, and no event hub.
+
+        Without a place for checkpoints, the IoT hub's connection string is for commands alone."""
+        hub, checkpoints = self.hub.iot_hub, self.checkpoints
+        placed = checkpoints.store == "file" or checkpoints.blob_connection_string or checkpoints.blob_account_url
+        return self.hub.event_hub is None and hub is not None and bool(hub.key) and bool(placed)
 
     @property
     def sends_commands(self) -> bool:
         """Whether there is an IoT hub to send to."""
-        return bool(self.hub.iot_hub_connection_string)
+        return self.hub.iot_hub is not None

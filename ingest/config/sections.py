@@ -5,15 +5,15 @@ from dataclasses import fields, replace
 from functools import reduce
 from typing import Any, Final, get_args, get_type_hints
 
+from ingest.config.identity import Identity
+from ingest.config.keys import KEY, Key
 from ingest.config.kinds import Choice, SecretText
 from ingest.config.librdkafka import is_secret
 from ingest.config.schema import (
-    KEY,
     Checkpoints,
     Config,
     Hub,
     Kafka,
-    Key,
     Metrics,
     Proxy,
     SchemaRegistry,
@@ -39,6 +39,7 @@ def _keys(section: type[Any]) -> Mapping[str, Key]:
 
 SECTIONS: Final[Mapping[str, type[Any]]] = {
     "hub": Hub,
+    "identity": Identity,
     "proxy": Proxy,
     "source": Source,
     "checkpoints": Checkpoints,

@@ -180,6 +180,12 @@ def consumer_group(name: str) -> None:
         raise BadValue("not a consumer group of Event Hubs; write one that the hub lists, such as $Default")
 
 
+def entity_name(name: str) -> None:
+    """Checks a name by the rule of Event Hubs: 1 to 256 letters, digits, `.`, `-`, `_`."""
+    if not re.fullmatch(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,254}[A-Za-z0-9])?", name):
+        raise BadValue("not the name of an Event Hub; write the one that the namespace lists, without a path")
+
+
 def partition_id(name: str) -> None:
     if not re.fullmatch(r"0|[1-9][0-9]{0,4}", name):
         raise BadValue('a partition is a number from 0, written as text: "0"')

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from ingest.config import Checkpoints, Config, Proxy
 from ingest.doctor.check import Check, Verdict, fail, ok, warn
+from ingest.doctor.identity import needs_token
+from ingest.hub.auth.contract import STORAGE
 from ingest.hub.network import storage_client
 from ingest.source.checkpoints import open_store
 from ingest.source.checkpoints.scope import scope
@@ -26,7 +28,12 @@ def checkpoint_checks(config: Config) -> list[Check]:
     if settings.store == "file":
         return [Check(NAME, lambda: _ask_folder(config))]
     return [
-        Check(NAME, lambda: _ask_container(config), imports=("ingest.source.checkpoints.blob",)),
+        Check(
+            NAME,
+            lambda: _ask_container(config),
+            needs=needs_token(config, STORAGE),
+            imports=("ingest.source.checkpoints.blob",),
+        ),
         Check("checkpoint history", lambda: _ask_history(settings, config.proxy), needs=(NAME,)),
     ]
 
@@ -150,10 +157,13 @@ def _service(settings: Checkpoints, proxy: Proxy) -> "BlobServiceClient":
     """Returns a client of the storage library inside azure-eventhub-checkpointstoreblob, pinned to a minor version."""
     from azure.eventhub.extensions.checkpointstoreblob._vendor.storage.blob import BlobServiceClient
 
-    return BlobServiceClient.from_connection_string(
-        settings.blob_connection_string.reveal(),
+    place = settings.blob_connection_string, settings.blob_account_url
+    made: BlobServiceClient = storage_client.open_client(
+        BlobServiceClient,
+        *place,
         retry_total=0,
         connection_timeout=_SECONDS,
         read_timeout=_SECONDS,
-        **storage_client.options(storage_client.proxy_towards(settings.blob_connection_string, proxy)),
+        **storage_client.options(storage_client.proxy_towards(place[0], proxy, place[1])),
     )
+    return made

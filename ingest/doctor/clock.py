@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from urllib.parse import urlsplit
 
 from ingest.config import Config, Proxy
 from ingest.config.proxies import ProxyAddress
@@ -59,14 +60,17 @@ def services(config: Config) -> Sequence[Service]:
     event_hub = config.hub.event_hub
     if event_hub is not None and not event_hub.emulator:
         found.append(Service(event_hub.host, _HTTPS_PORT, True, config.proxy.towards(event_hub.host)))
+    account = urlsplit(config.checkpoints.blob_account_url)
+    if config.checkpoints.store == "blob" and account.hostname:
+        found.append(
+            Service(account.hostname, account.port or _HTTPS_PORT, True, config.proxy.towards(account.hostname))
+        )
     if config.checkpoints.store == "blob" and config.checkpoints.blob_connection_string:
         found += _storage(config.checkpoints.blob_connection_string.reveal(), config.proxy)
     return found
 
 
 def _storage(connection_string: str, proxy: Proxy) -> list[Service]:
-    from urllib.parse import urlsplit
-
     from azure.eventhub.extensions.checkpointstoreblob._vendor.storage.blob import BlobServiceClient
 
     try:

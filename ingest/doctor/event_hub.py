@@ -6,15 +6,18 @@ from datetime import UTC, datetime
 from ingest.config import Config, Offsets
 from ingest.doctor.check import Check, Verdict, fail, ok, warn
 from ingest.doctor.endpoint import endpoint_checks
+from ingest.doctor.identity import needs_token
 from ingest.doctor.readers import judge_readers
 from ingest.errors import IngestError, Refused, Unreachable
 from ingest.hub import event_hubs
+from ingest.hub.auth.contract import EVENT_HUBS
 from ingest.hub.link_errors import link_ended
 from ingest.hub.partition_look import SAMPLE, Attempt, try_to_read
 
 NAME = "event hub"
 KEY_CHECK = f"{NAME} key"
 _KEY = "hub.event_hub_connection_string"
+_NAMESPACE = "hub.event_hub_namespace"
 
 
 class EventHubChecks:
@@ -36,10 +39,10 @@ class EventHubChecks:
 
     def checks(self) -> list[Check]:
         route, context = event_hubs.way(self._config)
-        reached = endpoint_checks(NAME, route, _KEY, context)
+        reached = endpoint_checks(NAME, route, _KEY if self._address.key else _NAMESPACE, context)
         return [
             *reached,
-            Check(KEY_CHECK, self._ask_key, needs=(reached[-1].name,)),
+            Check(KEY_CHECK, self._ask_key, needs=(reached[-1].name, *needs_token(self._config, EVENT_HUBS))),
             Check("partitions", self._judge_partitions, needs=(KEY_CHECK,), after=self._after),
             Check("consumer group", self._ask_readers, needs=("partitions",), after=self._after),
         ]
@@ -52,7 +55,8 @@ class EventHubChecks:
                 ended = link_ended(error)
                 kind = Refused if ended.verdict == "refused" else Unreachable
                 return judge_answer(kind(str(ended)), self._address.policy, self._address.event_hub)
-            found = ok(f"policy {self._address.policy} is known to {self._address.event_hub}")
+            who = f"policy {self._address.policy}" if self._address.key else "the identity"
+            found = ok(f"{who} is known to {self._address.event_hub}")
             try:
                 newest_ms = questions.partition(self._partitions[0]).newest_ms
                 self.newest_event = datetime.fromtimestamp(newest_ms / 1000, UTC)
@@ -77,14 +81,18 @@ class EventHubChecks:
 
 
 def judge_answer(error: IngestError, policy: str, event_hub: str) -> Verdict:
-    """Judges the hub's refusal of the first question."""
+    """Judges the hub's refusal of the first question. `policy`: "" for an identity's."""
     words = str(error)
     if isinstance(error, Unreachable):
         return fail(words, "wait and try again; Azure's service health page tells about outages")
     if "expiredtoken" in words.lower():
         return fail(words, "set this machine's clock right (timedatectl): the token that it made was too old at once")
     if "not-found" in words:
-        return fail(words, f"correct EntityPath in {_KEY}: {event_hub} is not the Event Hub-compatible name")
+        name = f"correct EntityPath in {_KEY}: {event_hub} is not the Event Hub-compatible name"
+        return fail(words, name if policy else f"correct hub.event_hub_name: the namespace has no {event_hub}")
+    if not policy:
+        role = f"give the identity the role {EVENT_HUBS.role} on the Event Hub or its namespace"
+        return fail(words, f"{role} (portal → Event Hubs namespace → Access control); it takes some minutes to work")
     return fail(
         words,
         f"copy {_KEY} again (portal → IoT Hub → Built-in endpoints); policy {policy} needs the right service connect",

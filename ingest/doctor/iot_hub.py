@@ -4,7 +4,9 @@ from ingest.config import Config, Sink
 from ingest.config.connection_strings import IotHubAddress
 from ingest.doctor.check import Check, Verdict, fail, ok, warn
 from ingest.doctor.endpoint import endpoint_checks
+from ingest.doctor.identity import needs_token
 from ingest.errors import Refused
+from ingest.hub.auth.contract import IOT_HUB
 from ingest.hub.limits import TIERS, sends_per_second
 from ingest.hub.network.route import iot_hub_route
 from ingest.hub.tls import iot_hub_context
@@ -12,16 +14,19 @@ from ingest.timing import Deadline
 
 NAME = "IoT hub"
 _KEY = "hub.iot_hub_connection_string"
+_HOST = "hub.iot_hub_host"
 _LINK_SECONDS = 4.5
 
 
 def iot_hub_checks(config: Config, hub: IotHubAddress) -> list[Check]:
     ca_file = config.hub.ca_file
     imports = "ingest.sink.sending.sender", f"ingest.sink.sending.{config.sink.transport}"
-    reached = endpoint_checks(NAME, iot_hub_route(config, hub), _KEY, lambda: iot_hub_context(ca_file))
+    key = _KEY if hub.key else _HOST
+    reached = endpoint_checks(NAME, iot_hub_route(config, hub), key, lambda: iot_hub_context(ca_file))
+    needs = (reached[-1].name, *needs_token(config, IOT_HUB))
     return [
         *reached,
-        Check(f"{NAME} key", lambda: _ask_key(config, hub), needs=(reached[-1].name,), imports=imports),
+        Check(f"{NAME} key", lambda: _ask_key(config, hub), needs=needs, imports=imports),
         Check("rate", lambda: judge_rate(config.sink)),
     ]
 
@@ -37,6 +42,9 @@ def _ask_key(config: Config, hub: IotHubAddress) -> Verdict:
         while not sender.ready and not deadline.expired:
             sender.poll(0.1)
     except Refused as error:
+        if not hub.key:
+            role = f"give the identity the role {IOT_HUB.role} on the hub"
+            return fail(str(error), f"{role} (portal → IoT Hub → Access control); it takes some minutes to work")
         return fail(
             str(error),
             f"copy {_KEY} again (portal → IoT Hub → Shared access policies → service); policy {hub.policy} needs the "
@@ -45,10 +53,12 @@ def _ask_key(config: Config, hub: IotHubAddress) -> Verdict:
     finally:
         sender.close()
     if sender.links and not deadline.expired:
-        return ok(f"policy {hub.policy} may send commands")
+        return ok(f"policy {hub.policy} may send commands" if hub.key else "the identity may send commands")
     return fail(
         f"no link for commands within {_LINK_SECONDS:g} s ({sender.trouble})",
-        f"see whether policy {hub.policy} of {_KEY} is right, and try again",
+        f"see whether policy {hub.policy} of {_KEY} is right, and try again"
+        if hub.key
+        else f"see whether {_HOST} is right",
     )
 
 

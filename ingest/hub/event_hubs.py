@@ -1,7 +1,6 @@
 """An event hub as all see it: the way to it, who we are there, and what it says of itself."""
 
 import ssl
-import time
 import uuid
 from collections.abc import Callable
 from functools import partial
@@ -10,13 +9,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ingest.config import Config
 from ingest.config.connection_strings import EventHubAddress
 from ingest.errors import ConfigError, Problem, Refused, Unreachable
+from ingest.hub.auth.contract import EVENT_HUBS as SERVICE
+from ingest.hub.auth.held import FIRST_SECONDS
+from ingest.hub.auth.identity import HeldCredential, event_hub_claim
 from ingest.hub.client.login import Entrance
 from ingest.hub.client.manners import EVENT_HUBS, event_hubs_properties
-from ingest.hub.client.tokens import Token
 from ingest.hub.link_errors import link_ended
 from ingest.hub.management import Description, Questions
 from ingest.hub.network.route import Route, event_hub_route
-from ingest.hub.sas import event_hub_token
 from ingest.hub.standing import Standing
 from ingest.hub.tls import event_hub_context
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 __all__ = ["Description"]
 
 KEY = "hub.event_hub_connection_string"
-TOKEN_SECONDS = 3_600
 AUTH_SECONDS = 10.0
 ANSWER_SECONDS = 10.0
 """A question that the hub has not answered by then is given up: below the 15 s after which a process without a heartbeat is
@@ -53,7 +52,7 @@ def way(config: Config) -> tuple[Route, Callable[[], ssl.SSLContext]]:
 
 def entrance(config: Config) -> Entrance:
     """The way into the hub for who asks questions. Raises ConfigError as `address`."""
-    return _entrance(config, "", str(uuid.uuid4()))
+    return _entrance(config, "", str(uuid.uuid4()), wait=FIRST_SECONDS)
 
 
 def reader_entrance(config: Config, name: str) -> Entrance:
@@ -65,23 +64,15 @@ def reader_entrance(config: Config, name: str) -> Entrance:
     return _entrance(config, group, name, idle_seconds=IDLE_SECONDS, properties=event_hubs_properties())
 
 
-def _entrance(config: Config, within: str, name: str, **more: Any) -> Entrance:
+def _entrance(config: Config, within: str, name: str, *, wait: float = 0.0, **more: Any) -> Entrance:
     hub, (route, context) = address(config), way(config)
-    audience = f"sb://{_place(hub)}{within}"
-
-    def token() -> Token:
-        expires = int(time.time()) + TOKEN_SECONDS
-        return Token(event_hub_token(hub, audience, expires), TOKEN_SECONDS, expires)
-
     return Entrance(
         host=hub.host,
         route=route,
         context=context,
         manner=EVENT_HUBS,
         container_id=name,
-        audience=audience,
-        token=token,
-        key=KEY,
+        claim=event_hub_claim(hub, f"sb://{_place(hub)}{within}", wait=wait),
         **more,
     )
 
@@ -102,15 +93,21 @@ def client(config: Config, **options: Any) -> "EventHubConsumerClient":
 
     from ingest.hub.network.eventhub_client import RoutedTransport
 
-    parts = options.pop("amqp_transport", None) or RoutedTransport(*way(config))
+    hub = address(config)
+    options = {
+        "amqp_transport": RoutedTransport(*way(config)),
+        "auth_timeout": AUTH_SECONDS,
+        "idle_timeout": IDLE_SECONDS,
+        "retry_total": 0,
+        **options,
+    }
+    if not hub.key:
+        credential: Any = HeldCredential(SERVICE)
+        return EventHubConsumerClient(hub.host, hub.event_hub, config.source.consumer_group, credential, **options)
     return EventHubConsumerClient.from_connection_string(
         config.hub.event_hub_connection_string.reveal(),
         config.source.consumer_group,
-        eventhub_name=address(config).event_hub,
-        amqp_transport=parts,
-        auth_timeout=AUTH_SECONDS,
-        idle_timeout=IDLE_SECONDS,
-        retry_total=0,
+        eventhub_name=hub.event_hub,
         **options,
     )
 

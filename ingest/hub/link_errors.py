@@ -4,8 +4,9 @@ import re
 from typing import Literal
 
 from ingest import scarcity
+from ingest.hub.auth.contract import NoToken
 from ingest.hub.conditions import BAD_ARGUMENTS, KNOWN, of_link, of_status
-from ingest.hub.network.faults import REFUSALS, fault_in
+from ingest.hub.network.faults import REFUSALS, fault_in, made_of
 from ingest.hub.service_errors import HubError
 
 Verdict = Literal["refused", "bad_position", "lost"]
@@ -24,9 +25,11 @@ _BEYOND_END = re.compile(r"last offset in the system is '(?P<last>-?\d{1,19})'")
 class LinkEnded(Exception):
     """A link to the hub ended or never came up. `reason` is a metric label, `str()` the service's words."""
 
-    def __init__(self, verdict: Verdict, reason: str, sentence: str) -> None:
+    def __init__(self, verdict: Verdict, reason: str, sentence: str, *, elsewhere: bool = False) -> None:
         self.verdict = verdict
         self.reason = reason
+        self.elsewhere = elsewhere or verdict == "refused"
+        """Whether the hub may have moved: its name has no address, or it refuses us."""
         super().__init__(sentence)
 
 
@@ -34,13 +37,16 @@ def link_ended(error: BaseException) -> LinkEnded:
     """Classifies an exception of either client, or of the stream below it."""
     if isinstance(error, LinkEnded):
         return error
+    lacks = next((each for each in made_of(error) if isinstance(each, NoToken)), None)
+    if lacks is not None:
+        return LinkEnded("refused" if lacks.refused else "lost", "no_token", str(lacks))
     lacking = scarcity.words(error)
     if lacking is not None:
         return LinkEnded("lost", "scarcity", lacking)
     fault = fault_in(error)
     if fault is not None:
         verdict: Verdict = "refused" if fault.hop in REFUSALS else "lost"
-        return LinkEnded(verdict, "connection_lost", str(fault))
+        return LinkEnded(verdict, "connection_lost", str(fault), elsewhere=fault.hop == "name")
     if isinstance(error, HubError) and error.reason and not error.condition:
         return LinkEnded("lost", error.reason, str(error))
     condition, words = _condition(error), _words(error)

@@ -37,14 +37,14 @@ class Questions:
 
     def hub(self) -> Description:
         """What there is."""
-        told = self._ask(read_hub(self._event_hub, self._entrance.token().text))
+        told = self._ask(read_hub(self._event_hub, self._entrance.claim.make().text))
         partitions = _told(told, "partition_ids", list)
         return Description([str(each) for each in partitions], _told(told, "created_at", int))
 
     def partition(self, partition: str, *, created_ms: int | None = None) -> Standing:
         """Where a partition stands; `created_ms`: of the hub itself, where that was asked before."""
         asked = self._clock()
-        told = self._ask(read_partition(self._event_hub, partition, self._entrance.token().text))
+        told = self._ask(read_partition(self._event_hub, partition, self._entrance.claim.make().text))
         return Standing(
             oldest=_told(told, "begin_sequence_number", int),
             newest=_told(told, "last_enqueued_sequence_number", int),

@@ -16,7 +16,7 @@ from uamqp.receiver import MessageReceiver
 from uamqp.sender import MessageSender
 
 from ingest.config.connection_strings import IotHubAddress
-from ingest.hub.auth import token_auth
+from ingest.hub.auth.for_uamqp import token_auth
 from ingest.hub.network.route import Route
 from ingest.hub.service_errors import HubError, hub_error
 

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from ingest.hub.auth.contract import NoToken
+from ingest.hub.auth.identity import WRONG_IOT_HUB_KEY
 from ingest.hub.conditions import of_link, of_status
 from ingest.hub.network.faults import REFUSALS, NetworkFault
 
@@ -33,22 +35,15 @@ def hub_error(told: Any) -> HubError | None:
     return HubError(condition, description) if condition or description else None
 
 
-IOT_HUB_KEY = "hub.iot_hub_connection_string"
-
-
-def refused_token(told: HubError, key: str = IOT_HUB_KEY) -> HubError:
-    """The hub's refusal of a token, with what mends it; `key`: of the configuration, where the policy is."""
-    return HubError(told.condition, f"the hub refuses the token ({told.description.rstrip('.')}): {_fix(key)}")
-
-
-def _fix(key: str) -> str:
-    return f"check policy, key and host name of {key}"
+def refused_token(told: HubError, fix: str) -> HubError:
+    """The hub's refusal of a token, with what mends it."""
+    return HubError(told.condition, f"the hub refuses the token ({told.description.rstrip('.')}): {fix}")
 
 
 def words(error: Any) -> str:
     """What a client says of an error, or of the hub's answer to a message, in one clause."""
     if _is_refused_token(error):
-        return f"the hub refuses the token: {_fix(IOT_HUB_KEY)}"
+        return f"the hub refuses the token: {WRONG_IOT_HUB_KEY}"
     if type(error).__name__ == "MessageHandlerError":
         # Its own words ask for other credentials, whatever has ended the link.
         return "the link ended without a word from the hub"
@@ -62,6 +57,8 @@ def is_refusal(error: Exception) -> bool:
     """Whether the hub rejects our policy, key or name, or a proxy lets us not through: waiting does not mend that."""
     if isinstance(error, NetworkFault):
         return error.hop in REFUSALS
+    if isinstance(error, NoToken):
+        return error.refused
     return _is_refused_token(error) or of_link(condition_of(error)).verdict == "refused"
 
 

@@ -175,6 +175,7 @@ SOURCE_RECONNECTS = Metric(
         "detached",
         "entity_updated",
         "hub_suspended",
+        "no_token",
         "other",
         "quota_exceeded",
         "scarcity",
@@ -364,6 +365,27 @@ PROCESS_CPU = Metric(
 )
 PROCESS_RESIDENT = Metric(
     "process_resident_memory_bytes", "gauge", PER_PROCESS, "Resident memory of the child now.", roles=_EVERY_CHILD
+)
+_SERVICE = ("service",)
+TOKEN_EXPIRY = Metric(
+    "token_expiry_timestamp_seconds",
+    "gauge",
+    _SERVICE,
+    "When the token that is held for a service runs out, Unix time. Only with an Entra identity.",
+    "Until then everything goes on; afterwards links to that service end.",
+)
+TOKEN_FAILING = Metric(
+    "token_failing",
+    "gauge",
+    _SERVICE,
+    "1 while the last request for a new token failed. Only with an Entra identity.",
+    "The log and /readyz have the token endpoint's words; `ingest doctor` has the fix.",
+)
+TOKEN_FAILURES = Metric(
+    "token_failures_total",
+    "counter",
+    _SERVICE,
+    "Requests for a token that failed: refused, without an answer in time, or with one that is no token.",
 )
 BUILD_INFO = Metric("build_info", "info", ("version", "python"), "Always 1; names the version.")
 

@@ -6,6 +6,7 @@ from typing import Literal, NamedTuple
 
 from ingest.config import Config
 from ingest.errors import Refused
+from ingest.hub.auth import entra
 from ingest.hub.position import EARLIEST
 from ingest.migrate.connect_files import SavedAt
 from ingest.migrate.offset_store import read_file, read_topic
@@ -13,6 +14,7 @@ from ingest.migrate.positions import Entry, Owner, Positions, positions
 from ingest.source.checkpoints import Checkpoint, CheckpointStore, Scope, open_store
 from ingest.source.checkpoints.order import further
 from ingest.source.checkpoints.store import Changed, Damaged
+from ingest.source.endpoint import find
 
 Outcome = Literal["save", "same", "ahead", "unclear"]
 
@@ -77,6 +79,8 @@ def saved_positions(config: Config, saved: SavedAt, owner: Owner) -> Positions:
 
 def store_of(config: Config) -> CheckpointStore:
     """Returns the configured store. Raises Refused if no hub is configured, ConfigError from the store."""
+    entra.fetch_here(config)
+    config = find(config)
     hub = config.hub.event_hub
     if hub is None:
         raise Refused("no hub is configured to read from, so there are no positions to take over")

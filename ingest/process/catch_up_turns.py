@@ -5,6 +5,7 @@ one does; in turns, less than a tenth more. So at most one per core works off it
 make up for the cold start.
 """
 
+import os
 from collections.abc import Callable, Hashable
 from typing import Final, Generic, TypeVar
 
@@ -45,3 +46,8 @@ class CatchUpScheduler(Generic[Who]):
             del self._waiting[who]
             self._since[who] = now
         return first
+
+
+def cores() -> int:
+    """Returns how many cores this node may use."""
+    return len(os.sched_getaffinity(0))

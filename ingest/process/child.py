@@ -2,8 +2,9 @@
 
 The pipe to the supervisor carries tuples. Up: `("beat", ready, detail, snapshot)` once a second, `("result", value)`
 from one-shot roles, `("failed", exit_code, sentence)` before a death with a known reason, `("unsaved", sentence)` at an
-end with too little time, `("turn", wanted)` to ask for a turn or give it back. Down: `("stop", seconds)`, and
-`("turn",)` when the turn begins (`ingest.process.catch_up_turns`).
+end with too little time, `("turn", wanted)` to ask for a turn or give it back. Down: `("stop", seconds)`,
+`("turn",)` when the turn begins (`ingest.process.catch_up_turns`), and `("tell", entry, news)`: the function `entry` is
+called with the news, as with the tokens of an identity.
 """
 
 import contextlib
@@ -158,6 +159,15 @@ class Child:
                 self.stop(order[1])
             elif order[0] == "turn":
                 self._turn.set()
+            elif order[0] == "tell":
+                self._hear(order[1], order[2])
+
+    @staticmethod
+    def _hear(entry: str, news: object) -> None:
+        try:
+            _entry(entry)(news)
+        except Exception:  # this thread must hear the next order
+            logger.exception("%s cannot take its news.", entry)
 
     @staticmethod
     def _measure_process(meter: Meter) -> None:
@@ -176,6 +186,13 @@ def _statm() -> int:
     return os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
 
 
+def _entry(name: str) -> Callable[[Any], object]:
+    """`package.module:function`"""
+    module, _, function = name.partition(":")
+    found: Callable[[Any], object] = getattr(importlib.import_module(module), function)
+    return found
+
+
 def main(task: ProcessSpec, pipe: Connection) -> None:
     """The first function of every child process. Never returns."""
     global _identity
@@ -190,8 +207,7 @@ def main(task: ProcessSpec, pipe: Connection) -> None:
     code = EXIT_CRASH
     try:
         threading.Thread(target=child.control, name="control", daemon=True).start()
-        module, _, function = task.entry.partition(":")
-        getattr(importlib.import_module(module), function)(child)
+        _entry(task.entry)(child)
         code = EXIT_OK
     except IngestError as error:
         code = error.exit_code

@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import select
 import signal
 import time
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 from typing import Any
 
+from ingest.config import Config
 from ingest.errors import EXIT_CONFIG, EXIT_OK, EXIT_UNAVAILABLE
 from ingest.metrics.meter import Snapshot
 from ingest.process import child, forkserver
@@ -102,6 +104,11 @@ class SupervisedProcess:
         return self._process.pid if self._process else None
 
     @property
+    def config(self) -> Config:
+        """Of the child's task."""
+        return self.task.config
+
+    @property
     def overdue(self) -> float:
         """Seconds by which the child's heartbeat is late; 0 while it is fresh, without a child, and during a close:
         then the deadline decides."""
@@ -162,6 +169,17 @@ class SupervisedProcess:
         if self._pipe is not None:
             with contextlib.suppress(OSError):
                 self._pipe.send(("turn",))
+
+    def tell(self, entry: str, news: object) -> bool:
+        """Has the child call the function `entry` (`package.module:function`) with news. Returns whether the order is on
+        its way; not if there is no child, or it has not read what it was sent."""
+        if self._pipe is None or not select.select([], [self._pipe], [], 0)[1]:
+            return False
+        try:
+            self._pipe.send(("tell", entry, news))
+        except OSError:
+            return False
+        return True
 
     def terminate(self) -> None:
         """Ends the child now."""

@@ -86,12 +86,12 @@ def _sink_preloads(config: Config) -> list[str]:
 
 
 def _source_reads(config: Config) -> Config:
-    hub = replace(config.hub, iot_hub_connection_string=Secret())
+    hub = replace(config.hub, iot_hub_connection_string=Secret(), iot_hub_host="")
     return replace(config, hub=hub, sink=Sink(), metrics=Metrics())
 
 
 def _sink_reads(config: Config) -> Config:
-    hub = replace(config.hub, event_hub_connection_string=Secret())
+    hub = replace(config.hub, event_hub_connection_string=Secret(), event_hub_namespace="", event_hub_name="")
     return replace(config, hub=hub, source=Source(), checkpoints=Checkpoints(), metrics=Metrics())
 
 

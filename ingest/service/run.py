@@ -45,6 +45,7 @@ def run(config: Config, *, roles: tuple[str, ...], reload: Callable[[], Config])
         code = _loop(supervisor, signals, reload)
         last_words = f"cannot start: {supervisor.fatal[1]}" if supervisor.fatal else _unsaved(supervisor) or last_words
     finally:
+        supervisor.tokens.close()
         supervisor.exposition.close()
         notifier.close(last_words)
         last_resort.close()

@@ -2,7 +2,6 @@
 
 import logging
 import multiprocessing.connection
-import os
 import platform
 import socket
 import time
@@ -19,7 +18,7 @@ from ingest.metrics.http import Exposition
 from ingest.metrics.meter import zeros
 from ingest.metrics.registry import Owner, Registry
 from ingest.process import forkserver
-from ingest.process.catch_up_turns import CatchUpScheduler
+from ingest.process.catch_up_turns import CatchUpScheduler, cores
 from ingest.process.child import ProcessSpec
 from ingest.process.outlive import Outlive
 from ingest.process.supervised import JOINING, STARTING, SupervisedProcess
@@ -28,6 +27,7 @@ from ingest.service.retiring import CHILDREN_SHARE, Retiring
 from ingest.service.roles import Direction, Found, Role, all_directions
 from ingest.service.status_line import status_line
 from ingest.service.systemd import Notifier
+from ingest.service.token_supply import TokenSupply
 from ingest.timing import Deadline
 
 LOOP_STUCK_SECONDS = 10.0
@@ -62,6 +62,7 @@ class Supervisor:
         self.config = config
         self.notifier = notifier or Notifier({})
         self.registry = Registry()
+        self.tokens = TokenSupply(self.registry)
         self.slots: list[SupervisedProcess] = []
         self.directions = all_directions() if directions is None else directions
         self.roles = roles
@@ -89,7 +90,7 @@ class Supervisor:
             self.registry,
             healthy=lambda: self._clock() - self._polled_at < LOOP_STUCK_SECONDS,
             unready=self.unready,
-            note=lambda: self.note,
+            note=lambda: self.notes,
             host=config.metrics.host,
             port=config.metrics.port,
         )
@@ -187,6 +188,7 @@ class Supervisor:
             self._turn(timeout, also)
 
     def _turn(self, timeout: float, also: Iterable[socket.socket]) -> None:
+        self.tokens.serve(self._children())
         handles = [handle for slot in self._children() for handle in slot.handles()]
         multiprocessing.connection.wait([*handles, *also], timeout)
         self._polled_at = self._clock()
@@ -270,7 +272,12 @@ class Supervisor:
         if self._closing:
             return f"draining, {sum(slot.alive for slot in self._leaving)} processes are left"
         words = {role.name: role.status for direction in self.directions.values() for role in direction.roles}
-        return status_line(words, self.slots, self.unready(), self.note)
+        return status_line(words, self.slots, self.unready(), self.notes)
+
+    @property
+    def notes(self) -> str | None:
+        """What people should know although the service works: of the last reload, and of its tokens."""
+        return "; ".join(filter(None, (self.note, self.tokens.note))) or None
 
     @property
     def fatal(self) -> tuple[int, str] | None:
@@ -389,8 +396,3 @@ class Supervisor:
 
 def _owner(slot: SupervisedProcess) -> Owner:
     return slot.task.role, slot.task.slot
-
-
-def cores() -> int:
-    """Returns how many cores this node may use."""
-    return len(os.sched_getaffinity(0))

@@ -18,6 +18,7 @@ from ingest.source import hot_path
 from ingest.source.checkpoints import open_store
 from ingest.source.checkpoints.scope import scope
 from ingest.source.delivery.schema import schema_id
+from ingest.source.endpoint import facts, find, settle
 from ingest.source.preflight import check_topics, with_schema
 from ingest.timing import Deadline
 
@@ -35,7 +36,11 @@ def run(child: Child) -> None:
     lets it read; otherwise the partitions' own processes do. Raises Refused if a key is wrong, a hub, consumer group or
     partition unknown, the store not writable, or a topic missing.
     """
+    written = child.task.config
+    settle(child, fresh=True)
     config = child.task.config
+    if child.stopping:
+        return
     # Logged here, as this child runs only once in the life of a service.
     logger.info(hot_path.sentence(config.source.format))
     told = wait_until_available(child, "asking the hub for its partitions", lambda: _partitions(config))
@@ -48,7 +53,8 @@ def run(child: Child) -> None:
     if topics is not None:
         topics = with_schema(child, topics)
     if not child.stopping and told is not None:
-        child.result({"partitions": told.partition_ids, "created_ms": told.created_ms, "topics": topics})
+        found = {"partitions": told.partition_ids, "created_ms": told.created_ms, "topics": topics}
+        child.result(found | facts(written, config))
 
 
 def look_again(child: Child) -> None:
@@ -73,7 +79,9 @@ def look_again(child: Child) -> None:
 
 
 def _answer(config: Config, known: Iterable[str]) -> dict[str, Any]:
+    written = config
     try:
+        config = find(config)
         partitions = event_hubs.partition_ids(config)
     except IngestError as error:
         return {"trouble": str(error)}
@@ -82,7 +90,7 @@ def _answer(config: Config, known: Iterable[str]) -> dict[str, Any]:
         # If they cannot be checked, each new partition reports that itself.
         with contextlib.suppress(IngestError):
             topics = replace(check_topics(config), schema_id=schema_id(config))
-    return {"partitions": partitions, "topics": topics}
+    return {"partitions": partitions, "topics": topics} | facts(written, config)
 
 
 def _partitions(config: Config) -> event_hubs.Description:

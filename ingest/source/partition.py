@@ -9,7 +9,7 @@ import logging
 import time
 from datetime import UTC, datetime
 
-from ingest.errors import RestartRequired
+from ingest.errors import Refused, RestartRequired
 from ingest.hub import event_hubs
 from ingest.hub.position import BEFORE_FIRST, EARLIEST, Position
 from ingest.hub.standing import Standing, judge, skipped
@@ -22,6 +22,7 @@ from ingest.source.checkpoints.scope import scope
 from ingest.source.checkpoints.store import Changed, Damaged
 from ingest.source.checkpoints.writer import CheckpointWriter
 from ingest.source.delivery.delivery import Delivery
+from ingest.source.endpoint import EndpointWatch, forget, settle
 from ingest.source.hot_path import decoder_in_use
 from ingest.source.instrumentation import SourceMeasures
 from ingest.source.ownership import Ownership
@@ -62,7 +63,11 @@ logger = logging.getLogger(__name__)
 
 def run(child: Child) -> None:
     """The entry of the role `source`. Returns when asked to stop; raises Refused, RestartRequired or another IngestError."""
-    config, partition = child.task.config, child.task.slot
+    written, partition = child.task.config, child.task.slot
+    settle(child)
+    config = child.task.config
+    if child.stopping:
+        return
     store = open_store(config.checkpoints, scope(config), config.proxy)
     topics: Topics | None = child.task.facts.get("topics") or _topics(child)
     if child.stopping or topics is None:
@@ -74,13 +79,15 @@ def run(child: Child) -> None:
         checkpoint = _first_checkpoint(child, store, checkpoint)
     if child.stopping:
         return
-    process = PartitionProcess(child, store, checkpoint, topics)
+    process = PartitionProcess(child, store, checkpoint, topics, EndpointWatch(written, config, time.monotonic))
     process.start()
     gc.set_threshold(YOUNG_OBJECTS)
     try:
         while not child.stopping:
             process.poll()
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, Refused):
+            forget(written)
         # The next process need not send again what Kafka has already acknowledged.
         process.close(Deadline(SAVE_SECONDS))
         raise
@@ -130,10 +137,18 @@ def _keep(store: CheckpointStore, first: Checkpoint) -> Checkpoint | None:
 class PartitionProcess:
     """`start, poll, close` of everything that one partition needs. Public parts are read by `SourceMeasures`."""
 
-    def __init__(self, child: Child, store: CheckpointStore, checkpoint: Checkpoint | None, topics: Topics) -> None:
+    def __init__(
+        self,
+        child: Child,
+        store: CheckpointStore,
+        checkpoint: Checkpoint | None,
+        topics: Topics,
+        endpoint: EndpointWatch | None = None,
+    ) -> None:
         config, self.partition = child.task.config, child.task.slot
         start, last = start_at(config.source, self.partition, checkpoint)
         self.transport = open_transport(config, self.partition)
+        self._endpoint = endpoint or EndpointWatch(config, config, time.monotonic)
         self.decoder = decoder_in_use(config.source.format, self.transport.name)
         self.receiver = Receiver(
             self.transport,
@@ -143,6 +158,7 @@ class PartitionProcess:
             wait=child.wait,
             renumbered=self._renumbered,
             displaced=lambda why: self.ownership.doubt(why),
+            ended=self._endpoint.ended,
             may_open=lambda: self.ownership.may_open(),
             host=event_hubs.address(config).host,
         )
@@ -189,6 +205,7 @@ class PartitionProcess:
         `Decoder.decode_all`, `Encoder.encode_all` and `ShippingPool.send_all`.
         """
         self.ownership.poll()
+        self._endpoint.poll()
         settled = self.delivery.idle
         if not self.catch_up.go(WAIT_SECONDS if settled else 0):
             self.receiver.tend()

@@ -74,7 +74,9 @@ def test_a_direction_that_is_not_run_says_why(config: Config, capsys: pytest.Cap
     assert telemetry["runs"] == "source, with `ingest run`"
     assert telemetry["sink"].startswith("not run: no IoT hub to send to, as hub.iot_hub_connection_string")
     assert "commands" not in telemetry
-    commands = lines(replace(config, hub=replace(config.hub, event_hub_connection_string=Secret())), capsys)
+    alone = replace(config, hub=replace(config.hub, event_hub_connection_string=Secret()))
+    assert "source" in lines(alone, capsys)["runs"], "with a place for checkpoints, the hub says where its events are"
+    commands = lines(replace(alone, checkpoints=Checkpoints()), capsys)
     assert commands["runs"] == "sink, with `ingest run`"
     assert commands["source"].startswith("not run: no event hub, as hub.event_hub_connection_string")
     assert not {"telemetry", "checkpoints"} & commands.keys()
@@ -112,7 +114,7 @@ def test_connect_tries_the_services_of_what_is_configured(
     key = "SharedAccessKeyName=n;SharedAccessKey=a2V5"
     event_hub, iot_hub = f"Endpoint=sb://{NOBODY}/;{key};EntityPath=h", f"HostName={NOBODY};{key}"
     hub = Hub(Secret(event_hub if "event_hub" in given else ""), Secret(iot_hub if "iot_hub" in given else ""))
-    checkpoints = Checkpoints(store="file", path=config.checkpoints.path)
+    checkpoints = Checkpoints(store="file", path=config.checkpoints.path) if "event_hub" in given else Checkpoints()
     asked = replace(config, hub=hub, kafka=Kafka(f"{NOBODY}:1"), checkpoints=checkpoints)
     assert check_config.run(asked, connect=True) == EXIT_UNAVAILABLE
     _, shown = capsys.readouterr().out.split("/metrics\n")

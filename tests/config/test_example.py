@@ -21,6 +21,8 @@ SECRETS = {
     KAFKA_PASSWORD: "hunter22",
     "registry-password": "hunter23",
     "proxy-password": "hunter24",
+    "identity-certificate": "-----BEGIN PRIVATE KEY-----\n-----BEGIN CERTIFICATE-----",
+    "identity-secret": "hunter25",
 }
 
 

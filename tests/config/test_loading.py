@@ -67,7 +67,7 @@ def test_a_configuration_survives_a_pipe_and_shows_no_secret(load_text: Load) ->
         ('kafka.dead_letter_topic = "x"', "", "did you mean source.dead_letter_topic or sink.dead_letter_topic?"),
         ('bootstrap_servers = "x"', "", "did you mean the key kafka.bootstrap_servers?"),
         ("kafka.zzzz = 1", "", "[kafka] has bootstrap_servers, kind, connection_string"),
-        ("zzzz = 1", "", "the sections are hub, proxy, source"),
+        ("zzzz = 1", "", "the sections are hub, identity, proxy, source"),
         ("source = 1", "", "is a section: write [source]"),
         ("source.topic = 1", "1", 'expects text in quotation marks, such as "iotin"'),
         ('source.topic = ""', '""', "expects text"),

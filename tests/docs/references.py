@@ -68,6 +68,7 @@ absent while the process that measures it is down; `ingest_process_up` is then 0
 | `partition` | the hub's partition id |
 | `worker` | the number of a sink process; `feedback` for the process that reads the hub's feedback |
 | `role`, `slot` | the kind of process (`source`, `sink`, `feedback`), and its partition or number |
+| `service` | what a token is for: `event_hubs`, `iot_hub`, `blob_storage` |
 """
 
 _GROUPS: Final[Sequence[tuple[str, str]]] = (

@@ -15,7 +15,7 @@ from ingest.config import Secret
 from ingest.config.connection_strings import IotHubAddress
 from ingest.emulator.certificate import LIFETIME, make_certificate
 from ingest.emulator.keys import random_key
-from ingest.hub import auth
+from ingest.hub.auth import for_uamqp
 from ingest.hub.network.faults import NetworkFault
 from ingest.hub.network.probing import look
 from ingest.hub.network.route import Route
@@ -106,7 +106,7 @@ def test_a_link_tells_it(
     kind: Callable[..., Sender | FeedbackLink], transport: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def hurried(*arguments: Any) -> Any:
-        made = auth.token_auth(*arguments)
+        made = for_uamqp.token_auth(*arguments)
         made.timeout = 1  # instead of 10 s, until uamqp says that it is over
         return made
 

@@ -165,6 +165,7 @@ def test_the_reasons_of_reconnects_are_counted_from_zero() -> None:
     reasons = {
         *(end.reason for end in ends if end.verdict == "lost"),
         "bad_position",
+        "no_token",
         "other",
         "scarcity",
         "silent",

@@ -7,6 +7,8 @@ import threading
 from pathlib import Path
 
 from ingest.errors import Refused, RestartRequired
+from ingest.hub.auth.contract import EVENT_HUBS, NoToken
+from ingest.hub.auth.held import HELD
 from ingest.metrics import catalogue as m
 from ingest.metrics.meter import Histogram, Meter
 from ingest.process.child import Child
@@ -91,6 +93,27 @@ def shows_budget(child: Child) -> None:
     budget = child.task.shared["budget"]
     while not child.stopping:
         child.beat(True, budget if Path(budget).is_file() else "no budget")
+        child.wait(0.02)
+
+
+def shows_token(child: Child) -> None:
+    """Ready while it holds a token for Event Hubs, whose first letters it says; else it says why not."""
+    while not child.stopping:
+        try:
+            child.beat(True, f"holds {HELD.get(EVENT_HUBS).text[:1]}")
+        except NoToken as lacks:
+            child.beat(False, str(lacks))
+        child.wait(0.02)
+
+
+def refused_without_token(child: Child) -> None:
+    while not child.stopping:
+        try:
+            child.beat(True, f"holds {HELD.get(EVENT_HUBS).text[:1]}")
+        except NoToken as lacks:
+            if lacks.refused:
+                raise Refused(str(lacks)) from None
+            child.beat(False, str(lacks))
         child.wait(0.02)
 
 

@@ -219,5 +219,8 @@ def test_every_key_is_read_by_a_direction_or_by_the_service_itself() -> None:
             changed = with_section(config, section, {name: object()})
             found = changed_directions(directions, (config, names), (changed, names))
             own = {"source": {"source"}, "checkpoints": {"source"}, "sink": {"sink"}, "metrics": set()}
-            secrets = {"event_hub_connection_string": {"source"}, "iot_hub_connection_string": {"sink"}}
-            assert found == (secrets.get(name) or own.get(section, {*names})), (section, name)
+            source = {
+                key: {"source"} for key in ("event_hub_connection_string", "event_hub_namespace", "event_hub_name")
+            }
+            places = source | {key: {"sink"} for key in ("iot_hub_connection_string", "iot_hub_host")}
+            assert found == (places.get(name) or own.get(section, {*names})), (section, name)

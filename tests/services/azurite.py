@@ -5,6 +5,7 @@ import secrets
 from types import TracebackType
 from typing import Self
 
+from ingest.emulator.certificate import Certificate
 from tests.services import javascript
 from tests.services.guard import Guard
 from tests.services.ports import ReservedPort
@@ -17,8 +18,10 @@ _ACCOUNT = "ingesttests"
 class Azurite:
     """One blob store on 127.0.0.1. Port, account and key survive `kill` and `restart`; blobs do with `keep_data`."""
 
-    def __init__(self, *, keep_data: bool = False) -> None:
+    def __init__(self, *, keep_data: bool = False, certificate: Certificate | None = None) -> None:
+        """`certificate`: it is spoken to over TLS, and takes the tokens of identities, too."""
         self._keep_data = keep_data
+        self._certificate = certificate
         self._port = ReservedPort()
         self._key = base64.b64encode(secrets.token_bytes(32)).decode()
         self._guard: Guard | None = None
@@ -27,6 +30,11 @@ class Azurite:
     @property
     def connection_string(self) -> str:
         return self.connection_string_through(self.address)
+
+    @property
+    def account_url(self) -> str:
+        """For an identity: with a certificate for localhost."""
+        return f"https://localhost:{self._port.number}/{_ACCOUNT}"
 
     @property
     def address(self) -> str:
@@ -51,6 +59,9 @@ class Azurite:
         command = [*javascript.node_command(), str(script), "--blobHost", "127.0.0.1"]
         command += ["--blobPort", str(self._port.number), *place]
         command += ["--skipApiVersionCheck", "--disableTelemetry", "--silent"]
+        if self._certificate is not None:
+            files = self._certificate
+            command += ["--oauth", "basic", "--cert", str(files.cert_file), "--key", str(files.key_file)]
         # In the environment, as a process's arguments can be read by every user.
         accounts = {"AZURITE_ACCOUNTS": f"{_ACCOUNT}:{self._key}"}
         self._process = ServiceProcess("Azurite", command, self._guard, accounts)

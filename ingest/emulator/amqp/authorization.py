@@ -4,6 +4,7 @@ import math
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
+from ingest.emulator.amqp import jwt
 from ingest.emulator.amqp.sas import BadToken, verify
 from ingest.emulator.keys import Keys
 from ingest.timing import Clock
@@ -42,6 +43,17 @@ class Authorization:
             raise BadToken(f"InvalidAudience: the token opens '{claims.resource}', not '{audience}'.")
         self._expiries[path_of(audience)] = claims.expiry
 
+    def put_jwt(self, audience: str, token: str) -> None:
+        """Remember that an identity's `token` opens `audience`, of Event Hubs. Raises BadToken."""
+        self._expiries[address_path(audience)] = jwt.read(token, jwt.EVENT_HUBS, self._clock()).expiry
+
+    def put_bearer(self, token: str) -> None:
+        """Remember that an identity's `token` opens the service side of IoT Hub. Raises BadToken."""
+        if not token.startswith(jwt.BEARER):
+            raise BadToken(f"MalformedToken: a token of type bearer starts with '{jwt.BEARER}'.")
+        claims = jwt.read(token.removeprefix(jwt.BEARER), jwt.IOT_HUB, self._clock())
+        self._expiries[IOT_HUB] = claims.expiry
+
     def put_iot_hub_token(self, token: str) -> None:
         """Remember what of IoT Hub `token` opens, for a client that names no audience. Raises BadToken."""
         claims = verify(token, self._keys.iot_hub_key, self._clock())
@@ -52,7 +64,11 @@ class Authorization:
         self._expiries[""] = math.inf
 
     def check_token(self, token: str, path: str) -> None:
-        """Whether `token` is one of Event Hubs that opens `path`. Raises BadToken, remembers nothing."""
+        """Whether `token` is one of Event Hubs that opens `path`, signed with a key or an identity's. Raises BadToken,
+        remembers nothing."""
+        if jwt.is_jwt(token):
+            jwt.read(token, jwt.EVENT_HUBS, self._clock())
+            return
         claims = verify(token, self._keys.event_hub_key, self._clock())
         if not _covers(address_path(claims.resource), path):
             raise BadToken(f"InvalidAudience: the token opens '{claims.resource}', not '{path}'.")

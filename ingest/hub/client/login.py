@@ -8,9 +8,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ingest.hub.auth.contract import Claim
 from ingest.hub.client.client import Client
 from ingest.hub.client.manners import Manner
-from ingest.hub.client.tokens import Token, TokenKeeper
+from ingest.hub.client.tokens import TokenKeeper
 from ingest.hub.network.dialing_aside import Dialing
 from ingest.hub.network.route import Route
 from ingest.hub.service_errors import HubError
@@ -27,12 +28,8 @@ class Entrance:
     """Whom to trust where there is TLS."""
     manner: Manner
     container_id: str
-    audience: str
-    """What the tokens are for."""
-    token: Callable[[], Token]
-    """Makes another one."""
-    key: str
-    """Of the configuration, where the policy is whose tokens those are."""
+    claim: Claim
+    """Who we are."""
     idle_seconds: float | None = None
     """A connection on which nothing comes for so long, not even an empty frame, is given up."""
     properties: Mapping[Any, Any] | None = None
@@ -69,7 +66,8 @@ class Login:
     def work(self, seconds: float) -> None:
         """Sends what is due and takes what comes within `seconds`; returns as soon as something has.
 
-        Raises HubError, in the hub's words where it gave any, or OSError (NetworkFault) when the connection is over.
+        Raises HubError, in the hub's words where it gave any, NoToken, or OSError (NetworkFault) when the connection is
+        over.
         """
         if self._client is None:
             self._dial(seconds)
@@ -78,12 +76,11 @@ class Login:
         self.tend()
 
     def tend(self) -> None:
-        """Tells the hub a token when one is due; it goes out with what is sent next. Raises HubError."""
+        """Tells the hub a token when one is due; it goes out with what is sent next. Raises HubError or NoToken."""
         if self.tokens is None:
             if not self.client.advance():
                 return
-            entrance = self._entrance
-            self.tokens = TokenKeeper(self.client, entrance.audience, entrance.token, key=entrance.key)
+            self.tokens = TokenKeeper(self.client, self._entrance.claim)
         self.tokens.tend()
 
     def until_granted(self, deadline: Deadline) -> Client:

@@ -135,6 +135,20 @@ def feedback(host: str, container_id: str) -> Attach:
     )
 
 
+def whereabouts(host: str, container_id: str) -> Attach:
+    """A link for the hub's events, which it redirects to its Event Hub-compatible endpoint."""
+    return Attach(
+        name=f"receiver-link-{uuid.uuid4()}",
+        handle=0,
+        role=RECEIVER,
+        snd_settle_mode=UNSETTLED,
+        rcv_settle_mode=FIRST,
+        source=Source(address=f"amqps://{host}/messages/events/$management"),
+        target=Target(address=container_id),
+        max_message_size=MESSAGE_BYTES,
+    )
+
+
 def selector(expression: str) -> dict[Any, Any]:
     """A filter that the service evaluates, such as `amqp.annotation.x-opt-offset > '17'`."""
     return {Symbol(SELECTOR): Described(Symbol(SELECTOR), expression)}

@@ -1,19 +1,17 @@
 """One link to the service side of an IoT hub, over a connection of its own: from the dialing to the link's end."""
 
-import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
 from ingest.config.connection_strings import IotHubAddress
-from ingest.hub import auth
+from ingest.hub.auth.identity import iot_hub_claim
 from ingest.hub.client.client import Client
 from ingest.hub.client.login import Entrance, Login
 from ingest.hub.client.manners import IOT_HUB
-from ingest.hub.client.tokens import Token
 from ingest.hub.network.route import Route
-from ingest.hub.service_errors import IOT_HUB_KEY, HubError
+from ingest.hub.service_errors import HubError
 from ingest.hub.tls import iot_hub_context
 
 
@@ -68,18 +66,12 @@ class ServiceLink(Login, Generic[L]):
 
 
 def _entrance(hub: IotHubAddress, ca_file: Path | None, route: Route, idle_seconds: float) -> Entrance:
-    def token() -> Token:
-        made, expires = auth.service_token(hub)
-        return Token(made, expires - time.time())
-
     return Entrance(
         host=hub.host,
         route=route,
         context=lambda: iot_hub_context(ca_file),
         manner=IOT_HUB,
         container_id=str(uuid.uuid4()),
-        audience=f"https://{hub.host}",
-        token=token,
-        key=IOT_HUB_KEY,
+        claim=iot_hub_claim(hub),
         idle_seconds=idle_seconds,
     )

@@ -2,14 +2,13 @@
 
 import logging
 import time
-from collections.abc import Callable
-from typing import NamedTuple
 
 from ingest.amqp.message import Message
+from ingest.hub.auth.contract import SAS, Claim, NoToken, Token
 from ingest.hub.client.client import Client
 from ingest.hub.client.requests import CBS, Node, NodeRefused, put_token
 from ingest.hub.conditions import of_status
-from ingest.hub.service_errors import IOT_HUB_KEY, HubError, refused_token
+from ingest.hub.service_errors import HubError, refused_token
 from ingest.timing import Clock
 
 RENEW_SHARE = 0.75
@@ -18,37 +17,25 @@ RETRY_SHARE = 0.05
 """Of a token's life, after which a renewal that failed is tried again."""
 ANSWER_SECONDS = 20.0
 """A token for which the hub has no answer in so long is told again."""
+PENDING_SECONDS = 0.1
+"""How often the first token of an identity is asked for until it is there."""
+LACKING_SECONDS = 1.0
+"""How often a new token of an identity is asked for while there is none, or no other than the one that the hub has."""
+
+__all__ = ["Token", "TokenKeeper"]
 
 logger = logging.getLogger(__name__)
-
-
-class Token(NamedTuple):
-    text: str
-    seconds: float
-    """How long it holds from now on."""
-    expires: int | None = None
-    """When it runs out, Unix seconds, where the hub is told that."""
 
 
 class TokenKeeper:
     """`tend` again and again. A `$cbs` that the hub ends alone is attached again for the next token."""
 
-    def __init__(
-        self,
-        client: Client,
-        audience: str,
-        make: Callable[[], Token],
-        *,
-        key: str = IOT_HUB_KEY,
-        clock: Clock = time.monotonic,
-    ) -> None:
-        """`key`: of the configuration, where the policy is whose tokens `make` gives."""
+    def __init__(self, client: Client, claim: Claim, *, clock: Clock = time.monotonic) -> None:
+        """`claim.make` may give the same token again, or raise NoToken."""
         self.granted = False
         """Whether the hub has taken a token of this connection."""
         self._client = client
-        self._audience = audience
-        self._make = make
-        self._key = key
+        self._claim = claim
         self._clock = clock
         self._node: Node | None = None
         self._question = 0
@@ -57,7 +44,9 @@ class TokenKeeper:
         self._due = clock()
         self._expires = 0.0
         """When the token that the hub has taken runs out."""
-        self._error: HubError | None = None
+        self._told: str | None = None
+        """The last token that the hub was told, unless it did not take it."""
+        self._error: HubError | NoToken | None = None
 
     @property
     def asking(self) -> bool:
@@ -77,7 +66,8 @@ class TokenKeeper:
     def tend(self) -> None:
         """Tells the hub a token when that is due; it goes out with the client's next `work`.
 
-        Raises HubError when the hub refuses the first token, or has taken no other one until the last has run out.
+        Raises HubError when the hub refuses the first token, or has taken no other one until the last has run out;
+        NoToken when there was none to tell.
         """
         now = self._clock()
         if self._asked_at is not None and now - self._asked_at > ANSWER_SECONDS:
@@ -88,9 +78,17 @@ class TokenKeeper:
             self._ask(now)
 
     def _ask(self, now: float) -> None:
+        try:
+            token = self._claim.make()
+        except NoToken as error:
+            self._due = now + (PENDING_SECONDS if error.pending else LACKING_SECONDS)
+            self._error = None if error.pending else error
+            return
+        if token.kind != SAS and token.text == self._told:
+            self._due = now + LACKING_SECONDS
+            return
         if self._node is None or self._node.error is not None:
             self._node = Node(self._client, CBS)
-        token = self._make()
         self._asked_at = now
         self._question += 1
         question = self._question
@@ -102,17 +100,19 @@ class TokenKeeper:
                 self._failed(answer, token.seconds * RETRY_SHARE)
                 return
             self._asked_at = self._error = None
+            self._told = token.text
             self.granted = True
             self._due = now + token.seconds * RENEW_SHARE
             self._expires = now + token.seconds
 
-        self._node.ask(put_token(self._audience, token.text, expires=token.expires), answered)
+        claim = put_token(self._claim.audience, token.text, kind=token.kind, expires=token.expires)
+        self._node.ask(claim, answered)
 
     def _failed(self, error: HubError, retry_seconds: float) -> None:
-        self._asked_at = None
+        self._asked_at = self._told = None
         self._due = self._clock() + retry_seconds
         refused = isinstance(error, NodeRefused) and of_status(error.status) is not None
-        self._error = refused_token(error, self._key) if refused else error
+        self._error = refused_token(error, self._claim.fix) if refused else error
         if self.granted:
             logger.warning(
                 "%s takes no new token: %s. The last one holds %.0f s.",

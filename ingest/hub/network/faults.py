@@ -1,5 +1,6 @@
 """Why there is no connection with a hub: at which hop, in whose words, and what mends it."""
 
+from collections.abc import Iterator
 from typing import Final, Literal
 
 from ingest.printable import printable
@@ -22,14 +23,17 @@ class NetworkFault(OSError):
 
 def fault_in(error: BaseException | None) -> NetworkFault | None:
     """The fault that an error is, or was made of by a client above us."""
+    return next((each for each in made_of(error) if isinstance(each, NetworkFault)), None)
+
+
+def made_of(error: BaseException | None) -> Iterator[BaseException]:
+    """An error, and what a client above us made it of."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
-        if isinstance(error, NetworkFault):
-            return error
+        yield error
         seen.add(id(error))
         inner = getattr(error, "error", None)
         error = inner if isinstance(inner, BaseException) else error.__cause__ or error.__context__
-    return None
 
 
 def quoted(words: str) -> str:

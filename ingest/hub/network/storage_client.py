@@ -1,14 +1,17 @@
-"""Azure's storage client through the proxy of the configuration, and what it says when that fails."""
+"""Azure's storage client: opened with a key or an identity, through the proxy of the configuration; and its faults."""
 
 import re
 import ssl
 from collections.abc import Iterator
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from ingest.config import Proxy
 from ingest.config.connection_strings import blob_host
 from ingest.config.proxies import ProxyAddress
 from ingest.config.values import Secret
+from ingest.hub.auth.contract import STORAGE
+from ingest.hub.auth.identity import HeldCredential
 from ingest.hub.network.faults import NetworkFault
 from ingest.hub.network.http_head import Answer
 from ingest.hub.network.proxy import refusal
@@ -17,9 +20,21 @@ _TUNNEL: Final = re.compile(r"Tunnel connection failed: (\d{3}) ?(.{0,200})", re
 """How Python's http.client words an answer to CONNECT other than 200."""
 
 
-def proxy_towards(connection_string: Secret, proxy: Proxy) -> ProxyAddress | None:
+def open_client(kind: Any, connection_string: Secret, account_url: str, *names: str, **options: Any) -> Any:
+    """Returns a client of the storage library, or of the library for checkpoints. Does no I/O.
+
+    `connection_string` has a key; without one, the identity's token goes to `account_url`. `names`: of what the client
+    opens in the account. Raises ValueError if the connection string cannot be read.
+    """
+    if connection_string or not account_url:
+        return kind.from_connection_string(connection_string.reveal(), *names, **options)
+    return kind(account_url, *names, credential=HeldCredential(STORAGE), **options)
+
+
+def proxy_towards(connection_string: Secret, proxy: Proxy, account_url: str = "") -> ProxyAddress | None:
     """The proxy on the way to a storage account; None for one that is spoken to without TLS, as a local one is."""
-    host = blob_host(connection_string.reveal())
+    given = bool(connection_string) or not account_url
+    host = blob_host(connection_string.reveal()) if given else urlsplit(account_url).hostname
     return proxy.towards(host) if host else None
 
 

@@ -23,4 +23,11 @@ def open_store(settings: "Checkpoints", scope: Scope, proxy: "Proxy | None" = No
     from ingest.source.checkpoints.blob import BlobStore
 
     leases = settings.legacy_leases == "read"
-    return BlobStore(settings.blob_connection_string, settings.container, scope, leases=leases, proxy=proxy)
+    return BlobStore(
+        settings.blob_connection_string,
+        settings.container,
+        scope,
+        account_url=settings.blob_account_url,
+        leases=leases,
+        proxy=proxy,
+    )

@@ -27,6 +27,7 @@ from azure.eventhub.extensions.checkpointstoreblob import BlobCheckpointStore
 from ingest.config import Proxy
 from ingest.config.values import Secret
 from ingest.errors import ConfigError, Problem, Refused, Unreachable
+from ingest.hub.auth.contract import STORAGE, NoToken
 from ingest.hub.network import storage_client
 from ingest.hub.network.faults import REFUSALS
 from ingest.source.checkpoints.folders import Folders
@@ -78,16 +79,19 @@ class BlobStore:
         container: str,
         scope: Scope,
         *,
+        account_url: str = "",
         leases: bool = True,
         proxy: Proxy | None = None,
     ) -> None:
-        """Does no I/O. `leases`: whether `load` takes the position of an old Event Processor Host where there is no
-        checkpoint. Raises ConfigError if the connection string cannot be read."""
+        """Does no I/O. `account_url`: where the identity's token goes, without a connection string. `leases`: whether
+        `load` takes an old Event Processor Host's position without a checkpoint. Raises ConfigError for a bad string."""
         try:
-            self._proxy = storage_client.proxy_towards(connection_string, proxy or Proxy())
+            self._proxy = storage_client.proxy_towards(connection_string, proxy or Proxy(), account_url)
             # The client's own retries would hold a failing save for about a minute (15 + 18 + 24 s).
-            self._store = BlobCheckpointStore.from_connection_string(
-                connection_string.reveal(),
+            self._store = storage_client.open_client(
+                BlobCheckpointStore,
+                connection_string,
+                account_url,
                 container,
                 retry_total=0,
                 connection_timeout=_CONNECT_SECONDS,
@@ -104,6 +108,7 @@ class BlobStore:
         self._leases = leases
         self._twins: dict[str, list[str]] = {}
         """Partition → its blobs with kept case, as `load` found them."""
+        self._by_key = bool(connection_string) or not account_url
         self._place = f"blob container {container!r} at {self._client.primary_hostname}"
 
     def check(self) -> None:
@@ -315,6 +320,8 @@ class BlobStore:
         """Turns the client's errors into ours. Their texts and chains are dropped: they can quote a signature."""
         try:
             yield
+        except NoToken as lacks:
+            raise (Refused if lacks.refused else Unreachable)(f"{self._place}: {lacks}") from None
         except HttpResponseError as answer:
             if answer.status_code is not None:
                 raise self._answered(answer.status_code, _code(answer)) from None
@@ -329,9 +336,9 @@ class BlobStore:
             if fault is not None:
                 kind = Refused if fault.hop in REFUSALS else Unreachable
                 raise kind(f"{self._place} cannot be reached: {fault}") from None
+            key = _BAD_CONNECTION_STRING.key if self._by_key else "checkpoints.blob_account_url"
             raise Unreachable(
-                f"{self._place} cannot be reached ({_root_cause(failed)}): check the network and the account's name in "
-                f"{_BAD_CONNECTION_STRING.key}"
+                f"{self._place} cannot be reached ({_root_cause(failed)}): check the network and the account's name in {key}"
             ) from None
 
     def _nonsense(self) -> Unreachable:
@@ -341,6 +348,11 @@ class BlobStore:
         said = f"{self._place} answered {status} {code}".rstrip()
         if status >= 500 or status in _PASSING_STATUS:
             return Unreachable(f"{said}: it is busy or held by another, wait")
+        if status in {401, 403} and not self._by_key:
+            return Refused(
+                f"{said}: give the identity the role {STORAGE.role} on the container (portal → Storage account → Access "
+                "Control), and check that the account's network rules let this machine in"
+            )
         if status in {401, 403}:
             return Refused(
                 f"{said}: check the key in {_BAD_CONNECTION_STRING.key} (a SAS must allow read, write, create, delete, "

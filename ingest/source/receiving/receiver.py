@@ -44,13 +44,15 @@ class Receiver:
         wait: Callable[[float], object] = time.sleep,
         renumbered: Callable[[], None] = lambda: None,
         displaced: Callable[[str], None] = lambda why: None,
+        ended: Callable[[LinkEnded], None] = lambda ended: None,
         may_open: Callable[[], bool] = lambda: True,
         host: str = "the hub",
     ) -> None:
         """`wait` passes the seconds until the next link may be opened; it can return early. `renumbered` is called when
         positions start over: all later events have another numbering. `displaced` is called with the hub's words when
-        another reader has taken the partition. `may_open` is asked, until it says yes, before a link is opened: without
-        a link, another process can have gone on. `host` is the hub's, for messages."""
+        another reader has taken the partition, `ended` with the end of each link. `may_open` is asked, until it says
+        yes, before a link is opened: without a link, another process can have gone on. `host` is the hub's, for
+        messages."""
         self.events = 0
         self.bytes = 0
         self.duplicates = 0
@@ -78,6 +80,7 @@ class Receiver:
         self._repeated = Repeated()
         self._renumbered = renumbered
         self._displaced = displaced
+        self._ended = ended
         self._may_open = may_open
         self._held = False
         self._ask = True
@@ -157,6 +160,7 @@ class Receiver:
         self._transport.close()
         self.trouble = f"hub: {ended}"
         self.reconnects[ended.reason] += 1
+        self._ended(ended)
         self._ask = True
         if ended.reason == "stolen":
             self._displaced(str(ended))

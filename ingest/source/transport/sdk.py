@@ -19,11 +19,13 @@ from azure.eventhub import EventData, EventHubConsumerClient, PartitionContext
 from azure.eventhub._consumer import EventHubConsumer
 from azure.eventhub._pyamqp import ReceiveClient
 from azure.eventhub._pyamqp import receiver as _receiver_module
-from azure.eventhub._pyamqp.constants import CbsState
+from azure.eventhub._pyamqp.constants import CbsAuthState, CbsState
 from azure.eventhub._transport._pyamqp_transport import PyamqpTransport
 
 from ingest.config import Config
 from ingest.hub import event_hubs
+from ingest.hub.auth.contract import EVENT_HUBS
+from ingest.hub.auth.held import HELD
 from ingest.hub.link_errors import LinkEnded, link_ended
 from ingest.hub.network.eventhub_client import RoutedTransport, StreamSocket
 from ingest.hub.position import StartAt
@@ -89,7 +91,17 @@ def _auth_complete(client: Any, stock: Callable[[], bool]) -> bool:
         and authenticator.state in (CbsState.CLOSED, CbsState.ERROR)
     ):
         raise LinkEnded("lost", "detached", "the hub ended the link for tokens, $cbs")
+    if authenticator is not None and authenticator.auth_state is CbsAuthState.OK:
+        _renew_identity(authenticator)
     return stock()
+
+
+def _renew_identity(authenticator: Any) -> None:
+    """Has the client tell the hub a new token of an identity as soon as it is held. The client looks at the end of its own
+    token alone, which may be half used up when it comes."""
+    newest = HELD.newest(EVENT_HUBS) if authenticator._auth.token_type in (b"jwt", "jwt") else None
+    if newest is not None and newest.text != authenticator._token:
+        authenticator.auth_state = CbsAuthState.REFRESH_REQUIRED
 
 
 def _readable(socket: StreamSocket | None) -> bool:

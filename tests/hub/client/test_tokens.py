@@ -10,16 +10,29 @@ from ingest.amqp.performatives import RECEIVER, SENDER
 from ingest.emulator import Emulator
 from ingest.emulator.amqp.sas import sign
 from ingest.emulator.keys import POLICY
+from ingest.hub.auth.contract import BEARER, Claim, NoToken
+from ingest.hub.auth.contract import IOT_HUB as SERVICE
+from ingest.hub.auth.identity import WRONG_IOT_HUB_KEY
 from ingest.hub.client.client import Client
 from ingest.hub.client.manners import IOT_HUB, commands
 from ingest.hub.client.sending import SendingLink
-from ingest.hub.client.tokens import ANSWER_SECONDS, RENEW_SHARE, RETRY_SHARE, Token, TokenKeeper
+from ingest.hub.client.tokens import (
+    ANSWER_SECONDS,
+    LACKING_SECONDS,
+    PENDING_SECONDS,
+    RENEW_SHARE,
+    RETRY_SHARE,
+    Token,
+    TokenKeeper,
+)
 from ingest.hub.service_errors import HubError, is_refusal, words
 from ingest.timing import Deadline
+from tests.hub.auth.fake_entra import jwt
 from tests.hub.client.clients import HOST, PATIENCE, connected
 from tests.service.endings import FORMS, end_links
 
 LIFE = 1000.0
+FIX = "give the identity that role"
 JUST_BEFORE, JUST_AFTER = LIFE * RENEW_SHARE - 1, LIFE * RENEW_SHARE + 1
 
 
@@ -37,7 +50,9 @@ class Kept:
         self.made = 0
         self.key = hub.keys.service
         self.client: Client = connected(hub, IOT_HUB)
-        self.keeper = TokenKeeper(self.client, f"https://{HOST}", self._make, clock=lambda: self.now)
+        self.keeper = TokenKeeper(
+            self.client, Claim(f"https://{HOST}", self._make, WRONG_IOT_HUB_KEY), clock=lambda: self.now
+        )
 
     def _make(self) -> Token:
         self.made += 1
@@ -143,3 +158,81 @@ def test_the_first_token_without_an_answer_ends_the_connection(hub: Emulator) ->
     with pytest.raises(HubError, match=r"no answer on \$cbs within 20 s"):
         kept.keeper.tend()
     kept.client.close()
+
+
+class OfIdentity:
+    """A keeper of an identity's token, which somebody else renews."""
+
+    def __init__(self, hub: Emulator) -> None:
+        self.now = 0.0
+        self.made: list[str] = []
+        self.held: Token | NoToken = NoToken("the first one is waited for", pending=True)
+        self.client: Client = connected(hub, IOT_HUB)
+        self.keeper = TokenKeeper(self.client, Claim(SERVICE.scope, self._make, FIX), clock=lambda: self.now)
+
+    def _make(self) -> Token:
+        if isinstance(self.held, NoToken):
+            raise self.held
+        self.made.append(self.held.text)
+        return self.held
+
+    def hold(self, seconds: float) -> None:
+        self.held = Token(f"Bearer {jwt('https://iothubs.azure.net', 600)}", seconds, kind=BEARER)
+
+    def tend(self, seconds: float = 0.0) -> None:
+        """Time passes, and what the hub answers comes in."""
+        self.now += seconds
+        self.keeper.tend()
+        if self.keeper.asking:
+            self.client.until(lambda: not self.keeper.asking, Deadline(PATIENCE), "answered")
+            self.keeper.tend()
+
+
+@pytest.fixture
+def identity(hub: Emulator) -> Iterator[OfIdentity]:
+    made = OfIdentity(hub)
+    yield made
+    made.client.close()
+
+
+def test_the_first_token_of_an_identity_is_waited_for(identity: OfIdentity) -> None:
+    for _ in range(3):
+        identity.tend(PENDING_SECONDS)
+    assert not identity.keeper.granted
+    identity.hold(100)
+    identity.tend(PENDING_SECONDS)
+    assert (identity.keeper.granted, identity.keeper.holds_seconds) == (True, 100)
+
+
+def test_one_that_is_not_renewed_is_not_told_again_and_a_new_one_is(identity: OfIdentity, hub: Emulator) -> None:
+    identity.hold(100)
+    identity.tend()
+    identity.tend(100 * RENEW_SHARE)
+    for _ in range(5):
+        identity.tend(LACKING_SECONDS)
+    assert len(identity.made) == 7
+    assert identity.keeper.holds_seconds == 100 - 75 - 5
+    identity.hold(100)
+    identity.tend(LACKING_SECONDS)
+    assert identity.keeper.holds_seconds == 100
+
+
+def test_without_a_new_one_the_last_holds_to_its_end_and_no_longer(identity: OfIdentity) -> None:
+    identity.hold(100)
+    identity.tend()
+    identity.held = NoToken("it ran out: the endpoint answers 500")
+    for _ in range(24):
+        identity.tend(LACKING_SECONDS)
+    identity.tend(100 - identity.now - 0.1)
+    with pytest.raises(NoToken, match="the endpoint answers 500"):
+        identity.tend(0.2)
+    identity.hold(100)
+    with pytest.raises(NoToken):
+        identity.tend()
+
+
+def test_an_identity_without_the_right_is_told_what_it_lacks(identity: OfIdentity) -> None:
+    identity.held = Token(f"Bearer {jwt('https://storage.azure.com', 600)}", 100, kind=BEARER)
+    with pytest.raises(HubError, match=FIX) as refused:
+        identity.tend()
+    assert is_refusal(refused.value)

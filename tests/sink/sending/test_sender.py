@@ -21,8 +21,8 @@ from ingest.emulator import Emulator
 from ingest.emulator.c2d import message
 from ingest.emulator.keys import random_key
 from ingest.errors import Refused
-from ingest.hub import auth
-from ingest.hub.sas import iot_hub_token
+from ingest.hub.auth import key
+from ingest.hub.auth.key import iot_hub_token
 from ingest.process.memory import give_back
 from ingest.sink.commands.command import Command, Origin
 from ingest.sink.sending.fast import encoded
@@ -369,8 +369,8 @@ def test_the_token_is_made_anew_before_it_ends(
         expiries.append(expires)
         return iot_hub_token(address, expires)
 
-    monkeypatch.setattr(auth, "iot_hub_token", counted)
-    monkeypatch.setattr(auth, "TOKEN_SECONDS", 10 if transport == "sdk" else 3)
+    monkeypatch.setattr(key, "iot_hub_token", counted)
+    monkeypatch.setattr(key, "TOKEN_SECONDS", 10 if transport == "sdk" else 3)
     lasting = sender_to(hub, transport)
     try:
         until(lasting, lambda: lasting.ready)

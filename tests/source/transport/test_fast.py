@@ -16,7 +16,7 @@ from ingest.emulator.amqp.connection import Connection
 from ingest.emulator.conditions import Condition
 from ingest.emulator.stats import ReceiverStats
 from ingest.emulator.telemetry.event_receiver import EventReceiver
-from ingest.hub import event_hubs
+from ingest.hub.auth import key
 from ingest.hub.position import EARLIEST, StartAt
 from ingest.source.transport.fast import FastTransport
 from ingest.timing import Deadline
@@ -66,7 +66,7 @@ def pass_by(seconds: float, work: Callable[[], object]) -> None:
 
 @pytest.fixture
 def short_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(event_hubs, "TOKEN_SECONDS", TOKEN_SECONDS)
+    monkeypatch.setattr(key, "TOKEN_SECONDS", TOKEN_SECONDS)
 
 
 @pytest.mark.usefixtures("short_tokens")

@@ -4,7 +4,7 @@ import pytest
 from azure.eventhub._pyamqp.utils import generate_sas_token
 
 from ingest.config.connection_strings import event_hub
-from ingest.hub.sas import event_hub_token
+from ingest.hub.auth.key import event_hub_token
 
 
 @pytest.mark.parametrize("policy", ["service", "of-this_node.2"])
