@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from ingest.errors import Undeliverable
-from ingest.instants import day_number, nanoseconds
+from ingest.instants import nanoseconds
 from ingest.sink.commands.quoting import clip
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -34,7 +34,7 @@ def parse_expiry(value: object) -> int:
     try:
         instant = nanoseconds(text)
         if instant is not None:
-            return _carried(instant // 1_000_000)
+            return carried(instant // 1_000_000)
         moment = datetime.fromisoformat(text)
     except (ValueError, OverflowError):
         raise _invalid(value, "write date, time and zone") from None
@@ -53,19 +53,8 @@ def check_expiry(expiry_ms: int | None, now_ms: int) -> None:
         )
 
 
-def milliseconds(year: int, month: int, day: int, hour: int, minute: int, second: int) -> int:
-    """Returns Unix milliseconds of a moment in UTC; any year, a month from 1 to 12, and other parts even out of range.
-
-    Raises OverflowError if AMQP cannot carry it.
-    """
-    days = day_number(year, month, 1)
-    if days is None:
-        raise OverflowError("too far away")
-    return _carried(((((days + day - 1) * 24 + hour) * 60 + minute) * 60 + second) * 1000)
-
-
-def _carried(milliseconds: int) -> int:
-    """Raises OverflowError if AMQP cannot carry it."""
+def carried(milliseconds: int) -> int:
+    """Returns Unix milliseconds. Raises OverflowError if AMQP cannot carry them."""
     if not -_MOST <= milliseconds <= _MOST:
         raise OverflowError("too far away")
     return milliseconds
