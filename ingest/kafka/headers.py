@@ -25,7 +25,8 @@ def undecodable_names_kept() -> Iterator[None]:
     """Names that are not UTF-8 become text with surrogates (PEP 383), in this thread.
 
     confluent-kafka decodes them strictly: a failing one leaves a SystemError and a null pointer in the returned list,
-    and any access to that ends the process.
+    and any access to that ends the process. Compare such names as bytes: Python 3.14 stores one whose first byte is not
+    UTF-8 with more bytes per character than it needs, and so it equals no other text.
     """
     us = threading.get_ident()
     keep = codecs.lookup_error("surrogateescape")
