@@ -24,7 +24,8 @@ class UndecodableNamesKept:
     """Names that are not UTF-8 become text with surrogates (PEP 383), in this thread.
 
     confluent-kafka decodes them strictly: a failing one leaves a SystemError and a null pointer in the returned list,
-    and any access to that ends the process.
+    and any access to that ends the process. Compare such names as bytes: Python 3.14 stores one whose first byte is not
+    UTF-8 with more bytes per character than it needs, and so it equals no other text.
     """
 
     # No generator of contextlib: that takes three times as long, and every record pays for it.

@@ -72,7 +72,7 @@ def test_start_positions(written: object, expected: Start) -> None:
         (5, 'write "earliest", "latest"'),
         (True, 'write "earliest", "latest"'),
         ("2024-05-01T00:00", 'write "earliest", "latest"'),
-        ("2024-13-01T00:00:00Z", "there is no such time (month must be in 1..12)"),
+        ("2024-13-01T00:00:00Z", "there is no such time (month must be in 1..12"),
         ("2024-02-30T00:00:00Z", "there is no such time"),
         ("2024-05-01T00:00:00", "without a zone; add Z"),
         (datetime(2024, 5, 1), "without a zone; add Z"),

@@ -147,8 +147,8 @@ def test_connections_that_go_dead_are_replaced(hub: Emulator) -> None:
         work_all(parts, lambda: all(part.ready for part in parts))
         quiet = Deadline(1.3 * IDLE_SECONDS)
         work_all(parts, lambda: quiet.expired)
-        assert [part.links for part in parts] == [1] * 4, "idle links on which the hub's empty frames come are not dead"
-        assert [proxy.swallow() for proxy in proxies] == [1] * 4
+        assert {part.links for part in parts} == {1}, "idle links on which the hub's empty frames come are not dead"
+        assert [proxy.swallow() for proxy in proxies] == [1] * len(parts)
         said: dict[int, str] = {}
 
         def all_in_trouble() -> bool:
@@ -160,8 +160,9 @@ def test_connections_that_go_dead_are_replaced(hub: Emulator) -> None:
         work_all(parts, all_in_trouble)
         assert set(said.values()) == {f"IoT Hub {address.host}: no frame from the hub for {IDLE_SECONDS:g} s"}
         work_all(parts, lambda: all(part.ready for part in parts))
-        for sender in parts[:2]:
-            assert isinstance(sender, Sender)
+        senders = [part for part in parts if isinstance(part, Sender)]
+        assert len(senders) == len(HERE)
+        for sender in senders:
             sender.send(command())
             [(_, outcome)] = work(sender, lambda sender=sender: sender.in_flight == 0)  # type: ignore[misc]
             assert outcome == SENT

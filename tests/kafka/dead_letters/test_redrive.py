@@ -1,7 +1,7 @@
 """Redriving against librdkafka's mock cluster."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import pytest
@@ -12,6 +12,7 @@ from ingest.errors import Refused, Unreachable
 from ingest.kafka.dead_letters.record import DeadLetter, dead_letter, without_body
 from ingest.kafka.dead_letters.redrive import Redrive, Tally
 from ingest.kafka.dead_letters.restore import Again, Letter
+from ingest.kafka.header_names import Header
 from ingest.kafka.headers import headers_of
 from ingest.kafka.mock_cluster import MockCluster
 from ingest.kafka.raw_names import raw_names
@@ -247,6 +248,11 @@ def test_what_cannot_be_had_now_ends_the_run_behind_all_that_was_before_it(clust
     assert values(cluster, 4) == [0, 1, 2, 3]
 
 
+def in_bytes(headers: Sequence[Header]) -> list[tuple[bytes, str | bytes | None]]:
+    """As text, with Python 3.14 some of these names are equal to no other (`ingest.kafka.headers`)."""
+    return [(name.encode(errors="surrogateescape"), value) for name, value in headers]
+
+
 def test_names_of_headers_that_are_no_text_come_back_byte_for_byte(cluster: MockCluster) -> None:
     """As the sink has written them, and as the original has them when it is read again."""
     own = [(b"\xff\xfe", b"1"), ("é".encode(), b"2"), (b"\x80", None)]
@@ -266,7 +272,7 @@ def test_names_of_headers_that_are_no_text_come_back_byte_for_byte(cluster: Mock
         for message in read(cluster, 4):
             raw = message.headers()
             assert isinstance(raw, list)
-            assert raw[:3] == names or raw[0] == ("own", b"1")
+            assert in_bytes(raw[:3]) == in_bytes(names) == own or raw[0] == ("own", b"1")
 
 
 def test_the_rate_is_kept(cluster: MockCluster) -> None:
