@@ -29,6 +29,7 @@ from ingest.source.ownership import Ownership
 from ingest.source.preflight import Topics, check_topics, with_schema
 from ingest.source.receiving.identity import Identity
 from ingest.source.receiving.receiver import Receiver
+from ingest.source.receiving.spacing import TurnSpacing
 from ingest.source.receiving.start import resolve, start_at
 from ingest.source.receiving.watchdog import Asked, HubQuestion, StallWatch
 from ingest.source.transport.select import open_transport
@@ -187,6 +188,7 @@ class PartitionProcess:
         self._child = child
         self.shares = TimeShares()
         self.catch_up = CatchUpTurn(child)
+        self._spacing = TurnSpacing()
         child.measure(SourceMeasures(self, config.hub.retention_days))
         if self._identity.contradiction is not None:
             made = self._identity.created_ms
@@ -216,6 +218,7 @@ class PartitionProcess:
             batch = self.receiver.poll(self._event_wait)
             self.shares.enter("decode")
             events = len(batch) if batch is not None else 0
+            read_next = self._spacing.turn(events, time.monotonic())
             if batch is not None:
                 self.delivery.send(batch)
             self.catch_up.received(events, more=self.transport.more)
@@ -223,6 +226,8 @@ class PartitionProcess:
             self._acknowledgements()
             if 0 < events < SMALL_TURN and self.backlog > COLLECT_BACKLOG:
                 self._child.wait(COLLECT_SECONDS)
+            else:
+                self._wait_until(read_next)
         else:
             self.receiver.tend()
             self.catch_up.received(0, more=self.transport.more)
@@ -240,6 +245,14 @@ class PartitionProcess:
         if self.delivery.pool.in_flight:
             return 0
         return HELD_SECONDS if any(self.delivery.held_back.values()) else ACK_WAIT_SECONDS
+
+    def _wait_until(self, moment: float) -> None:
+        """A few milliseconds at most, so no stop is asked for."""
+        left = moment - time.monotonic()
+        if left > 0:
+            self.shares.enter("idle")
+            time.sleep(left)
+            self.shares.enter("decode")
 
     def _wait_for_kafka(self, seconds: float) -> None:
         self.shares.enter("kafka_queue")

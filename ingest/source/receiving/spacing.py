@@ -1,0 +1,29 @@
+"""When the next read may be, so that a steady trickle of events does not cost a turn for every few of them. Pure.
+
+A turn costs as much as a hundred events: wake-ups here and in the Kafka client, a request for each partition of the topic.
+"""
+
+from typing import Final
+
+SPACING_SECONDS: Final = 0.005
+"""From read to read. An event waits for half of it on average."""
+SMALL_TURN: Final = 256
+"""With more events the turn's cost is no longer what matters."""
+LEAST_RATE: Final = 1_000
+"""Events a second; below that, each is taken as soon as it comes."""
+
+
+class TurnSpacing:
+    """`turn` after every read."""
+
+    def __init__(self) -> None:
+        self._read_at = 0.0
+
+    def turn(self, events: int, read_at: float) -> float:
+        """Notes a read of so many events at that time; returns when the next one may be, by the same clock."""
+        if not events:
+            return read_at
+        since, self._read_at = read_at - self._read_at, read_at
+        if events >= SMALL_TURN or events < LEAST_RATE * since:
+            return read_at
+        return read_at + SPACING_SECONDS
