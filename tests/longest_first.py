@@ -26,6 +26,7 @@ LONGEST: tuple[str, ...] = (
     "end_to_end/test_at_least_once.py",
     "amqp/test_types.py",
     "faults/test_kills.py",
+    "faults/test_identity.py",
     "faults/test_hub_faults.py",
     "faults/test_dead_letters.py",
     "sink/sending/test_sender.py",

@@ -370,18 +370,22 @@ class Config:
     @property
     def reads_telemetry(self) -> bool:
         """Whether there is an event hub to read, or one to be found."""
-        return self.hub.event_hub is not None or self.finds_event_hub
+        return self._names_event_hub or self.finds_event_hub
 
     @property
     def finds_event_hub(self) -> bool:
         """Whether the IoT hub is asked where its events are: there is its key, a place for checkpoints, and no event hub.
 
         Without a place for checkpoints, the IoT hub's connection string is for commands alone."""
-        hub, checkpoints = self.hub.iot_hub, self.checkpoints
+        checkpoints = self.checkpoints
         placed = checkpoints.store == "file" or checkpoints.blob_connection_string or checkpoints.blob_account_url
-        return self.hub.event_hub is None and hub is not None and bool(hub.key) and bool(placed)
+        return not self._names_event_hub and bool(self.hub.iot_hub_connection_string) and bool(placed)
+
+    @property
+    def _names_event_hub(self) -> bool:
+        return bool(self.hub.event_hub_connection_string or (self.hub.event_hub_namespace and self.hub.event_hub_name))
 
     @property
     def sends_commands(self) -> bool:
         """Whether there is an IoT hub to send to."""
-        return self.hub.iot_hub is not None
+        return bool(self.hub.iot_hub_connection_string or self.hub.iot_hub_host)

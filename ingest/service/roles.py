@@ -86,7 +86,11 @@ def _sink_preloads(config: Config) -> list[str]:
 
 
 def _source_reads(config: Config) -> Config:
-    hub = replace(config.hub, iot_hub_connection_string=Secret(), iot_hub_host="")
+    hub = (
+        config.hub
+        if config.finds_event_hub
+        else replace(config.hub, iot_hub_connection_string=Secret(), iot_hub_host="")
+    )
     return replace(config, hub=hub, sink=Sink(), metrics=Metrics())
 
 

@@ -85,6 +85,9 @@ def test_what_the_real_service_says_is_read() -> None:
     [
         None,
         Error(condition="amqp:not-found", description="no such link"),
+        Error(
+            condition="amqp:not-found", info=told(hostname="h.servicebus.windows.net", address="amqps://h/name").info
+        ),
         Error(condition=REDIRECT),
         told(hostname="h.servicebus.windows.net"),
         told(hostname="h.servicebus.windows.net", address="amqps://h.servicebus.windows.net/"),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ingest.config import Config, Hub, Kafka, Metrics, Secret, Sink, Source
+from ingest.config import Checkpoints, Config, Hub, Kafka, Metrics, Secret, Sink, Source
 from ingest.config.sections import KEYS, with_section
 from ingest.errors import ConfigError, Problem
 from ingest.service import reload as reloading
@@ -224,3 +224,13 @@ def test_every_key_is_read_by_a_direction_or_by_the_service_itself() -> None:
             }
             places = source | {key: {"sink"} for key in ("iot_hub_connection_string", "iot_hub_host")}
             assert found == (places.get(name) or own.get(section, {*names})), (section, name)
+
+
+def test_the_iot_hub_s_string_restarts_the_source_too_where_it_alone_names_the_hub() -> None:
+    directions, names = all_directions(), ("source", "sink")
+    text = "HostName=h;SharedAccessKeyName=service;SharedAccessKey="
+    alone = Config(hub=Hub(iot_hub_connection_string=Secret(f"{text}a2V5")), checkpoints=Checkpoints(store="file"))
+    other = replace(alone, hub=Hub(iot_hub_connection_string=Secret(f"{text}bmV3")))
+    assert changed_directions(directions, (alone, names), (other, names)) == {"source", "sink"}
+    placeless = (replace(alone, checkpoints=Checkpoints()), replace(other, checkpoints=Checkpoints()))
+    assert changed_directions(directions, *((each, names) for each in placeless)) == {"sink"}
