@@ -67,8 +67,9 @@ class _Run:
     def _ask(self, check: Check) -> None:
         since = time.monotonic()
         try:
-            for module in check.imports:
-                importlib.import_module(module)
+            with _importing:
+                for module in check.imports:
+                    importlib.import_module(module)
             since = self._begin(check)
             verdict = check.ask()
         except IngestError as error:
@@ -95,6 +96,8 @@ class _Run:
 
 
 _UNMET = ("fail", "skipped")
+_importing = threading.Lock()
+"""Packages whose modules import each other cannot be imported by two threads at once: Python ends one with _DeadlockError."""
 
 
 def _broken(error: Exception) -> str:

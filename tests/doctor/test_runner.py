@@ -166,3 +166,19 @@ def test_any_other_error_is_told_without_its_words() -> None:
     assert finding.result == "fail"
     assert finding.seen.startswith("the check broke: ValueError in test_runner.py:")
     assert "abc" not in finding.seen
+
+
+def test_modules_that_import_each_other_are_loaded_by_one_check_after_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meeting = threading.Barrier(2)
+    monkeypatch.setattr(threading, "meeting_of_imports", meeting, raising=False)
+    meet = "import threading\ntry:\n    threading.meeting_of_imports.wait(0.2)\nexcept threading.BrokenBarrierError:\n    pass\n"
+    for name, other in (("imports_one", "imports_two"), ("imports_two", "imports_one")):
+        (tmp_path / f"{name}.py").write_text(f"{meet}import {other}\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    findings = found(
+        Check("a", lambda: ok("a"), imports=("imports_one",)), Check("b", lambda: ok("b"), imports=("imports_two",))
+    )
+    assert [each.result for each in findings.values()] == ["ok", "ok"]
+    assert meeting.broken, "they were never loaded at the same time"
