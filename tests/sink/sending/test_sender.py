@@ -264,8 +264,10 @@ def test_nothing_is_left_of_links_that_have_ended(
     for strike in (hub.faults.sends.detach_service_links, hub.faults.sends.abort_service_connections):
         until(sender, lambda: sender.ready)
         ended.append(weakref.ref(client_of(sender)))
+        links = sender.links
         assert strike() == 1
-        until(sender, lambda: not sender.ready)
+        # One poll may see the end of a link and the next one come up.
+        until(sender, lambda links=links: sender.links > links or not sender.ready)  # type: ignore[misc]
     give_back()
     assert [client() for client in ended] == [None] * 2
 
@@ -344,9 +346,7 @@ def test_a_refused_attach_is_refused_only_before_the_first_link(
     until(sender, lambda: sender.ready)
     hub.faults.sends.refuse_service_link("amqp:unauthorized-access", "the policy was taken away")
     hub.faults.sends.detach_service_links()
-    until(sender, lambda: not sender.ready)
-    until(sender, lambda: sender.ready)
-    assert sender.links == 3
+    until(sender, lambda: sender.links == 3 and sender.ready)
     hub.faults.sends.refuse_service_link("amqp:unauthorized-access", "no such right")
     fresh = sender_to(hub, transport)
     with pytest.raises(Refused, match="no such right"):
