@@ -179,13 +179,11 @@ def test_a_time_that_kafka_refuses_is_now(cluster: MockCluster) -> None:
     """The times of others in the batch stay theirs."""
     times = iter([1_700_000_000_123, 1_700_000_000_124])
     letters = [dead_letter(b"dev", b"%d" % n, "x", "why", {"partition": "3"}) for n in range(2)]
-    write(cluster, letters[0])
-    write(cluster, letters[1])
-    # Once for both, once for the one that is sent alone first.
+    write(cluster, *letters)
+    # Once for both, once for the one that is sent alone first. Both in one batch, also on a busy machine.
     cluster.push_errors(PRODUCE, [KafkaError.INVALID_TIMESTAMP] * 2)
-    tally = Redrive(
-        settings_of(cluster), DEAD, restore=lambda found: Again("iotout", None, found.value, [], next(times))
-    ).run()
+    kafka = replace(settings_of(cluster), librdkafka={"linger.ms": "2000"})
+    tally = Redrive(kafka, DEAD, restore=lambda found: Again("iotout", None, found.value, [], next(times))).run()
     assert (tally.sent, tally.refused) == (2, {})
     found = [message.timestamp()[1] for message in read(cluster, 2)]
     assert sum(time in (1_700_000_000_123, 1_700_000_000_124) for time in found) == 1
