@@ -44,6 +44,18 @@ class Conditions:
     tls: bool
 
 
+def compared(runs: Sequence[Run], others: Sequence[Run]) -> Row:
+    """Medians, and the ratio of the CPU time to that of `others`: round by round, as a machine that others use drifts."""
+    ratios = [one.cpu_us_per_event / other.cpu_us_per_event for one, other in zip(runs, others, strict=True)]
+    return {
+        "cpu_us_per_event": round(statistics.median(run.cpu_us_per_event for run in runs), 2),
+        "ratio": round(statistics.median(ratios), 2),
+        "events_per_second": round(statistics.median(run.events_per_second for run in runs)),
+        "events": runs[0].events,
+        "rounds": len(runs),
+    }
+
+
 class Results:
     """Rows in the order in which they were added."""
 

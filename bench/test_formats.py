@@ -1,6 +1,5 @@
 """CPU time per event of each record format beside `json`: the same source, events and machine, in turns."""
 
-import statistics
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -11,7 +10,7 @@ import pytest
 from bench.clocked import Movers, Topic, clock
 from bench.console import Stage
 from bench.feed import Feeds
-from bench.results import Results, Run
+from bench.results import Results, Run, compared
 from bench.source_process import Way, attached_source, mover_pids
 from bench.traffic import PROFILES
 from ingest.source.formats import FORMATS
@@ -60,18 +59,5 @@ def test_source_formats(
     benchmark.pedantic(one_round, rounds=ROUNDS)
     for name, done in runs.items():
         benchmark.extra_info.update({f"runs of {name}": [asdict(run) for run in done]})
-        # Round by round, as a machine that others use drifts.
-        ratios = [one.cpu_us_per_event / json.cpu_us_per_event for one, json in zip(done, runs[BESIDE], strict=True)]
-        results.add_row(
-            benchmark,
-            "source_formats",
-            {
-                "profile": profile,
-                "format": name,
-                "cpu_us_per_event": round(statistics.median(run.cpu_us_per_event for run in done), 2),
-                "ratio": round(statistics.median(ratios), 2),
-                "events_per_second": round(statistics.median(run.events_per_second for run in done)),
-                "events": EVENTS,
-                "rounds": ROUNDS,
-            },
-        )
+        figures = compared(done, runs[BESIDE])
+        results.add_row(benchmark, "source_formats", {"profile": profile, "format": name, **figures})

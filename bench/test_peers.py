@@ -1,6 +1,5 @@
 """CPU time per event of minimal programs on the stock clients of other languages and of ours, in turns at one hub."""
 
-import statistics
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -14,7 +13,7 @@ from bench.console import Stage
 from bench.feed import Feed, Feeds
 from bench.peers.programs import PEERS, attached_peer
 from bench.peers.records import Written, first_records
-from bench.results import Results, Run
+from bench.results import Results, Run, compared
 from bench.source_process import Way, attached_source, mover_pids
 from bench.traffic import PROFILES
 from tests.services.kafka import KafkaCluster
@@ -78,18 +77,4 @@ def test_peers(benchmark: Any, results: Results, measure: Measure, profile: str,
     runs = benchmark.pedantic(measure, (profile,), rounds=1)
     theirs, ours = runs[peer], runs[OURS]
     benchmark.extra_info.update(runs=[asdict(run) for run in theirs])
-    # Round by round, as a machine that others use drifts.
-    ratios = [one.cpu_us_per_event / other.cpu_us_per_event for one, other in zip(theirs, ours, strict=True)]
-    results.add_row(
-        benchmark,
-        "peers",
-        {
-            "profile": profile,
-            "peer": peer,
-            "cpu_us_per_event": round(statistics.median(run.cpu_us_per_event for run in theirs), 2),
-            "ratio": round(statistics.median(ratios), 2),
-            "events_per_second": round(statistics.median(run.events_per_second for run in theirs)),
-            "events": EVENTS,
-            "rounds": ROUNDS,
-        },
-    )
+    results.add_row(benchmark, "peers", {"profile": profile, "peer": peer, **compared(theirs, ours)})

@@ -3,8 +3,6 @@
 Source: "Communicate with your IoT hub by using the AMQP Protocol", Microsoft Learn. The policy's key signs for both sides.
 """
 
-import threading
-import uuid
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
@@ -14,14 +12,12 @@ from ingest.config import Config, Secret
 from ingest.config.connection_strings import IotHubAddress, event_hub
 from ingest.config.values import BadValue
 from ingest.errors import ConfigError, Problem, Refused, Unreachable
-from ingest.hub.auth.identity import iot_hub_claim
 from ingest.hub.client import manners
 from ingest.hub.client.client import Client, hub_error
-from ingest.hub.client.requests import CBS, Node, NodeRefused, put_token
-from ingest.hub.network.dialing import dial
-from ingest.hub.network.route import AMQPS_PORT, Route, iot_hub_route
-from ingest.hub.service_errors import HubError, is_refusal, refused_token, words
-from ingest.hub.tls import iot_hub_context
+from ingest.hub.client.login import Login
+from ingest.hub.client.service import iot_hub_entrance
+from ingest.hub.network.route import AMQPS_PORT, iot_hub_route
+from ingest.hub.service_errors import HubError, is_refusal, words
 from ingest.timing import Deadline
 
 ANSWER_SECONDS: Final = 10.0
@@ -58,46 +54,18 @@ def ask(config: Config) -> Endpoint:
     hub = config.hub.iot_hub
     if hub is None:
         raise ConfigError([Problem("hub.iot_hub_connection_string", "", "is needed to find the hub's events")])
-    route, found, failed = iot_hub_route(config, hub), [], []
-
-    def run() -> None:
-        try:
-            found.append(_ask(config, hub, route))
-        except BaseException as error:
-            failed.append(error)
-
-    # On a thread of its own: names, connections and answers may take for ever.
-    thread = threading.Thread(target=run, name="redirect", daemon=True)
-    thread.start()
-    thread.join(ANSWER_SECONDS + 1)
-    if found:
-        return found[0]
-    if not failed:
-        raise Unreachable(f"IoT Hub {hub.host}: no answer within {ANSWER_SECONDS:g} s")
-    error = failed[0]
-    if not isinstance(error, HubError | OSError | Refused | Unreachable):
-        raise error
-    kind = Refused if isinstance(error, Refused) or is_refusal(error) else Unreachable
-    raise kind(f"IoT Hub {hub.host} does not say where its events are: {words(error)}") from None
-
-
-def _ask(config: Config, hub: IotHubAddress, route: Route) -> Endpoint:
+    login = Login(iot_hub_entrance(hub, config.hub.ca_file, iot_hub_route(config, hub)))
     deadline = Deadline(ANSWER_SECONDS)
-    stream = dial(route, lambda: iot_hub_context(config.hub.ca_file), deadline.remaining())
-    client = Client(stream, hub.host, manners.IOT_HUB, container_id=str(uuid.uuid4()))
     try:
-        client.open(deadline)
-        claim = iot_hub_claim(hub)
-        token = claim.make()
-        try:
-            Node(client, CBS).answer(put_token(claim.audience, token.text, kind=token.kind), deadline)
-        except NodeRefused as told:
-            raise refused_token(told, claim.fix) from None
+        client = login.until_granted(deadline)
         asked = _Asked(client, hub.host)
         client.until(lambda: asked.answered, deadline, "answered the question for its events")
         return redirected(asked.error, hub)
+    except (HubError, OSError, Refused, Unreachable) as error:
+        kind = Refused if isinstance(error, Refused) or is_refusal(error) else Unreachable
+        raise kind(f"IoT Hub {hub.host} does not say where its events are: {words(error)}") from None
     finally:
-        client.close()
+        login.close()
 
 
 class _Asked:

@@ -4,7 +4,6 @@ One thread runs the loop below; librdkafka has its own. A command is finished on
 acknowledged; everything else is tried again, in the order of its device.
 """
 
-import gc
 import logging
 import time
 from collections import Counter
@@ -20,6 +19,7 @@ from ingest.metrics.bottleneck import Part, TimeShares
 from ingest.metrics.catalogue import SEND_BUCKETS
 from ingest.metrics.meter import Histogram
 from ingest.process.child import Child
+from ingest.process.memory import scan_less_often
 from ingest.process.waiting import wait_until_available
 from ingest.sink.commands.command import Command
 from ingest.sink.commands.expiry import check_expiry
@@ -59,8 +59,6 @@ DEAD_LETTER_BYTES = 16 << 20
 until Kafka has them, and their producer's queue must not be full."""
 RECENT_SECONDS = 60.0
 """A fault of one command is its device's if the hub has taken another one within this time."""
-YOUNG_OBJECTS = 20_000
-"""After this many new objects the collector scans the young ones: with Python's 700, every few dozens of commands that wait."""
 QUOTA_SECONDS = 60.0
 """The daily quota is renewed at midnight UTC; until then, one command is tried this often."""
 
@@ -77,7 +75,7 @@ def run(child: Child) -> None:
         return
     worker = Worker(child)
     worker.start()
-    gc.set_threshold(YOUNG_OBJECTS)
+    scan_less_often()
     try:
         while not child.stopping:
             worker.poll()

@@ -20,6 +20,7 @@ from ingest.hub.link_errors import LinkEnded
 from ingest.hub.redirect import Endpoint
 from ingest.process.child import Child
 from ingest.process.waiting import wait_until_available
+from ingest.source.checkpoints import whole_files
 from ingest.timing import Clock
 
 ASK_SECONDS: Final = 30.0
@@ -48,10 +49,7 @@ class _File:
             return None
 
     def save(self, content: bytes) -> None:
-        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        temporary = self._path.with_suffix(".new")
-        temporary.write_bytes(content)
-        temporary.replace(self._path)
+        whole_files.save(self._path, content)
 
 
 def memory(config: Config) -> Memory:

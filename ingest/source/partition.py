@@ -4,7 +4,6 @@ One thread runs the loop below. Other threads are the checkpoint writer's, short
 ask it about a silent partition, and librdkafka's.
 """
 
-import gc
 import logging
 import time
 from datetime import UTC, datetime
@@ -15,6 +14,7 @@ from ingest.hub.position import BEFORE_FIRST, EARLIEST, Position
 from ingest.hub.standing import Standing, judge, skipped
 from ingest.metrics.bottleneck import TimeShares
 from ingest.process.child import Child
+from ingest.process.memory import scan_less_often
 from ingest.process.waiting import wait_until_available
 from ingest.source.catch_up_turn import CONTENT_SECONDS, WAIT_SECONDS, CatchUpTurn
 from ingest.source.checkpoints import Checkpoint, CheckpointStore, open_store
@@ -52,9 +52,6 @@ for more events."""
 SAVE_SECONDS = 5.0
 ASK_AGAIN_SECONDS = 10.0
 """How long until an unanswered question to the hub is asked again."""
-YOUNG_OBJECTS = 20_000
-"""After this many new objects the collector scans the young ones. Python's 700 are a fraction of one loop's events,
-which are alive and scanned in vain: 0.4 µs of each event's CPU time with 32 partitions."""
 
 KAFKA_SHARE = 0.7
 """Kafka's share of the time for a graceful end: the rest is for the checkpoint."""
@@ -82,7 +79,7 @@ def run(child: Child) -> None:
         return
     process = PartitionProcess(child, store, checkpoint, topics, EndpointWatch(written, config, time.monotonic))
     process.start()
-    gc.set_threshold(YOUNG_OBJECTS)
+    scan_less_often()
     try:
         while not child.stopping:
             process.poll()

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from ingest.config import Config, Identity
 from ingest.errors import ConfigError, IngestError, Problem, Refused, Unreachable
+from ingest.extras import installation_of
 from ingest.hub.auth.contract import Held, Service
 from ingest.hub.auth.held import HELD, Fetch
 from ingest.hub.network import storage_client
@@ -105,8 +106,7 @@ def _credential(config: Config, environ: Mapping[str, str]) -> Any:
                 Problem(
                     "identity.auth",
                     f'"{identity.auth}"',
-                    "needs the package azure-identity: install the extra entra, as with "
-                    "pip install 'iothub-kafka-ingest[entra]'",
+                    f"needs the package azure-identity: install the extra entra, as with {installation_of('entra')}",
                 )
             ]
         ) from None

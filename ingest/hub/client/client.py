@@ -32,7 +32,7 @@ class Part(Protocol):
 
 
 class Client:
-    """`open`, then `work` again and again, `close`."""
+    """`start`, `work` until `advance`, then `work` again and again, `close`."""
 
     def __init__(
         self,
@@ -69,14 +69,8 @@ class Client:
             raise self._error or HubError("", "the session with the hub is not open")
         return self._session
 
-    def open(self, deadline: Deadline) -> None:
-        """Logs in, opens the connection and begins the session. Raises HubError, OSError or TimeoutError."""
-        self.start()
-        self.until(lambda: self._connection.up, deadline, "opened the connection")
-        self.until(self.advance, deadline, "begun the session")
-
     def start(self) -> None:
-        """Begins to log in, for who does not want to wait as `open` does: `work` until `advance`."""
+        """Begins to log in."""
         self._connection.start()
 
     def advance(self) -> bool:

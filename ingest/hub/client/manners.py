@@ -123,27 +123,23 @@ def commands(host: str, container_id: str) -> Attach:
 
 def feedback(host: str, container_id: str) -> Attach:
     """The link that feedback comes in on."""
-    return Attach(
-        name=f"receiver-link-{uuid.uuid4()}",
-        handle=0,
-        role=RECEIVER,
-        snd_settle_mode=UNSETTLED,
-        rcv_settle_mode=SECOND,
-        source=Source(address=f"amqps://{host}/messages/serviceBound/feedback"),
-        target=Target(address=container_id),
-        max_message_size=MESSAGE_BYTES,
-    )
+    return _from_service(f"amqps://{host}/messages/serviceBound/feedback", container_id, SECOND)
 
 
 def whereabouts(host: str, container_id: str) -> Attach:
     """A link for the hub's events, which it redirects to its Event Hub-compatible endpoint."""
+    return _from_service(f"amqps://{host}/messages/events/$management", container_id, FIRST)
+
+
+def _from_service(address: str, container_id: str, settles: int) -> Attach:
+    """`settles`: in which step this side does."""
     return Attach(
         name=f"receiver-link-{uuid.uuid4()}",
         handle=0,
         role=RECEIVER,
         snd_settle_mode=UNSETTLED,
-        rcv_settle_mode=FIRST,
-        source=Source(address=f"amqps://{host}/messages/events/$management"),
+        rcv_settle_mode=settles,
+        source=Source(address=address),
         target=Target(address=container_id),
         max_message_size=MESSAGE_BYTES,
     )

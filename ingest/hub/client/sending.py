@@ -61,11 +61,6 @@ class SendingLink:
         return len(self._answers)
 
     @property
-    def awaited(self) -> int:
-        """How many messages have no answer yet."""
-        return len(self._unanswered)
-
-    @property
     def unanswered(self) -> list[int]:
         """Messages whose fate is not known, oldest first."""
         return list(self._unanswered)

@@ -37,7 +37,7 @@ class ServiceLink(Login, Generic[L]):
     ) -> None:
         """Begins to connect. `attach`: asks for the link, once the hub has taken the token. `idle_seconds`: a connection
         on which nothing comes for so long, not even an empty frame, is given up. Raises RuntimeError without a thread."""
-        super().__init__(_entrance(hub, ca_file, route, idle_seconds))
+        super().__init__(iot_hub_entrance(hub, ca_file, route, idle_seconds=idle_seconds))
         self.link: L | None = None
         """Once it is asked for."""
         self._attach = attach
@@ -65,7 +65,10 @@ class ServiceLink(Login, Generic[L]):
             self.link = self._attach(self.client)
 
 
-def _entrance(hub: IotHubAddress, ca_file: Path | None, route: Route, idle_seconds: float) -> Entrance:
+def iot_hub_entrance(
+    hub: IotHubAddress, ca_file: Path | None, route: Route, *, idle_seconds: float | None = None
+) -> Entrance:
+    """The way into the service side of the hub; `idle_seconds` as for `Entrance`."""
     return Entrance(
         host=hub.host,
         route=route,

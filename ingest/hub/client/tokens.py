@@ -4,7 +4,7 @@ import logging
 import time
 
 from ingest.amqp.message import Message
-from ingest.hub.auth.contract import SAS, Claim, NoToken, Token
+from ingest.hub.auth.contract import SAS, Claim, NoToken
 from ingest.hub.client.client import Client
 from ingest.hub.client.requests import CBS, Node, NodeRefused, put_token
 from ingest.hub.conditions import of_status
@@ -21,8 +21,6 @@ PENDING_SECONDS = 0.1
 """How often the first token of an identity is asked for until it is there."""
 LACKING_SECONDS = 1.0
 """How often a new token of an identity is asked for while there is none, or no other than the one that the hub has."""
-
-__all__ = ["Token", "TokenKeeper"]
 
 logger = logging.getLogger(__name__)
 

@@ -69,7 +69,7 @@ class FastCommands:
         end = time.monotonic() + seconds
         service.work(seconds)
         link, left = service.link, min(GATHER_SECONDS, end - time.monotonic())
-        if link is not None and link.answered and link.awaited and left > 0:
+        if link is not None and 0 < link.answered < len(self._numbers) and left > 0:
             self._pause.wait(left)
             service.work(0)
         return self._answers(service)

@@ -11,7 +11,6 @@ import fcntl
 import json
 import os
 import stat
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -23,6 +22,7 @@ from urllib.parse import quote, unquote
 from ingest.errors import Refused, Unreachable
 from ingest.source.checkpoints.foreign import BEFORE_FIRST_OFFSET, number_in, offset_in, time_in
 from ingest.source.checkpoints.store import WHATEVER, Before, Changed, Checkpoint, Damaged, Scope, reset_command
+from ingest.source.checkpoints.whole_files import make_folder, sync_folder, write_temporary
 from ingest.timing import Deadline
 
 VERSION = 1
@@ -48,9 +48,9 @@ class FileCheckpointStore:
 
     def check(self) -> None:
         with self._failures("use"):
-            _make_folder(self._folder)
+            make_folder(self._folder)
             self._sweep(older_than=time.time() - _STALE_SECONDS)
-            _write_temporary(self._folder, b" " * _CHECK_BYTES).unlink()
+            write_temporary(self._folder, b" " * _CHECK_BYTES).unlink()
 
     def load(self, partition: str) -> Checkpoint | None:
         with self._failures("read"):
@@ -79,8 +79,8 @@ class FileCheckpointStore:
         }
         content, file = json.dumps(fields).encode(), self._file(checkpoint.partition)
         with self._failures("write"):
-            _make_folder(self._folder)
-            temporary = _write_temporary(self._folder, content)
+            make_folder(self._folder)
+            temporary = write_temporary(self._folder, content)
             try:
                 about = temporary.stat()
                 with self._locked():
@@ -90,7 +90,7 @@ class FileCheckpointStore:
             except BaseException:
                 temporary.unlink(missing_ok=True)
                 raise
-            _sync_folder(self._folder)
+            sync_folder(self._folder)
         return replace(checkpoint, lease=False, time=about.st_mtime, place=str(file), tag=_tag(content, about))
 
     def delete(self, partition: str) -> None:
@@ -99,7 +99,7 @@ class FileCheckpointStore:
             if file.is_dir():
                 raise Refused(f"{file} is a folder, and none of ingest's: move it away")
             file.unlink()
-            _sync_folder(self._folder)
+            sync_folder(self._folder)
 
     def close(self) -> None:
         """Nothing is held open between calls."""
@@ -237,34 +237,3 @@ def _number(number: int | None) -> int | None:
 def _created(fields: dict[str, Any]) -> int | None:
     created = fields.get("hub_created_ms")
     return time_in(str(created)) if isinstance(created, int) else None
-
-
-def _make_folder(folder: Path) -> None:
-    """Creates the missing folders, each readable by this user only; existing ones stay as they are."""
-    if folder.is_dir():
-        return
-    _make_folder(folder.parent)
-    folder.mkdir(mode=0o700, exist_ok=True)
-    _sync_folder(folder.parent)
-
-
-def _write_temporary(folder: Path, content: bytes) -> Path:
-    """Returns a new file with this content, already on disk. mkstemp makes it 0600."""
-    descriptor, name = tempfile.mkstemp(suffix=".tmp", dir=folder)
-    try:
-        with os.fdopen(descriptor, "wb") as opened:
-            opened.write(content)
-            opened.flush()
-            os.fsync(opened.fileno())
-    except BaseException:
-        Path(name).unlink()
-        raise
-    return Path(name)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

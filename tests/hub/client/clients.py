@@ -26,7 +26,8 @@ def connected(emulator: Emulator, manner: Manner, *, idle_seconds: float | None 
     host_name, _, port = emulator.endpoints.amqp.rpartition("/")[2].rpartition(":")
     stream = SocketStream(socket.create_connection((host_name, int(port)), timeout=PATIENCE))
     made = Client(stream, host, manner, container_id=str(uuid.uuid4()), idle_seconds=idle_seconds)
-    made.open(Deadline(PATIENCE))
+    made.start()
+    made.until(made.advance, Deadline(PATIENCE), "begun the session")
     return made
 
 

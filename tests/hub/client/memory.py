@@ -46,5 +46,6 @@ def in_memory(attach_asked: Callable[[Link], None], manner: Manner = EVENT_HUBS)
     """A client with its session open, and the stream to its hub."""
     stream = MemoryStream(attach_asked)
     client = Client(stream, "hub", manner, container_id="client")
-    client.open(Deadline(10.0))
+    client.start()
+    client.until(client.advance, Deadline(10.0), "begun the session")
     return client, stream

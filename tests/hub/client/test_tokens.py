@@ -10,7 +10,7 @@ from ingest.amqp.performatives import RECEIVER, SENDER
 from ingest.emulator import Emulator
 from ingest.emulator.amqp.sas import sign
 from ingest.emulator.keys import POLICY
-from ingest.hub.auth.contract import BEARER, Claim, NoToken
+from ingest.hub.auth.contract import BEARER, Claim, NoToken, Token
 from ingest.hub.auth.contract import IOT_HUB as SERVICE
 from ingest.hub.auth.identity import WRONG_IOT_HUB_KEY
 from ingest.hub.client.client import Client
@@ -22,7 +22,6 @@ from ingest.hub.client.tokens import (
     PENDING_SECONDS,
     RENEW_SHARE,
     RETRY_SHARE,
-    Token,
     TokenKeeper,
 )
 from ingest.hub.service_errors import HubError, is_refusal, words

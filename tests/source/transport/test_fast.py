@@ -221,14 +221,8 @@ def test_bytes_that_are_no_amqp_end_the_link_and_cost_nothing(
     assert reader.receiver.duplicates == 0
 
 
-@pytest.mark.faults
-def test_the_reason_is_told_though_the_hub_hangs_up_at_once(
-    emulator: Emulator, reading: Reading, connections: list[Connection]
-) -> None:
-    reader = reading(configured(emulator, "fast"))
-    fill(emulator, 10)
-    reader.until_events(10)
-    hub_end = connections[-1]
+def steal_and_hang_up(emulator: Emulator, hub_end: Connection) -> None:
+    """A last word, and nothing after it."""
 
     def go() -> None:
         for link in list(hub_end.links.values()):
@@ -237,6 +231,16 @@ def test_the_reason_is_told_though_the_hub_hangs_up_at_once(
         hub_end._hang_up()
 
     on_loop(emulator, go)
+
+
+@pytest.mark.faults
+def test_the_reason_is_told_though_the_hub_hangs_up_at_once(
+    emulator: Emulator, reading: Reading, connections: list[Connection]
+) -> None:
+    reader = reading(configured(emulator, "fast"))
+    fill(emulator, 10)
+    reader.until_events(10)
+    steal_and_hang_up(emulator, connections[-1])
     reader.until(lambda: sum(reader.receiver.reconnects.values()) == 1)
     assert reader.receiver.reconnects["stolen"] == 1
 
@@ -268,15 +272,7 @@ def test_the_reason_is_told_though_the_hub_hangs_up_while_no_events_are_wanted(
     reader = reading(configured(emulator, "fast"))
     fill(emulator, 10)
     reader.until_events(10)
-    hub_end = connections[-1]
-
-    def go() -> None:
-        for link in list(hub_end.links.values()):
-            if isinstance(link, EventReceiver):
-                link.detach(Condition("amqp:link:stolen", "New receiver …"))
-        hub_end._hang_up()
-
-    on_loop(emulator, go)
+    steal_and_hang_up(emulator, connections[-1])
     pass_by(1.5, reader.receiver.tend)
     reader.until(lambda: sum(reader.receiver.reconnects.values()) == 1)
     assert reader.receiver.reconnects["stolen"] == 1
