@@ -13,6 +13,7 @@ PACKAGE = Path(__file__).parent.parent / "ingest"
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("__main__",),
     ("cli",),
+    ("audit", "replay"),
     ("demo", "doctor", "service", "migrate", "shadow"),
     ("source", "sink", "emulator"),
     ("kafka", "hub", "process", "discovery"),
