@@ -26,7 +26,7 @@ LONGEST: tuple[str, ...] = (
     "faults/test_stalls.py",
     "source/test_partition_positions.py",
     "end_to_end/test_secrets.py",
-    "end_to_end/test_at_least_once.py",
+    "storm/test_storm.py",
     "amqp/test_types.py",
     "faults/test_kills.py",
     "faults/test_identity.py",
