@@ -43,6 +43,11 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--devices", type=up_to(100_000), default=20, metavar="D", help="simulated devices (default: 20)"
     )
+    parser.add_argument(
+        "--delivery",
+        choices=("at_least_once", "exactly_once"),
+        help="as source.delivery (default: at_least_once); what is in Kafka is counted as a reader of committed records sees it",
+    )
     add_json(parser)
 
 

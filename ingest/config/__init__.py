@@ -5,7 +5,8 @@ from ingest.config.identity import Identity
 from ingest.config.loading import load
 from ingest.config.rendering import effective_toml, example_toml
 from ingest.config.rules import Command, directions
-from ingest.config.schema import Checkpoints, Config, Hub, Kafka, Metrics, Proxy, SchemaRegistry, Service, Sink, Source
+from ingest.config.schema import Checkpoints, Config, Hub, Kafka, Metrics, Proxy, SchemaRegistry, Service, Sink
+from ingest.config.source import Source
 from ingest.config.values import At, Earliest, Latest, Offsets, Secret, Start
 
 __all__ = [

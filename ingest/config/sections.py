@@ -19,8 +19,8 @@ from ingest.config.schema import (
     SchemaRegistry,
     Service,
     Sink,
-    Source,
 )
+from ingest.config.source import Source
 
 
 def _keys(section: type[Any]) -> Mapping[str, Key]:

@@ -20,6 +20,7 @@ from ingest.demo.ingest_process import (
     COMMAND_DEAD_LETTER_TOPIC,
     COMMAND_TOPIC,
     DEAD_LETTER_TOPIC,
+    POSITION_TOPIC,
     TOPIC,
     IngestProcess,
 )
@@ -99,6 +100,8 @@ class Demo:
         self._kafka.create_topic(DEAD_LETTER_TOPIC, 1)
         self._kafka.create_topic(COMMAND_TOPIC, KAFKA_PARTITIONS)
         self._kafka.create_topic(COMMAND_DEAD_LETTER_TOPIC, 1)
+        if plan.delivery == "exactly_once":
+            self._kafka.create_topic(POSITION_TOPIC, plan.partitions)
         self._hub = HubProcess(plan, folder)
         stack.push(_end(self._hub))
         self._hub.start()
@@ -112,7 +115,9 @@ class Demo:
         self._reader = TopicReader(self._kafka.bootstrap, TOPIC, KAFKA_PARTITIONS)
         stack.callback(self._reader.close)
         self._reader.start()
-        self._ingest = IngestProcess(self._hub.connection_string, commands, self._kafka.bootstrap, folder)
+        self._ingest = IngestProcess(
+            self._hub.connection_string, commands, self._kafka.bootstrap, folder, plan.delivery
+        )
         stack.push(_end(self._ingest))
         self._ingest.start()
         self._hub.guard(self._ingest.group)
@@ -187,6 +192,7 @@ class Demo:
             seconds=self._last_arrival - self._began,
             missing_examples=audit.missing_examples(sent, MISSING_SHOWN),
             commands=operator.summary(MISSING_SHOWN),
+            delivery=self._plan.delivery,
         )
 
     def _hear(self) -> None:

@@ -22,9 +22,11 @@ class Plan:
     partitions: int
     devices: int
     commands: int | None
+    delivery: str | None = None
+    """As `source.delivery`, whose default it is if None."""
 
     @classmethod
     def of(cls, args: argparse.Namespace) -> "Plan":
         seconds = 0.0 if args.events else args.seconds or DEFAULT_SECONDS
         rate = args.rate or (0.0 if args.events else DEFAULT_RATE)
-        return cls(seconds, args.events or 0, rate, args.partitions, args.devices, args.commands)
+        return cls(seconds, args.events or 0, rate, args.partitions, args.devices, args.commands, args.delivery)
