@@ -4,12 +4,13 @@
 """
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from tests.services.azurite import Azurite
 from tests.services.kafka import KafkaCluster
-from tests.storm.storm import Settings, storm
+from tests.storm.storm import Delivery, Settings, storm
 
 pytestmark = [pytest.mark.services, pytest.mark.faults]
 COUNTS = {
@@ -23,11 +24,16 @@ COUNTS = {
 }
 
 
-def test_a_short_storm(kafka: KafkaCluster, blob: Azurite, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    settings = Settings(events=30_000, seconds=8, devices=40, brokers=1, interval_seconds=0.5, counts=COUNTS)
+@pytest.mark.parametrize("delivery", get_args(Delivery))
+def test_a_short_storm(
+    kafka: KafkaCluster, blob: Azurite, tmp_path: Path, capsys: pytest.CaptureFixture[str], delivery: Delivery
+) -> None:
+    settings = Settings(
+        delivery=delivery, events=30_000, seconds=8, devices=40, brokers=1, interval_seconds=0.5, counts=COUNTS
+    )
     result = storm(tmp_path, settings, kafka, blob)
     assert result["problems"] == []
     assert result["lost"] == result["out_of_order"] == 0
     assert result["zombies"] == result["supervisor_kills"] == 1
     with capsys.disabled():
-        print(f"\n{result['events']} events through a storm: 0 lost, {result['repeated']} repeated")
+        print(f"\n{result['events']} events {delivery} through a storm: 0 lost, {result['repeated']} repeated")
