@@ -15,7 +15,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("cli",),
     ("audit", "replay"),
     ("demo", "doctor", "service", "migrate", "shadow"),
-    ("source", "sink", "emulator"),
+    ("source", "sink", "emulator", "cluster"),
     ("kafka", "hub", "process", "discovery"),
     ("config", "metrics", "amqp"),
     ("logs", "timing", "extras"),
