@@ -22,6 +22,7 @@ from ingest.process.catch_up_turns import CatchUpScheduler, cores
 from ingest.process.child import ProcessSpec
 from ingest.process.outlive import Outlive
 from ingest.process.supervised import JOINING, STARTING, SupervisedProcess
+from ingest.service.about import about
 from ingest.service.partition_watch import PartitionWatch
 from ingest.service.retiring import CHILDREN_SHARE, Retiring
 from ingest.service.roles import Direction, Found, Role, all_directions
@@ -91,6 +92,7 @@ class Supervisor:
             healthy=lambda: self._clock() - self._polled_at < LOOP_STUCK_SECONDS,
             unready=self.unready,
             note=lambda: self.notes,
+            about=lambda: about(self.config, self.roles, stopping=self._closing and not self.reloading),
             host=config.metrics.host,
             port=config.metrics.port,
         )

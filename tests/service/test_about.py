@@ -1,0 +1,33 @@
+from ingest.config import Config, load
+from ingest.service.about import about
+from tests.config.samples import EVENT_HUB, IOT_HUB
+
+BOTH = ("source", "sink")
+
+
+def config(**environ: str) -> Config:
+    return load(None, environ={f"INGEST__{name}": value for name, value in environ.items()}, for_command="print-config")
+
+
+def test_it_names_where_data_comes_from_and_goes_to_and_no_key() -> None:
+    told = about(
+        config(HUB__EVENT_HUB_CONNECTION_STRING=EVENT_HUB, HUB__IOT_HUB_CONNECTION_STRING=IOT_HUB, SINK__ACK="full"),
+        BOTH,
+        stopping=False,
+    )
+    assert told.source is not None
+    assert told.sink is not None
+    assert (told.source["topic"], told.source["consumer_group"]) == ("iotin", "$Default")
+    assert (told.sink["topics"], told.sink["feedback_topic"]) == (("iotout",), "iotfeedback")
+    assert "SharedAccess" not in repr(told)
+    for text in (EVENT_HUB, IOT_HUB):
+        key = text.partition("SharedAccessKey=")[2].partition(";")[0]
+        assert key
+        assert key not in repr(told)
+
+
+def test_a_direction_that_does_not_run_is_not_told() -> None:
+    only = config(HUB__EVENT_HUB_CONNECTION_STRING=EVENT_HUB)
+    assert about(only, BOTH, stopping=True).sink is None
+    assert about(only, ("sink",), stopping=True).source is None
+    assert about(only, BOTH, stopping=True).stopping
