@@ -14,7 +14,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("__main__",),
     ("cli",),
     ("demo", "doctor", "service", "migrate", "shadow"),
-    ("source", "sink", "emulator"),
+    ("source", "sink", "emulator", "cluster"),
     ("kafka", "hub", "process", "discovery"),
     ("config", "metrics", "amqp"),
     ("logs", "timing", "extras"),

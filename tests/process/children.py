@@ -89,6 +89,10 @@ def answers(child: Child) -> None:
     child.result({"partitions": ["0", "1"], "slot": child.task.slot})
 
 
+def answers_with_group(child: Child) -> None:
+    child.result({"partitions": ["0", "1"], "group": "ingest/toys"})
+
+
 def shows_facts(child: Child) -> None:
     """Says what it was told; crashes the first time, when it was told something."""
     child.beat(True, f"facts: {sorted(child.task.facts)}")

@@ -1,3 +1,4 @@
+from ingest.cluster.node import client_id
 from ingest.config import Config, load
 from ingest.service.about import about
 from tests.config.samples import EVENT_HUB, IOT_HUB
@@ -13,7 +14,7 @@ def test_it_names_where_data_comes_from_and_goes_to_and_no_key() -> None:
     told = about(
         config(HUB__EVENT_HUB_CONNECTION_STRING=EVENT_HUB, HUB__IOT_HUB_CONNECTION_STRING=IOT_HUB, SINK__ACK="full"),
         BOTH,
-        stopping=False,
+        {},
     )
     assert told.source is not None
     assert told.sink is not None
@@ -28,6 +29,14 @@ def test_it_names_where_data_comes_from_and_goes_to_and_no_key() -> None:
 
 def test_a_direction_that_does_not_run_is_not_told() -> None:
     only = config(HUB__EVENT_HUB_CONNECTION_STRING=EVENT_HUB)
-    assert about(only, BOTH, stopping=True).sink is None
-    assert about(only, ("sink",), stopping=True).source is None
-    assert about(only, BOTH, stopping=True).stopping
+    assert about(only, BOTH, {}).sink is None
+    assert about(only, ("sink",), {}).source is None
+    assert about(only, BOTH, {}, True).stopping
+    assert not about(only, BOTH, {}).cluster
+
+
+def test_every_node_of_the_group_is_told_with_its_address_and_partitions() -> None:
+    members = {"somebody": ["2"], client_id("10.0.0.7", 9464): ["0", "1"]}
+    ours, theirs = about(config(), BOTH, members).cluster["nodes"]
+    assert (ours["url"], ours["partitions"]) == ("http://10.0.0.7:9464", ["0", "1"])
+    assert theirs == {"node": "somebody", "url": None, "partitions": ["2"]}

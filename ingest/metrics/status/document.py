@@ -18,9 +18,7 @@ from ingest.recent_warnings import Warned
 
 VERSION: Final = 1
 """Grows when a field goes away or changes its meaning; not with a new field."""
-CLUSTER: Final = tuple(
-    each for each in METRICS if each.name.startswith("cluster_") and each.kind != "histogram" and not each.labels
-)
+CLUSTER: Final = tuple(each for each in METRICS if each.name.startswith("cluster_") and each.kind != "histogram")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +114,11 @@ def _counted(sums: Mapping[str, float]) -> dict[str, float]:
 
 
 def _cluster(about: About, look: Look) -> dict[str, Any] | None:
-    told = {each.name.removeprefix("cluster_"): look.value(each) for each in CLUSTER}
-    known = {name: value for name, value in told.items() if value is not None}
-    return {**known, **about.cluster} if known or about.cluster else None
+    told: dict[str, Any] = {}
+    for metric in CLUSTER:
+        for (group,), value in look.of(metric).items():
+            told |= {"group": group, metric.name.removeprefix("cluster_"): value}
+    return {**told, **about.cluster} if told or about.cluster else None
 
 
 def finite(value: Any) -> Any:

@@ -303,7 +303,10 @@ function showFlow(data) {
   fill("flow-devices", [sink.hub, `${perSecond(last("sink_commands_per_second"))} sent`, sink.feedback_topic && `feedback: ${sink.feedback_topic}`], lines);
 }
 
-const FACTS = { members: "Members", partitions_owned: "Partitions of this node", rebalances_total: "Rebalances" };
+const FACTS = {
+  group: "Group", members: "Nodes", partitions: "Partitions of the hub", partitions_owned: "Partitions of this node",
+  rebalances_total: "Shared out anew",
+};
 function showCluster(cluster) {
   by("cluster").hidden = !cluster;
   if (!cluster) return;
@@ -312,11 +315,17 @@ function showCluster(cluster) {
   fill("cluster-facts", plain, (found) =>
     found.map(([name, value]) => {
       const pair = make("div");
-      const words = typeof value === "number" ? short(value) : String(value);
+      const words = typeof value === "number" ? whole(value) : String(value);
       pair.append(make("dt", FACTS[name] ?? sentence(name.replaceAll("_", " "))), make("dd", words));
       return pair;
     }));
-  fill("cluster-nodes", nodes ?? [], (found) => items(found.map((node) => (typeof node === "string" ? node : Object.values(node).join(" ")))));
+  fill("cluster-nodes", nodes ?? [], (found) =>
+    found.map((one) => {
+      const item = make("li"), owned = one.partitions ?? [];
+      const name = one.url ? `${one.node} at ${one.url.replace("http://", "")}` : one.node;
+      item.append(make("b", name), `: ${plural(owned.length, "partition")}${owned.length ? `, ${owned.join(", ")}` : ""}`);
+      return item;
+    }));
 }
 
 function showPace(data) {

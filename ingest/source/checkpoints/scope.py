@@ -9,3 +9,9 @@ def scope(config: Config) -> Scope:
     """Returns the scope of the configuration."""
     hub = address(config)
     return Scope(hub.namespace, hub.event_hub, config.source.consumer_group)
+
+
+def group_id(scope: Scope) -> str:
+    """Returns the name of the group in which nodes share the partitions: the same for all that read this hub as this
+    consumer group."""
+    return f"ingest/{scope.namespace}/{scope.event_hub}/{scope.consumer_group}".lower()

@@ -54,6 +54,8 @@ def test_every_width_and_colour_is_readable_and_accessible(
     service.unready = [f"source {number}: Kafka is away" for number in range(12)] + ["sink 0: hub: server-busy"]
     told = "Kafka kafka1.example:9092 is away: connection refused; it is tried again" + " and again" * 20
     RECENT.extend([Warned(time.time(), "warning", f"source-{number}", told, 12) for number in range(3)])
+    nodes = [{"node": f"edge{number}", "url": f"http://edge{number}:9464", "partitions": ["1"]} for number in (1, 2)]
+    service.about = replace(service.about, cluster={"members": 2, "nodes": nodes})
     service.exposition._recorder.sample()
     browser.open(service.url)
     browser.until(f"{STATE} === 'not ready'")
@@ -71,6 +73,7 @@ def test_every_width_and_colour_is_readable_and_accessible(
         "1.66/s allowed",
         "too large",
         "12 times",
+        "edge2 at edge2:9464: 1 partition, 1",
         "and 4 more: Kafka is away",
     ):
         assert words in text

@@ -7,6 +7,7 @@ from hypothesis import given
 
 from ingest.metrics import catalogue as m
 from ingest.metrics.bottleneck import PARTS
+from ingest.metrics.cluster import CLUSTER_MEMBERS, CLUSTER_OWNED
 from ingest.metrics.registry import Registry
 from ingest.metrics.status.document import About
 from ingest.metrics.status.recorder import Recorder
@@ -105,10 +106,15 @@ def test_shares_are_means_over_a_role_s_processes_and_text_of_others_is_printabl
 
 
 def test_a_node_alone_tells_of_no_cluster() -> None:
-    node = Node(Registry())
+    registry = Registry()
+    node = Node(registry)
     assert node.shown()["cluster"] is None
     node.about = About(cluster={"nodes": [{"node": "edge2", "url": "http://edge2:9464"}]})
     assert node.shown()["cluster"]["nodes"][0]["node"] == "edge2"
+    registry.set(CLUSTER_MEMBERS, 3, "ingest")
+    registry.set(CLUSTER_OWNED, 11, "ingest")
+    cluster = node.shown()["cluster"]
+    assert (cluster["group"], cluster["members"], cluster["partitions_owned"]) == ("ingest", 3, 11)
 
 
 @given(pages())
