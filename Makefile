@@ -1,5 +1,5 @@
 # Every target sets up what it needs: a virtual environment in .venv, and for tests also a C compiler, Java,
-# Maven, Kafka, Azurite, Prometheus, systemd's checker of units and processors in other languages.
+# Maven, Kafka, Azurite, Chromium, Prometheus, systemd's checker of units and processors in other languages.
 # PYTHON=python3.12 chooses the interpreter, ARGS="…" goes on to the command.
 
 .DEFAULT_GOAL := help

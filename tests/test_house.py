@@ -19,6 +19,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("kafka", "hub", "process", "discovery"),
     ("config", "metrics", "amqp"),
     ("logs", "timing", "extras"),
+    ("recent_warnings",),
     ("errors", "printable", "scarcity", "instants"),
     ("",),
 )

@@ -293,6 +293,7 @@ ALONE: Mapping[str, Callable[[str, Path], None]] = {
     r"ingest source -c ingest\.toml --set source\.topic=iotin\.new .*": is_understood,
     r"ingest shadow -c ingest\.toml --topic-old iotin .*": is_understood,
     r"ingest (audit|replay) -c ingest\.toml --from .*": is_understood,
+    r"ingest status --once (--url .*|--all)": is_understood,
     rf"sudo systemd/install\.sh --instance {INSTANCE}": prepares_the_instance,
     rf"sudoedit /etc/ingest/{INSTANCE}\.toml": edits_what_the_installer_wrote,
     r"ingest discover ambari --url .* --write ingest\.toml": finds_the_brokers,
