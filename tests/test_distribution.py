@@ -37,7 +37,7 @@ LISTED = (
 PAGES = {
     "docs": (".md",),
     "grafana": (".md", ".json", ".yaml"),
-    "systemd": tuple(f".{kind}" for kind in ("md", "sh", "toml", "service", "slice", "target")),
+    "systemd": tuple(f".{kind}" for kind in ("md", "sh", "toml", "service", "slice", "target", "timer")),
 }
 GENERATED = ("PKG-INFO", "setup.cfg")
 
