@@ -33,6 +33,10 @@ test: $(VENV)/.test ## All tests, against Apache Kafka and Azurite: make test AR
 	@$(BIN)/python -m tests.services install
 	@$(PYTEST) $(ARGS)
 
+.PHONY: boot
+boot: $(VENV)/.test ## Two nodes under a real systemd, from a bare Debian to an uninstalled one; as root, installs systemd-nspawn and debootstrap
+	@$(BIN)/python -m tests.systemd.live --install && $(BIN)/python -m tests.systemd.live $(ARGS)
+
 .PHONY: unit
 unit: $(VENV)/.test ## The tests that start no service: no Java, no Node, no network
 	@INGEST_TESTS_WITHOUT_SERVICES=1 $(PYTEST) -m 'not services and not faults' \

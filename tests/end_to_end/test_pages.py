@@ -282,6 +282,7 @@ ALONE: Mapping[str, Callable[[str, Path], None]] = {
     r"make demo": recipe_with("ingest demo"),
     r"make test": recipe_with("-m tests.services install", "-m pytest"),
     r"make unit": recipe_with("INGEST_TESTS_WITHOUT_SERVICES=1", "-m pytest"),
+    r"make boot": recipe_with("-m tests.systemd.live --install", "-m tests.systemd.live"),
     r"make check": recipe_with("ruff check", "mypy", "tests/test_house.py"),
     r"make bench": recipe_with("--benchmark-only", "bench.plot"),
     r"\.venv/bin/python -m pytest .*": names_tests,

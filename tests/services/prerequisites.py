@@ -58,6 +58,16 @@ def compiler() -> str:
     return _ensure("A C compiler with Python's headers", f"gcc libc6-dev{headers}", _find_compiler)
 
 
+def program(name: str, package: str) -> str:
+    """Path of a program, whose Debian package is installed first if need be. Raises ServiceError."""
+    return _ensure(name, package, lambda: find_program(name))
+
+
+def find_program(name: str) -> str | None:
+    """Path of a program, those for administrators included."""
+    return shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+
+
 def unpack(package: str, folder: Path) -> None:
     """Put a Debian package's files below `folder`, without installing it or what it depends on. Raises ServiceError.
 
