@@ -96,7 +96,7 @@ def run(child: Child) -> None:
         if isinstance(error, Refused):
             forget(written)
         # The next process need not send again what Kafka has already acknowledged.
-        process.close(Deadline(SAVE_SECONDS))
+        process.close(Deadline(SAVE_SECONDS), displaced=isinstance(error, Displaced))
         if isinstance(error, Displaced):
             stand_by(child, str(error))
             if child.stopping:
@@ -294,12 +294,14 @@ class PartitionProcess:
         last = self.receiver.last.sequence_number if self.receiver.last is not None else -1
         return max(0, *((number or 0) - last for number in (self.transport.newest, self.question.newest)))
 
-    def close(self, deadline: Deadline) -> None:
-        """Stops receiving, waits for Kafka, writes the last checkpoint; all within the deadline."""
+    def close(self, deadline: Deadline, *, displaced: bool = False) -> None:
+        """Stops receiving, waits for Kafka, writes the last checkpoint; all within the deadline. `displaced`: another process has
+        this partition, and sends what this one has not."""
         self.receiver.close()
         self.delivery.close()
         # What Kafka has acknowledged is worth a checkpoint even if it takes no more.
-        if not self.delivery.join(Deadline(deadline.remaining() * KAFKA_SHARE), while_waiting=self._draining):
+        joined = self.delivery.join(Deadline(deadline.remaining() * KAFKA_SHARE), while_waiting=self._draining)
+        if not joined and not displaced:
             count = self.delivery.pool.in_flight or "some"
             self._child.unsaved(
                 f"{count} records are not acknowledged by Kafka, and are sent again after the next start"
@@ -308,7 +310,7 @@ class PartitionProcess:
         self.writer.close(deadline)
         while not self.writer.join(Deadline(min(0.2, deadline.remaining()))) and not deadline.expired:
             self._draining()
-        if self.writer.pending:
+        if self.writer.pending and not displaced:
             why = self.writer.last_error or "the store has not answered"
             self._child.unsaved(
                 f"the last checkpoint is not written ({why}), and what came after the one before comes again"
