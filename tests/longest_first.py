@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 LONGEST: tuple[str, ...] = (
+    "systemd/test_live.py",
     "demo/test_command.py",
     "source/events/test_template_decoder.py",
     "end_to_end/test_commands.py",

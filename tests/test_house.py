@@ -13,11 +13,13 @@ PACKAGE = Path(__file__).parent.parent / "ingest"
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("__main__",),
     ("cli",),
+    ("audit", "replay"),
     ("demo", "doctor", "service", "migrate", "shadow"),
-    ("source", "sink", "emulator"),
+    ("source", "sink", "emulator", "cluster"),
     ("kafka", "hub", "process", "discovery"),
     ("config", "metrics", "amqp"),
     ("logs", "timing", "extras"),
+    ("recent_warnings",),
     ("errors", "printable", "scarcity", "instants"),
     ("",),
 )

@@ -29,7 +29,8 @@ def add(commands: Commands) -> None:
         "Those of the source if hub.event_hub_connection_string is given, those of the sink if\n"
         "hub.iot_hub_connection_string is given, and all if neither is. Topics for dead letters get one partition. Topics\n"
         "that exist are left as they are. Azure Event Hubs creates none for Kafka clients: there it says what is missing.\n"
-        'With source.delivery = "exactly_once" also source.position_topic, compacted, with the hub\'s number of partitions.',
+        'With source.delivery = "exactly_once" or cluster.coordination also source.position_topic, compacted, with the hub\'s\n'
+        "number of partitions.",
         "ingest topics create -c ingest.toml --partitions 8 --replication 3",
         _create,
     )
@@ -76,8 +77,8 @@ def create(
     from ingest.kafka.admin import create_topics, existing_topics
     from ingest.kafka.client import settings
 
-    exactly_once = _reads(config) and config.source.delivery == "exactly_once"
-    of_hub = hub_partitions or (_hub_partitions(config) if exactly_once else 1)
+    keeps_positions = _reads(config) and config.needs_position_topic
+    of_hub = hub_partitions or (_hub_partitions(config) if keeps_positions else 1)
     specs, kafka = wanted_topics(config, partitions, replication_factor, of_hub), config.kafka
     if kafka.kind == "event_hubs":
         results = existing_topics(kafka, [spec.name for spec in specs], _TIMEOUT_SECONDS)
@@ -105,7 +106,7 @@ def wanted_topics(
 
     rare = {config.source.dead_letter_topic, config.sink.dead_letter_topic}
     wanted = topics_in_use(config, directions(config) or ("source", "sink"))
-    positions = config.source.position_topic if config.source.delivery == "exactly_once" else None
+    positions = config.source.position_topic if config.needs_position_topic else None
     return [
         position_topic(name, hub_partitions, replication_factor)
         if name == positions
@@ -146,7 +147,7 @@ def _check_positions(config: "Config", results: "list[TopicResult]", of_hub: int
     from ingest.errors import Refused
     from ingest.kafka.position_topic import too_few
 
-    positions = config.source.position_topic if config.source.delivery == "exactly_once" else None
+    positions = config.source.position_topic if config.needs_position_topic else None
     for topic in results:
         wrong = too_few(topic.name, topic.partitions, of_hub) if topic.name == positions else None
         if wrong is not None:

@@ -1,5 +1,6 @@
 """The configuration: TOML file, environment and flags as typed, frozen objects; reports all errors at once, by key."""
 
+from ingest.config.cluster import Cluster
 from ingest.config.connection_strings import EventHubAddress, IotHubAddress
 from ingest.config.identity import Identity
 from ingest.config.loading import load
@@ -12,6 +13,7 @@ from ingest.config.values import At, Earliest, Latest, Offsets, Secret, Start
 __all__ = [
     "At",
     "Checkpoints",
+    "Cluster",
     "Command",
     "Config",
     "Earliest",

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from ingest.config import connection_strings, proxies, values
+from ingest.config.cluster import Cluster
 from ingest.config.connection_strings import EventHubAddress, IotHubAddress
 from ingest.config.identity import Identity
 from ingest.config.keys import KEY, Key, key
@@ -258,7 +259,7 @@ class Sink:
 
 @dataclass(frozen=True, slots=True)
 class Metrics:
-    """The HTTP port with /metrics, /healthz and /readyz."""
+    """The HTTP port with the status page, /status.json, /metrics, /healthz and /readyz."""
 
     host: str = key("127.0.0.1", Name(None, "127.0.0.1"), "Address to listen on.")
     port: int = key(9464, Whole(0, 65535), "Port to listen on. 0: any free one.")
@@ -286,6 +287,7 @@ class Config:
     proxy: Proxy = field(default_factory=Proxy)
     source: Source = field(default_factory=Source)
     checkpoints: Checkpoints = field(default_factory=Checkpoints)
+    cluster: Cluster = field(default_factory=Cluster)
     kafka: Kafka = field(default_factory=Kafka)
     sink: Sink = field(default_factory=Sink)
     metrics: Metrics = field(default_factory=Metrics)
@@ -306,6 +308,11 @@ class Config:
         checkpoints = self.checkpoints
         placed = checkpoints.store == "file" or checkpoints.blob_connection_string or checkpoints.blob_account_url
         return not self._names_event_hub and bool(self.hub.iot_hub_connection_string) and bool(placed)
+
+    @property
+    def needs_position_topic(self) -> bool:
+        """Whether `source.position_topic` must be there: positions are kept in it, or nodes share its partitions."""
+        return self.source.delivery == "exactly_once" or self.cluster.shares
 
     @property
     def _names_event_hub(self) -> bool:

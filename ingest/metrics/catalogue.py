@@ -5,6 +5,7 @@ A process counts in its own plain ints and gives the totals to a `Meter` once a 
 So counters survive the death of the process that counted them.
 """
 
+from ingest.metrics import cluster
 from ingest.metrics.metric import Kind, Metric
 
 __all__ = ["Kind", "Metric"]
@@ -375,4 +376,7 @@ TOKEN_FAILURES = Metric(
 )
 BUILD_INFO = Metric("build_info", "info", ("version", "python"), "Always 1; names the version.")
 
-METRICS: tuple[Metric, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Metric))
+METRICS: tuple[Metric, ...] = (
+    *(value for value in list(globals().values()) if isinstance(value, Metric)),
+    *cluster.METRICS,
+)

@@ -18,6 +18,7 @@ from ingest.errors import EXIT_CONFIG, EXIT_OK, EXIT_UNAVAILABLE
 from ingest.metrics.meter import Snapshot
 from ingest.process import child, forkserver
 from ingest.process.catch_up_turns import CatchUpScheduler
+from ingest.recent_warnings import RECENT
 from ingest.timing import Backoff, Deadline
 
 STALE_SECONDS = 15.0
@@ -216,6 +217,8 @@ class SupervisedProcess:
                     self.ready, self.detail = ready, detail
                     self._ever_ready = self._ever_ready or ready
                     self._on_snapshot(snapshot)
+                case ("warned", warned):
+                    RECENT.extend(warned)
                 case ("turn", wanted):
                     (self._turns.want if wanted else self._turns.done)(self)
                 case ("result", value):

@@ -41,9 +41,9 @@ def check_topics(config: Config) -> Topics:
 
 
 def check_positions(config: Config, partitions: Iterable[str]) -> None:
-    """For exactly once: checks that the topic of positions has a place for these partitions of the hub. Raises Refused or
+    """Checks that the topic of positions, if one is needed, has a place for these partitions of the hub. Raises Refused or
     Unreachable."""
-    if config.source.delivery == "exactly_once":
+    if config.needs_position_topic:
         check_position_topic(config.kafka, config.source.position_topic, needed(partitions), ANSWER_SECONDS)
 
 

@@ -1,5 +1,6 @@
 """Roles for tests of the supervisor: real child processes that do one small thing each."""
 
+import logging
 import os
 import resource
 import signal
@@ -27,6 +28,16 @@ def works(child: Child) -> None:
         child.beat(True, "working")
         child.wait(0.02)
     child.beat(False, "stopped")
+
+
+def warns(child: Child) -> None:
+    """Ready; logs one warning, three times, and a line that is none."""
+    logging.getLogger("ingest").info("it works")
+    for _ in range(3):
+        logging.getLogger("ingest").warning("slot %s is slow", child.task.slot)
+    while not child.stopping:
+        child.beat(True, "working")
+        child.wait(0.02)
 
 
 def refused(child: Child) -> None:
@@ -76,6 +87,10 @@ def hangs(child: Child) -> None:
 
 def answers(child: Child) -> None:
     child.result({"partitions": ["0", "1"], "slot": child.task.slot})
+
+
+def answers_with_group(child: Child) -> None:
+    child.result({"partitions": ["0", "1"], "group": "ingest/toys"})
 
 
 def shows_facts(child: Child) -> None:

@@ -32,6 +32,7 @@ from ingest.process.supervised import (
     STALE_SECONDS,
     SupervisedProcess,
 )
+from ingest.recent_warnings import RECENT
 from ingest.timing import Deadline
 from tests.process.scarce import no_more_descriptors_than
 
@@ -82,6 +83,15 @@ class Harness:
     def counted(self) -> float:
         values = [value for snapshot in self.snapshots for name, _, value in snapshot if name == "source_events_total"]
         return sum(value for value in values if isinstance(value, float | int))
+
+
+def test_a_child_s_warnings_are_the_service_s(harness: Harness) -> None:
+    RECENT.take()
+    slot = harness.slot("warns")
+    harness.until(slot, lambda: bool(RECENT.last()))
+    (one,) = RECENT.take()
+    assert (one.level, one.message, one.times) == ("warning", "slot 0 is slow", 3)
+    assert one.process.startswith("source-0")
 
 
 @pytest.fixture
