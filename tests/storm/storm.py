@@ -21,7 +21,6 @@ from typing import Literal, TypeVar
 from tests.end_to_end.emulator_process import EmulatorProcess, emulator_process
 from tests.faults.conftest import basic_config
 from tests.faults.ingest_process import write_config
-from tests.faults.waiting import wait_until
 from tests.services import ROOT
 from tests.services.azurite import Azurite
 from tests.services.kafka import KafkaCluster
@@ -36,7 +35,8 @@ Delivery = Literal["at_least_once", "exactly_once"]
 PARTITIONS = 4
 _SENT_SECONDS = 300.0
 """After the faults, until the devices have sent all: they were slowed down, too."""
-_DRAIN_SECONDS = 300.0
+_QUIET_SECONDS = 60.0
+"""Without any new event, when no fault is left: twice as long as a partition may be silent."""
 _AFTER_THE_FACT_SECONDS = 300.0
 _EXPECTED_ENDS = ("69",)
 """How a service may end by itself: its first start is refused while the hub or Kafka refuses everybody."""
@@ -218,13 +218,14 @@ class _Storm:
         sys.stderr.flush()
 
     def _drain(self, sent: Mapping[str, int]) -> None:
+        """Until all has come, or nothing comes any more. Raises AssertionError if something is missing then."""
         audit, wanted = self._reader.audit, sum(sent.values())
-
-        def drained() -> bool:
-            self._service.tend()
-            return audit.arrived >= wanted
-
-        wait_until(drained, lambda: f"{wanted - audit.arrived} events are not in Kafka", _DRAIN_SECONDS)
+        came, end = audit.arrived, time.monotonic() + _QUIET_SECONDS
+        while audit.arrived < wanted and time.monotonic() < end:
+            self._service.wait(0.1)
+            if audit.arrived > came:
+                came, end = audit.arrived, time.monotonic() + _QUIET_SECONDS
+        assert audit.arrived >= wanted, f"{wanted - audit.arrived} events do not come in {_QUIET_SECONDS:g} s of peace"
 
     def _ask_audit(self) -> dict[str, object]:
         """Returns what `ingest audit` counts."""
