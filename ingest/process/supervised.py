@@ -66,7 +66,7 @@ class SupervisedProcess:
         self.detail = STARTING
         self.result: Any = None
         self.unsaved: list[str] = []
-        """What the ending child could not save."""
+        """What the ending child could not save, while none has followed it."""
         self.fatal: tuple[int, str] | None = None
         """(exit code, sentence) if a restart cannot help: the first start was refused."""
         self._context = context
@@ -135,6 +135,7 @@ class SupervisedProcess:
             self.detail = f"cannot be started: {error}"
             self._again(self.detail)
             return
+        self.unsaved = []  # this child does it again
         self._started_at = self._polled_at = self._clock()
         self._late_at = self._started_at + FIRST_BEAT_SECONDS
         self.detail = STARTING if self._ever_ready else self._starting

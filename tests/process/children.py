@@ -221,6 +221,14 @@ def cannot_save(child: Child) -> None:
     child.unsaved("the last checkpoint is not written (Kafka has not answered)")
 
 
+def crashes_without_saving(child: Child) -> None:
+    """The first time; then it works."""
+    if child.task.facts.get("first"):
+        child.unsaved("7 records are not acknowledged by Kafka")
+        raise RuntimeError("boom")
+    works(child)
+
+
 def is_displaced_once_ready(child: Child) -> None:
     child.beat(True, "working")
     raise Displaced("another process has this place")

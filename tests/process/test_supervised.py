@@ -160,6 +160,15 @@ def test_a_child_that_ends_unasked_is_started_again_after_a_while(harness: Harne
     assert harness.restarts == 1
 
 
+def test_what_a_crash_has_left_is_unsaved_until_the_next_child_is_there(harness: Harness) -> None:
+    slot = harness.slot("crashes_without_saving", first=True)
+    harness.until(slot, lambda: not slot.alive)
+    assert slot.unsaved == ["7 records are not acknowledged by Kafka"]
+    harness.ahead += 1.0
+    harness.until(slot, lambda: slot.ready)
+    assert slot.unsaved == []
+
+
 def test_a_child_whose_place_another_process_has_ends_quietly_and_is_started_again(harness: Harness) -> None:
     slot = harness.slot("is_displaced_once_ready")
     harness.until(slot, lambda: not slot.alive)

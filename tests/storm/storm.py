@@ -1,5 +1,6 @@
 """One storm: a hub, Kafka, a store and `ingest source`, each a process of its own; faults of all kinds; and a count."""
 
+import json
 import random
 import signal
 import subprocess
@@ -10,6 +11,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import partial
 from itertools import groupby
 from operator import attrgetter
@@ -19,7 +21,6 @@ from typing import Literal, TypeVar
 from tests.end_to_end.emulator_process import EmulatorProcess, emulator_process
 from tests.faults.conftest import basic_config
 from tests.faults.ingest_process import write_config
-from tests.faults.waiting import wait_until
 from tests.services import ROOT
 from tests.services.azurite import Azurite
 from tests.services.kafka import KafkaCluster
@@ -34,12 +35,15 @@ Delivery = Literal["at_least_once", "exactly_once"]
 PARTITIONS = 4
 _SENT_SECONDS = 300.0
 """After the faults, until the devices have sent all: they were slowed down, too."""
-_DRAIN_SECONDS = 300.0
+_QUIET_SECONDS = 60.0
+"""Without any new event, when no fault is left: twice as long as a partition may be silent."""
 _AFTER_THE_FACT_SECONDS = 300.0
 _EXPECTED_ENDS = ("69",)
 """How a service may end by itself: its first start is refused while the hub or Kafka refuses everybody."""
 _EXPECTED_EXITS = ("0", str(-signal.SIGTERM))
 """How it may end after SIGTERM: also before it listens to any, right after a start."""
+_BEFORE_SECONDS = 600.0
+"""No event is older than the storm by more."""
 _SEVERAL_BROKERS = {"transaction.state.log.min.isr": "2"}
 
 
@@ -60,6 +64,8 @@ class Settings:
     """From one checkpoint to the next."""
     counts: Mapping[str, int] = field(default_factory=lambda: plan.FULL)
     """Kind of fault → how often it strikes."""
+    audits: bool = True
+    """Whether `ingest audit` looks at the topic, too."""
 
     def faults(self) -> list[plan.Fault]:
         lacking = [
@@ -132,7 +138,7 @@ class _Storm:
         self._acts = acts
         self._reader = reader
         self._watch = watch
-        self._began = time.monotonic()
+        self._began, self._began_at = time.monotonic(), time.time() - _BEFORE_SECONDS
         self._struck: list[tuple[float, str]] = []
         self._problems: list[str] = []
 
@@ -154,8 +160,10 @@ class _Storm:
         self._reader.finish()
         after = Reader(bootstrap, topic)
         self._try(lambda: after.read_to_end(_AFTER_THE_FACT_SECONDS))
+        audited = self._try(self._ask_audit) if self._settings.audits else None
         audit = after.audit
         self._judge(sent, after, gaps)
+        self._compare(after, audited)
         return {
             "delivery": self._settings.delivery,
             "seed": self._settings.seed,
@@ -170,6 +178,7 @@ class _Storm:
             "out_of_order": audit.out_of_order,
             **{name: self._acts.counts[name] for name in sorted(self._acts.counts)},
             "longest_silence_seconds": {key: round(value, 1) for key, value in sorted(self._reader.silences.items())},
+            "ingest_audit": audited,
             "ends_by_itself": dict(service.ends),
             "exits_after_sigterm": dict(service.exits),
             "looks_at_checkpoints": self._watch.looks,
@@ -209,13 +218,33 @@ class _Storm:
         sys.stderr.flush()
 
     def _drain(self, sent: Mapping[str, int]) -> None:
+        """Until all has come, or nothing comes any more. Raises AssertionError if something is missing then."""
         audit, wanted = self._reader.audit, sum(sent.values())
+        came, end = audit.arrived, time.monotonic() + _QUIET_SECONDS
+        while audit.arrived < wanted and time.monotonic() < end:
+            self._service.wait(0.1)
+            if audit.arrived > came:
+                came, end = audit.arrived, time.monotonic() + _QUIET_SECONDS
+        assert audit.arrived >= wanted, f"{wanted - audit.arrived} events do not come in {_QUIET_SECONDS:g} s of peace"
 
-        def drained() -> bool:
-            self._service.tend()
-            return audit.arrived >= wanted
+    def _ask_audit(self) -> dict[str, object]:
+        """Returns what `ingest audit` counts."""
+        # Later than every event: the last of a stretch is part of it.
+        begin, end = (datetime.fromtimestamp(at, UTC).isoformat() for at in (self._began_at, time.time() + 60))
+        command = [sys.executable, "-m", "ingest", "audit", "-c", str(self._service.main.config), "--json"]
+        ran = subprocess.run([*command, "--from", begin, "--to", end], cwd=ROOT, capture_output=True, text=True)
+        try:
+            found: dict[str, object] = json.loads(ran.stdout)
+        except ValueError:
+            raise AssertionError(f"ingest audit ended with {ran.returncode}: {ran.stderr[-500:]}") from None
+        return {name: found[name] for name in ("present", "missing", "repeated", "out_of_order", "certain", "notes")}
 
-        wait_until(drained, lambda: f"{wanted - audit.arrived} events are not in Kafka", _DRAIN_SECONDS)
+    def _compare(self, reader: Reader, audited: Mapping[str, object] | None) -> None:
+        """Whoever counts devices' numbers and whoever counts the hub's must come to the same."""
+        mine = {"present": reader.audit.arrived, "repeated": reader.audit.duplicated, "missing": 0, "certain": True}
+        for name, value in mine.items():
+            if audited is not None and audited[name] != value:
+                self._problem(f"ingest audit says {name}: {audited[name]}; the reader: {value}")
 
     def _try(self, act: Callable[[], _T]) -> _T | None:
         """Returns what `act` does. What goes wrong is a problem, and the storm goes on."""
