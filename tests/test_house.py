@@ -31,6 +31,8 @@ ROOMS: Mapping[str, tuple[str, ...]] = {
         "discover",
         "instrumentation",
         "ownership",
+        "stand_by",
+        "exactly_once",
         "endpoint",
         "preflight",
         "catch_up_turn",

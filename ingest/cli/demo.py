@@ -44,6 +44,11 @@ def add(commands: Commands) -> None:
         "--devices", type=up_to(100_000), default=20, metavar="D", help="simulated devices (default: 20)"
     )
     parser.add_argument(
+        "--delivery",
+        choices=("at_least_once", "exactly_once"),
+        help="as source.delivery (default: at_least_once); what is in Kafka is counted as a reader of committed records sees it",
+    )
+    parser.add_argument(
         "--nodes",
         type=up_to(8),
         default=1,

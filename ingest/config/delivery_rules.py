@@ -20,6 +20,8 @@ _LONGEST_MS: Final = 900_000
 def broken_delivery(config: Config) -> Broken:
     """Yields every broken rule."""
     source, kafka = config.source, config.kafka
+    if config.needs_position_topic:
+        yield from _position_topic(config)
     if source.delivery != "exactly_once":
         return
     if kafka.kind == "event_hubs":
@@ -28,7 +30,6 @@ def broken_delivery(config: Config) -> Broken:
     if kafka.producers > 1:
         fix = f'{_DELIVERY} = "exactly_once" has one transaction at a time, of one producer: write 1 or leave this key out'
         yield ("kafka.producers", _DELIVERY), Problem("kafka.producers", str(kafka.producers), fix)
-    yield from _position_topic(config)
     yield from _timeout(config)
 
 

@@ -310,6 +310,11 @@ class Config:
         return not self._names_event_hub and bool(self.hub.iot_hub_connection_string) and bool(placed)
 
     @property
+    def needs_position_topic(self) -> bool:
+        """Whether `source.position_topic` must be there: positions are kept in it, or nodes share its partitions."""
+        return self.source.delivery == "exactly_once" or self.cluster.shares
+
+    @property
     def _names_event_hub(self) -> bool:
         return bool(self.hub.event_hub_connection_string or (self.hub.event_hub_namespace and self.hub.event_hub_name))
 

@@ -16,7 +16,13 @@ from pathlib import Path
 from types import FrameType
 
 from ingest.demo.hub import HubProcess
-from ingest.demo.ingest_process import COMMAND_DEAD_LETTER_TOPIC, COMMAND_TOPIC, DEAD_LETTER_TOPIC, TOPIC
+from ingest.demo.ingest_process import (
+    COMMAND_DEAD_LETTER_TOPIC,
+    COMMAND_TOPIC,
+    DEAD_LETTER_TOPIC,
+    POSITION_TOPIC,
+    TOPIC,
+)
 from ingest.demo.nodes import Nodes
 from ingest.demo.operating import Operator
 from ingest.demo.plan import Plan
@@ -30,7 +36,6 @@ from ingest.timing import Deadline
 AHEAD_EVENTS = 5_000
 """A record takes less than 1,000 bytes, uncompressed."""
 KAFKA_PARTITIONS = 8
-POSITION_TOPIC = "ingest-positions"
 NO_PROGRESS_SECONDS = 30.0
 DRAIN_SECONDS = 20.0
 READ_SECONDS = 0.1
@@ -96,7 +101,7 @@ class Demo:
         self._kafka.create_topic(DEAD_LETTER_TOPIC, 1)
         self._kafka.create_topic(COMMAND_TOPIC, KAFKA_PARTITIONS)
         self._kafka.create_topic(COMMAND_DEAD_LETTER_TOPIC, 1)
-        if plan.nodes > 1:
+        if plan.delivery == "exactly_once" or plan.nodes > 1:
             self._kafka.create_topic(POSITION_TOPIC, plan.partitions)
         self._hub = HubProcess(plan, folder)
         stack.push(_end(self._hub))
@@ -199,6 +204,7 @@ class Demo:
             seconds=self._last_arrival - self._began,
             missing_examples=audit.missing_examples(sent, MISSING_SHOWN),
             commands=operator.summary(MISSING_SHOWN),
+            delivery=self._plan.delivery,
             nodes=self._plan.nodes,
             takeover_seconds=self._ingest.takeover_seconds,
         )

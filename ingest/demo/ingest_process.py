@@ -14,6 +14,7 @@ from ingest.timing import Deadline
 
 TOPIC = "iotin"
 DEAD_LETTER_TOPIC = "iotin.dead"
+POSITION_TOPIC = "ingest-positions"
 COMMAND_TOPIC = "iotout"
 COMMAND_DEAD_LETTER_TOPIC = "iotout.dead"
 START_SECONDS = 60.0
@@ -34,6 +35,8 @@ event_hub_connection_string = "{hub}"
 [source]
 topic = "{topic}"
 dead_letter_topic = "{dead_letters}"
+position_topic = "{positions}"
+delivery = "{delivery}"
 [sink]
 processes = 1
 topics = ["{command_topic}"]
@@ -75,6 +78,7 @@ class IngestProcess:
         commands: CommandAccess | None,
         kafka: str,
         folder: Path,
+        delivery: str | None = None,
         number: int = 0,
         nodes: int = 1,
     ) -> None:
@@ -88,6 +92,8 @@ class IngestProcess:
                 commands=_COMMANDS.format(hub=commands.connection_string, ca_file=commands.ca_file) if commands else "",
                 topic=TOPIC,
                 dead_letters=DEAD_LETTER_TOPIC,
+                positions=POSITION_TOPIC,
+                delivery=delivery or "at_least_once",
                 command_topic=COMMAND_TOPIC,
                 command_dead_letters=COMMAND_DEAD_LETTER_TOPIC,
                 tier=TIER,

@@ -35,7 +35,15 @@ class Nodes:
         self._partitions = plan.partitions
         self._clock = clock
         self._nodes = [
-            IngestProcess(hub_connection_string, commands if number == 0 else None, kafka, folder, number, plan.nodes)
+            IngestProcess(
+                hub_connection_string,
+                commands if number == 0 else None,
+                kafka,
+                folder,
+                plan.delivery,
+                number=number,
+                nodes=plan.nodes,
+            )
             for number in range(plan.nodes)
         ]
         self._killed: IngestProcess | None = None

@@ -52,6 +52,8 @@ class Summary:
     missing_examples: list[tuple[str, int]]
     """(device id, counter)"""
     commands: "Commands"
+    delivery: str | None = None
+    """As `source.delivery`; None if it was not asked for."""
     nodes: int = 1
     takeover_seconds: float | None = None
     """From the kill of one of several nodes until others received its partitions."""
@@ -73,6 +75,7 @@ class Summary:
                 "commands_delivered": self.commands.delivered,
                 "commands_missing": self.commands.missing,
                 "seconds": round(self.seconds, 3),
+                **({"delivery": self.delivery} if self.delivery is not None else {}),
                 **self._of_nodes,
             }
         )

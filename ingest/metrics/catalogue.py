@@ -15,6 +15,7 @@ DELIVERY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.
 
 SEND_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 """Seconds, from loopback to the time-out of an answer."""
+COMMIT_BUCKETS = SEND_BUCKETS
 
 
 _SOURCE, _SINK, _FEEDBACK = ("source",), ("sink",), ("feedback",)
@@ -175,6 +176,23 @@ SOURCE_DELIVERY = Metric(
     _P,
     "From the hub's enqueued time to Kafka's acknowledgement, seconds.",
     buckets=DELIVERY_BUCKETS,
+    roles=_SOURCE,
+)
+SOURCE_TRANSACTIONS = Metric(
+    "source_transactions_total",
+    "counter",
+    ("partition", "outcome"),
+    "Kafka transactions, with source.delivery = exactly_once: committed, aborted.",
+    "If aborted ones grow, Kafka refuses records, or dead letters are made: see ingest_kafka_produce_errors_total.",
+    known=("committed", "aborted"),
+    roles=_SOURCE,
+)
+SOURCE_COMMIT = Metric(
+    "source_commit_seconds",
+    "histogram",
+    _P,
+    "From the end of a transaction until Kafka has committed it, seconds; meanwhile nothing more is sent.",
+    buckets=COMMIT_BUCKETS,
     roles=_SOURCE,
 )
 SOURCE_TRANSPORT = Metric(
