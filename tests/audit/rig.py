@@ -59,6 +59,17 @@ class Rig:
             self.put(value, key=key, headers=headers, timestamp=time_ms, partition=sum(key or b"") % PLACES)
         assert self._producer.flush(PATIENCE) == 0
 
+    def write_and_abort(self, partition: str, events: Iterable[Event]) -> None:
+        """In a transaction that is given up."""
+        writer = Producer({"bootstrap.servers": self.bootstrap, "transactional.id": self.topic})
+        writer.init_transactions(PATIENCE)
+        writer.begin_transaction()
+        encode = make(self.record_format, partition, 7).encode
+        for key, value, _, time_ms in map(encode, events):
+            writer.produce(self.topic, value, key, partition=sum(key or b"") % PLACES, timestamp=time_ms)
+        assert writer.flush(PATIENCE) == 0
+        writer.abort_transaction(PATIENCE)
+
     def write_letter(self, partition: str, one: Event) -> None:
         letters = Letters(Config(source=Source(dead_letter_topic=f"{self.topic}.dead")), partition)
         key, value, headers = letters.of(one, Undeliverable("too_large", "The event is too large."))
