@@ -86,6 +86,8 @@ class SupervisedProcess:
         self._kill_at: float | None = None
         self._restart_at: float | None = None
         self._failure: tuple[int, str] | None = None
+        self._quiet = False
+        """Whether the last one ended because another process has its place: no crash, and no restart to count."""
 
     def __str__(self) -> str:
         return f"{self.task.role} {self.task.slot}"
@@ -123,6 +125,7 @@ class SupervisedProcess:
         self._kill_at = None
         self._restart_at = None
         self._failure = None
+        self._quiet = False
         self.ready = False
         name = str(self).replace(" ", "-")
         try:
@@ -152,7 +155,8 @@ class SupervisedProcess:
             elif not self._closing and now > self._late_at:  # as of `now`: we can sleep at any point
                 self._replace_hung(now)
         elif self._restart_at is not None and now >= self._restart_at:
-            self._on_restart()
+            if not self._quiet:
+                self._on_restart()
             self.task = replace(self.task, facts={})
             self.start()
 
@@ -240,12 +244,14 @@ class SupervisedProcess:
             return
         if lived >= SETTLED_SECONDS:
             self._backoff.reset()
+        self._quiet = code == EXIT_OK and self._failure is not None
         self._again(f"ended: {sentence}")
 
     def _again(self, happened: str) -> None:
         wait = self._backoff.next()
         self._restart_at = self._clock() + wait
-        logger.warning("%s %s. It starts again in %.1f s.", self, happened.rstrip("."), wait)
+        level = logging.INFO if self._quiet else logging.WARNING
+        logger.log(level, "%s %s. It starts again in %.1f s.", self, happened.rstrip("."), wait)
 
     def _replace_hung(self, now: float) -> None:
         if self._process is None or self._process.pid is None:

@@ -115,7 +115,11 @@ class Worker:
             config.kafka,
             config.sink.topics,
             config.sink.group_id,
-            client_id=f"ingest-sink-{self.worker}",
+            client_id=(
+                f"{child.task.shared['node']}/sink-{self.worker}"
+                if config.cluster.shares
+                else f"ingest-sink-{self.worker}"
+            ),
             on_revoked=self._revoked,
         )
         self._again = Again(config.kafka, client_id=f"ingest-sink-{self.worker}-again")

@@ -6,7 +6,7 @@ import signal
 import threading
 from pathlib import Path
 
-from ingest.errors import Refused, RestartRequired
+from ingest.errors import Displaced, Refused, RestartRequired
 from ingest.hub.auth.contract import EVENT_HUBS, NoToken
 from ingest.hub.auth.held import HELD
 from ingest.metrics import catalogue as m
@@ -76,6 +76,10 @@ def hangs(child: Child) -> None:
 
 def answers(child: Child) -> None:
     child.result({"partitions": ["0", "1"], "slot": child.task.slot})
+
+
+def answers_with_group(child: Child) -> None:
+    child.result({"partitions": ["0", "1"], "group": "ingest/toys"})
 
 
 def shows_facts(child: Child) -> None:
@@ -204,3 +208,8 @@ def cannot_save(child: Child) -> None:
         child.beat(True, "working")
         child.wait(0.02)
     child.unsaved("the last checkpoint is not written (Kafka has not answered)")
+
+
+def is_displaced_once_ready(child: Child) -> None:
+    child.beat(True, "working")
+    raise Displaced("another process has this place")

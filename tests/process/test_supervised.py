@@ -150,6 +150,16 @@ def test_a_child_that_ends_unasked_is_started_again_after_a_while(harness: Harne
     assert harness.restarts == 1
 
 
+def test_a_child_whose_place_another_process_has_ends_quietly_and_is_started_again(harness: Harness) -> None:
+    slot = harness.slot("is_displaced_once_ready")
+    harness.until(slot, lambda: not slot.alive)
+    assert slot.detail == "another process has this place"
+    assert slot.fatal is None
+    harness.ahead += 1.0
+    harness.until(slot, lambda: slot.alive)
+    assert harness.restarts == 0, "that was no crash"
+
+
 def test_a_child_that_hangs_is_replaced(harness: Harness) -> None:
     slot = harness.slot("hangs")
     harness.until(slot, lambda: slot.ready)

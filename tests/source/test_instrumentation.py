@@ -35,7 +35,7 @@ def partition(*, last: Position | None = None) -> Any:
             seconds=Histogram(DELIVERY_BUCKETS),
             errors={},
             held_back={"refused": False},
-            dead_letters=SimpleNamespace(topic=SimpleNamespace(written={})),
+            dead_lettered={},
             pool=SimpleNamespace(
                 in_flight=0,
                 in_flight_bytes=0,
