@@ -29,8 +29,8 @@ from ingest.source.events.received import Received
 from ingest.source.hot_path import encoder_of
 from ingest.timing import Deadline
 
-HELD_EVENTS = 20_000
-HELD_BYTES = 8 << 20
+HELD_EVENTS = 10_000
+HELD_BYTES = 4 << 20
 """A transaction with so many events, or so many bytes of their records, is committed at once: they are all held."""
 SILENCE_SECONDS = 10.0
 """How long Kafka may owe an answer before that counts as trouble."""
