@@ -102,7 +102,7 @@ class TransactionalDelivery:
             self._encoder.encode,
             max_record_bytes=max_record_bytes,
             dead_letter_bytes=dead_letter_bytes,
-            reported=self._reported,
+            reported=self._note,
             clock=clock,
         )
         self._measured_from = max(0, (max_record_bytes or pool.max_record_bytes) - ENVELOPE_BYTES)
@@ -120,6 +120,8 @@ class TransactionalDelivery:
         """That of the last one."""
         self._refusal: KafkaError | None = None
         """Why Kafka refused one of them, before it was asked to commit."""
+        self._abandoned = False
+        """Whether the present transaction, which is being committed, is not tried again."""
         self._voids = 0
         self._broken: RestartRequired | None = None
         self._closing = False
@@ -170,7 +172,8 @@ class TransactionalDelivery:
         self._ready.clear()
         self._attempts.abandon()
         if self._phase == "committing":
-            return  # what comes of it is known when it is over
+            self._abandoned = True  # what comes of it is known when it is over
+            return
         self._drop()
         if self._phase == "open" and self._began_at is not None:
             self._phase = "aborting"
@@ -357,7 +360,7 @@ class TransactionalDelivery:
             raise RestartRequired(f"Kafka does not abort a transaction: {aborted}") from None
         self.transactions["aborted"] += 1
         self._acked_at = self._clock()
-        held, refusal = self._held, self._refusal
+        held, refusal = [] if self._abandoned else self._held, self._refusal
         self._over()
         if self._attempts.under_way:
             blamed = self._attempts.aborted()
@@ -373,15 +376,12 @@ class TransactionalDelivery:
             )
 
     def _over(self) -> None:
-        self._phase, self._began_at = "open", None
+        self._phase, self._began_at, self._abandoned = "open", None, False
         self._drop()
 
     def _arrived(self, shipment: Shipment) -> None:
         for refusal in shipment.refused:
             self._note(refusal.error)
-
-    def _reported(self, error: KafkaError) -> None:
-        self._note(error)
 
     def _reported_place(self, error: KafkaError | None, _: Message) -> None:
         if error is not None:

@@ -206,6 +206,24 @@ def test_a_commit_that_is_not_answered_leaves_the_position_unknown() -> None:
         rig.delivery.begin(None)
 
 
+def test_a_commit_that_fails_after_all_is_not_tried_again_once_it_is_abandoned() -> None:
+    """Its events come again from the hub."""
+    rig = Rig(TransactionalKafka(1))
+    stream = stream_of([(1, GOOD)] * 9 + [(1, BAD)])
+    rig.delivery.send(Batch.of(stream))
+    rig.delivery.close()
+    rig.kafka.away = True
+    rig.poll()
+    rig.delivery.abandon()
+    rig.kafka.away = False
+    settle(rig)
+    assert rig.kafka.aborts == 1
+    assert rig.delivery.position is None
+    rig.delivery.begin(None)
+    rig.run(stream)
+    check(rig, stream)
+
+
 def test_another_numbering_has_its_place_between_the_events() -> None:
     rig = Rig(TransactionalKafka(1))
     rig.delivery.send(Batch.of([make_event(99, body=b"0", device_id="dev-1")]))
