@@ -121,7 +121,7 @@ class TransactionalDelivery:
         self._refusal: KafkaError | None = None
         """Why Kafka refused one of them, before it was asked to commit."""
         self._abandoned = False
-        """Whether the present transaction, which is being committed, is not tried again."""
+        """Whether the present transaction is not tried again."""
         self._voids = 0
         self._broken: RestartRequired | None = None
         self._closing = False
@@ -171,12 +171,10 @@ class TransactionalDelivery:
     def abandon(self) -> None:
         self._ready.clear()
         self._attempts.abandon()
-        if self._phase == "committing":
-            self._abandoned = True  # what comes of it is known when it is over
-            return
-        self._drop()
-        if self._phase == "open" and self._began_at is not None:
-            self._phase = "aborting"
+        self._abandoned = self._began_at is not None
+        if self._phase != "committing":  # else what comes of it is known when it is over
+            self._drop()
+            self._phase = "aborting" if self._abandoned else "open"
 
     def begin(self, position: Position | None) -> None:
         """As `Deliverer`; raises RestartRequired while a commit is not answered, as it can have moved the position."""
@@ -360,8 +358,10 @@ class TransactionalDelivery:
             raise RestartRequired(f"Kafka does not abort a transaction: {aborted}") from None
         self.transactions["aborted"] += 1
         self._acked_at = self._clock()
-        held, refusal = [] if self._abandoned else self._held, self._refusal
+        held, refusal, abandoned = self._held, self._refusal, self._abandoned
         self._over()
+        if abandoned:
+            return
         if self._attempts.under_way:
             blamed = self._attempts.aborted()
         else:

@@ -32,15 +32,16 @@ def toy(monkeypatch: pytest.MonkeyPatch) -> None:
     ),
     seed=st.integers(0, 2**32),
     kills=st.sampled_from([0, 0.02, 0.1]),
+    doubts=st.sampled_from([0, 0.03]),
     names=st.booleans(),
     room=st.sampled_from([3, 40, 1_000]),
 )
-def test_every_event_is_committed_once_through_refusals_and_kills(
-    plan: list[tuple[int, bytes]], seed: int, kills: float, names: bool, room: int
+def test_every_event_is_committed_once_through_refusals_kills_and_doubts(
+    plan: list[tuple[int, bytes]], seed: int, kills: float, doubts: float, names: bool, room: int
 ) -> None:
     stream = stream_of(plan)
     rig = Rig(TransactionalKafka(seed, names_culprits=names), seed, room=room)
-    rig.run(stream, batch=17, kills=kills)
+    rig.run(stream, batch=17, kills=kills, doubts=doubts)
     check(rig, stream)
 
 
