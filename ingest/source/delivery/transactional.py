@@ -23,6 +23,7 @@ from ingest.kafka.transactions import Aborted, TransactionalPool, fenced, purged
 from ingest.metrics.catalogue import COMMIT_BUCKETS, DELIVERY_BUCKETS
 from ingest.metrics.meter import Histogram
 from ingest.source.delivery.attempts import Attempts
+from ingest.source.delivery.delivery import HELD_SECONDS, SILENCE_SECONDS, SLOW_SECONDS
 from ingest.source.delivery.ready import Ready, Taken, behind, bytes_around, first
 from ingest.source.events.batch import Batch
 from ingest.source.events.received import Received
@@ -32,15 +33,11 @@ from ingest.timing import Deadline
 HELD_EVENTS = 10_000
 HELD_BYTES = 4 << 20
 """A transaction with so many events, or so many bytes of their records, is committed at once: they are all held."""
-SILENCE_SECONDS = 10.0
-"""How long Kafka may owe an answer before that counts as trouble."""
-HELD_SECONDS = 0.1
-"""Poll interval while events are held back."""
-SLOW_SECONDS = 0.05
-"""The longest wait for Kafka while it owes nothing: what is held back can become due."""
 ENVELOPE_BYTES = 8_192
 """A record this much smaller than the topic's limit is not measured: only its headers could make it too large, and then the
 broker says so."""
+ABORT_SECONDS = 120.0
+"""How old a transaction can get that is being aborted; the brokers have long done that by then."""
 VOID_MOST = 10
 """How many transactions in a row can be aborted without a record to blame before a new producer must do it."""
 
@@ -320,7 +317,7 @@ class TransactionalDelivery:
         place = self._place
         try:
             if not self.pool.offer(
-                place.topic, (place.key, place.value(last), None, 0), self._reported_place, place.partition
+                place.topic, (place.key, place.value(last), None, 0), self._reported, place.partition
             ):
                 return  # the queue is full: again, once something is answered
         except Aborted:
@@ -353,6 +350,8 @@ class TransactionalDelivery:
     def _abort(self, timeout: float) -> None:
         try:
             if not self.pool.abort(timeout):
+                if self._clock() - (self._began_at or 0) > ABORT_SECONDS:
+                    raise RestartRequired("Kafka has not aborted a transaction, or has not said so")
                 return
         except Aborted as aborted:
             raise RestartRequired(f"Kafka does not abort a transaction: {aborted}") from None
@@ -383,7 +382,7 @@ class TransactionalDelivery:
         for refusal in shipment.refused:
             self._note(refusal.error)
 
-    def _reported_place(self, error: KafkaError | None, _: Message) -> None:
+    def _reported(self, error: KafkaError | None, _: Message) -> None:
         if error is not None:
             self._note(error)
 

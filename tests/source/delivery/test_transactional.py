@@ -225,6 +225,15 @@ def test_a_commit_that_fails_after_all_is_not_tried_again_once_it_is_abandoned()
     check(rig, stream)
 
 
+def test_an_abort_that_never_ends_needs_a_new_process() -> None:
+    rig = Rig(TransactionalKafka(1))
+    rig.delivery.send(Batch.of(stream_of([(1, GOOD)])))
+    rig.delivery.abandon()
+    rig.kafka.away = True
+    with pytest.raises(RestartRequired, match="has not aborted a transaction"):
+        settle(rig)
+
+
 def test_another_numbering_has_its_place_between_the_events() -> None:
     rig = Rig(TransactionalKafka(1))
     rig.delivery.send(Batch.of([make_event(99, body=b"0", device_id="dev-1")]))
