@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from confluent_kafka import Consumer, TopicPartition
 
-from bench.clocked import ASK_SECONDS, MOVED_SECONDS, TOPIC_PARTITIONS, Movers, Topic, clock
+from bench.clocked import ASK_SECONDS, MOVED_SECONDS, TOPIC_PARTITIONS, MemoryWatch, Movers, Topic, clock
 from bench.console import Stage
 from bench.events import body_bytes
 from bench.feed import Feed, Feeds
@@ -64,7 +64,7 @@ class Position:
         self._consumer.close()
 
 
-def clock_committed(feed: Feed, position: Position, movers: Movers, stage: Stage) -> Run:
+def clock_committed(feed: Feed, position: Position, movers: Movers, stage: Stage, memory: MemoryWatch) -> Run:
     """As `clock`, until the last event is committed: the ends of transactions have offsets, too."""
     cpu_before, hub_before = movers.cpu_seconds(), feed.cpu_seconds()
     started = time.perf_counter()
@@ -72,6 +72,7 @@ def clock_committed(feed: Feed, position: Position, movers: Movers, stage: Stage
 
     def moved() -> bool:
         stage.at(position.look(), feed.events)
+        memory.look()
         return position.events >= feed.events
 
     wait_until(moved, lambda: f"{position.events} of {feed.events} events are committed", MOVED_SECONDS)
@@ -83,6 +84,7 @@ def test_exactly_once(benchmark: Any, results: Results, kafka: KafkaCluster, fee
     """One partition process under its supervisor, 600 bytes, over TLS into Kafka; a row for each interval."""
     feed = feeds.get(EVENTS, frame_bytes=FRAME_BYTES)
     runs: dict[int, list[Run]] = {interval: [] for interval in (0, *INTERVALS_MS)}
+    unique: dict[int, list[float]] = {interval: [] for interval in runs}
 
     def one_round() -> None:
         for interval, done in runs.items():
@@ -101,17 +103,19 @@ def test_exactly_once(benchmark: Any, results: Results, kafka: KafkaCluster, fee
                 ) as process,
             ):
                 movers = Movers(mover_pids(process, 1))
-                if not interval:
-                    done.append(clock(feed, topic, movers, stage))
-                    continue
-                position = Position(kafka.bootstrap, places)
-                done.append(clock_committed(feed, position, movers, stage))
-                position.close()
+                memory = MemoryWatch(movers)
+                if interval:
+                    position = Position(kafka.bootstrap, places)
+                    done.append(clock_committed(feed, position, movers, stage, memory))
+                    position.close()
+                else:
+                    done.append(clock(feed, topic, movers, stage, memory))
+                unique[interval].append(memory.figures()["uss_mib_max"])
 
     benchmark.pedantic(one_round, rounds=ROUNDS)
     for interval, done in runs.items():
         benchmark.extra_info.update({f"runs of {interval}": [asdict(run) for run in done]})
-        figures = compared(done, runs[0])
+        figures = {**compared(done, runs[0]), "uss_mib_max": max(unique[interval])}
         results.add_row(benchmark, "exactly_once", {"commit_interval_ms": interval or None, **figures})
 
 

@@ -84,9 +84,11 @@ def _source(config: "Config") -> dict[str, str]:
     if source.format in NEED_REGISTRY:
         form += f", schema registry {config.kafka.schema_registry.url}"
     place = f"container {checkpoints.container}" if checkpoints.store == "blob" else f"folder {checkpoints.path}"
+    once = f"exactly once, committed every {source.commit_interval_ms} ms, positions in {source.position_topic}"
     return {
         "source": f"{address}, consumer group {source.consumer_group}, {partitions}, from {_start(config)}",
         "telemetry": f"to {source.topic} ({form}), dead letters to {source.dead_letter_topic}",
+        **({"delivery": once} if source.delivery == "exactly_once" else {}),
         "checkpoints": f"{place}, at most every {checkpoints.interval_seconds:g} s",
     }
 

@@ -88,11 +88,10 @@ def show(config: "Config", *, partition: str | None, as_json: bool) -> int:
 def reset(config: "Config", *, partition: str | None, as_json: bool, confirmed: bool) -> int:
     """Deletes the checkpoints of one partition or of all, also damaged ones. Without `confirmed` it only lists them, and
     returns 2 if there are any."""
+    positions = _forget_positions(config, partition, confirmed=confirmed)
     store = _open(config)
     try:
         chosen, unreadable = _chosen(store, partition)
-        if confirmed and config.source.delivery == "exactly_once":
-            _forget_positions(config, partition)
         found = [checkpoint for checkpoint in chosen if not checkpoint.lease]
         damaged = [each for each in unreadable if not each.lease]
         if confirmed:
@@ -102,8 +101,9 @@ def reset(config: "Config", *, partition: str | None, as_json: bool, confirmed: 
         store.close()
     if as_json:
         rows = [*map(_as_json, found), *map(_damaged_as_json, damaged)]
-        print(json.dumps({"deleted": confirmed, "checkpoints": rows}))
-    elif not found and not damaged:
+        in_kafka = {"positions": positions} if positions else {}
+        print(json.dumps({"deleted": confirmed, "checkpoints": rows, **in_kafka}))
+    elif not found and not damaged and not positions:
         print("no checkpoints to delete")
     else:
         done = "deleted" if confirmed else "would delete"
@@ -111,6 +111,8 @@ def reset(config: "Config", *, partition: str | None, as_json: bool, confirmed: 
             print(printable(f"{done} the checkpoint of partition {checkpoint.partition}"))
         for each in damaged:
             print(printable(f"{done} the damaged checkpoint of partition {each.partition}"))
+        for name in positions:
+            print(printable(f"{done} the position of partition {name} in {config.source.position_topic}"))
         if not confirmed:
             print("These partitions would begin again at source.start. Stop ingest, then repeat this with --yes.")
     for checkpoint in chosen:
@@ -121,19 +123,26 @@ def reset(config: "Config", *, partition: str | None, as_json: bool, confirmed: 
                 file=sys.stderr,
             )
     _complain([each for each in unreadable if each.lease])
-    return EXIT_OK if confirmed or not (found or damaged) else EXIT_USAGE
+    return EXIT_OK if confirmed or not (found or damaged or positions) else EXIT_USAGE
 
 
-def _forget_positions(config: "Config", partition: str | None) -> None:
-    """For exactly once: what the next start goes by are the positions in Kafka."""
+def _forget_positions(config: "Config", partition: str | None, *, confirmed: bool) -> list[str]:
+    """For exactly once: deletes the positions in Kafka, by which the next start goes, if that is `confirmed`. Returns the
+    partitions. Raises Refused or Unreachable."""
+    if config.source.delivery != "exactly_once":
+        return []
     from ingest.hub import event_hubs
+    from ingest.hub.auth.entra import fetch_here
     from ingest.source.endpoint import find
     from ingest.source.exactly_once import forget_position
     from ingest.timing import Deadline
 
+    fetch_here(config)
     config = find(config)
-    for name in event_hubs.partition_ids(config) if partition is None else [partition]:
+    names = event_hubs.partition_ids(config) if partition is None else [partition]
+    for name in names if confirmed else ():
         forget_position(config, name, Deadline(_KAFKA_SECONDS))
+    return names
 
 
 def _complain(damaged: "Sequence[Damaged]") -> None:

@@ -76,11 +76,12 @@ def judge_topic_error(
 def judge_topic(topic: str, use: Use, *, partitions: int, rights: Sequence[str] | None, processes: int) -> Verdict:
     """Judges an existing topic. `rights`: of this user, in Kafka's words, None: unknown; `processes`: that read it."""
     has = f"{partitions} partition{'s' * (partitions != 1)}"
-    wanted = use.upper()
-    if rights is not None and wanted not in rights:
+    missing = [] if rights is None else [wanted for wanted in use.split(" and ") if wanted.upper() not in rights]
+    if missing:
+        operations = " ".join(f"--operation {each.title()}" for each in missing)
         return fail(
-            f"{has}, but this user may not {use} it",
-            f"allow it: kafka-acls.sh --add --allow-principal User:NAME --operation {wanted.title()} --topic {topic}",
+            f"{has}, but this user may not {' and '.join(missing)} it",
+            f"allow it: kafka-acls.sh --add --allow-principal User:NAME {operations} --topic {topic}",
         )
     if partitions < processes:
         return warn(

@@ -5,7 +5,7 @@ from typing import Literal
 
 from ingest.config import Config, directions
 
-Use = Literal["read", "write"]
+Use = Literal["read", "write", "read and write"]
 
 
 def topics_in_use(config: Config, running: Collection[str] | None = None) -> dict[str, Use]:
@@ -16,7 +16,7 @@ def topics_in_use(config: Config, running: Collection[str] | None = None) -> dic
     if "source" in running:
         uses |= {source.topic: "write", source.dead_letter_topic: "write"}
         if config.needs_position_topic:
-            uses[source.position_topic] = "write" if source.delivery == "exactly_once" else "read"
+            uses[source.position_topic] = "read and write" if source.delivery == "exactly_once" else "read"
     if "sink" in running:
         uses |= dict.fromkeys(sink.topics, "read")
         uses |= {sink.dead_letter_topic: "write"}

@@ -107,7 +107,8 @@ class TransactionalPool(ShippingPool):
 
     def begin(self) -> None:
         """Asks no broker. Raises as `commit`."""
-        self._ask(lambda _: self._producer.begin_transaction(), 0)
+        if not self._ask(lambda _: self._producer.begin_transaction(), 0):
+            raise RestartRequired("Kafka producer: the transaction before this one has not ended")
 
     def offer(self, topic: str, record: Record, refused: OnDelivery, partition: int | None = None) -> bool:
         """Queues one record; `refused` is called only if it is refused. Returns False if there is no room. `partition`: of the

@@ -49,6 +49,12 @@ def test_both_directions_are_spoken_of(config: Config, capsys: pytest.CaptureFix
     assert shown["commands"].endswith(", full feedback to iotfeedback")
 
 
+def test_exactly_once_is_told(config: Config, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "delivery" not in lines(config, capsys)
+    once = replace(config, source=replace(config.source, delivery="exactly_once"))
+    assert lines(once, capsys)["delivery"] == "exactly once, committed every 500 ms, positions in ingest-positions"
+
+
 def test_a_cluster_of_another_kind_is_told(config: Config, capsys: pytest.CaptureFixture[str]) -> None:
     kafka = Kafka("plant.servicebus.windows.net:9093", "event_hubs", Secret(NAMESPACE))
     assert lines(replace(config, kafka=kafka), capsys)["kafka"] == f"{kafka.bootstrap_servers}, Azure Event Hubs"

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -6,6 +7,8 @@ import pytest
 from ingest.cli import checkpoints
 from ingest.config import Config, load
 from ingest.errors import EXIT_OK, EXIT_UNAVAILABLE, EXIT_USAGE
+from ingest.hub import event_hubs
+from ingest.source import exactly_once
 from ingest.source.checkpoints import Checkpoint, CheckpointStore, Scope, open_store
 from tests.config.samples import COMPLETE
 
@@ -138,3 +141,19 @@ def test_a_lease_is_shown_as_one_and_not_deleted(
     shown = capsys.readouterr()
     assert shown.out == "no checkpoints to delete\n"
     assert "--ignore-legacy-leases" in shown.err
+
+
+def test_reset_deletes_the_positions_in_kafka_too(
+    config: Config, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Those of the hub's partitions, as one can be there without a checkpoint."""
+    once = replace(config, source=replace(config.source, delivery="exactly_once"))
+    forgotten: list[str] = []
+    monkeypatch.setattr(exactly_once, "forget_position", lambda config, name, deadline: forgotten.append(name))
+    monkeypatch.setattr(event_hubs, "partition_ids", lambda config: ["0", "1"])
+    assert checkpoints.reset(once, partition=None, as_json=False, confirmed=False) == EXIT_USAGE
+    assert "would delete the position of partition 1 in ingest-positions" in capsys.readouterr().out
+    assert forgotten == []
+    assert checkpoints.reset(once, partition="1", as_json=True, confirmed=True) == EXIT_OK
+    assert json.loads(capsys.readouterr().out) == {"deleted": True, "checkpoints": [], "positions": ["1"]}
+    assert forgotten == ["1"]

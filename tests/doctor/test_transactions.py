@@ -7,8 +7,10 @@ import pytest
 
 from ingest.config import Config, Hub, Kafka, Secret, Source
 from ingest.doctor.check import Verdict
+from ingest.doctor.kafka_judges import judge_topic
 from ingest.doctor.transactions import RIGHTS, judge_places, judge_refusal, transaction_checks
 from ingest.kafka.mock_cluster import MockCluster
+from ingest.kafka.topics_in_use import topics_in_use
 from tests.config.samples import EVENT_HUB
 
 
@@ -59,3 +61,14 @@ def test_only_exactly_once_is_asked_about_and_its_transaction_is_tried() -> None
         checks = transaction_checks(once, None, dict, "Kafka")
         assert [check.name for check in checks] == [RIGHTS, "places in ingest-positions"]
         assert checks[0].ask() == Verdict("ok", "may use transactional ids that begin with ingest/")
+
+
+def test_positions_are_read_and_written() -> None:
+    once = Config(hub=Hub(event_hub_connection_string=Secret(EVENT_HUB)), source=Source(delivery="exactly_once"))
+    use = topics_in_use(once)["ingest-positions"]
+    assert judge_topic("t", use, partitions=4, rights=["READ", "WRITE"], processes=1).seen == (
+        "4 partitions, may read and write"
+    )
+    refused = judge_topic("t", use, partitions=4, rights=["WRITE"], processes=1)
+    assert (refused.result, refused.seen) == ("fail", "4 partitions, but this user may not read it")
+    assert "--operation Read --topic t" in refused.fix

@@ -10,7 +10,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from ingest.config import Kafka
-from ingest.errors import Displaced, Unreachable
+from ingest.errors import Displaced, RestartRequired, Unreachable
 from ingest.kafka.last_record import TAIL, last_record
 from ingest.kafka.mock_cluster import MockCluster
 from ingest.kafka.records import Records
@@ -126,7 +126,7 @@ def test_a_successor_takes_the_place_and_what_was_open_does_not_count(place: Pla
     place.put(old, b"zombie")
     with pytest.raises(Displaced, match="another one has its place"):
         until(old)
-    with pytest.raises(Displaced):
+    with pytest.raises(RestartRequired):
         old.begin()
     assert place.committed() == [b"1", b"2"]
 

@@ -2,6 +2,7 @@
 event once."""
 
 import json
+import os
 import uuid
 from dataclasses import replace
 from multiprocessing import Pipe
@@ -50,8 +51,9 @@ class Idle(Child):
 class Node:
     """One life of the partition's process, started as `partition.run` starts it."""
 
-    def __init__(self, config: Config) -> None:
-        topics = Topics(LIMIT, 2)
+    def __init__(self, config: Config, limit: int = LIMIT) -> None:
+        """`limit`: what it believes of the telemetry topic's records."""
+        topics = Topics(limit, 2)
         child = Idle(config)
         transactions = open_transactions(child, topics)
         assert transactions is not None
@@ -167,6 +169,21 @@ def test_every_event_is_there_once_through_deaths_zombies_and_bad_events(emulato
     opened = open_transactions(Idle(config), Topics(LIMIT, 2))
     assert opened is not None
     assert opened.start(None) is None, "a position that was reset is none"
+
+
+def test_a_record_that_only_the_broker_refuses_becomes_a_dead_letter_and_all_others_are_there_once(
+    emulator: Emulator, config: Config
+) -> None:
+    node = Node(config, 2 * LIMIT)
+    send(emulator, range(50))
+    emulator.send_many([("dev-1", os.urandom(LIMIT // 2).hex().encode() + b"x" * 5_000, {})])
+    send(emulator, range(50, 100))
+    node.until(100)
+    assert counters(config) == list(range(100))
+    assert node.process.delivery.dead_lettered == {"too_large": 1}
+    assert len(committed(config, config.source.dead_letter_topic, 1)) == 1
+    assert node.process.delivery.errors["MSG_SIZE_TOO_LARGE"]
+    node.process.leave(Deadline(PATIENCE))
 
 
 def test_a_topic_of_positions_that_is_missing_is_never_made_at_its_first_use(config: Config) -> None:

@@ -23,24 +23,21 @@ from ingest.kafka.transactions import Aborted, TransactionalPool, fenced, purged
 from ingest.metrics.catalogue import COMMIT_BUCKETS, DELIVERY_BUCKETS
 from ingest.metrics.meter import Histogram
 from ingest.source.delivery.attempts import Attempts
+from ingest.source.delivery.delivery import HELD_SECONDS, SILENCE_SECONDS, SLOW_SECONDS
 from ingest.source.delivery.ready import Ready, Taken, behind, bytes_around, first
 from ingest.source.events.batch import Batch
 from ingest.source.events.received import Received
 from ingest.source.hot_path import encoder_of
 from ingest.timing import Deadline
 
-HELD_EVENTS = 20_000
-HELD_BYTES = 8 << 20
+HELD_EVENTS = 10_000
+HELD_BYTES = 4 << 20
 """A transaction with so many events, or so many bytes of their records, is committed at once: they are all held."""
-SILENCE_SECONDS = 10.0
-"""How long Kafka may owe an answer before that counts as trouble."""
-HELD_SECONDS = 0.1
-"""Poll interval while events are held back."""
-SLOW_SECONDS = 0.05
-"""The longest wait for Kafka while it owes nothing: what is held back can become due."""
 ENVELOPE_BYTES = 8_192
 """A record this much smaller than the topic's limit is not measured: only its headers could make it too large, and then the
 broker says so."""
+ABORT_SECONDS = 120.0
+"""How old a transaction can get that is being aborted; the brokers have long done that by then."""
 VOID_MOST = 10
 """How many transactions in a row can be aborted without a record to blame before a new producer must do it."""
 
@@ -102,7 +99,7 @@ class TransactionalDelivery:
             self._encoder.encode,
             max_record_bytes=max_record_bytes,
             dead_letter_bytes=dead_letter_bytes,
-            reported=self._reported,
+            reported=self._note,
             clock=clock,
         )
         self._measured_from = max(0, (max_record_bytes or pool.max_record_bytes) - ENVELOPE_BYTES)
@@ -120,6 +117,8 @@ class TransactionalDelivery:
         """That of the last one."""
         self._refusal: KafkaError | None = None
         """Why Kafka refused one of them, before it was asked to commit."""
+        self._abandoned = False
+        """Whether the present transaction is not tried again."""
         self._voids = 0
         self._broken: RestartRequired | None = None
         self._closing = False
@@ -169,11 +168,10 @@ class TransactionalDelivery:
     def abandon(self) -> None:
         self._ready.clear()
         self._attempts.abandon()
-        if self._phase == "committing":
-            return  # what comes of it is known when it is over
-        self._drop()
-        if self._phase == "open" and self._began_at is not None:
-            self._phase = "aborting"
+        self._abandoned = self._began_at is not None
+        if self._phase != "committing":  # else what comes of it is known when it is over
+            self._drop()
+            self._phase = "aborting" if self._abandoned else "open"
 
     def begin(self, position: Position | None) -> None:
         """As `Deliverer`; raises RestartRequired while a commit is not answered, as it can have moved the position."""
@@ -319,7 +317,7 @@ class TransactionalDelivery:
         place = self._place
         try:
             if not self.pool.offer(
-                place.topic, (place.key, place.value(last), None, 0), self._reported_place, place.partition
+                place.topic, (place.key, place.value(last), None, 0), self._reported, place.partition
             ):
                 return  # the queue is full: again, once something is answered
         except Aborted:
@@ -352,13 +350,17 @@ class TransactionalDelivery:
     def _abort(self, timeout: float) -> None:
         try:
             if not self.pool.abort(timeout):
+                if self._clock() - (self._began_at or 0) > ABORT_SECONDS:
+                    raise RestartRequired("Kafka has not aborted a transaction, or has not said so")
                 return
         except Aborted as aborted:
             raise RestartRequired(f"Kafka does not abort a transaction: {aborted}") from None
         self.transactions["aborted"] += 1
         self._acked_at = self._clock()
-        held, refusal = self._held, self._refusal
+        held, refusal, abandoned = self._held, self._refusal, self._abandoned
         self._over()
+        if abandoned:
+            return
         if self._attempts.under_way:
             blamed = self._attempts.aborted()
         else:
@@ -373,17 +375,14 @@ class TransactionalDelivery:
             )
 
     def _over(self) -> None:
-        self._phase, self._began_at = "open", None
+        self._phase, self._began_at, self._abandoned = "open", None, False
         self._drop()
 
     def _arrived(self, shipment: Shipment) -> None:
         for refusal in shipment.refused:
             self._note(refusal.error)
 
-    def _reported(self, error: KafkaError) -> None:
-        self._note(error)
-
-    def _reported_place(self, error: KafkaError | None, _: Message) -> None:
+    def _reported(self, error: KafkaError | None, _: Message) -> None:
         if error is not None:
             self._note(error)
 

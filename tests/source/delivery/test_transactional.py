@@ -32,15 +32,16 @@ def toy(monkeypatch: pytest.MonkeyPatch) -> None:
     ),
     seed=st.integers(0, 2**32),
     kills=st.sampled_from([0, 0.02, 0.1]),
+    doubts=st.sampled_from([0, 0.03]),
     names=st.booleans(),
     room=st.sampled_from([3, 40, 1_000]),
 )
-def test_every_event_is_committed_once_through_refusals_and_kills(
-    plan: list[tuple[int, bytes]], seed: int, kills: float, names: bool, room: int
+def test_every_event_is_committed_once_through_refusals_kills_and_doubts(
+    plan: list[tuple[int, bytes]], seed: int, kills: float, doubts: float, names: bool, room: int
 ) -> None:
     stream = stream_of(plan)
     rig = Rig(TransactionalKafka(seed, names_culprits=names), seed, room=room)
-    rig.run(stream, batch=17, kills=kills)
+    rig.run(stream, batch=17, kills=kills, doubts=doubts)
     check(rig, stream)
 
 
@@ -204,6 +205,33 @@ def test_a_commit_that_is_not_answered_leaves_the_position_unknown() -> None:
     rig.delivery.abandon()
     with pytest.raises(RestartRequired, match="whether the last transaction counts is unknown"):
         rig.delivery.begin(None)
+
+
+def test_a_commit_that_fails_after_all_is_not_tried_again_once_it_is_abandoned() -> None:
+    """Its events come again from the hub."""
+    rig = Rig(TransactionalKafka(1))
+    stream = stream_of([(1, GOOD)] * 9 + [(1, BAD)])
+    rig.delivery.send(Batch.of(stream))
+    rig.delivery.close()
+    rig.kafka.away = True
+    rig.poll()
+    rig.delivery.abandon()
+    rig.kafka.away = False
+    settle(rig)
+    assert rig.kafka.aborts == 1
+    assert rig.delivery.position is None
+    rig.delivery.begin(None)
+    rig.run(stream)
+    check(rig, stream)
+
+
+def test_an_abort_that_never_ends_needs_a_new_process() -> None:
+    rig = Rig(TransactionalKafka(1))
+    rig.delivery.send(Batch.of(stream_of([(1, GOOD)])))
+    rig.delivery.abandon()
+    rig.kafka.away = True
+    with pytest.raises(RestartRequired, match="has not aborted a transaction"):
+        settle(rig)
 
 
 def test_another_numbering_has_its_place_between_the_events() -> None:

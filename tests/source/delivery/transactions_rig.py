@@ -14,7 +14,7 @@ import pytest
 from confluent_kafka import KafkaError
 
 from ingest.config import Config, Source
-from ingest.errors import Displaced, Undeliverable
+from ingest.errors import Displaced, RestartRequired, Undeliverable
 from ingest.hub.position import Position
 from ingest.kafka.records import Record, Records
 from ingest.kafka.shipment import Refusal, Shipment
@@ -22,6 +22,7 @@ from ingest.kafka.transactions import Aborted
 from ingest.source.delivery.transactional import Place, TransactionalDelivery
 from ingest.source.events.batch import Batch
 from ingest.source.events.event import Event
+from ingest.source.ownership import ACKS_SECONDS
 from tests.source.delivery.refusing_kafka import BAD, RefusingKafka
 
 STEP_SECONDS = 0.02
@@ -217,12 +218,28 @@ class Rig:
         self.delivery.poll(0.1)
         self.now += STEP_SECONDS
 
-    def run(self, stream: Sequence[Event], *, batch: int = 50, kills: float = 0) -> None:
-        """Gives the whole stream, as there is room, and lets it end. `kills`: how probable one is at each step."""
+    def doubt(self) -> None:
+        """As `Ownership` does it: forgets what is not committed, waits for an answer, and goes on behind what is."""
+        self.delivery.abandon()
+        until = self.now + ACKS_SECONDS
+        while self.delivery.on_the_way and self.now < until:
+            self.poll()
+        try:
+            self.delivery.begin(self.delivery.position)
+        except RestartRequired:
+            self.kill()
+        position = self.delivery.position
+        assert position is None or position.sequence_number + 1 == self.next
+
+    def run(self, stream: Sequence[Event], *, batch: int = 50, kills: float = 0, doubts: float = 0) -> None:
+        """Gives the whole stream, as there is room, and lets it end. `kills`, `doubts`: how probable one is at each step."""
         given = self.next
         for _ in range(POLLS):
             if self._chosen.random() < kills:
                 self.kill()
+                given = self.next
+            if self._chosen.random() < doubts:
+                self.doubt()
                 given = self.next
             if given < len(stream) and self.delivery.room:
                 events = stream[given : given + batch]
