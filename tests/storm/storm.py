@@ -18,7 +18,6 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from tests.end_to_end.emulator_process import EmulatorProcess, emulator_process
 from tests.faults.conftest import basic_config
 from tests.faults.ingest_process import write_config
 from tests.services import ROOT
@@ -27,6 +26,7 @@ from tests.services.kafka import KafkaCluster
 from tests.services.swallowing import SwallowingProxy
 from tests.storm import checkpoints, load, plan
 from tests.storm.acts import Acts
+from tests.storm.hub import HubProcess, hub_process
 from tests.storm.reader import Reader
 from tests.storm.service import Service
 
@@ -84,9 +84,15 @@ def storm(
         cluster = kafka or stack.enter_context(KafkaCluster(settings.brokers, _SEVERAL_BROKERS))
         if settings.store == "blob":
             blob = blob or stack.enter_context(Azurite(keep_data=True))
-        pace = (f"--rate={settings.events / settings.seconds:g}", f"--events={settings.events}")
-        fleet = (f"--partitions={PARTITIONS}", f"--devices={settings.devices}", f"--seed={settings.seed}")
-        hub = stack.enter_context(emulator_process(*fleet, *pace))
+        hub = stack.enter_context(
+            hub_process(
+                partitions=PARTITIONS,
+                devices=settings.devices,
+                seed=settings.seed,
+                rate=settings.events / settings.seconds,
+                events=settings.events,
+            )
+        )
         endpoint, _, keys = str(hub.told["event_hub_connection_string"]).removeprefix("Endpoint=sb://").partition(";")
         proxy = stack.enter_context(SwallowingProxy(endpoint))
         topic = f"storm-{uuid.uuid4().hex}"
@@ -127,7 +133,7 @@ class _Storm:
         self,
         settings: Settings,
         service: Service,
-        hub: EmulatorProcess,
+        hub: HubProcess,
         acts: Acts,
         reader: Reader,
         watch: load.CheckpointWatch,
@@ -145,6 +151,7 @@ class _Storm:
     def run(self, bootstrap: str, topic: str) -> dict[str, object]:
         service = self._service
         self._try(service.wait_ready)
+        self._hub.begin()
         self._began = time.monotonic()
         self._strike_all()
         self._hub.clear()
