@@ -33,10 +33,10 @@ from tests.storm.service import Service
 _T = TypeVar("_T")
 Delivery = Literal["at_least_once", "exactly_once"]
 PARTITIONS = 4
-_SENT_SECONDS = 300.0
-"""After the faults, until the devices have sent all: they were slowed down, too."""
 _QUIET_SECONDS = 60.0
 """Without any new event, when no fault is left: twice as long as a partition may be silent."""
+_PACE_EVENTS = 500
+_PACE_SECONDS = 0.02
 _AFTER_THE_FACT_SECONDS = 300.0
 _EXPECTED_ENDS = ("69",)
 """How a service may end by itself: its first start is refused while the hub or Kafka refuses everybody."""
@@ -64,6 +64,9 @@ class Settings:
     """From one checkpoint to the next."""
     counts: Mapping[str, int] = field(default_factory=lambda: plan.FULL)
     """Kind of fault → how often it strikes."""
+    paced: bool = False
+    """Whether a fault waits for new events since the last one of its lane instead of its time, and the devices send at
+    the same pace until the last one: so each strikes while events flow, however slow the machine."""
     audits: bool = True
     """Whether `ingest audit` looks at the topic, too."""
 
@@ -90,7 +93,7 @@ def storm(
                 devices=settings.devices,
                 seed=settings.seed,
                 rate=settings.events / settings.seconds,
-                events=settings.events,
+                events=0 if settings.paced else settings.events,
             )
         )
         endpoint, _, keys = str(hub.told["event_hub_connection_string"]).removeprefix("Endpoint=sb://").partition(";")
@@ -156,7 +159,7 @@ class _Storm:
         self._strike_all()
         self._hub.clear()
         sent: dict[str, int] = {}
-        self._try(lambda: sent.update(self._hub.sent(_SENT_SECONDS)))
+        self._try(lambda: sent.update(self._hub.stop() if self._settings.paced else self._hub.finish()))
         calm = time.monotonic()
         self._try(lambda: self._drain(sent))
         drained = time.monotonic() - calm
@@ -211,10 +214,18 @@ class _Storm:
     def _lane(self, name: str, faults: list[plan.Fault], wait: Callable[[float], None]) -> None:
         chosen = random.Random(f"{self._settings.seed} {name}")
         for fault in faults:
-            wait(max(0.0, self._began + fault.at - time.monotonic()))
+            self._await_turn(fault, wait)
             what = f"{fault.kind}, {fault.seconds:.1f} s" if fault.seconds else fault.kind
             self._say(what)
             self._try(partial(self._acts.of[fault.kind], fault.seconds, chosen))
+
+    def _await_turn(self, fault: plan.Fault, wait: Callable[[float], None]) -> None:
+        if not self._settings.paced:
+            wait(max(0.0, self._began + fault.at - time.monotonic()))
+            return
+        enough, end = self._reader.audit.arrived + _PACE_EVENTS, time.monotonic() + _QUIET_SECONDS
+        while self._reader.audit.arrived < enough and time.monotonic() < end:
+            wait(_PACE_SECONDS)
 
     def _say(self, what: str) -> None:
         at = time.monotonic() - self._began
