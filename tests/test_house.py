@@ -34,6 +34,7 @@ ROOMS: Mapping[str, tuple[str, ...]] = {
         "ownership",
         "stand_by",
         "exactly_once",
+        "first_checkpoint",
         "endpoint",
         "preflight",
         "catch_up_turn",

@@ -9,11 +9,11 @@ from typing import Final
 from confluent_kafka import Message
 
 from ingest.audit import hub
-from ingest.audit.numbers import Chunks, add, size, spans
+from ingest.audit.numbers import Chunks, add, holes, listed, size, spans
 from ingest.audit.plan import Plan
 from ingest.audit.report import Line, Report
 from ingest.audit.topics import Reading, TopicReader, partitions_of
-from ingest.audit.verdict import NOTHING_HELD, Counted, Held, Verdict, judge
+from ingest.audit.verdict import NOTHING_HELD, Counted, Held, Verdict, judge, seen_of
 from ingest.config import Config
 from ingest.errors import ConfigError, Problem, Refused
 from ingest.hub.standing import Standing
@@ -87,7 +87,7 @@ class _Audit:
         names = hub.wanted(self._figures, seen, self._plan.partitions)
         held = {name: self._held(name) for name in names}
         verdicts = {name: self._judge(name, held[name]) for name in names}
-        if any(each.missing for each in verdicts.values()) and not self._topic.is_at_end:
+        if any(each.missing.numbers for each in verdicts.values()) and not self._topic.is_at_end:
             self._look_further(held)
             verdicts = {name: self._judge(name, held[name]) for name in names}
         if self._plan.refetch:
@@ -98,7 +98,8 @@ class _Audit:
         return {} if reader is None else reader.reading.counting.counts
 
     def _judge(self, name: str, held: Held) -> Verdict:
-        return judge(name, self._counts(self._topic).get(name), self._counts(self._letters).get(name), held)
+        topic, letters = (self._counts(reader).get(name) for reader in (self._topic, self._letters))
+        return judge(name, topic, letters, held, most_ranges=self._plan.ranges)
 
     def _standing(self, verdict: Verdict) -> Standing | None:
         """The hub's figures; None where they are not known, or of another numbering."""
@@ -154,7 +155,7 @@ class _Audit:
             if self._clock() - looked_at < LOOK_SECONDS:
                 return True
             looked_at = self._clock()
-            return any(self._judge(name, each).missing for name, each in held.items())
+            return any(self._judge(name, each).missing.numbers for name, each in held.items())
 
         self._topic.read_on(taken)
 
@@ -180,8 +181,8 @@ class _Audit:
                     if "differs" in found:
                         add(differing, event.sequence_number)
             self._say(f"partition {verdict.partition} of the hub: {compared} contents compared")
-        wrong = tuple(spans(differing, verdict.first, verdict.last))
-        return replace(verdict, differing=wrong, compared=compared)
+        wrong = spans(differing, verdict.first, verdict.last)
+        return replace(verdict, differing=listed(wrong, plan.ranges), compared=compared)
 
     def _report(self, verdicts: Mapping[str, Verdict]) -> Report:
         topic, letters = self._topic.reading, self._letters.reading if self._letters is not None else None
@@ -210,12 +211,7 @@ class _Audit:
                     f"The hub has numbered the events of partition {verdict.partition} anew (it was recreated, or failed over): "
                     "audit the time before that and the time after it by themselves."
                 )
-            held = 0
-            if standing is not None:
-                held = size((max(first, standing.oldest), min(last, standing.newest))
-                            for first, last in verdict.missing
-                            if not standing.empty and last >= standing.oldest)  # fmt: skip
-            lines.append(Line(verdict, standing, held))
+            lines.append(Line(verdict, standing, self._still_held(verdict, standing)))
         return Report(
             self._plan,
             lines,
@@ -224,6 +220,14 @@ class _Audit:
             not_ours=topic.not_ours,
             seconds=self._clock() - self._began,
         )
+
+    def _still_held(self, verdict: Verdict, standing: Standing | None) -> int:
+        """Returns how many of the missing events the hub holds."""
+        if standing is None or standing.empty or verdict.first is None or verdict.last is None:
+            return 0
+        name = verdict.partition
+        seen = seen_of(self._counts(self._topic).get(name), self._counts(self._letters).get(name))
+        return size(holes(seen, max(verdict.first, standing.oldest), min(verdict.last, standing.newest)))
 
     def _say(self, sentence: str) -> None:
         now = self._clock()

@@ -11,7 +11,7 @@ from typing import Final, Protocol, TypeVar
 
 from ingest.audit.devices import LastNumbers
 from ingest.audit.numbers import Chunks, add
-from ingest.audit.sightings import JSON, UNDATED, Seconds, Sighting
+from ingest.audit.sightings import UNDATED, Seconds, Sighting, json_parts, raw_parts
 from ingest.audit.verdict import Counted
 from ingest.kafka.header_names import Header
 from ingest.source.hot_path import ENVIRONMENT
@@ -82,15 +82,14 @@ class Counting:
         return self._devices.is_full
 
     def take(self, messages: Sequence[F], headers: Sequence[Held], other: Callable[[F, Held], None]) -> None:
-        """Counts records of format `json`, which have no headers. Calls `other` for each one that has some or begins in
-        another way. Raises Scattered."""
+        """Counts records of the formats `json` and `raw`. Calls `other` for each one that begins in another way. Raises
+        Scattered."""
         for message, held in zip(messages, headers, strict=True):
-            value = None if held else message.value()
-            found = JSON.match(value) if isinstance(value, bytes) and value[-1:] == b"}" else None
-            if found is None:
+            parts = raw_parts(held) if held else json_parts(message.value())
+            if parts is None:
                 other(message, held)
                 continue
-            device, number, partition, second, millis = found.groups()
+            device, number, partition, second, millis = parts
             try:
                 time_ms = self._seconds.ms(second, millis)
             except ValueError:

@@ -13,6 +13,7 @@ from ingest.errors import IngestError, Refused
 from ingest.hub import event_hubs
 from ingest.hub.standing import Standing
 from ingest.source.endpoint import settled_here
+from ingest.source.events.received import Received
 from ingest.source.receiving.beside import first_since
 
 
@@ -58,8 +59,10 @@ class Ends:
         last = self._last(verdict, standing)
         if last is not None and last < 0:
             return Held(0, -1)
-        first = self._first(verdict, standing)
-        return Held(first, last)
+        first, oldest = self._first(verdict, standing)
+        if first is not None or oldest is not None:
+            return Held(first, last, oldest)
+        return Held(None, last, standing.newest if self._from_ms <= standing.newest_ms < self._to_ms else None)
 
     def has(self, verdict: Verdict) -> bool:
         """Whether the hub has an event with the last number by now."""
@@ -69,16 +72,19 @@ class Ends:
             return True
         return verdict.last is None or verdict.last <= now.newest
 
-    def _first(self, verdict: Verdict, standing: Standing) -> int | None:
+    def _first(self, verdict: Verdict, standing: Standing) -> tuple[int | None, int | None]:
+        """Returns the first event, or the oldest that is held, if that is of the stretch and older ones may have been, too."""
         if verdict.first_proof == "topic":
-            return None
+            return None, None
         if standing.newest_ms < self._from_ms:
-            return standing.newest + 1
+            return standing.newest + 1, None
         event = self._look(verdict.partition, self._from_ms, standing)
+        if event is None:
+            return None, None
         # The hub begins a reader at its oldest event if it holds none of that time any more.
-        if event is None or (event == standing.oldest and event > 0):
-            return None
-        return event
+        if event.sequence_number == standing.oldest > 0:
+            return None, event.sequence_number if event.enqueued_ms < self._to_ms else None
+        return event.sequence_number, None
 
     def _last(self, verdict: Verdict, standing: Standing) -> int | None:
         if verdict.last_proof == "topic":
@@ -87,19 +93,18 @@ class Ends:
             # What has come since the hub was asked is no more than the topic shows: it can be under way.
             return standing.newest if verdict.last is None else max(standing.newest, verdict.last)
         event = self._look(verdict.partition, self._to_ms, standing)
-        if event is None or (event == standing.oldest and event > 0):
+        if event is None or event.sequence_number == standing.oldest > 0:
             return None
-        return event - 1
+        return event.sequence_number - 1
 
-    def _look(self, partition: str, moment_ms: int, standing: Standing) -> int | None:
+    def _look(self, partition: str, moment_ms: int, standing: Standing) -> Received | None:
         if self.why_not is not None:
             return None
         try:
-            event = first_since(self.config, partition, moment_ms, standing)
+            return first_since(self.config, partition, moment_ms, standing)
         except IngestError as error:
             self.why_not = str(error).rstrip(".")
             return None
-        return None if event is None else event.sequence_number
 
 
 def wanted(figures: Figures, seen: Collection[str], only: Collection[str]) -> list[str]:

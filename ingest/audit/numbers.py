@@ -4,7 +4,7 @@ A million numbers in a row take 125 KB; the dearest ones, far from each other, s
 """
 
 from collections.abc import Iterable, Iterator
-from typing import Final
+from typing import Final, NamedTuple
 
 CHUNK_BITS: Final = 12
 """A chunk has 4,096 numbers in 512 bytes."""
@@ -16,6 +16,19 @@ Chunks = dict[int, bytearray]
 """Number of a chunk → its bits, the lowest number first. The compiled counting writes these, too."""
 Span = tuple[int, int]
 """The first and the last of numbers without a hole."""
+
+
+class Listed(NamedTuple):
+    """The first ones of many spans: every second number of ten million would take a gigabyte."""
+
+    spans: tuple[Span, ...] = ()
+    ranges: int = 0
+    """How many spans there are, these included."""
+    numbers: int = 0
+    """How many numbers are in all of them."""
+
+
+NONE: Final = Listed()
 
 
 def add(chunks: Chunks, number: int) -> bool:
@@ -38,6 +51,18 @@ def contains(chunks: Chunks, number: int) -> bool:
 def size(spans: Iterable[Span]) -> int:
     """Returns how many numbers these are."""
     return sum(last - first + 1 for first, last in spans)
+
+
+def listed(found: Iterable[Span], most: int) -> Listed:
+    """Returns up to `most` of the spans, and how many there are."""
+    kept: list[Span] = []
+    ranges = numbers = 0
+    for span in found:
+        ranges += 1
+        numbers += span[1] - span[0] + 1
+        if ranges <= most:
+            kept.append(span)
+    return Listed(tuple(kept), ranges, numbers)
 
 
 def spans(chunks: Chunks, first: int, last: int) -> Iterator[Span]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from ingest.audit.numbers import Span, size
+from ingest.audit.numbers import Listed, size
 from ingest.audit.plan import Plan
 from ingest.audit.verdict import Verdict
 from ingest.hub.standing import Standing
@@ -44,11 +44,11 @@ class Report:
         self._seconds = seconds
         verdicts = [line.verdict for line in lines]
         self.present = sum(each.present for each in verdicts)
-        self.missing = sum(each.missing_count for each in verdicts)
+        self.missing = sum(each.missing.numbers for each in verdicts)
         self.repeated = sum(each.repeated for each in verdicts)
         self.out_of_order = sum(each.out_of_order for each in verdicts)
         self.dead_letters = sum(each.dead_letters for each in verdicts)
-        self.differing = sum(size(each.differing) for each in verdicts)
+        self.differing = sum(each.differing.numbers for each in verdicts)
         self.is_certain = bool(verdicts) and all(each.is_whole and not each.is_renumbered for each in verdicts)
         """Whether the ends of the stretch are known for all partitions."""
 
@@ -101,7 +101,7 @@ class Report:
         }
 
     def _of_line(self, line: Line) -> dict[str, Any]:
-        verdict, standing, ranges = line.verdict, line.standing, self.plan.ranges
+        verdict, standing = line.verdict, line.standing
         return {
             "partition": verdict.partition,
             "first": verdict.first,
@@ -109,18 +109,18 @@ class Report:
             "first_known_by": verdict.first_proof,
             "last_known_by": verdict.last_proof,
             "present": verdict.present,
-            "missing": verdict.missing_count,
-            "missing_ranges": verdict.missing[:ranges],
-            "missing_ranges_omitted": max(0, len(verdict.missing) - ranges),
+            "missing": verdict.missing.numbers,
+            "missing_ranges": verdict.missing.spans,
+            "missing_ranges_omitted": verdict.missing.ranges - len(verdict.missing.spans),
             "missing_in_hub": line.missing_in_hub if standing is not None else None,
             "repeated": verdict.repeated,
-            "repeated_ranges": verdict.repeated_spans[:ranges],
-            "repeated_ranges_omitted": max(0, len(verdict.repeated_spans) - ranges),
+            "repeated_ranges": verdict.again.spans,
+            "repeated_ranges_omitted": verdict.again.ranges - len(verdict.again.spans),
             "out_of_order": verdict.out_of_order,
             "dead_letters": verdict.dead_letters,
             "compared": verdict.compared,
-            "differing": size(verdict.differing) if verdict.compared is not None else None,
-            "differing_ranges": verdict.differing[:ranges],
+            "differing": verdict.differing.numbers if verdict.compared is not None else None,
+            "differing_ranges": verdict.differing.spans,
             "renumbered": verdict.is_renumbered,
             "hub": None
             if standing is None
@@ -131,11 +131,11 @@ class Report:
         verdict = line.verdict
         for name, found in (
             ("missing", verdict.missing),
-            ("repeated", verdict.repeated_spans),
+            ("repeated", verdict.again),
             ("other content", verdict.differing),
         ):
-            if found:
-                yield f"  {name}: {_ranges(found, self.plan.ranges)}"
+            if found.numbers:
+                yield f"  {name}: {_ranges(found)}"
         for which, proof in (("first", verdict.first_proof), ("last", verdict.last_proof)):
             if proof == "between":
                 yield f"  the {which} is not exact: what is missing there can be of a time just outside"
@@ -151,7 +151,7 @@ def _row(line: Line) -> tuple[str, ...]:
     held = "-" if standing is None else "nothing" if standing.empty else f"{standing.oldest}-{standing.newest}"
     numbers = (
         verdict.present,
-        verdict.missing_count,
+        verdict.missing.numbers,
         verdict.repeated,
         verdict.out_of_order,
         verdict.dead_letters,
@@ -160,10 +160,10 @@ def _row(line: Line) -> tuple[str, ...]:
     return (verdict.partition, *ends, *map(str, numbers), held)
 
 
-def _ranges(found: Sequence[Span], most: int) -> str:
-    shown = ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in found[:most])
-    left = found[most:]
-    return f"{shown} and {size(left)} more in {len(left)} ranges" if left else shown
+def _ranges(found: Listed) -> str:
+    shown = ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in found.spans)
+    ranges = found.ranges - len(found.spans)
+    return f"{shown} and {found.numbers - size(found.spans)} more in {ranges} ranges" if ranges else shown
 
 
 def _time(milliseconds: int) -> str:

@@ -15,12 +15,41 @@ from ingest.source.formats.times import unix_ms
 UNDATED: Final = -1
 """Stands for the time of an event that the hub gave none that is a date."""
 
-JSON: Final = re.compile(
+_JSON: Final = re.compile(
     rb'\{"deviceId":(?:"(?P<device>[^"\\]+)"|null)(?:,"moduleId":"[^"\\]*")?,"offset":"[^"\\]*",'
     rb'"sequenceNumber":(?P<number>\d{1,18}),"partition":"(?P<partition>\d{1,9})",'
     rb'"enqueuedTime":"(?P<second>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.(?P<millis>\d{3})Z"'
 )
 """How ingest begins a record of format `json`; what begins in another way can still be one."""
+
+
+_RAW: Final = ("offset", "sequenceNumber", "partition", "enqueuedTime", "deviceId")
+_RAW_VALUES: Final = re.compile(
+    rb"(?P<number>\d{1,18})\n(?P<partition>\d{1,9})\n(?P<second>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.(?P<millis>\d{3})Z"
+)
+
+
+def raw_parts(headers: Sequence[Header]) -> tuple[bytes, bytes, bytes, bytes, bytes] | None:
+    """Returns device, number, partition, second and millis of headers as ingest begins them in format `raw`; None if these
+    begin in another way, which can still be ours."""
+    if tuple(name for name, _ in headers[:5]) != _RAW:
+        return None
+    values = [value for _, value in headers[1:5]]
+    number, partition, time, device = values
+    if not (isinstance(number, bytes) and isinstance(partition, bytes) and isinstance(time, bytes)):
+        return None
+    found = _RAW_VALUES.fullmatch(b"\n".join((number, partition, time)))
+    if found is None or not isinstance(device, bytes) or not device:
+        return None
+    return device, found["number"], found["partition"], found["second"], found["millis"]
+
+
+def json_parts(value: bytes | str | None) -> tuple[bytes | None, bytes, bytes, bytes, bytes] | None:
+    """Returns the same of a value as ingest begins it in format `json`."""
+    found = _JSON.match(value) if isinstance(value, bytes) and value[-1:] == b"}" else None
+    if found is None:
+        return None
+    return found["device"], found["number"], found["partition"], found["second"], found["millis"]
 
 
 class Sighting(NamedTuple):

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from ingest.audit.numbers import size
 from ingest.audit.report import Report
 from ingest.audit.verdict import Verdict
 from ingest.errors import IngestError
@@ -20,11 +19,11 @@ def page(report: Report, name: str, now: float) -> str:
     partitions = [line.verdict for line in report.lines]
     values: dict[Metric, list[tuple[Verdict | None, float]]] = {
         audits.PRESENT: [(each, each.present) for each in partitions],
-        audits.MISSING: [(each, each.missing_count) for each in partitions],
+        audits.MISSING: [(each, each.missing.numbers) for each in partitions],
         audits.REPEATED: [(each, each.repeated) for each in partitions],
         audits.OUT_OF_ORDER: [(each, each.out_of_order) for each in partitions],
         audits.DEAD_LETTERS: [(each, each.dead_letters) for each in partitions],
-        audits.DIFFERING: [(each, size(each.differing)) for each in partitions if each.compared is not None],
+        audits.DIFFERING: [(each, each.differing.numbers) for each in partitions if each.compared is not None],
         audits.UNCERTAIN: [(each, not each.is_whole or each.is_renumbered) for each in partitions],
         audits.END: [(None, report.plan.to_ms / 1000)],
         audits.DONE: [(None, now)],

@@ -33,6 +33,10 @@ _FETCH: Final = 5_000
 _WAIT_SECONDS: Final = 0.1
 _SETTINGS: Final[Mapping[str, object]] = {
     **CONSUMER,
+    # What is fetched is compressed, and several times as large in memory: with librdkafka's own values, 400 MiB.
+    "fetch.max.bytes": 1_048_576,
+    "max.partition.fetch.bytes": 262_144,
+    "queued.min.messages": 5_000,
     "queued.max.messages.kbytes": 16_384,
     # librdkafka wants a group; nobody joins it.
     "group.id": "ingest-audit",

@@ -4,14 +4,15 @@ The hub numbers the events of a partition without a hole. So what is missing bet
 alone; what is missing before the first or behind the last one, only the hub or the events beside the stretch can tell.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple, Protocol
 
-from ingest.audit.numbers import Chunks, Span, above, below, holes, size, spans, union
+from ingest.audit.numbers import NONE, Chunks, Listed, above, below, holes, listed, size, spans, union
 
 Proof = Literal["hub", "topic", "between", "unknown"]
 """How an end of the stretch is known. hub: the hub says it. topic: the event beside it is in the topic. between: the events up
 to the next one beside it are missing, and some can be of a time outside. unknown: events beyond it could be missing."""
+MOST_RANGES: Final = 20
 RENUMBERED_MS: Final = 60_000
 """A lower number with a time that is so much later than that of a higher number is of another numbering. The hub's clock can
 step back by less."""
@@ -52,6 +53,8 @@ class Held(NamedTuple):
     first: int | None
     """The number of the first event; one more than `last` if there is none."""
     last: int | None
+    witness: int | None = None
+    """An event that is certainly of the stretch, where its first or last one is not known."""
 
 
 NOTHING_HELD: Final = Held(None, None)
@@ -69,22 +72,19 @@ class Verdict:
     last_proof: Proof = "unknown"
     present: int = 0
     """In the topic or its dead letters, each once."""
-    missing: tuple[Span, ...] = ()
+    missing: Listed = NONE
     repeated: int = 0
-    repeated_spans: tuple[Span, ...] = ()
+    again: Listed = NONE
+    """Which ones came again, each once."""
     out_of_order: int = 0
     dead_letters: int = 0
     """Events that are a dead letter, and not in the topic."""
     is_renumbered: bool = False
     """Whether the hub has numbered its events anew within the stretch: then nothing else here is certain."""
-    differing: tuple[Span, ...] = field(default=())
+    differing: Listed = NONE
     """Events whose content is not what the hub has."""
     compared: int | None = None
     """Events whose content was compared with the hub's; None: not asked for."""
-
-    @property
-    def missing_count(self) -> int:
-        return size(self.missing)
 
     @property
     def is_whole(self) -> bool:
@@ -92,19 +92,30 @@ class Verdict:
         return "unknown" not in (self.first_proof, self.last_proof)
 
 
-def judge(partition: str, topic: Counted | None, letters: Counted | None, held: Held = NOTHING_HELD) -> Verdict:
-    """`topic` and `letters`: what the topic and its dead letters have; None: nothing."""
+def judge(
+    partition: str,
+    topic: Counted | None,
+    letters: Counted | None,
+    held: Held = NOTHING_HELD,
+    *,
+    most_ranges: int = MOST_RANGES,
+) -> Verdict:
+    """`topic` and `letters`: what the topic and its dead letters have; None: nothing. `most_ranges`: how many to list."""
     counts = [each for each in (topic, letters) if each is not None]
     seen = _both(topic, letters)
     first, first_proof = _first(counts, seen, held)
     last, last_proof = _last(counts, seen, held)
+    if held.witness is not None and (first is None or held.witness < first):
+        first, first_proof = held.witness, "unknown"
+    if held.witness is not None and (last is None or held.witness > last):
+        last, last_proof = held.witness, "unknown"
     if first is None or last is None:
         # One end alone says nothing: there may be no event at all.
         return Verdict(partition, first_proof=first_proof, last_proof=last_proof)
     if first > last:
         return Verdict(partition, first_proof=first_proof, last_proof=last_proof, is_renumbered=_is_renumbered(topic))
-    missing = tuple(holes(seen, first, last))
-    present = last - first + 1 - size(missing)
+    missing = listed(holes(seen, first, last), most_ranges)
+    present = last - first + 1 - missing.numbers
     in_topic = 0 if topic is None else size(spans(topic.seen, first, last))
     return Verdict(
         partition,
@@ -115,7 +126,7 @@ def judge(partition: str, topic: Counted | None, letters: Counted | None, held: 
         present,
         missing,
         0 if topic is None else topic.repeated,
-        () if topic is None else tuple(spans(topic.again, first, last)),
+        NONE if topic is None else listed(spans(topic.again, first, last), most_ranges),
         0 if topic is None else topic.out_of_order,
         present - in_topic,
         _is_renumbered(topic),

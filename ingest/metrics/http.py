@@ -116,7 +116,7 @@ class Exposition:
     def _status(self, known: str | None) -> Reply:
         tag, body = self._recorder.json()
         headers = (*_SAFE, ("ETag", tag), ("Cache-Control", "no-cache"))
-        if known is not None and tag in known:
+        if known is not None and (tag in known or known.strip() == "*"):
             return Reply(NOT_MODIFIED, "", b"", headers)
         return Reply(200, "application/json", body, headers)
 

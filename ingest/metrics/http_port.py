@@ -92,9 +92,10 @@ class HttpPort:
         family = socket.AF_INET6 if ":" in self._address[0] else socket.AF_INET
         self._listener = socket.create_server(self._address, family=family, backlog=BACKLOG)
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(
-            target=self._run, args=(self._loop, self._listener), name="http-port", daemon=True
-        )
+        # Here, not in the thread: `close` may come before that has begun to run.
+        listening = self._loop.create_server(lambda: _Connection(self), sock=self._listener, backlog=BACKLOG)
+        server = self._loop.run_until_complete(listening)
+        self._thread = threading.Thread(target=self._run, args=(self._loop, server), name="http-port", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
@@ -104,8 +105,7 @@ class HttpPort:
             self._thread.join(CLOSE_SECONDS)
             self._loop = self._thread = self._listener = None
 
-    def _run(self, loop: asyncio.AbstractEventLoop, listener: socket.socket) -> None:
-        server = loop.run_until_complete(loop.create_server(lambda: _Connection(self), sock=listener, backlog=BACKLOG))
+    def _run(self, loop: asyncio.AbstractEventLoop, server: asyncio.Server) -> None:
         self._beat(loop)
         try:
             loop.run_forever()

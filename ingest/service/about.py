@@ -38,6 +38,7 @@ def _source(config: Config) -> dict[str, Any]:
         "consumer_group": config.source.consumer_group,
         "topic": config.source.topic,
         "format": config.source.format,
+        "delivery": config.source.delivery,
         "dead_letter_topic": config.source.dead_letter_topic,
         "kafka": config.kafka.bootstrap_servers,
     }

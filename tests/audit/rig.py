@@ -8,9 +8,12 @@ from uuid import uuid4
 from confluent_kafka import Producer
 
 from ingest.cli.main import main
+from ingest.config import Config
+from ingest.config.source import Source
 from ingest.emulator import Emulator
+from ingest.errors import Undeliverable
 from ingest.kafka.admin import TopicSpec, create_topics
-from ingest.source.delivery.dead_letters import DeadLetters
+from ingest.source.delivery.dead_letters import Letters
 from ingest.source.events.event import Event
 from ingest.source.formats import make
 from tests.audit.records import T0, event
@@ -56,14 +59,21 @@ class Rig:
             self.put(value, key=key, headers=headers, timestamp=time_ms, partition=sum(key or b"") % PLACES)
         assert self._producer.flush(PATIENCE) == 0
 
+    def write_and_abort(self, partition: str, events: Iterable[Event]) -> None:
+        """In a transaction that is given up."""
+        writer = Producer({"bootstrap.servers": self.bootstrap, "transactional.id": self.topic})
+        writer.init_transactions(PATIENCE)
+        writer.begin_transaction()
+        encode = make(self.record_format, partition, 7).encode
+        for key, value, _, time_ms in map(encode, events):
+            writer.produce(self.topic, value, key, partition=sum(key or b"") % PLACES, timestamp=time_ms)
+        assert writer.flush(PATIENCE) == 0
+        writer.abort_transaction(PATIENCE)
+
     def write_letter(self, partition: str, one: Event) -> None:
-        key, headers = DeadLetters._key_and_headers(_Letters(partition), one)  # type: ignore[arg-type]
-        position = {"partition": partition, "sequence-number": one.sequence_number, "enqueued-ms": one.enqueued_ms}
-        named = [
-            ("ingest-reason", b"too_large"),
-            *((f"ingest-{name}", str(item).encode()) for name, item in position.items()),
-        ]
-        self._producer.produce(f"{self.topic}.dead", one.body, key, headers=[*named, *headers])
+        letters = Letters(Config(source=Source(dead_letter_topic=f"{self.topic}.dead")), partition)
+        key, value, headers = letters.of(one, Undeliverable("too_large", "The event is too large."))
+        self._producer.produce(f"{self.topic}.dead", value, key, headers=headers)
         assert self._producer.flush(PATIENCE) == 0
 
     def put(self, value: bytes | None, **how: Any) -> None:
@@ -91,11 +101,6 @@ class Rig:
 
     def run(self, command: str, *more: str) -> int:
         return main([command, *self.options, *more])
-
-
-class _Letters:
-    def __init__(self, partition: str) -> None:
-        self._format = make("raw", partition)
 
 
 def span(first: int, last: int) -> Sequence[str]:

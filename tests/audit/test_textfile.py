@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from ingest.audit.numbers import NONE, listed
 from ingest.audit.plan import Plan
 from ingest.audit.report import Line, Report
 from ingest.audit.textfile import page, write
@@ -14,7 +15,21 @@ from ingest.errors import IngestError
 from ingest.metrics.audits import AUDIT_METRICS
 
 VERDICTS = (
-    Verdict("0", 10, 19, "topic", "hub", 8, ((11, 12),), 3, ((15, 15),), 1, 2, compared=6, differing=((14, 14),)),
+    Verdict(
+        "0",
+        10,
+        19,
+        "topic",
+        "hub",
+        8,
+        listed([(11, 12)], 9),
+        3,
+        NONE,
+        1,
+        2,
+        compared=6,
+        differing=listed([(14, 14)], 9),
+    ),
     Verdict("1"),
 )
 

@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 
 from ingest.emulator import Emulator
-from ingest.errors import EXIT_CONFIG, EXIT_CRASH, EXIT_OK, EXIT_USAGE
+from ingest.errors import EXIT_CONFIG, EXIT_CRASH, EXIT_OK, EXIT_UNAVAILABLE, EXIT_USAGE
 from tests.audit.records import event
 from tests.audit.rig import Rig
 from tests.services.kafka import KafkaCluster
+from tests.source.readers import Reader, configured
 
 NOTHING = {
     "missing": 0,
@@ -81,6 +82,7 @@ def test_of_a_whole_topic_nothing_is_missing_or_repeated(
     rig = Rig(hub, kafka)
     for partition, log in rig.logs.items():
         rig.write(partition, log)
+    rig.write_and_abort("0", rig.logs["0"][20:40])
     for first, last in ((10, 79), (0, 99), (0, 5_000)):
         assert rig.audit(first, last, "--refetch") == EXIT_OK
         shown = capsys.readouterr().out
@@ -90,19 +92,52 @@ def test_of_a_whole_topic_nothing_is_missing_or_repeated(
         assert "contents were compared" not in shown
 
 
-def test_contents_that_are_not_the_hubs_are_found(
+def test_contents_that_are_not_the_hubs_are_found_beside_the_owner_of_the_partition(
     hub: Emulator, kafka: KafkaCluster, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rig = Rig(hub, kafka, size=40)
+    owner = Reader(configured(hub, "fast"))
+    owner.until_events(40)
     for partition, log in rig.logs.items():
         rig.write(
             partition, (each._replace(body=b"another") if each.sequence_number in (3, 20) else each for each in log)
         )
     assert rig.audit(10, 29) == EXIT_OK
+    assert rig.audit(10, 29, "--refetch") == EXIT_UNAVAILABLE
+    assert "name another group with --consumer-group" in capsys.readouterr().err
     assert rig.audit(10, 29, "--refetch", "--consumer-group", "audit") == EXIT_CRASH
     shown = capsys.readouterr().out
     assert shown.count("other content: 20\n") == 2
     assert "2 with another content" in shown
+    hub.hub.publish(str(rig.logs["0"][0].device_id), b"live")
+    owner.until_events(41)
+    assert not owner.receiver.reconnects
+    owner.receiver.close()
+
+
+def test_of_a_hub_that_has_dropped_the_begin_all_that_it_holds_is_wanted(
+    kafka: KafkaCluster, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing of partition 0 has come to Kafka, of 1 all; the stretch began before the oldest event that the hub holds."""
+    with Emulator(partitions=2, retention_events=30) as hub:
+        monkeypatch.setenv("INGEST__HUB__EVENT_HUB_CONNECTION_STRING", hub.endpoints.event_hub_connection_string)
+        rig = Rig(hub, kafka, size=60)
+        rig.write("1", rig.logs["1"])
+        told = rig.told(lambda: capsys.readouterr().out, 10, 49)
+        oldest = told["partitions"][0]["hub"]["first"]
+        assert 10 < oldest < 50
+        assert found(told) == [{**NOTHING, "missing": 50 - oldest, "missing_ranges": [[oldest, 49]]}, NOTHING]
+        assert [each["first_known_by"] for each in told["partitions"]] == ["unknown", "topic"]
+        assert not told["certain"]
+        # Where the hub lets nobody look, its newest event alone is certain.
+        owners = [Reader(configured(hub, "fast"))]
+        try:
+            owners[0].until(lambda: owners[0].receiver.attached)
+            told = rig.told(lambda: capsys.readouterr().out, 10, 59)
+            assert found(told)[0] == {**NOTHING, "missing": 1, "missing_ranges": [[59, 59]]}
+            assert "--consumer-group" in " ".join(told["notes"])
+        finally:
+            owners[0].receiver.close()
 
 
 def test_what_comes_behind_later_events_is_not_missing(

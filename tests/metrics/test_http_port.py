@@ -208,6 +208,15 @@ def test_close_ends_every_connection_and_the_thread() -> None:
         socket.create_connection(("127.0.0.1", number), timeout=30)
 
 
+def test_one_that_is_closed_at_once_ends_in_peace() -> None:
+    threads = threading.active_count()
+    for _ in range(20):
+        port = HttpPort(answer, host="127.0.0.1", port=0)
+        port.start()
+        port.close()
+    assert threading.active_count() == threads
+
+
 def test_it_listens_on_ipv6() -> None:
     port = HttpPort(answer, host="::1", port=0)
     port.start()

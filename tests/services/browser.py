@@ -2,7 +2,6 @@
 
 import base64
 import json
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -29,6 +28,7 @@ class Browser:
         command = [
             program,
             "--headless=new",
+            "--no-sandbox",  # which it refuses to root, and has not in many containers; it loads pages of ours alone
             "--remote-debugging-port=0",
             f"--user-data-dir={folder}",
             "--no-first-run",
@@ -39,8 +39,6 @@ class Browser:
             "--hide-scrollbars",
             "about:blank",
         ]
-        if os.geteuid() == 0:
-            command.insert(1, "--no-sandbox")  # it refuses root with its sandbox
         self._process = ServiceProcess("Chromium", command, self._guard, {"HOME": str(folder)})
         self._socket = WebSocket()
         self._next = 0

@@ -106,7 +106,7 @@ def test_what_another_process_sends_now_is_not_told_as_unsaved(
     while process.delivery.idle:
         assert not deadline.expired
         process.poll()
-    process.close(Deadline(0.2), displaced=True)
+    process.leave(Deadline(0.2))
     cluster.set_rtt(1, 0)
     assert child.lost == []
 

@@ -24,7 +24,7 @@ const STEPS = [[86400, "d"], [3600, "h"], [60, "min"]];
 function duration(seconds) {
   if (unknown(seconds)) return "–";
   const step = STEPS.find(([length]) => seconds >= 2 * length);
-  return step ? `${whole(seconds / step[0])} ${step[1]}` : `${seconds < 10 ? seconds.toFixed(1) : whole(seconds)} s`;
+  return step ? `${whole(seconds / step[0])} ${step[1]}` : `${seconds && seconds < 10 ? seconds.toFixed(1) : whole(seconds)} s`;
 }
 const clock = (unix) => new Date(unix * 1000).toLocaleTimeString([], { hour12: false });
 const state = (up) => (unknown(up) ? "–" : up ? "up" : "down");
@@ -297,7 +297,7 @@ function showFlow(data) {
   by("flow-none").hidden = runs(data, "source") || runs(data, "sink");
   fill("flow-hub", [source.event_hub ?? source.hub, source.event_hub && source.hub, source.consumer_group && `consumer group ${source.consumer_group}`, `${whole(sum(rows, "lag_events"))} events wait`], lines);
   fill("flow-partitions", [`${up(rows)} of ${plural(rows.length, "partition")} up`, `${perSecond(last("source_events_per_second"))} received`], lines);
-  fill("flow-topic", [source.topic, `${perSecond(last("source_records_acked_per_second"))} acknowledged`, source.dead_letter_topic && `dead letters: ${source.dead_letter_topic}`, source.kafka?.split(",").join(", ")], lines);
+  fill("flow-topic", [source.topic, `${perSecond(last("source_records_acked_per_second"))} acknowledged`, source.delivery?.replaceAll("_", " "), source.dead_letter_topic && `dead letters: ${source.dead_letter_topic}`, source.kafka?.split(",").join(", ")], lines);
   fill("flow-commands", [(sink.topics ?? []).join(", "), sink.group_id && `consumer group ${sink.group_id}`, `${whole(sum(senders, "lag_records"))} commands wait`], lines);
   fill("flow-workers", [`${up(senders)} of ${plural(senders.length, "process")} up`, `${whole(sum(senders, "in_flight"))} in flight`, sink.dead_letter_topic && `dead letters: ${sink.dead_letter_topic}`], lines);
   fill("flow-devices", [sink.hub, `${perSecond(last("sink_commands_per_second"))} sent`, sink.feedback_topic && `feedback: ${sink.feedback_topic}`], lines);
@@ -315,8 +315,9 @@ function showCluster(cluster) {
   fill("cluster-facts", plain, (found) =>
     found.map(([name, value]) => {
       const pair = make("div");
-      const words = typeof value === "number" ? whole(value) : String(value);
-      pair.append(make("dt", FACTS[name] ?? sentence(name.replaceAll("_", " "))), make("dd", words));
+      const number = typeof value === "number";
+      const words = make("dd", number ? whole(value) : String(value), number ? "" : "words");
+      pair.append(make("dt", FACTS[name] ?? sentence(name.replaceAll("_", " "))), words);
       return pair;
     }));
   fill("cluster-nodes", nodes ?? [], (found) =>

@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
-"""Records of format `json` → what the topic has of each of the hub's partitions. `ingest.audit.counting` is the reference."""
+"""Records of the formats `json` and `raw` → what the topic has of each of the hub's partitions. `ingest.audit.counting` is the reference."""
 
 from cpython.bytearray cimport PyByteArray_AS_STRING
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_Check, PyBytes_GET_SIZE
@@ -15,6 +15,8 @@ cdef enum:
     UNDATED = -1
     FIRST_SLOTS = 4096
     MOST_SLOTS = 1 << 22
+
+cdef tuple RAW = ("offset", "sequenceNumber", "partition", "enqueuedTime", "deviceId")
 
 cdef struct Found:
     Bytes device  # NULL: no device sent it
@@ -74,9 +76,14 @@ cdef class Counting:
     def take(self, messages, headers, other):
         cdef Found found
         cdef Count count
+        cdef bint known
         for message, held in zip(messages, headers):
-            value = None if held else message.value()
-            if not PyBytes_Check(value) or not _parse(<Bytes> PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value), &found):
+            if held:
+                known = type(held) is list and _of_headers(held, &found)
+            else:
+                value = message.value()
+                known = PyBytes_Check(value) and _parse(<Bytes> PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value), &found)
+            if not known:
                 other(message, held)
                 continue
             if found.partition == self._held_number:
@@ -285,6 +292,34 @@ cdef bint _parse(Bytes at, Py_ssize_t size, Found* found) noexcept nogil:
         return False
     at = _after(_digits(at, end, 9, &found.partition), end, b'","enqueuedTime":"', 18)
     return at is not NULL and end - at > 25 and at[24] == c'"' and _time(at, &found.time_ms)
+
+
+cdef bint _of_headers(list headers, Found* found) except -1:
+    """Whether the headers begin as ingest begins those of format `raw`. They keep what `found` points to."""
+    cdef Py_ssize_t place
+    cdef bytes number, partition, time, device
+    cdef Bytes at, end
+    if len(headers) < 5:
+        return False
+    for place in range(5):
+        pair = headers[place]
+        if type(pair) is not tuple or len(<tuple> pair) != 2 or (<tuple> pair)[0] != RAW[place]:
+            return False
+        if place > 0 and not PyBytes_Check((<tuple> pair)[1]):
+            return False
+    number, partition, time, device = headers[1][1], headers[2][1], headers[3][1], headers[4][1]
+    at = <Bytes> PyBytes_AS_STRING(number)
+    end = at + PyBytes_GET_SIZE(number)
+    if _digits(at, end, 18, &found.number) != end:
+        return False
+    at = <Bytes> PyBytes_AS_STRING(partition)
+    end = at + PyBytes_GET_SIZE(partition)
+    if end - at >= 2 and at[0] == c"0" or _digits(at, end, 9, &found.partition) != end:
+        return False
+    if PyBytes_GET_SIZE(time) != 24 or not _time(<Bytes> PyBytes_AS_STRING(time), &found.time_ms):
+        return False
+    found.device, found.device_size = <Bytes> PyBytes_AS_STRING(device), PyBytes_GET_SIZE(device)
+    return found.device_size > 0
 
 
 cdef inline int64_t _two(Bytes at) noexcept nogil:

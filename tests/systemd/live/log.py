@@ -4,6 +4,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+LONGEST = 200
+"""Characters of one thing that a step has found."""
+
 
 class Log:
     """Prints as it goes."""
@@ -29,7 +32,8 @@ class Log:
             self(f"FAILED {title}: {error!r}"[:2000])
             raise
         took = self.seconds[title] = time.monotonic() - before
+        told = "; ".join(one if len(one) <= LONGEST else f"{one[:LONGEST]}…" for one in found)
         self.lines.append(
-            f"{time.monotonic() - self._start:7.1f} s  {took:6.1f} s  {title}{': ' if found else ''}{'; '.join(found)}"
+            f"{time.monotonic() - self._start:7.1f} s  {took:6.1f} s  {title}{': ' if told else ''}{told}"
         )
         print(self.lines[-1], flush=True)

@@ -2,14 +2,13 @@
 
 import re
 import urllib.request
-from collections.abc import Mapping
-from pathlib import Path
 
 import psutil
 
 from tests.faults.ingest_process import Sections, write_config
 from tests.faults.waiting import PATIENCE_SECONDS, wait_until
 from tests.systemd.live.machine import Machine
+from tests.systemd.live.traffic import Traffic
 
 INSTANCE = "plant"
 UNIT = f"ingest@{INSTANCE}"
@@ -18,14 +17,12 @@ UNIT = f"ingest@{INSTANCE}"
 class Node:
     """One instance of `ingest@` on a machine."""
 
-    def __init__(self, machine: Machine, settings: Sections, secrets: Mapping[str, str], ca: Path, port: int) -> None:
-        """`secrets`: credential → its text. `ca`: of the hub. `port`: for metrics, as machines share a network here."""
+    def __init__(self, machine: Machine, port: int) -> None:
+        """`port`: for metrics, as machines share a network here."""
         self.machine = machine
-        self._settings = {**settings, "metrics": {"port": port}}
-        self._secrets = secrets
-        self._ca = ca
         self._port = port
         self._etc = machine.root / "etc/ingest"
+        self._settings: Sections = {}
 
     def install(self, wheel: str) -> str:
         """Returns what the installer said."""
@@ -34,13 +31,19 @@ class Node:
             f"{offline} /media/systemd/install.sh --wheel /media/wheels/{wheel} --instance {INSTANCE}", seconds=600
         )
 
-    def give_secrets(self) -> None:
-        """Also what the configuration names besides."""
-        for name, text in self._secrets.items():
+    def point_at(self, traffic: Traffic, *layers: Sections) -> None:
+        """Give it the secrets of a hub, and a configuration for it that has these layers, too."""
+        for name, text in traffic.secrets().items():
             secret = self._etc / INSTANCE / name
             secret.touch(mode=0o600)
             secret.write_text(text + "\n")
-        (self._etc / "ca.pem").write_bytes(self._ca.read_bytes())
+        (self._etc / "ca.pem").write_bytes(traffic.ca.read_bytes())
+        merged: dict[str, dict[str, object]] = {}
+        for layer in (traffic.settings(), *layers, {"metrics": {"port": self._port}}):
+            for section, keys in layer.items():
+                merged.setdefault(section, {}).update(keys)
+        self._settings = merged
+        self.configure()
 
     def configure(self, *layers: Sections) -> None:
         """Write the configuration; later layers over earlier ones, and all over this node's own."""
@@ -66,6 +69,11 @@ class Node:
             )
             or ""
         )
+
+    def operate(self, command: str) -> str:
+        """A command of an operator, typed as systemd/README.md says. Returns what it printed."""
+        found = f"CREDENTIALS_DIRECTORY=/etc/ingest/{INSTANCE} INGEST__CHECKPOINTS__PATH=/var/lib/ingest/{INSTANCE}/checkpoints"
+        return self.machine.sh(f"{found} ingest {command} -c /etc/ingest/{INSTANCE}.toml")
 
     def status(self) -> str:
         """The line for people."""

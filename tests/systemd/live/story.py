@@ -1,8 +1,11 @@
-"""The life of two nodes that share a hub, from a bare machine to an uninstalled one, while devices send and receive."""
+"""The life of two nodes, from bare machines to uninstalled ones, while devices send and receive.
+
+First each has partitions of its own, and checkpoints in its state folder; then both share another hub, exactly once.
+"""
 
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -26,10 +29,12 @@ HANG_SECONDS = 30
 WATCHDOG_SECONDS = 60
 """`WatchdogSec=` and `TimeoutAbortSec=` and `RestartSec=`, and the start."""
 SHARES = {"left": ["0", "1"], "right": ["2", "3"]}
+"""Machine → its partitions, while nothing is shared."""
+SHARED = {"cluster": {"coordination": "kafka"}, "source": {"delivery": "exactly_once"}}
 
 
 class Story:
-    """Two machines, a medium with ingest, and traffic. Use as a `with` block, then call `tell`."""
+    """Two machines, and a medium with ingest. Use as a `with` block, then call `tell`."""
 
     def __init__(self, bootstrap: str, log: Log, wheel: Path | None = None) -> None:
         self._bootstrap = bootstrap
@@ -44,18 +49,15 @@ class Story:
             with self._log.step("a bare Debian 12, and a medium with two versions of ingest"):
                 debian = tree.debian()
                 self._medium = tree.medium(guard.folder / "medium", self._wheel)
-            self._traffic = closing.enter_context(Traffic(self._bootstrap))
             self._nodes = []
-            for name, share in SHARES.items():
+            for name in SHARES:
                 root = guard.folder / name
                 tree.copy(debian, root)
                 closing.callback(shutil.rmtree, root)
                 machine = closing.enter_context(Machine(name, root, self._medium.folder, guard))
                 port = ReservedPort()
                 closing.callback(port.close)
-                own = {"source": {**self._traffic.settings()["source"], "partitions": share}}
-                settings = {**self._traffic.settings(), **own}
-                self._nodes.append(Node(machine, settings, self._traffic.secrets(), self._traffic.ca, port.number))
+                self._nodes.append(Node(machine, port.number))
             self._closing = closing.pop_all()
         return self
 
@@ -65,15 +67,23 @@ class Story:
     def tell(self) -> None:
         self._boot()
         self._install()
-        self._wrong_configuration()
-        self._start()
-        self._kills()
-        self._freezes()
-        self._reloads()
-        self._stop_and_start()
-        self._upgrade()
-        self._reboot()
-        self._power_cut()
+        with Traffic(self._bootstrap) as self._traffic:
+            self._configure()
+            self._wrong_configuration()
+            self._start()
+            self._partition_process()
+            self._reloads()
+            self._stop_and_start()
+            self._count("each with partitions of its own, at least once")
+        with Traffic(self._bootstrap) as self._traffic:
+            self._share()
+            self._stop_of_one()
+            self._kill_of_the_service()
+            self._freeze_of_the_service()
+            self._upgrade()
+            self._reboot()
+            self._power_cut()
+            assert self._count("two nodes that share a hub, exactly once") == 0
         self._uninstall()
 
     @contextmanager
@@ -100,9 +110,6 @@ class Story:
         with self._step("install.sh on the second, whose environment is a copy"):
             self._lend_environments()
             right.install(self._medium.first)
-        for node in self._nodes:
-            node.give_secrets()
-            node.configure()
 
     def _lend_environments(self) -> None:
         """What the installer has made on the first machine, for the second: to make it twice says nothing new."""
@@ -111,6 +118,10 @@ class Story:
         for version in theirs.iterdir():
             if not (ours / version.name).exists():
                 tree.copy(version, ours / version.name)
+
+    def _configure(self) -> None:
+        for node in self._nodes:
+            node.point_at(self._traffic, {"source": {"partitions": SHARES[node.machine.name]}})
 
     def _wrong_configuration(self) -> None:
         node = self._nodes[0]
@@ -133,53 +144,24 @@ class Story:
         self._caught_up()
 
     def _caught_up(self) -> None:
-        with self._step("all that was sent is in Kafka"):
+        with self._step("all that was sent is in Kafka") as found:
             self._traffic.wait_caught_up()
+            found.append(f"{self._traffic.repeats:,} repeated so far")
 
-    def _kills(self) -> None:
-        left, right = self._nodes
-        with self._step("kill -9 of a partition process", left):
-            old = left.child("source partition 0")
-            old.kill()
-            left.wait_replaced("source partition 0", old.pid)
-            left.wait_working(2)
-            assert left.show("NRestarts") == "0"
-        with self._step("kill -9 of the service", right) as found:
-            main = right.main()
-            family = [main, *main.children(recursive=True)]
-            main.kill()
-            right.wait_show("NRestarts", "^1$")
-            _, left_over = psutil.wait_procs(family, PATIENCE_SECONDS)
-            assert not left_over
-            right.wait_show("ActiveState", "^active$")
-            right.wait_working(2)
-            found.append("its processes are gone, and it is back")
-        self._caught_up()
-
-    def _freezes(self) -> None:
-        """A partition process of one node, and at the same time the service of the other."""
-        left, right = self._nodes
-        main = right.main()
-        restarts = int(right.show("NRestarts"))
-        main.suspend()
-        frozen = time.monotonic()
-        with self._step("SIGSTOP of a partition process", left) as found:
-            old = left.child("source partition 1")
-            old.suspend()
-            left.wait_replaced("source partition 1", old.pid)
-            left.wait_working(2)
-            assert left.show("NRestarts") == "0"
-        assert self._log.seconds["SIGSTOP of a partition process"] < HANG_SECONDS
-        with self._step("SIGSTOP of the service, at the same time on the other", right) as found:
-            right.wait_show("NRestarts", f"^{restarts + 1}$", WATCHDOG_SECONDS)
-            right.wait_show("ActiveState", "^active$", WATCHDOG_SECONDS)
-            right.wait_working(2)
-            took = time.monotonic() - frozen
-            found.append(f"the watchdog ended it; working again {took:.0f} s after it froze")
-            right.wait_logged("Watchdog timeout|watchdog")
-            right.wait_logged("most recent call first")
-        assert took < WATCHDOG_SECONDS
-        self._caught_up()
+    def _partition_process(self) -> None:
+        node = self._nodes[0]
+        for title, partition, strike in (
+            ("kill -9 of a partition process", "source partition 0", psutil.Process.kill),
+            ("SIGSTOP of a partition process", "source partition 1", psutil.Process.suspend),
+        ):
+            with self._step(title, node):
+                old = node.child(partition)
+                strike(old)
+                node.wait_replaced(partition, old.pid)
+                node.wait_working(2)
+                assert node.show("NRestarts") == "0"
+            assert self._log.seconds[title] < HANG_SECONDS
+            self._caught_up()
 
     def _reloads(self) -> None:
         node = self._nodes[0]
@@ -218,6 +200,78 @@ class Story:
             self._traffic.wait_caught_up()
             assert self._traffic.repeats == before
 
+    def _count(self, title: str) -> int:
+        """Ends the traffic. Returns how many events came twice."""
+        with self._step(f"what came through: {title}") as found:
+            found.append(self._traffic.count())
+        return self._traffic.repeats
+
+    def _share(self) -> None:
+        left, right = self._nodes
+        for node in self._nodes:
+            node.point_at(self._traffic, SHARED)
+        with self._step("ingest topics create", left) as found:
+            found += left.operate("topics create").splitlines()
+        with self._step("both restart, to share a new hub", right) as found:
+            for node in self._nodes:
+                node.systemctl("restart")
+            found += self._both()
+
+    def _both(self) -> list[str]:
+        """Until each has two partitions. Returns what they say."""
+        return [node.wait_working(2) for node in self._nodes]
+
+    def _strike(
+        self, title: str, node: Node, strike: Callable[[], object], other: Node, back: Callable[[], object]
+    ) -> None:
+        """Something happens to one; the other takes all partitions over until the first is back."""
+        with self._step(title, other):
+            strike()
+            other.wait_working(4)
+            self._traffic.wait_caught_up()
+        with self._step(f"{title}: {node.machine.name} is back, and both share", node):
+            back()
+            self._both()
+        self._caught_up()
+
+    def _stop_of_one(self) -> None:
+        left, right = self._nodes
+        self._strike(
+            "systemctl stop, and the other has all",
+            left,
+            lambda: left.systemctl("stop"),
+            right,
+            lambda: left.systemctl("start"),
+        )
+
+    def _kill_of_the_service(self) -> None:
+        """systemd starts it again within the session: the group never notices."""
+        node = self._nodes[1]
+        with self._step("kill -9 of the service", node) as found:
+            main = node.main()
+            family = [main, *main.children(recursive=True)]
+            main.kill()
+            node.wait_show("NRestarts", "^1$")
+            _, left_over = psutil.wait_procs(family, PATIENCE_SECONDS)
+            assert not left_over
+            node.wait_show("ActiveState", "^active$")
+            found.append("its processes are gone, and it is back")
+            self._both()
+        self._caught_up()
+
+    def _freeze_of_the_service(self) -> None:
+        left, right = self._nodes
+        begin = time.monotonic()
+
+        def back() -> None:
+            right.wait_show("NRestarts", "^2$", WATCHDOG_SECONDS)
+            right.wait_show("ActiveState", "^active$", WATCHDOG_SECONDS)
+            assert time.monotonic() - begin < WATCHDOG_SECONDS
+            right.wait_logged("Watchdog timeout")
+            right.wait_logged("most recent call first")
+
+        self._strike("SIGSTOP of the service, and the other has all", right, right.main().suspend, left, back)
+
     def _upgrade(self) -> None:
         for node in self._nodes:
             name = node.machine.name
@@ -230,40 +284,31 @@ class Story:
                 found.append(f"{old} runs still")
             with self._step(f"upgrade of {name}: systemctl restart 'ingest*@*'", node) as found:
                 node.machine.sh("systemctl restart 'ingest*@*'")
-                node.wait_working(2)
+                self._both()
                 found.append(f"{node.version()} runs")
                 assert node.version() == f"{old}.post1"
         back = next(line for line in said.splitlines() if line.startswith("To go back: "))
         with self._step(f"{name} goes back, as install.sh has said", node) as found:
             node.machine.sh(back.removeprefix("To go back: ").removesuffix(", and restart."))
             node.machine.sh("systemctl restart 'ingest*@*'")
-            node.wait_working(2)
+            self._both()
             found.append(f"{node.version()} runs")
             assert node.version() == old
         self._caught_up()
 
     def _reboot(self) -> None:
-        node = self._nodes[0]
-        with self._step("shutdown of the first machine, and its boot", node) as found:
-            node.machine.power_off()
-            found.append(node.machine.start())
-            node.wait_show("ActiveState", "^active$")
-            node.wait_working(2)
-            found.append("what was enabled is back")
-        self._caught_up()
+        left, right = self._nodes
+        self._strike(
+            "shutdown of a machine, and the other has all", left, left.machine.power_off, right, left.machine.start
+        )
 
     def _power_cut(self) -> None:
-        node = self._nodes[1]
-        with self._step("power cut of the second machine, and its boot", node) as found:
-            node.machine.terminate()
-            found.append(node.machine.start())
-            node.wait_show("ActiveState", "^active$")
-            node.wait_working(2)
-        self._caught_up()
+        left, right = self._nodes
+        self._strike(
+            "power cut of a machine, and the other has all", right, right.machine.terminate, left, right.machine.start
+        )
 
     def _uninstall(self) -> None:
-        with self._step("what came through") as found:
-            found.append(self._traffic.count())
         for node in self._nodes:
             with self._step(f"install.sh --uninstall on {node.machine.name}", node) as found:
                 node.machine.sh("/media/systemd/install.sh --uninstall")

@@ -34,7 +34,7 @@ class Traffic:
             self._hub = closing.enter_context(Emulator(partitions=len(PARTITIONS), c2d=True))
             self._hub.c2d.auto_complete()
             self._feeder = Feeder(self._hub)
-            self._telemetry = closing.enter_context(Topic(self._bootstrap))
+            self._telemetry = closing.enter_context(Topic(self._bootstrap))  # of what is committed only
             self._commands = closing.enter_context(CommandTopics(self._bootstrap))
             self._closing = closing.pop_all()
         self._thread.start()
@@ -55,7 +55,11 @@ class Traffic:
                 "iot_hub_connection_string_file": "iot-hub",
                 "ca_file": "/etc/ingest/ca.pem",
             },
-            "source": {"topic": telemetry, "dead_letter_topic": f"{telemetry}.dead"},
+            "source": {
+                "topic": telemetry,
+                "dead_letter_topic": f"{telemetry}.dead",
+                "position_topic": f"{telemetry}.positions",
+            },
             "sink": {
                 "topics": [commands],
                 "group_id": commands,
