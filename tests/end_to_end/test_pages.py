@@ -27,6 +27,7 @@ from tests.migrate.samples import write_files_of_the_old_connector
 from tests.services import ROOT
 from tests.services.azurite import Azurite
 from tests.services.kafka import KafkaCluster
+from tests.storm.__main__ import parsed as storms_options
 from tests.systemd.test_units import settings
 
 SOURCE, SINK = Source(), Sink()
@@ -273,6 +274,11 @@ def is_understood(command: str, folder: Path) -> None:
     assert command_parser().parse_args(shlex.split(command)[1:]).handler is not None
 
 
+def names_a_storm(command: str, folder: Path) -> None:
+    """`tests/storm/test_storm.py` runs a short one."""
+    assert storms_options(shlex.split(command)[3:]).events > 0
+
+
 def typed(command: str, folder: Path) -> None:
     path = f"{folder}:{Path(sys.executable).parent}:{os.environ['PATH']}"
     subprocess.run(["sh", "-ec", command], cwd=folder, env=os.environ | {"PATH": path}, timeout=60, check=True)
@@ -287,6 +293,7 @@ ALONE: Mapping[str, Callable[[str, Path], None]] = {
     r"make bench": recipe_with("--benchmark-only", "bench.plot"),
     r"\.venv/bin/python -m pytest .*": names_tests,
     r"\.venv/bin/python -m (tests\.docs|ingest\.config\.example > systemd/example\.toml)": writes_what_is_committed,
+    r"\.venv/bin/python -m tests\.storm .*": names_a_storm,
     r"\.venv/bin/python -m grafana\.generate": writes_the_dashboard,
     r"\.venv/bin/python -m tests\.cli\.command_line > tests/cli/command_line\.txt": writes_what_is_committed,
     r"python3 -m venv venv && \. venv/bin/activate && pip install \.": installs,

@@ -9,7 +9,7 @@ import contextlib
 import json
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import get_args
 
@@ -17,8 +17,8 @@ from tests.storm.plan import FULL_SECONDS
 from tests.storm.storm import Delivery, Settings, storm
 
 
-def main() -> int:
-    """0 when all is well; else 1."""
+def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """The options; those of the command line if none are given."""
     parser = argparse.ArgumentParser(prog="python -m tests.storm", description=__doc__)
     parser.add_argument("--seed", type=int, default=1, metavar="N")
     parser.add_argument("--events", type=int, default=1_000_000, metavar="N", help="in all (default: 1000000)")
@@ -34,7 +34,12 @@ def main() -> int:
     parser.add_argument("--transport", choices=["fast", "sdk"], default="fast")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="where configurations and logs stay")
     parser.add_argument("--json", action="store_true", help="print one line of JSON instead of a table")
-    options = parser.parse_args()
+    return parser.parse_args(arguments)
+
+
+def main() -> int:
+    """0 when all is well; else 1."""
+    options = parsed()
     settings = Settings(
         seed=options.seed,
         delivery=options.delivery,

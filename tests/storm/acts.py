@@ -8,11 +8,11 @@ from collections import Counter
 from collections.abc import Callable
 from functools import partial
 
-from tests.end_to_end.emulator_process import EmulatorProcess
 from tests.faults.waiting import wait_until
 from tests.services.azurite import Azurite
 from tests.services.kafka import KafkaCluster
 from tests.services.swallowing import SwallowingProxy
+from tests.storm.hub import HubProcess
 from tests.storm.service import Service
 
 Act = Callable[[float, random.Random], None]
@@ -31,7 +31,7 @@ class Acts:
     def __init__(
         self,
         service: Service,
-        hub: EmulatorProcess,
+        hub: HubProcess,
         hub_proxy: SwallowingProxy,
         kafka: KafkaCluster,
         brokers: int,

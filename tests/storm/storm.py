@@ -18,7 +18,6 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from tests.end_to_end.emulator_process import EmulatorProcess, emulator_process
 from tests.faults.conftest import basic_config
 from tests.faults.ingest_process import write_config
 from tests.services import ROOT
@@ -27,16 +26,17 @@ from tests.services.kafka import KafkaCluster
 from tests.services.swallowing import SwallowingProxy
 from tests.storm import checkpoints, load, plan
 from tests.storm.acts import Acts
+from tests.storm.hub import HubProcess, hub_process
 from tests.storm.reader import Reader
 from tests.storm.service import Service
 
 _T = TypeVar("_T")
 Delivery = Literal["at_least_once", "exactly_once"]
 PARTITIONS = 4
-_SENT_SECONDS = 300.0
-"""After the faults, until the devices have sent all: they were slowed down, too."""
 _QUIET_SECONDS = 60.0
 """Without any new event, when no fault is left: twice as long as a partition may be silent."""
+_PACE_EVENTS = 500
+_PACE_SECONDS = 0.02
 _AFTER_THE_FACT_SECONDS = 300.0
 _EXPECTED_ENDS = ("69",)
 """How a service may end by itself: its first start is refused while the hub or Kafka refuses everybody."""
@@ -64,6 +64,9 @@ class Settings:
     """From one checkpoint to the next."""
     counts: Mapping[str, int] = field(default_factory=lambda: plan.FULL)
     """Kind of fault → how often it strikes."""
+    paced: bool = False
+    """Whether a fault waits for new events since the last one of its lane instead of its time, and the devices send at
+    the same pace until the last one: so each strikes while events flow, however slow the machine."""
     audits: bool = True
     """Whether `ingest audit` looks at the topic, too."""
 
@@ -84,9 +87,15 @@ def storm(
         cluster = kafka or stack.enter_context(KafkaCluster(settings.brokers, _SEVERAL_BROKERS))
         if settings.store == "blob":
             blob = blob or stack.enter_context(Azurite(keep_data=True))
-        pace = (f"--rate={settings.events / settings.seconds:g}", f"--events={settings.events}")
-        fleet = (f"--partitions={PARTITIONS}", f"--devices={settings.devices}", f"--seed={settings.seed}")
-        hub = stack.enter_context(emulator_process(*fleet, *pace))
+        hub = stack.enter_context(
+            hub_process(
+                partitions=PARTITIONS,
+                devices=settings.devices,
+                seed=settings.seed,
+                rate=settings.events / settings.seconds,
+                events=0 if settings.paced else settings.events,
+            )
+        )
         endpoint, _, keys = str(hub.told["event_hub_connection_string"]).removeprefix("Endpoint=sb://").partition(";")
         proxy = stack.enter_context(SwallowingProxy(endpoint))
         topic = f"storm-{uuid.uuid4().hex}"
@@ -127,7 +136,7 @@ class _Storm:
         self,
         settings: Settings,
         service: Service,
-        hub: EmulatorProcess,
+        hub: HubProcess,
         acts: Acts,
         reader: Reader,
         watch: load.CheckpointWatch,
@@ -145,11 +154,12 @@ class _Storm:
     def run(self, bootstrap: str, topic: str) -> dict[str, object]:
         service = self._service
         self._try(service.wait_ready)
+        self._hub.begin()
         self._began = time.monotonic()
         self._strike_all()
         self._hub.clear()
         sent: dict[str, int] = {}
-        self._try(lambda: sent.update(self._hub.sent(_SENT_SECONDS)))
+        self._try(lambda: sent.update(self._hub.stop() if self._settings.paced else self._hub.finish()))
         calm = time.monotonic()
         self._try(lambda: self._drain(sent))
         drained = time.monotonic() - calm
@@ -204,10 +214,18 @@ class _Storm:
     def _lane(self, name: str, faults: list[plan.Fault], wait: Callable[[float], None]) -> None:
         chosen = random.Random(f"{self._settings.seed} {name}")
         for fault in faults:
-            wait(max(0.0, self._began + fault.at - time.monotonic()))
+            self._await_turn(fault, wait)
             what = f"{fault.kind}, {fault.seconds:.1f} s" if fault.seconds else fault.kind
             self._say(what)
             self._try(partial(self._acts.of[fault.kind], fault.seconds, chosen))
+
+    def _await_turn(self, fault: plan.Fault, wait: Callable[[float], None]) -> None:
+        if not self._settings.paced:
+            wait(max(0.0, self._began + fault.at - time.monotonic()))
+            return
+        enough, end = self._reader.audit.arrived + _PACE_EVENTS, time.monotonic() + _QUIET_SECONDS
+        while self._reader.audit.arrived < enough and time.monotonic() < end:
+            wait(_PACE_SECONDS)
 
     def _say(self, what: str) -> None:
         at = time.monotonic() - self._began

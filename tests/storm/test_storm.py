@@ -29,7 +29,9 @@ COUNTS = {
 def test_a_short_storm(
     kafka: KafkaCluster, blob: Azurite, tmp_path: Path, capsys: pytest.CaptureFixture[str], delivery: Delivery
 ) -> None:
-    short = Settings(events=30_000, seconds=8, devices=40, brokers=1, interval_seconds=0.5, counts=COUNTS, audits=False)
+    short = Settings(
+        events=24_000, seconds=6, devices=40, brokers=1, interval_seconds=2, counts=COUNTS, paced=True, audits=False
+    )
     settings = replace(short, delivery=delivery)
     result = storm(tmp_path, settings, kafka, blob)
     assert result["problems"] == []
