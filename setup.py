@@ -19,7 +19,7 @@ except ImportError:
     cythonize = None
 
 CORE = "ingest.source.core"
-MODULES = ("slices", "lean", "encoder", "json", "raw")
+MODULES = ("slices", "lean", "encoder", "json", "raw", "counting")
 FLAGS = ["-O3", "-g0", "-Wno-maybe-uninitialized"]  # of a `Value`, what its kind does not have is never read
 
 

@@ -142,7 +142,7 @@ do_install() {
     folder 0755 "$units"
     first=''
     [ -e "$units/ingest.target" ] || first=yes
-    for unit in "$here"/*.service "$here"/*.slice "$here"/*.target; do
+    for unit in "$here"/*.service "$here"/*.slice "$here"/*.target "$here"/*.timer; do
         put "$unit" "$units/${unit##*/}"
     done
     folder 0755 "$prefix/etc/ingest"
@@ -162,13 +162,13 @@ do_install() {
 
 do_uninstall() {
     if live; then
-        for link in /etc/systemd/system/ingest.target.wants/*.service; do
+        for link in /etc/systemd/system/ingest.target.wants/*.service /etc/systemd/system/timers.target.wants/ingest-audit@*.timer; do
             [ ! -L "$link" ] || run systemctl disable "${link##*/}"
         done
         [ ! -e "$units/ingest.target" ] || run systemctl disable ingest.target
-        run systemctl stop 'ingest@*' 'ingest-source@*' 'ingest-sink@*' ingest.target ingest.slice
+        run systemctl stop 'ingest-audit@*.timer' 'ingest-audit@*' 'ingest@*' 'ingest-source@*' 'ingest-sink@*' ingest.target ingest.slice
     fi
-    for unit in "$here"/*.service "$here"/*.slice "$here"/*.target; do
+    for unit in "$here"/*.service "$here"/*.slice "$here"/*.target "$here"/*.timer; do
         [ ! -e "$units/${unit##*/}" ] || run rm "$units/${unit##*/}"
     done
     [ ! -L "$prefix/usr/local/bin/ingest" ] || run rm "$prefix/usr/local/bin/ingest"

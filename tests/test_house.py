@@ -13,11 +13,13 @@ PACKAGE = Path(__file__).parent.parent / "ingest"
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("__main__",),
     ("cli",),
+    ("audit", "replay"),
     ("demo", "doctor", "service", "migrate", "shadow"),
     ("source", "sink", "emulator", "cluster"),
     ("kafka", "hub", "process", "discovery"),
     ("config", "metrics", "amqp"),
     ("logs", "timing", "extras"),
+    ("recent_warnings",),
     ("errors", "printable", "scarcity", "instants"),
     ("",),
 )
@@ -32,6 +34,7 @@ ROOMS: Mapping[str, tuple[str, ...]] = {
         "ownership",
         "stand_by",
         "exactly_once",
+        "first_checkpoint",
         "endpoint",
         "preflight",
         "catch_up_turn",

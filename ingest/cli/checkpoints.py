@@ -142,12 +142,10 @@ def _complain(damaged: "Sequence[Damaged]") -> None:
 
 
 def _open(config: "Config") -> "CheckpointStore":
-    from ingest.hub.auth.entra import fetch_here
     from ingest.source.checkpoints import Scope, open_store
-    from ingest.source.endpoint import find
+    from ingest.source.endpoint import settled_here
 
-    fetch_here(config)
-    config = find(config)
+    config = settled_here(config)
     hub = config.hub.event_hub
     if hub is None:
         raise Refused("no hub is configured, so there are no checkpoints: write hub.event_hub_connection_string")

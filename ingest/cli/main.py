@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from ingest.cli import (
+    audit,
     check_config,
     checkpoints,
     demo,
@@ -18,6 +19,7 @@ from ingest.cli import (
     migrate,
     print_config,
     redrive,
+    replay,
     run,
     shadow,
     status,
@@ -38,6 +40,8 @@ COMMANDS = (
     discover,
     migrate,
     shadow,
+    audit,
+    replay,
     redrive,
     emulator,
     demo,

@@ -3,9 +3,9 @@
 import argparse
 import json
 import sys
-from datetime import datetime
 from typing import TYPE_CHECKING
 
+from ingest.cli.moments import moment
 from ingest.cli.options import positive, positive_number
 from ingest.cli.parsers import Commands, add_command, add_config, add_json, load_config
 from ingest.errors import EXIT_CRASH, EXIT_OK
@@ -40,7 +40,7 @@ def add(commands: Commands) -> None:
     )
     parser.add_argument(
         "--from",
-        type=_moment,
+        type=moment,
         dest="since",
         metavar="TIME",
         help="compare events that the hub received since this RFC 3339 time (default: from now on)",
@@ -74,18 +74,6 @@ def run(args: argparse.Namespace) -> int:
         for line in report.as_text():
             print(printable(line))
     return EXIT_OK if report.is_equal else EXIT_CRASH
-
-
-def _moment(text: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not an RFC 3339 time with its zone, such as 2026-11-27T09:00:00Z"
-        )
-    return moment
 
 
 def _say(progress: "Progress") -> None:

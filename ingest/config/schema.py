@@ -259,7 +259,7 @@ class Sink:
 
 @dataclass(frozen=True, slots=True)
 class Metrics:
-    """The HTTP port with /metrics, /healthz and /readyz."""
+    """The HTTP port with the status page, /status.json, /metrics, /healthz and /readyz."""
 
     host: str = key("127.0.0.1", Name(None, "127.0.0.1"), "Address to listen on.")
     port: int = key(9464, Whole(0, 65535), "Port to listen on. 0: any free one.")

@@ -17,6 +17,12 @@ class Source:
     consumer_group: str = key(
         "$Default", Name(values.consumer_group, "$Default"), "Consumer group of the Event Hub-compatible endpoint."
     )
+    audit_consumer_group: str = key(
+        "",
+        Name(values.consumer_group, "audit", optional=True),
+        "Consumer group in which `ingest audit` and `ingest replay` read from the hub beside a running ingest: one that\n"
+        "nobody else reads. Empty: the one above.",
+    )
     partitions: tuple[str, ...] = key(
         (), Names(values.partition_id, "0", empty=True), "Partitions to read. Empty: all."
     )

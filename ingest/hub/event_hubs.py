@@ -2,7 +2,7 @@
 
 import ssl
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -30,6 +30,8 @@ AUTH_SECONDS = 10.0
 ANSWER_SECONDS = 10.0
 """A question that the hub has not answered by then is given up: below the 15 s after which a process without a heartbeat is
 replaced."""
+AT_ONCE = 16
+"""Questions for which ANSWER_SECONDS is enough."""
 IDLE_SECONDS = 60.0
 """A link on which nothing comes for so long, not even an empty frame, is given up. Told to the hub when it is opened; the
 stock clients of .NET, Go and JavaScript tell it the same."""
@@ -130,6 +132,19 @@ def standing(config: Config, partition: str, *, created: bool = False) -> Standi
         return questions.partition(partition, created_ms=questions.hub().created_ms if created else None)
 
     return _ask(config, ask)
+
+
+def standings(config: Config, partitions: Sequence[str]) -> dict[str, Standing]:
+    """Where the hub stands with each of these partitions. Errors as `describe`."""
+    found: dict[str, Standing] = {}
+
+    def ask(questions: Questions) -> None:
+        found.update({each: questions.partition(each) for each in some})
+
+    for begin in range(0, len(partitions), AT_ONCE):
+        some = partitions[begin : begin + AT_ONCE]
+        _ask(config, ask)
+    return found
 
 
 def questions(config: Config) -> Questions:

@@ -40,6 +40,15 @@ def ends_of(consumer: Consumer, topic: str, partitions: int, deadline: Deadline)
     return {partition: Ends(low, highs[partition]) for partition, low in lows.items()}
 
 
+def offsets_at(
+    consumer: Consumer, topic: str, ends: Mapping[int, Ends], milliseconds: int, deadline: Deadline
+) -> dict[int, int]:
+    """Returns for each partition the offset of the first record with this time or a later one, else its end. Raises
+    Unreachable."""
+    found = _offsets(consumer, topic, len(ends), max(0, milliseconds), deadline)
+    return {partition: offset if offset >= 0 else ends[partition].high for partition, offset in found.items()}
+
+
 def _offsets(consumer: Consumer, topic: str, partitions: int, time: int, deadline: Deadline) -> dict[int, int]:
     asked = [TopicPartition(topic, partition, time) for partition in range(partitions)]
     try:

@@ -9,9 +9,8 @@ from typing import Final
 
 from ingest.config import Kafka
 from ingest.errors import Refused
-from ingest.kafka.admin import CREATE, Topics, TopicSpec
+from ingest.kafka.admin import Topics, TopicSpec
 from ingest.kafka.client import settings
-from ingest.timing import Deadline
 
 SETTINGS: Final[Mapping[str, str]] = {
     "cleanup.policy": "compact",
@@ -56,10 +55,6 @@ def too_few(name: str, found: int, wanted: int) -> str | None:
 def check_position_topic(kafka: Kafka, name: str, wanted: int, timeout: float) -> None:
     """Checks that the topic exists with `wanted` partitions or more; `timeout` in seconds. Raises Refused, or Unreachable if no
     broker answers. Never makes the topic: a broker that makes topics on first use would not compact it."""
-    # Asks for all topics: a question about one can make it.
-    found = Topics(settings(kafka)).partitions(Deadline(timeout)).get(name)
-    if found is None:
-        raise Refused(f"topic {name!r} does not exist, or this user may not see it: {CREATE}")
-    trouble = too_few(name, found, wanted)
+    trouble = too_few(name, Topics(settings(kafka)).find(name, timeout), wanted)
     if trouble is not None:
         raise Refused(trouble)

@@ -18,6 +18,7 @@ from ingest.errors import EXIT_CONFIG, EXIT_OK, EXIT_UNAVAILABLE
 from ingest.metrics.meter import Snapshot
 from ingest.process import child, forkserver
 from ingest.process.catch_up_turns import CatchUpScheduler
+from ingest.recent_warnings import RECENT
 from ingest.timing import Backoff, Deadline
 
 STALE_SECONDS = 15.0
@@ -65,7 +66,7 @@ class SupervisedProcess:
         self.detail = STARTING
         self.result: Any = None
         self.unsaved: list[str] = []
-        """What the ending child could not save."""
+        """What the ending child could not save, while none has followed it."""
         self.fatal: tuple[int, str] | None = None
         """(exit code, sentence) if a restart cannot help: the first start was refused."""
         self._context = context
@@ -134,6 +135,7 @@ class SupervisedProcess:
             self.detail = f"cannot be started: {error}"
             self._again(self.detail)
             return
+        self.unsaved = []  # this child does it again
         self._started_at = self._polled_at = self._clock()
         self._late_at = self._started_at + FIRST_BEAT_SECONDS
         self.detail = STARTING if self._ever_ready else self._starting
@@ -215,6 +217,8 @@ class SupervisedProcess:
                     self.ready, self.detail = ready, detail
                     self._ever_ready = self._ever_ready or ready
                     self._on_snapshot(snapshot)
+                case ("warned", warned):
+                    RECENT.extend(warned)
                 case ("turn", wanted):
                     (self._turns.want if wanted else self._turns.done)(self)
                 case ("result", value):

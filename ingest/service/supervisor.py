@@ -19,6 +19,7 @@ from ingest.process import forkserver
 from ingest.process.catch_up_turns import CatchUpScheduler, cores
 from ingest.process.outlive import Outlive
 from ingest.process.supervised import JOINING, SupervisedProcess
+from ingest.service.about import about
 from ingest.service.making import Maker, owner_of
 from ingest.service.partition_watch import PartitionWatch
 from ingest.service.retiring import CHILDREN_SHARE, Retiring
@@ -96,6 +97,7 @@ class Supervisor:
             healthy=lambda: self._clock() - self._polled_at < LOOP_STUCK_SECONDS,
             unready=self.unready,
             note=lambda: self.notes,
+            about=lambda: about(self.config, self.roles, self.sharing.members, self._closing and not self.reloading),
             host=config.metrics.host,
             port=config.metrics.port,
         )
@@ -384,12 +386,7 @@ class Supervisor:
         return [*([self._discovery] if self._discovery else []), *self.slots]
 
     def _children(self) -> list[SupervisedProcess]:
-        return [
-            *self._all(),
-            *([self._question] if self._question else []),
-            *self.trials,
-            *self._retiring,
-        ]
+        return [*self._all(), *([self._question] if self._question else []), *self.trials, *self._retiring]
 
     def _forget_others(self, role: str, slots: Iterable[SupervisedProcess]) -> None:
         self.registry.keep_only(role, [slot.task.slot for slot in slots if slot.task.role == role])

@@ -4,10 +4,9 @@ import logging
 from collections.abc import Mapping
 from typing import Final
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
-from ingest.errors import Unreachable
-from ingest.kafka.bounded_reader import CONSUMER, BoundedReader, Ends, ends_of
+from ingest.kafka.bounded_reader import CONSUMER, BoundedReader, Ends, ends_of, offsets_at
 from ingest.kafka.unreadable import Unreadable
 from ingest.timing import Deadline
 
@@ -42,13 +41,7 @@ class GrowingTopic:
 
     def offsets_at(self, milliseconds: int, deadline: Deadline) -> dict[int, int]:
         """Of each partition the first record with this time or a later one."""
-        asked = [TopicPartition(self.name, partition, milliseconds) for partition in range(self._partitions)]
-        try:
-            found = self._consumer.offsets_for_times(asked, timeout=max(0.1, deadline.remaining()))
-        except KafkaException as failed:
-            raise Unreachable(f"topic {self.name} cannot be read: {failed.args[0].str()}") from failed
-        ends = self.ends(deadline)
-        return {each.partition: each.offset if each.offset >= 0 else ends[each.partition].high for each in found}
+        return offsets_at(self._consumer, self.name, self.ends(deadline), milliseconds, deadline)
 
     def tail(self, ends: Mapping[int, Ends], count: int, deadline: Deadline) -> list[Message]:
         """The last records of each partition, up to `count`."""

@@ -91,6 +91,15 @@ def find(config: Config, *, fresh: bool = False) -> Config:
     return with_endpoint(config, told)
 
 
+def settled_here(config: Config) -> Config:
+    """Returns the configuration with its event hub, for a command, which has no supervisor that fetches tokens. Errors as
+    `find`."""
+    from ingest.hub.auth.entra import fetch_here
+
+    fetch_here(config)
+    return find(config)
+
+
 def with_endpoint(config: Config, endpoint: Endpoint) -> Config:
     """Returns the configuration as if it had the endpoint's connection string."""
     hub = config.hub.iot_hub

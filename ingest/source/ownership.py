@@ -118,7 +118,7 @@ class Ownership:
             self.doubt("another process has saved a newer position of this partition")
         if self._doubted_at is None:
             return
-        if self._delivery.pool.in_flight and self._clock() - self._doubted_at < ACKS_SECONDS:
+        if self._delivery.on_the_way and self._clock() - self._doubted_at < ACKS_SECONDS:
             return
         looked = self._writer.looked()
         if looked is not None:

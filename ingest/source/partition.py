@@ -6,12 +6,11 @@ ask it about a silent partition, and librdkafka's.
 
 import logging
 import time
-from datetime import UTC, datetime
 
 from ingest.config import Config
 from ingest.errors import Displaced, Refused, RestartRequired
 from ingest.hub import event_hubs
-from ingest.hub.position import BEFORE_FIRST, EARLIEST, Position
+from ingest.hub.position import BEFORE_FIRST, Position
 from ingest.hub.standing import Standing, judge, skipped
 from ingest.metrics.bottleneck import TimeShares
 from ingest.process.child import Child
@@ -21,13 +20,14 @@ from ingest.source.catch_up_turn import CONTENT_SECONDS, WAIT_SECONDS, CatchUpTu
 from ingest.source.checkpoints import Checkpoint, CheckpointStore, open_store
 from ingest.source.checkpoints.position_record import PositionRecord
 from ingest.source.checkpoints.scope import scope
-from ingest.source.checkpoints.store import Changed, Damaged
+from ingest.source.checkpoints.store import Damaged
 from ingest.source.checkpoints.writer import CheckpointWriter
 from ingest.source.delivery.contract import Deliverer
 from ingest.source.delivery.delivery import ACK_WAIT_SECONDS, Delivery
 from ingest.source.delivery.transactional import TransactionalDelivery
 from ingest.source.endpoint import EndpointWatch, forget, settle
 from ingest.source.exactly_once import Transactions, open_transactions
+from ingest.source.first_checkpoint import first_checkpoint
 from ingest.source.hot_path import decoder_in_use
 from ingest.source.instrumentation import SourceMeasures, TransactionMeasures
 from ingest.source.ownership import Ownership
@@ -35,7 +35,7 @@ from ingest.source.preflight import Topics, check_topics, with_schema
 from ingest.source.receiving.identity import Identity
 from ingest.source.receiving.receiver import Receiver
 from ingest.source.receiving.spacing import TurnSpacing
-from ingest.source.receiving.start import resolve, start_at
+from ingest.source.receiving.start import start_at
 from ingest.source.receiving.watchdog import Asked, HubQuestion, StallWatch
 from ingest.source.stand_by import stand_by
 from ingest.source.transport.select import open_transport
@@ -80,7 +80,7 @@ def run(child: Child) -> None:
     if transactions is not None and not child.stopping:
         checkpoint = transactions.start(checkpoint)
     if checkpoint is None or checkpoint.lease:
-        checkpoint = _first_checkpoint(child, store, checkpoint)
+        checkpoint = first_checkpoint(child, store, checkpoint)
         if transactions is not None:
             transactions.stored = checkpoint
     if child.stopping:
@@ -95,12 +95,14 @@ def run(child: Child) -> None:
     except BaseException as error:
         if isinstance(error, Refused):
             forget(written)
-        # The next process need not send again what Kafka has already acknowledged.
-        process.close(Deadline(SAVE_SECONDS))
         if isinstance(error, Displaced):
+            process.leave(Deadline(SAVE_SECONDS))
             stand_by(child, str(error))
             if child.stopping:
                 return
+        else:
+            # The next process need not send again what Kafka has already acknowledged.
+            process.close(Deadline(SAVE_SECONDS))
         raise
     process.close(child.deadline or Deadline(config.service.shutdown_seconds))
 
@@ -111,38 +113,6 @@ def _topics(child: Child) -> Topics | None:
         child, f"connecting to Kafka at {config.kafka.bootstrap_servers}", lambda: check_topics(config)
     )
     return None if found is None else with_schema(child, found)
-
-
-def _first_checkpoint(child: Child, store: CheckpointStore, lease: Checkpoint | None) -> Checkpoint | None:
-    """Returns the position to begin with, saved before anything is read: a process that replaces this one must find the
-    same. None if `source.start` always means the same."""
-    config, partition = child.task.config, child.task.slot
-
-    def resolved() -> Checkpoint | None:
-        return resolve(config.source, partition, datetime.now(UTC), lambda: event_hubs.standing(config, partition))
-
-    first = lease
-    if first is None and child.task.facts.get("added"):
-        # It is read from its oldest event whatever `source.start` says; the next start of the service must do the same.
-        first = Checkpoint(partition, EARLIEST, -1)
-    first = first or wait_until_available(child, "asking the hub where the partition stands", resolved)
-    if first is None or child.stopping:
-        return None
-    if first.lease:
-        logger.info("Partition %s has no checkpoint, and begins behind the lease %s.", partition, first.place)
-    return wait_until_available(
-        child, "keeping the position to begin with", lambda: _keep(store, first), mendable=Damaged
-    )
-
-
-def _keep(store: CheckpointStore, first: Checkpoint) -> Checkpoint | None:
-    """Saves `first`, unless another process has saved a checkpoint meanwhile."""
-    try:
-        return store.save(first, None)
-    except Changed as changed:
-        if changed.damage is not None:
-            raise Damaged(first.partition, changed.damage) from None
-        return changed.found
 
 
 class PartitionProcess:
@@ -314,6 +284,12 @@ class PartitionProcess:
                 f"the last checkpoint is not written ({why}), and what came after the one before comes again"
             )
         self._draining()
+
+    def leave(self, deadline: Deadline) -> None:
+        """Ends without saving anything: another process has the partition, and what is not committed comes to that one."""
+        self.receiver.close()
+        self.writer.terminate()
+        self.writer.join(deadline)
 
     def _draining(self) -> None:
         self._child.beat(False, "draining")

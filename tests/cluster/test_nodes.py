@@ -1,12 +1,16 @@
 """Two nodes share a hub: one joins, one is killed, one leaves, and every event arrives."""
 
+import json
 from pathlib import Path
 
 import pytest
 
+from ingest.cli.main import main
 from ingest.emulator import Emulator
+from ingest.errors import EXIT_OK
 from tests.cluster.nodes import Nodes
 from tests.faults.telemetry import Feeder, Topic
+from tests.faults.waiting import wait_until
 from tests.services.kafka import KafkaCluster
 
 pytestmark = [pytest.mark.services, pytest.mark.faults]
@@ -15,7 +19,18 @@ TAKEN_SECONDS = 30.0
 """Far above the 6 s of a session and the start of two processes."""
 
 
-def test_a_node_is_killed_and_another_leaves(tmp_path: Path, kafka: KafkaCluster) -> None:
+def seen_from(url: str, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """The partitions of all nodes, as one of them names these; none while one of them does not answer."""
+    capsys.readouterr()
+    if main(["status", "--all", "--once", "--json", "--interval", "0.1", "--url", url]) != EXIT_OK:
+        return []
+    nodes = json.loads(capsys.readouterr().out)["nodes"]
+    return sorted(row["partition"] for node in nodes for row in node["partitions"] if row["up"])
+
+
+def test_a_node_is_killed_and_another_leaves(
+    tmp_path: Path, kafka: KafkaCluster, capsys: pytest.CaptureFixture[str]
+) -> None:
     session = {"kafka": {'librdkafka."session.timeout.ms"': 6000}}
     with (
         Emulator(partitions=PARTITIONS) as hub,
@@ -34,6 +49,8 @@ def test_a_node_is_killed_and_another_leaves(tmp_path: Path, kafka: KafkaCluster
         send()
         topic.read_some(100)
         assert first.readyz()[1].startswith("ok\n2 of 4 partitions")
+        url = first.wait_said(r"(http://\S+)/metrics")[1]
+        wait_until(lambda: seen_from(url, capsys) == ["0", "1", "2", "3"], "a node does not name all others")
 
         first.kill_all()
         send()

@@ -19,6 +19,7 @@ from ingest.config.kinds import (
 )
 from ingest.config.rendering import shown_value
 from ingest.config.sections import KEYS, SECTIONS
+from ingest.metrics.audits import AUDIT_METRICS
 from ingest.metrics.catalogue import METRICS, Metric
 
 COMMAND: Final = "python -m tests.docs"
@@ -71,10 +72,15 @@ absent while the process that measures it is down; `ingest_process_up` is then 0
 | `service` | what a token is for: `event_hubs`, `iot_hub`, `blob_storage` |
 """
 
+_AUDITS: Final = """\
+Not on the port: `ingest audit --metrics-file` writes them, for a collector of files; `name` is that of the configuration's file.
+
+"""
 _GROUPS: Final[Sequence[tuple[str, str]]] = (
     ("source_", "Telemetry"),
     ("sink_", "Commands"),
     ("kafka_", "Kafka producers"),
+    ("audit_", "Audits"),
     ("", "Processes"),
 )
 """Start of a metric's name → heading; the first that fits."""
@@ -99,10 +105,11 @@ def metrics() -> str:
     for start, heading in _GROUPS:
         rows = [
             (f"`{metric.full_name}`", metric.type, ", ".join(f"`{label}`" for label in metric.labels), _help(metric))
-            for metric in METRICS
+            for metric in (*METRICS, *AUDIT_METRICS)
             if _group(metric) == start
         ]
-        parts.append(f"\n## {heading}\n\n{_table(('metric', 'type', 'labels', 'meaning, and what to do'), rows)}")
+        more = _AUDITS if start == "audit_" else ""
+        parts.append(f"\n## {heading}\n\n{more}{_table(('metric', 'type', 'labels', 'meaning, and what to do'), rows)}")
     return "".join(parts)
 
 

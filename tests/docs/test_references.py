@@ -6,6 +6,7 @@ import pytest
 
 from ingest.config.rendering import shown_value
 from ingest.config.sections import KEYS
+from ingest.metrics.audits import AUDIT_METRICS
 from ingest.metrics.catalogue import METRICS
 from tests.docs.references import COMMAND, PAGES
 from tests.services import ROOT
@@ -52,7 +53,7 @@ def test_every_metric_has_its_row() -> None:
         for heading in re.findall(r"^## (.*)$", PAGES["docs/metrics.md"](), re.MULTILINE)
         for cells in rows("docs/metrics.md", heading)
     }
-    assert set(found) == {f"`{metric.full_name}`" for metric in METRICS}
+    assert set(found) == {f"`{metric.full_name}`" for metric in (*METRICS, *AUDIT_METRICS)}
     for metric in METRICS:
         _, kind, labels, told = found[f"`{metric.full_name}`"]
         assert kind == metric.type

@@ -121,7 +121,9 @@ def test_the_commands_of_systemd_name_what_exists(node: Node, capsys: pytest.Cap
         match program:
             case "systemctl" | "journalctl":
                 (unit,) = [word for word in words if word.startswith("ingest")]
-                assert unit == "ingest*@*" or (ROOT / "systemd" / f"{unit.removesuffix(NAME)}.service").is_file()
+                file = unit.replace(NAME, "")
+                file = file if file.endswith(".timer") else f"{file}.service"
+                assert unit == "ingest*@*" or (ROOT / "systemd" / file).is_file()
             case "curl":
                 assert words[-1] == "http://127.0.0.1:9464/readyz"
             case "editor":

@@ -268,7 +268,8 @@ def finds_the_keys(command: str, folder: Path) -> None:
 
 
 def is_understood(command: str, folder: Path) -> None:
-    """Running it takes the old connector; `tests/cli/test_shadow.py` runs its like."""
+    """Running it takes the old connector, or a day's events; `tests/cli/test_shadow.py`, `test_audit.py` and `test_replay.py`
+    run its like."""
     assert command_parser().parse_args(shlex.split(command)[1:]).handler is not None
 
 
@@ -281,6 +282,7 @@ ALONE: Mapping[str, Callable[[str, Path], None]] = {
     r"make demo": recipe_with("ingest demo"),
     r"make test": recipe_with("-m tests.services install", "-m pytest"),
     r"make unit": recipe_with("INGEST_TESTS_WITHOUT_SERVICES=1", "-m pytest"),
+    r"make boot": recipe_with("-m tests.systemd.live --install", "-m tests.systemd.live"),
     r"make check": recipe_with("ruff check", "mypy", "tests/test_house.py"),
     r"make bench": recipe_with("--benchmark-only", "bench.plot"),
     r"\.venv/bin/python -m pytest .*": names_tests,
@@ -291,6 +293,8 @@ ALONE: Mapping[str, Callable[[str, Path], None]] = {
     r"ingest migrate connect-standalone\.properties .*": migrates,
     r"ingest source -c ingest\.toml --set source\.topic=iotin\.new .*": is_understood,
     r"ingest shadow -c ingest\.toml --topic-old iotin .*": is_understood,
+    r"ingest (audit|replay) -c ingest\.toml --from .*": is_understood,
+    r"ingest status --once (--url .*|--all)": is_understood,
     rf"sudo systemd/install\.sh --instance {INSTANCE}": prepares_the_instance,
     rf"sudoedit /etc/ingest/{INSTANCE}\.toml": edits_what_the_installer_wrote,
     r"ingest discover ambari --url .* --write ingest\.toml": finds_the_brokers,

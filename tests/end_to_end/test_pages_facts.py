@@ -18,7 +18,7 @@ from ingest.errors import EXIT_CONFIG, EXIT_CRASH, EXIT_OK, EXIT_UNAVAILABLE, EX
 from ingest.hub.limits import COMMANDS_PER_DEVICE
 from ingest.kafka.dead_letters.record import DeadLetter
 from ingest.logs import Repeated
-from ingest.metrics import catalogue
+from ingest.metrics import audits, catalogue
 from ingest.process.supervised import ABORT_SECONDS, STALE_SECONDS
 from ingest.sink.commands.command import Origin, parse
 from ingest.sink.feedback.message import Feedback
@@ -156,7 +156,7 @@ def test_layers() -> None:
 def test_metrics_exist() -> None:
     named = set(re.findall(r"\bingest_[a-z_]+", PROSE))
     assert named
-    assert named <= {metric.full_name for metric in catalogue.METRICS}
+    assert named <= {metric.full_name for metric in (*catalogue.METRICS, *audits.AUDIT_METRICS)}
 
 
 def test_numbers_are_those_of_the_code() -> None:

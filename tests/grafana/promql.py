@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import promql_parser as promql
 
+from ingest.metrics.audits import AUDIT_METRICS
 from ingest.metrics.catalogue import METRICS
 
 SCRAPED = frozenset({"job", "instance"})
@@ -59,7 +60,7 @@ def _children(node: promql.Expr) -> list[promql.Expr]:
 def declared() -> dict[str, frozenset[str]]:
     """Series name → its labels, of everything that ingest/metrics/catalogue.py declares."""
     series: dict[str, frozenset[str]] = {}
-    for metric in METRICS:
+    for metric in (*METRICS, *AUDIT_METRICS):
         labels = frozenset(metric.labels)
         if metric.kind == "histogram":
             series |= {f"{metric.full_name}_{end}": labels for end in ("sum", "count")}

@@ -1,5 +1,6 @@
 """Roles for tests of the supervisor: real child processes that do one small thing each."""
 
+import logging
 import os
 import resource
 import signal
@@ -27,6 +28,16 @@ def works(child: Child) -> None:
         child.beat(True, "working")
         child.wait(0.02)
     child.beat(False, "stopped")
+
+
+def warns(child: Child) -> None:
+    """Ready; logs one warning, three times, and a line that is none."""
+    logging.getLogger("ingest").info("it works")
+    for _ in range(3):
+        logging.getLogger("ingest").warning("slot %s is slow", child.task.slot)
+    while not child.stopping:
+        child.beat(True, "working")
+        child.wait(0.02)
 
 
 def refused(child: Child) -> None:
@@ -208,6 +219,14 @@ def cannot_save(child: Child) -> None:
         child.beat(True, "working")
         child.wait(0.02)
     child.unsaved("the last checkpoint is not written (Kafka has not answered)")
+
+
+def crashes_without_saving(child: Child) -> None:
+    """The first time; then it works."""
+    if child.task.facts.get("first"):
+        child.unsaved("7 records are not acknowledged by Kafka")
+        raise RuntimeError("boom")
+    works(child)
 
 
 def is_displaced_once_ready(child: Child) -> None:

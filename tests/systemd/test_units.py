@@ -9,14 +9,15 @@ import pytest
 
 from ingest.config import Config
 from ingest.config.example import CREDENTIALS, KAFKA_PASSWORD
-from ingest.errors import EXIT_CONFIG
+from ingest.errors import EXIT_CONFIG, EXIT_UNAVAILABLE
 from ingest.process.supervised import ABORT_SECONDS, STALE_SECONDS
 from ingest.service.retiring import CHILDREN_SHARE
 from tests.services import prerequisites
 
 FOLDER = Path(__file__).parent.parent.parent / "systemd"
 SERVICES = ("ingest@.service", "ingest-source@.service", "ingest-sink@.service")
-UNITS = (*SERVICES, "ingest.slice", "ingest.target")
+AUDIT = "ingest-audit@.service"
+UNITS = (*SERVICES, AUDIT, "ingest-audit@.timer", "ingest.slice", "ingest.target")
 PROGRAM = "/opt/ingest/current/bin/ingest"
 LARGEST_EXPOSURE = 1.2
 
@@ -63,7 +64,7 @@ def test_a_wrong_unit_would_be_noticed(units: Path) -> None:
     assert analyze("verify", "--man=no", "--recursive-errors=no", unit).returncode != 0
 
 
-@pytest.mark.parametrize("unit", SERVICES)
+@pytest.mark.parametrize("unit", [*SERVICES, AUDIT])
 def test_it_exposes_little(units: Path, unit: str) -> None:
     verdict = analyze("security", "--offline=true", "--threshold=12", "--no-pager", units / unit)
     found = re.search(r"Overall exposure level for \S+: ([\d.]+)", verdict.stdout)
@@ -88,7 +89,31 @@ def test_each_runs_its_command_on_the_file_of_its_instance() -> None:
         check, signal = settings(service)["ExecReload"]
         credentials = "+/usr/bin/env CREDENTIALS_DIRECTORY=/etc/ingest/%i"
         assert check == f"{credentials} {PROGRAM} check-config -c /etc/ingest/%i.toml"
-        assert signal == "/bin/kill -HUP $MAINPID"
+        assert signal == "/bin/sh -c 'kill -HUP $MAINPID'"
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_it_runs_nothing_that_a_bare_debian_lacks(unit: str) -> None:
+    """Besides ingest: programs of packages that no Debian is without. /bin/kill is not one of them."""
+    programs = {
+        value.lstrip("+-!:@").split()[0]
+        for key, values in settings(unit).items()
+        if key.startswith("Exec")
+        for value in values
+    }
+    assert programs <= {PROGRAM, "/bin/sh", "/usr/bin/env"}
+
+
+def test_the_audit_is_told_where_its_result_belongs_and_begins_at_night() -> None:
+    place = "%t/ingest-audit/%i/ingest-audit-%i.prom"
+    assert settings(AUDIT)["ExecStart"] == [
+        f"{PROGRAM} audit -c /etc/ingest/%i.toml --yesterday --metrics-file {place}"
+    ]
+    assert settings(AUDIT)["RuntimeDirectory"] == ["ingest-audit/%i"]
+    assert settings(AUDIT)["RestartForceExitStatus"] == [str(EXIT_UNAVAILABLE)]
+    timer = settings("ingest-audit@.timer")
+    assert (timer["Persistent"], timer["RandomizedDelaySec"]) == (["yes"], ["1h"])
+    assert timer["OnCalendar"] == ["*-*-* 01:00:00 UTC"]
 
 
 def test_both_ways_at_once_excludes_one_way_alone() -> None:
@@ -114,7 +139,7 @@ def test_a_wrong_configuration_is_not_tried_again(service: str) -> None:
     assert "ExecCondition" not in known
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", [*SERVICES, AUDIT])
 def test_every_secret_that_the_example_names_is_loaded(service: str) -> None:
     names = [*CREDENTIALS.values(), KAFKA_PASSWORD]
     known = settings(service)

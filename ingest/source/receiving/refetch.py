@@ -43,7 +43,11 @@ def fetch(config: Config, partition: str, sequence_number: int, enqueued_ms: int
 def _why(config: Config, partition: str, sequence_number: int, ended: LinkEnded) -> Exception:
     if ended.reason in ("bad_position", "argument_error"):
         return _gone(partition, sequence_number)
-    where = f"event {sequence_number} of partition {partition} cannot be read again from the hub"
+    return why_not(config, f"event {sequence_number} of partition {partition} cannot be read again from the hub", ended)
+
+
+def why_not(config: Config, where: str, ended: LinkEnded) -> Refused | Unreachable:
+    """Returns why a reader beside others does not get what it wants, with the fix. `where`: a sentence's beginning."""
     if ended.reason == "stolen":
         return Refused(
             f"{where}, since a running ingest owns the partition in the consumer group {config.source.consumer_group}: "
