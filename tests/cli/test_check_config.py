@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ingest.cli import check_config, doctor
-from ingest.config import At, Checkpoints, Config, Hub, Kafka, Proxy, SchemaRegistry, Secret, Sink, load
+from ingest.config import At, Checkpoints, Cluster, Config, Hub, Kafka, Proxy, SchemaRegistry, Secret, Sink, load
 from ingest.doctor.check import Finding, Result
 from ingest.errors import EXIT_OK, EXIT_UNAVAILABLE
 from tests.config.samples import COMPLETE, NAMESPACE
@@ -53,6 +53,11 @@ def test_exactly_once_is_told(config: Config, capsys: pytest.CaptureFixture[str]
     assert "delivery" not in lines(config, capsys)
     once = replace(config, source=replace(config.source, delivery="exactly_once"))
     assert lines(once, capsys)["delivery"] == "exactly once, committed every 500 ms, positions in ingest-positions"
+
+
+def test_a_node_of_several_says_so(config: Config, capsys: pytest.CaptureFixture[str]) -> None:
+    shown = lines(replace(config, cluster=Cluster("kafka")), capsys)
+    assert "its share of all partitions (cluster.coordination kafka)" in shown["source"]
 
 
 def test_a_cluster_of_another_kind_is_told(config: Config, capsys: pytest.CaptureFixture[str]) -> None:
