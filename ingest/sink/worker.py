@@ -297,8 +297,7 @@ class Worker:
             self._answered(command, outcome, time.monotonic())
 
     def _answered(self, command: Command, outcome: Outcome, now: float) -> None:
-        ticket = self.lanes.flying(command)
-        taken_at = self.lanes.taken_at(ticket)
+        ticket, taken_at = self.lanes.flying(command)
         lost = outcome in (LINK_LOST, UNANSWERED)
         if not lost:
             self._stall.answers += 1
