@@ -18,6 +18,7 @@ from ingest.metrics.meter import zeros
 from ingest.metrics.registry import Registry
 from ingest.metrics.status.document import About
 from ingest.metrics.status.rows import status
+from tests.metrics.status.loaded_node import sample
 from tests.metrics.status.test_rows import look
 
 
@@ -49,7 +50,7 @@ class Cluster:
         self.urls.append(f"http://127.0.0.1:{port.port}")
         self.machines.append("edge1")
         for each in self.ports:
-            each._recorder.sample()
+            sample(each)
 
     def about(self) -> About:
         return About(
@@ -114,8 +115,8 @@ def test_a_node_without_a_cluster_cannot_name_the_others(capsys: pytest.CaptureF
 def test_nodes_that_come_are_found_and_any_that_was_named_can_name_them(cluster: Cluster) -> None:
     everyone = Everyone([Looking(cluster.urls[0])])
     assert [node.name for node in everyone()] == [url.removeprefix("http://") for url in cluster.urls]
-    cluster.ports[0].close()
     cluster.add(node_registry("3"))
+    cluster.ports[0].close()
     found = look_at(everyone())
     assert [isinstance(each, str) for each in found.values()] == [True, False, False]
     for port in cluster.ports:
@@ -127,7 +128,7 @@ def test_a_node_that_only_its_own_machine_reaches_is_named(
     cluster: Cluster, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cluster.machines = ["edge1", "edge2"]
-    cluster.ports[0]._recorder.sample()
+    sample(cluster.ports[0])
     assert once("--all", "--url", cluster.urls[0]) == EXIT_UNAVAILABLE
     assert "edge1 serves its metrics at http://127.0.0.1" in capsys.readouterr().err
 
