@@ -57,8 +57,8 @@ def _sink(config: Config) -> dict[str, Any]:
 
 
 def _node(name: str, partitions: Collection[str]) -> dict[str, Any]:
-    """One of another program has no address."""
-    node = node_of(name)
+    """One of another program has no address. In ownership blobs a node's name has one part more, new with each start."""
+    node = node_of(name) or node_of(name.rpartition("/")[0])
     return {
         "node": node.machine if node else name,
         "url": f"http://{node.address}" if node else None,

@@ -36,7 +36,12 @@ def test_a_direction_that_does_not_run_is_not_told() -> None:
 
 
 def test_every_node_of_the_group_is_told_with_its_address_and_partitions() -> None:
-    members = {"somebody": ["2"], client_id("10.0.0.7", 9464): ["0", "1"]}
-    ours, theirs = about(config(), BOTH, members).cluster["nodes"]
+    members = {
+        "somebody": ["2"],
+        client_id("10.0.0.7", 9464): ["0", "1"],
+        f"{client_id('10.0.0.8', 9464)}/5a0b6f0e-0000-4000-8000-000000000000": ["3"],
+    }
+    ours, in_blobs, theirs = about(config(), BOTH, members).cluster["nodes"]
     assert (ours["url"], ours["partitions"]) == ("http://10.0.0.7:9464", ["0", "1"])
+    assert (in_blobs["node"], in_blobs["url"]) == (ours["node"], "http://10.0.0.8:9464")
     assert theirs == {"node": "somebody", "url": None, "partitions": ["2"]}

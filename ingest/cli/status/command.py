@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from ingest.cli.options import positive_number
 from ingest.cli.status import table
-from ingest.cli.status.looking import Looking, SeveralLooking
+from ingest.cli.status.looking import Everyone, Looking, look_at
 from ingest.errors import EXIT_OK, EXIT_UNAVAILABLE, Unreachable
 from ingest.metrics.status.rows import Look, Status, status
 
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 URL: Final = "http://127.0.0.1:9464"
 RATE_SECONDS: Final = 10.0
 """Rates in the live table are averages over about this time."""
-
-Looks = dict[str, Look | str]
-"""Node → a look, or why there is none."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,8 +52,9 @@ def run(urls: Sequence[str] | None, *, everyone: bool, interval: float, once: bo
     ports of all nodes are. Returns 69 if only some of them are."""
     nodes = [Looking(url) for url in urls or [URL]]
     if everyone:
-        nodes = _everyone(nodes)
-    view: One | Several = One(nodes[0]) if len(nodes) == 1 and not everyone else Several(nodes)
+        view: One | Several = Several(Everyone(nodes))
+    else:
+        view = One(nodes[0]) if len(nodes) == 1 else Several(lambda: nodes)
     if once or (not as_json and not sys.stdout.isatty()):
         # The rate is the change of a counter, so it takes two looks.
         time.sleep(interval)
@@ -70,17 +68,6 @@ def run(urls: Sequence[str] | None, *, everyone: bool, interval: float, once: bo
         _follow(view, lambda: time.sleep(interval))
     except KeyboardInterrupt:
         return EXIT_OK
-
-
-def _everyone(nodes: Sequence[Looking]) -> list[Looking]:
-    """Returns all nodes of the cluster, as the first of these that answers names them. Raises Unreachable."""
-    reasons = []
-    for node in nodes:
-        try:
-            return [Looking(url) for url in node.nodes()]
-        except Unreachable as error:
-            reasons.append(str(error))
-    raise Unreachable("; ".join(reasons))
 
 
 class One:
@@ -108,8 +95,9 @@ class One:
 class Several:
     """Several nodes. Raises Unreachable, as every `look` does, if all are silent."""
 
-    def __init__(self, nodes: Sequence[Looking]) -> None:
-        self._looking = SeveralLooking(nodes)
+    def __init__(self, nodes: Callable[[], Sequence[Looking]]) -> None:
+        """`nodes` is asked at every look: they come and go."""
+        self._nodes = nodes
         self._pasts: dict[str, Past] = {}
         self._shown: dict[str, Status | str] = {}
         self.look()
@@ -121,9 +109,10 @@ class Several:
 
     def look(self, seconds: float = 0.0) -> None:
         """As that of `One`."""
-        looks = self._looking()
+        looks = look_at(self._nodes())
         if all(isinstance(found, str) for found in looks.values()):
             raise Unreachable("; ".join(map(str, looks.values())))
+        self._shown = {}
         for node, found in looks.items():
             if isinstance(found, str):
                 self._shown[node] = found

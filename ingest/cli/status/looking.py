@@ -86,16 +86,32 @@ class Looking:
             ) from None
 
 
-class SeveralLooking:
-    """Call it for a look at every node, asked side by side: a node that hangs holds up the others for its time-out alone."""
+class Everyone:
+    """Call it for the nodes of a cluster as it is now, by the word of the first node that answers: one of those given, or
+    of those that were named before. Raises Unreachable if none has ever named them."""
 
-    def __init__(self, nodes: Sequence[Looking]) -> None:
-        self._nodes = {node.name: node for node in nodes}
-        self._threads = ThreadPoolExecutor(min(_AT_ONCE, len(self._nodes)), "look")
+    def __init__(self, given: Sequence[Looking]) -> None:
+        self._given = given
+        self._known: list[Looking] = []
 
-    def __call__(self) -> dict[str, Look | str]:
-        """Returns for each node a look, or why there is none."""
-        return dict(zip(self._nodes, self._threads.map(_look, self._nodes.values()), strict=True))
+    def __call__(self) -> list[Looking]:
+        reasons = []
+        for node in (*self._given, *self._known):
+            try:
+                self._known = [Looking(url) for url in node.nodes()]
+                return self._known
+            except Unreachable as error:
+                reasons.append(str(error))
+        if not self._known:
+            raise Unreachable("; ".join(reasons))
+        return self._known
+
+
+def look_at(nodes: Sequence[Looking]) -> dict[str, Look | str]:
+    """Returns for each node a look, or why there is none. They are asked side by side: one that hangs costs its time-out,
+    and not those of all."""
+    with ThreadPoolExecutor(min(_AT_ONCE, len(nodes)), "look") as threads:
+        return dict(zip((node.name for node in nodes), threads.map(_look, nodes), strict=True))
 
 
 def _look(node: Looking) -> Look | str:

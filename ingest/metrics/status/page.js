@@ -324,7 +324,7 @@ function showCluster(cluster) {
     found.map((one) => {
       const item = make("li"), owned = one.partitions ?? [];
       const name = one.url ? `${one.node} at ${one.url.replace("http://", "")}` : one.node;
-      item.append(make("b", name), `: ${plural(owned.length, "partition")}${owned.length ? `, ${owned.join(", ")}` : ""}`);
+      item.append(make("b", name), `: ${plural(owned.length, "partition")}${owned.length ? ` (${owned.join(", ")})` : ""}`);
       return item;
     }));
 }

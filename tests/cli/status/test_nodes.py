@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from ingest.cli.main import main
+from ingest.cli.status.looking import Everyone, Looking, look_at
 from ingest.cli.status.table import nodes_as_lines
 from ingest.errors import EXIT_OK, EXIT_UNAVAILABLE
 from ingest.metrics import catalogue as m
@@ -17,6 +18,7 @@ from ingest.metrics.meter import zeros
 from ingest.metrics.registry import Registry
 from ingest.metrics.status.document import About
 from ingest.metrics.status.rows import status
+from tests.metrics.status.loaded_node import sample
 from tests.metrics.status.test_rows import look
 
 
@@ -34,16 +36,21 @@ class Cluster:
 
     def __init__(self, stack: ExitStack) -> None:
         self.urls: list[str] = []
-        self.machines = ["edge1", "edge1"]
+        self.machines: list[str] = []
         self.ports: list[Exposition] = []
+        self._stack = stack
         for registry in (node_registry("10", "1", lag=7), node_registry("2")):
-            port = Exposition(registry, healthy=lambda: True, unready=list, about=self.about, host="127.0.0.1", port=0)
-            port.start()
-            stack.callback(port.close)
-            self.ports.append(port)
-            self.urls.append(f"http://127.0.0.1:{port.port}")
-        for port in self.ports:
-            port._recorder.sample()
+            self.add(registry)
+
+    def add(self, registry: Registry) -> None:
+        port = Exposition(registry, healthy=lambda: True, unready=list, about=self.about, host="127.0.0.1", port=0)
+        port.start()
+        self._stack.callback(port.close)
+        self.ports.append(port)
+        self.urls.append(f"http://127.0.0.1:{port.port}")
+        self.machines.append("edge1")
+        for each in self.ports:
+            sample(each)
 
     def about(self) -> About:
         return About(
@@ -105,11 +112,23 @@ def test_a_node_without_a_cluster_cannot_name_the_others(capsys: pytest.CaptureF
     assert "names no other nodes: name each one with --url" in capsys.readouterr().err
 
 
+def test_nodes_that_come_are_found_and_any_that_was_named_can_name_them(cluster: Cluster) -> None:
+    everyone = Everyone([Looking(cluster.urls[0])])
+    assert [node.name for node in everyone()] == [url.removeprefix("http://") for url in cluster.urls]
+    cluster.add(node_registry("3"))
+    cluster.ports[0].close()
+    found = look_at(everyone())
+    assert [isinstance(each, str) for each in found.values()] == [True, False, False]
+    for port in cluster.ports:
+        port.close()
+    assert len(everyone()) == 3, "those known last"
+
+
 def test_a_node_that_only_its_own_machine_reaches_is_named(
     cluster: Cluster, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cluster.machines = ["edge1", "edge2"]
-    cluster.ports[0]._recorder.sample()
+    sample(cluster.ports[0])
     assert once("--all", "--url", cluster.urls[0]) == EXIT_UNAVAILABLE
     assert "edge1 serves its metrics at http://127.0.0.1" in capsys.readouterr().err
 
