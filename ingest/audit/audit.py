@@ -58,6 +58,7 @@ class _Audit:
         self._renumbered: set[str] = set()
         """Partitions of which the hub has other events under these numbers."""
         config, why_not = hub.settled(config)
+        self._event_hub = None if config.hub.event_hub is None else config.hub.event_hub.event_hub
         self._figures = hub.ask(config) if why_not is None else hub.Figures(why_not=why_not)
         if plan.refetch and self._figures.why_not is not None:
             raise Refused(f"--refetch reads from the hub, and its figures are not known: {self._figures.why_not}")
@@ -73,7 +74,8 @@ class _Audit:
 
     def _reader(self, stack: ExitStack, name: str, partitions: int, *, letters: bool = False) -> TopicReader:
         plan = self._plan
-        reading = Reading(name, plan.from_ms, plan.to_ms, letters=letters, with_bodies=plan.refetch)
+        hub_name = self._event_hub
+        reading = Reading(name, plan.from_ms, plan.to_ms, letters=letters, event_hub=hub_name, with_bodies=plan.refetch)
         reader = TopicReader(self._kafka, reading, partitions, plan.from_ms, plan.to_ms)
         stack.callback(reader.close)
         return reader
