@@ -1,5 +1,5 @@
 # Every target sets up what it needs: a virtual environment in .venv, and for tests also a C compiler, Java,
-# Maven, Kafka, Azurite, Prometheus, systemd's checker of units and processors in other languages.
+# Maven, Kafka, Azurite, Chromium, Prometheus, systemd's checker of units and processors in other languages.
 # PYTHON=python3.12 chooses the interpreter, ARGS="…" goes on to the command.
 
 .DEFAULT_GOAL := help
@@ -32,6 +32,10 @@ demo: $(VENV)/.demo ## Simulated devices into an embedded Kafka, with a summary:
 test: $(VENV)/.test ## All tests, against Apache Kafka and Azurite: make test ARGS="-k checkpoints"
 	@$(BIN)/python -m tests.services install
 	@$(PYTEST) $(ARGS)
+
+.PHONY: boot
+boot: $(VENV)/.test ## Two nodes under a real systemd, from a bare Debian to an uninstalled one; as root, installs systemd-nspawn and debootstrap
+	@$(BIN)/python -m tests.systemd.live --install && $(BIN)/python -m tests.systemd.live $(ARGS)
 
 .PHONY: unit
 unit: $(VENV)/.test ## The tests that start no service: no Java, no Node, no network

@@ -12,9 +12,9 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import DashboardCursorSync, VariableRefresh, VariableSort
 
 from grafana.panels import DATASOURCE, Panel
-from grafana.rows import answer, checkpoints, kafka, processes, sink, source
+from grafana.rows import answer, checkpoints, cluster, kafka, processes, sink, source
 
-ROWS = (answer, source, kafka, sink, checkpoints, processes)
+ROWS = (answer, source, kafka, sink, checkpoints, processes, cluster)
 FILE = Path(__file__).with_name("ingest.json")
 
 

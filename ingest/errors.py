@@ -78,3 +78,9 @@ class Undeliverable(IngestError):
 
 class RestartRequired(IngestError):
     """Restart: this process's state is useless (a stall, a broken producer); a fresh process goes on."""
+
+
+class Displaced(RestartRequired):
+    """End quietly, as another process has this one's place: no crash. The supervisor knows whether a new one is wanted."""
+
+    exit_code = EXIT_OK

@@ -10,6 +10,7 @@ from typing import Any, Final, TextIO
 import orjson
 
 from ingest.printable import printable, printable_lines
+from ingest.recent_warnings import RECENT
 
 _FORMAT = "%(asctime)s %(levelname)-7s %(processName)s %(message)s"
 _JOURNAL_FORMAT = "%(processName)s %(message)s"
@@ -89,7 +90,7 @@ def configure(log_format: str = "text", level: str = "info") -> None:
     formatter = _JsonFormatter() if log_format == "json" else _TextFormatter(text, datefmt="%Y-%m-%dT%H:%M:%S%z")
     handler.setFormatter(_JournalFormatter(formatter) if in_journal else formatter)
     root = logging.getLogger()
-    root.handlers[:] = [handler]
+    root.handlers[:] = [handler, RECENT]
     root.setLevel(level.upper())
     # The clients log every frame-level surprise of a reconnect, which our own lines already explain.
     # urllib3 logs whole URLs, which contain the storage's tokens.

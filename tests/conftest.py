@@ -7,10 +7,10 @@ from typing import get_args
 import pytest
 from hypothesis import settings
 
+from tests.left_out import LeftOut
 from tests.longest_first import longest_first
 from tests.services.azurite import Azurite
 from tests.services.kafka import KafkaCluster
-from tests.without_uamqp import WithoutUamqp
 
 # Property tests have no time limit per example: the machine may be busy.
 settings.register_profile("patient", deadline=None)
@@ -20,7 +20,7 @@ _SERVICES = (KafkaCluster, Azurite)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.pluginmanager.register(WithoutUamqp())
+    config.pluginmanager.register(LeftOut())
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` chooses

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 LONGEST: tuple[str, ...] = (
+    "systemd/test_live.py",
     "demo/test_command.py",
     "source/events/test_template_decoder.py",
     "end_to_end/test_commands.py",
@@ -26,7 +27,7 @@ LONGEST: tuple[str, ...] = (
     "faults/test_stalls.py",
     "source/test_partition_positions.py",
     "end_to_end/test_secrets.py",
-    "end_to_end/test_at_least_once.py",
+    "storm/test_storm.py",
     "amqp/test_types.py",
     "faults/test_kills.py",
     "faults/test_identity.py",

@@ -98,7 +98,7 @@ def test_the_source_has_what_is_listed_and_nothing_else(built: Built) -> None:
     found = {str(path) for path in paths if path.parts[0] != f"{NAME}.egg-info"}
     expected = {*LISTED, *GENERATED}
     for path in (ROOT / "ingest").rglob("*"):
-        if path.suffix in (".py", ".pyi", ".pyx", ".pxd", ".typed"):
+        if path.suffix in (".py", ".pyi", ".pyx", ".pxd", ".typed", ".html", ".css", ".js"):
             expected.add(str(path.relative_to(ROOT)))
     for folder, kinds in PAGES.items():
         expected |= {str(path.relative_to(ROOT)) for path in (ROOT / folder).rglob("*") if path.suffix in kinds}

@@ -1,6 +1,6 @@
 """Kafka, as its producers see it."""
 
-from grafana.panels import Panel, Query, growth, of, rate, series_of
+from grafana.panels import Panel, Query, growth, of, quantile, rate, series_of
 
 TITLE = "Kafka"
 
@@ -32,6 +32,20 @@ PANELS: tuple[Panel, ...] = (
         Query(
             f"max by (role, slot, quantile) ({of('kafka_request_seconds')})", "{{role}} {{slot}}, quantile {{quantile}}"
         ),
+    ),
+    series_of(
+        "Transactions",
+        "short",
+        "With source.delivery = exactly_once, per interval of the graph. Aborted ones: Kafka refuses records, see 'Records "
+        "refused'; their events go again, and readers of committed records never see them.",
+        Query(f"sum by (outcome) ({growth('source_transactions_total')})", "{{outcome}}"),
+    ),
+    series_of(
+        "Commit time",
+        "s",
+        "Within how many seconds 99 % of the transactions were committed; meanwhile the partition sends nothing more. High: the "
+        "brokers or the network are slow; a longer source.commit_interval_ms makes fewer of them.",
+        Query(quantile(0.99, "source_commit_seconds", "partition"), "partition {{partition}}"),
     ),
     series_of(
         "Records sent again",

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from ingest.source.checkpoints.store import Damaged
 
 
+_KAFKA_SECONDS = 30.0
+
+
 def add(commands: Commands) -> None:
     group = add_command(
         commands,
@@ -39,7 +42,8 @@ def add(commands: Commands) -> None:
         actions,
         "reset",
         "Delete checkpoints, so that reading begins again at source.start.",
-        "Stop ingest first: a running process writes its checkpoint again. Also deletes those of Go and Rust processors.\n"
+        "Stop ingest first: a running process writes its checkpoint again. Also deletes those of Go and Rust processors,\n"
+        'and with source.delivery = "exactly_once" the positions in Kafka.\n'
         "Without --yes it only shows what it would do, and exits with 2 if there is something to delete.",
         "ingest checkpoints reset -c ingest.toml --partition 3 --yes",
         lambda args: run(load_config(args, "checkpoints"), args, "reset"),
@@ -87,6 +91,8 @@ def reset(config: "Config", *, partition: str | None, as_json: bool, confirmed: 
     store = _open(config)
     try:
         chosen, unreadable = _chosen(store, partition)
+        if confirmed and config.source.delivery == "exactly_once":
+            _forget_positions(config, partition)
         found = [checkpoint for checkpoint in chosen if not checkpoint.lease]
         damaged = [each for each in unreadable if not each.lease]
         if confirmed:
@@ -116,6 +122,18 @@ def reset(config: "Config", *, partition: str | None, as_json: bool, confirmed: 
             )
     _complain([each for each in unreadable if each.lease])
     return EXIT_OK if confirmed or not (found or damaged) else EXIT_USAGE
+
+
+def _forget_positions(config: "Config", partition: str | None) -> None:
+    """For exactly once: what the next start goes by are the positions in Kafka."""
+    from ingest.hub import event_hubs
+    from ingest.source.endpoint import find
+    from ingest.source.exactly_once import forget_position
+    from ingest.timing import Deadline
+
+    config = find(config)
+    for name in event_hubs.partition_ids(config) if partition is None else [partition]:
+        forget_position(config, name, Deadline(_KAFKA_SECONDS))
 
 
 def _complain(damaged: "Sequence[Damaged]") -> None:

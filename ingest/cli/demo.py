@@ -43,6 +43,18 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--devices", type=up_to(100_000), default=20, metavar="D", help="simulated devices (default: 20)"
     )
+    parser.add_argument(
+        "--delivery",
+        choices=("at_least_once", "exactly_once"),
+        help="as source.delivery (default: at_least_once); what is in Kafka is counted as a reader of committed records sees it",
+    )
+    parser.add_argument(
+        "--nodes",
+        type=up_to(8),
+        default=1,
+        metavar="N",
+        help="nodes that share the hub, at most 8; with more than one, one is killed in the middle (default: 1)",
+    )
     add_json(parser)
 
 

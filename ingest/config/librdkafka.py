@@ -34,7 +34,7 @@ _REFUSED: Final = {
     "retries": _LOST,
     "message.send.max.retries": _LOST,
     "delivery.report.only.error": "ingest moves its checkpoint by delivery reports: leave it out",
-    "transactional.id": "ingest does not use transactions, it delivers at least once: leave it out",
+    "transactional.id": 'ingest names its transactions itself, with source.delivery = "exactly_once": leave it out',
     "group.id": _SINK,
     "enable.auto.commit": _COMMIT,
     "enable.auto.offset.store": _COMMIT,

@@ -5,6 +5,8 @@ from typing import Literal
 
 from ingest import extras
 from ingest.config import event_hubs
+from ingest.config.cluster_rules import broken_cluster
+from ingest.config.delivery_rules import broken_delivery
 from ingest.config.identity_rules import Broken, broken_identity
 from ingest.config.schema import NEED_REGISTRY, Config, Kafka
 from ingest.config.sections import key_of
@@ -36,6 +38,8 @@ def broken_rules(config: Config, command: Command, bad: Set[str], environ: Mappi
             *_proxy(config),
             *event_hubs.contradictions(config.kafka, connects=command != "print-config"),
             *_token(config.kafka),
+            *broken_delivery(config),
+            *broken_cluster(config),
             *broken_identity(config, environ),
         ]
         if bad.isdisjoint(keys)

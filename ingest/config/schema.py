@@ -10,24 +10,14 @@ from pathlib import Path
 from typing import Final, Literal
 
 from ingest.config import connection_strings, proxies, values
+from ingest.config.cluster import Cluster
 from ingest.config.connection_strings import EventHubAddress, IotHubAddress
 from ingest.config.identity import Identity
 from ingest.config.keys import KEY, Key, key
-from ingest.config.kinds import (
-    Choice,
-    FilePath,
-    Flag,
-    Librdkafka,
-    Name,
-    Names,
-    Number,
-    SecretText,
-    StartPosition,
-    Text,
-    Whole,
-)
+from ingest.config.kinds import Choice, FilePath, Flag, Librdkafka, Name, Names, Number, SecretText, Text, Whole
 from ingest.config.proxies import ProxyAddress
-from ingest.config.values import EARLIEST, NO_SECRET, Secret, Start
+from ingest.config.source import Source
+from ingest.config.values import NO_SECRET, Secret
 
 NEED_REGISTRY: Final = ("connect-avro",)
 """The formats, of telemetry and of commands, that cannot be without `kafka.schema_registry.url`."""
@@ -128,75 +118,6 @@ class Proxy:
         if not self.url or proxies.is_excepted(host, self.no_proxy):
             return None
         return proxies.proxy(self.url, self.password)
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Telemetry: Event Hub-compatible endpoint → Kafka."""
-
-    topic: str = key("iotin", Name(values.topic_name, "iotin"), "Kafka topic that receives telemetry.")
-    consumer_group: str = key(
-        "$Default", Name(values.consumer_group, "$Default"), "Consumer group of the Event Hub-compatible endpoint."
-    )
-    audit_consumer_group: str = key(
-        "",
-        Name(values.consumer_group, "audit", optional=True),
-        "Consumer group in which `ingest audit` and `ingest replay` read from the hub beside a running ingest: one that\n"
-        "nobody else reads. Empty: the one above.",
-    )
-    partitions: tuple[str, ...] = key(
-        (), Names(values.partition_id, "0", empty=True), "Partitions to read. Empty: all."
-    )
-    partitions_check_seconds: int = key(
-        20,
-        Whole(0, 86_400),
-        "How often to ask the hub for new partitions, which event hubs behind a route can get; they are read from their\n"
-        "oldest event. Only without a list of partitions. 0: never.",
-    )
-    start: Start = key(
-        EARLIEST,
-        StartPosition(),
-        'Where to begin without a checkpoint: "earliest", "latest", a time such as "2024-05-01T00:00:00Z", or\n'
-        'instead of this key a table [source.start] of partition = "offset" (others begin at the earliest event).',
-    )
-    format: str = key(
-        "json",
-        Choice(("json", "raw", "connect-string", "connect-json", "connect-json-schema", "connect-avro")),
-        "One JSON object per event; the body untouched, with everything else in record headers; or what the Kafka\n"
-        "Connect connector of HDInsight wrote through Connect's StringConverter, its JsonConverter without and with\n"
-        "schemas, or AvroConverter.",
-    )
-    transport: str = key(
-        "fast",
-        Choice(("fast", "sdk")),
-        "Over our own AMQP client, or over azure-eventhub's (slower).",
-    )
-    prefetch: int = key(
-        0, Whole(0, 100_000), "Events that the hub may send ahead of each partition process. 0: tuned to the link."
-    )
-    dead_letter_topic: str = key(
-        "iotin.dead", Name(values.topic_name, "iotin.dead"), "Kafka topic for events that can never be delivered."
-    )
-    max_dead_letters_per_minute: int = key(
-        600,
-        Whole(0, 1_000_000),
-        "A partition with more dead letters in a minute waits, says so, and tries the event again. 0: no limit.",
-    )
-    stall_seconds: float = key(
-        20.0, Number(5, 3600), "A partition that should move but does not for this long is reported and restarted."
-    )
-    # The last one, as `key` means this field from here on in this class.
-    key: Literal["auto", "device_id", "none"] = key(
-        "auto",
-        Choice(),
-        "The key of the records. Without a key, the events of a device have no order across the topic's partitions.\n"
-        "auto: device_id, or none with a connect-… format, as in HDInsight's connector.",
-    )
-
-    @property
-    def has_keys(self) -> bool:
-        """Whether records have a key."""
-        return self.key == "device_id" or (self.key == "auto" and not self.format.startswith("connect-"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,7 +259,7 @@ class Sink:
 
 @dataclass(frozen=True, slots=True)
 class Metrics:
-    """The HTTP port with /metrics, /healthz and /readyz."""
+    """The HTTP port with the status page, /status.json, /metrics, /healthz and /readyz."""
 
     host: str = key("127.0.0.1", Name(None, "127.0.0.1"), "Address to listen on.")
     port: int = key(9464, Whole(0, 65535), "Port to listen on. 0: any free one.")
@@ -366,6 +287,7 @@ class Config:
     proxy: Proxy = field(default_factory=Proxy)
     source: Source = field(default_factory=Source)
     checkpoints: Checkpoints = field(default_factory=Checkpoints)
+    cluster: Cluster = field(default_factory=Cluster)
     kafka: Kafka = field(default_factory=Kafka)
     sink: Sink = field(default_factory=Sink)
     metrics: Metrics = field(default_factory=Metrics)
@@ -386,6 +308,11 @@ class Config:
         checkpoints = self.checkpoints
         placed = checkpoints.store == "file" or checkpoints.blob_connection_string or checkpoints.blob_account_url
         return not self._names_event_hub and bool(self.hub.iot_hub_connection_string) and bool(placed)
+
+    @property
+    def needs_position_topic(self) -> bool:
+        """Whether `source.position_topic` must be there: positions are kept in it, or nodes share its partitions."""
+        return self.source.delivery == "exactly_once" or self.cluster.shares
 
     @property
     def _names_event_hub(self) -> bool:

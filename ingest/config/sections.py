@@ -5,6 +5,7 @@ from dataclasses import fields, replace
 from functools import reduce
 from typing import Any, Final, get_args, get_type_hints
 
+from ingest.config.cluster import Cluster
 from ingest.config.identity import Identity
 from ingest.config.keys import KEY, Key
 from ingest.config.kinds import Choice, SecretText
@@ -19,8 +20,8 @@ from ingest.config.schema import (
     SchemaRegistry,
     Service,
     Sink,
-    Source,
 )
+from ingest.config.source import Source
 
 
 def _keys(section: type[Any]) -> Mapping[str, Key]:
@@ -43,6 +44,7 @@ SECTIONS: Final[Mapping[str, type[Any]]] = {
     "proxy": Proxy,
     "source": Source,
     "checkpoints": Checkpoints,
+    "cluster": Cluster,
     "kafka": Kafka,
     "kafka.schema_registry": SchemaRegistry,
     "sink": Sink,

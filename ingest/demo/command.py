@@ -20,9 +20,10 @@ from ingest.demo.ingest_process import (
     COMMAND_DEAD_LETTER_TOPIC,
     COMMAND_TOPIC,
     DEAD_LETTER_TOPIC,
+    POSITION_TOPIC,
     TOPIC,
-    IngestProcess,
 )
+from ingest.demo.nodes import Nodes
 from ingest.demo.operating import Operator
 from ingest.demo.plan import Plan
 from ingest.demo.summary import Summary
@@ -49,7 +50,8 @@ def run(args: argparse.Namespace) -> int:
         interrupt = stack.enter_context(_interruptible())
         view = open_view()
         stack.callback(view.close)
-        view.say("Starting an emulated IoT Hub, an embedded Kafka and `ingest run`.")
+        times = f", {plan.nodes} times" if plan.nodes > 1 else ""
+        view.say(f"Starting an emulated IoT Hub, an embedded Kafka and `ingest run`{times}.")
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ingest-demo-")))
         demo = Demo(plan, folder, view, stack)
         interrupt.graceful = True
@@ -99,6 +101,8 @@ class Demo:
         self._kafka.create_topic(DEAD_LETTER_TOPIC, 1)
         self._kafka.create_topic(COMMAND_TOPIC, KAFKA_PARTITIONS)
         self._kafka.create_topic(COMMAND_DEAD_LETTER_TOPIC, 1)
+        if plan.delivery == "exactly_once" or plan.nodes > 1:
+            self._kafka.create_topic(POSITION_TOPIC, plan.partitions)
         self._hub = HubProcess(plan, folder)
         stack.push(_end(self._hub))
         self._hub.start()
@@ -112,10 +116,10 @@ class Demo:
         self._reader = TopicReader(self._kafka.bootstrap, TOPIC, KAFKA_PARTITIONS)
         stack.callback(self._reader.close)
         self._reader.start()
-        self._ingest = IngestProcess(self._hub.connection_string, commands, self._kafka.bootstrap, folder)
+        self._ingest = Nodes(plan, self._hub.connection_string, commands, self._kafka.bootstrap, folder)
         stack.push(_end(self._ingest))
         self._ingest.start()
-        self._hub.guard(self._ingest.group)
+        self._hub.guard(*self._ingest.groups)
         self._ingest.wait_until_ready()
         self._began = self._last_arrival = time.monotonic()
 
@@ -127,7 +131,7 @@ class Demo:
         operator.start()
         stopped = False
         show_at = 0.0
-        while self._hub.per_device is None or audit.arrived < self._hub.sent or not operator.done:
+        while self._busy(interrupt):
             self._hub.allow(audit.arrived + AHEAD_EVENTS)
             if interrupt.asked and not stopped:
                 self._view.say("Ending the devices; what they have sent is still counted.")
@@ -138,12 +142,13 @@ class Demo:
             self._reader.poll(READ_SECONDS)
             self._hear()
             operator.poll()
+            self._ingest.poll(middle=self._is_middle, say=self._view.say)
             if self._hub.per_device is not None and self._plan.commands is None:
                 operator.stop()
             now = time.monotonic()
             if audit.arrived > before[0]:
                 self._last_arrival = now
-            waiting = audit.arrived < self._hub.sent or operator.waiting > 0
+            waiting = audit.arrived < self._hub.sent or operator.waiting > 0 or not self._ingest.settled
             if not waiting or (audit.arrived, operator.audit.arrived) != before:
                 moved = now
             elif now - moved > NO_PROGRESS_SECONDS:
@@ -154,6 +159,18 @@ class Demo:
                 show_at = now + SHOW_SECONDS
                 self._show()
         return None
+
+    def _busy(self, interrupt: Interrupt) -> bool:
+        """Whether something is still to come."""
+        moving = self._hub.per_device is None or self._reader.audit.arrived < self._hub.sent or not self._operator.done
+        return moving or (not self._ingest.settled and not interrupt.asked)
+
+    @property
+    def _is_middle(self) -> bool:
+        """Whether half of what the devices send is sent."""
+        half = self._plan.events // 2 if self._plan.events else None
+        passed = time.monotonic() - self._began
+        return self._hub.sent >= half if half is not None else passed >= self._plan.seconds / 2
 
     def summary(self, deadline: Deadline) -> Summary:
         """Ends all senders and `ingest run`, then counts what is in Kafka and at the devices."""
@@ -170,7 +187,7 @@ class Demo:
         before = reader.audit.arrived
         self._ingest.close()
         self._ingest.join(deadline)
-        self._hub.guard(0)
+        self._hub.guard()
         hub.tell()
         operator.hear(hub.received())
         reader.read_to_end(deadline)
@@ -187,6 +204,9 @@ class Demo:
             seconds=self._last_arrival - self._began,
             missing_examples=audit.missing_examples(sent, MISSING_SHOWN),
             commands=operator.summary(MISSING_SHOWN),
+            delivery=self._plan.delivery,
+            nodes=self._plan.nodes,
+            takeover_seconds=self._ingest.takeover_seconds,
         )
 
     def _hear(self) -> None:
@@ -217,7 +237,7 @@ class Demo:
         )
 
 
-def _end(part: HubProcess | IngestProcess) -> Callable[[type[BaseException] | None, object, object], None]:
+def _end(part: HubProcess | Nodes) -> Callable[[type[BaseException] | None, object, object], None]:
     def end(kind: type[BaseException] | None, _: object, __: object) -> None:
         if kind is KeyboardInterrupt:
             part.terminate()

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ingest.metrics import catalogue as m
+from ingest.metrics.cluster import CLUSTER_OWNED
 from ingest.metrics.page import Page, read_page
 
 
@@ -38,6 +39,8 @@ class Figures:
     """By number of the sink process, in numeric order."""
     restarts: float = 0.0
     dead_letters: float = 0.0
+    owned: float = 0.0
+    """Partitions that a node has of those that several share."""
 
 
 def read_figures(text: str) -> Figures:
@@ -66,6 +69,7 @@ def read_figures(text: str) -> Figures:
         {worker: of_worker(worker) for worker in _named(page, _OF_WORKER)},
         restarts=page.total(m.PROCESS_RESTARTS) or 0.0,
         dead_letters=sum(page.total(metric) or 0.0 for metric in (m.SOURCE_DEAD_LETTERS, m.SINK_DEAD_LETTERS)),
+        owned=page.total(CLUSTER_OWNED) or 0.0,
     )
 
 

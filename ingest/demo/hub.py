@@ -62,9 +62,9 @@ class HubProcess:
             self._allowed = events
             self._order(f"allow {events}")
 
-    def guard(self, group: int) -> None:
-        """Let the hub's process kill this process group if the demo dies before `guard(0)`."""
-        self._order(f"guard {group}")
+    def guard(self, *groups: int) -> None:
+        """Let the hub's process kill these process groups if the demo dies before another `guard`."""
+        self._order(f"guard {' '.join(map(str, groups))}")
 
     def stop(self) -> None:
         """Stop the devices' sending."""

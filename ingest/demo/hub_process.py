@@ -1,8 +1,8 @@
 """The process with the emulated hub and its devices: `python -m ingest.demo.hub_process PLAN`.
 
 It exchanges lines with the demo. In: `allow N` (the devices may send N events in all), `stop` (they stop sending),
-`tell` (report at once what they have received), `guard G` (0: no group), and the end of input, which ends this process
-and the process group G. That end also comes when the demo is killed and cannot clean up itself.
+`tell` (report at once what they have received), `guard G …`, and the end of input, which ends this process and the process
+groups G. That end also comes when the demo is killed and cannot clean up itself.
 Out, as JSON objects: `{"connection_string"}` when ready, with `commands`, which a service needs to send some, or
 `why_no_commands`; `{"sent", "received"}` several times a second, the latter with the commands completed since;
 `{"sent", "per_device"}` after the devices' last event; `{"received", "told"}` as the answer to `tell`.
@@ -84,7 +84,7 @@ class Devices:
         self._allowed = 0
         self._ended = False
         self._report_at = 0.0
-        self._guarded = 0
+        self._guarded: list[int] = []
         self._partial = b""
 
     @property
@@ -97,9 +97,9 @@ class Devices:
         except BrokenPipeError:
             pass  # The demo is gone: an output without a reader fails before the end of input is seen.
         finally:
-            if self._guarded:
+            for group in self._guarded:
                 with contextlib.suppress(ProcessLookupError):
-                    os.killpg(self._guarded, signal.SIGKILL)
+                    os.killpg(group, signal.SIGKILL)
 
     def _serve(self) -> None:
         while True:
@@ -124,7 +124,7 @@ class Devices:
     def _obey(self, order: str) -> None:
         word, _, number = order.partition(" ")
         if word == "guard":
-            self._guarded = int(number)
+            self._guarded = [int(each) for each in number.split()]
             return
         if word == "tell":
             _say({"received": self._receiving.received(), "told": True})

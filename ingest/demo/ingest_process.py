@@ -14,10 +14,14 @@ from ingest.timing import Deadline
 
 TOPIC = "iotin"
 DEAD_LETTER_TOPIC = "iotin.dead"
+POSITION_TOPIC = "ingest-positions"
 COMMAND_TOPIC = "iotout"
 COMMAND_DEAD_LETTER_TOPIC = "iotout.dead"
 START_SECONDS = 60.0
 HTTP_SECONDS = 2.0
+SESSION_MS = 6_000
+CLUSTER_SESSION_MS = 3_000
+"""The mock cluster's groups wait almost that long at each rebalance, and there are two when a node joins."""
 _POLL_SECONDS = 0.05
 _METRICS_URL = re.compile(r"(http://\S+)/metrics")
 
@@ -31,6 +35,8 @@ event_hub_connection_string = "{hub}"
 [source]
 topic = "{topic}"
 dead_letter_topic = "{dead_letters}"
+position_topic = "{positions}"
+delivery = "{delivery}"
 [sink]
 processes = 1
 topics = ["{command_topic}"]
@@ -41,14 +47,20 @@ units = {units}
 store = "file"
 path = "{folder}/checkpoints"
 interval_seconds = 1
+{cluster}
 [kafka]
 bootstrap_servers = "{kafka}"
 librdkafka."message.max.bytes" = 1000000
-librdkafka."session.timeout.ms" = 6000
+librdkafka."session.timeout.ms" = {session_ms}
 [metrics]
 port = 0
 [service]
 shutdown_seconds = 15
+"""
+_CLUSTER = """\
+[cluster]
+coordination = "kafka"
+shared_checkpoint_folder = true
 """
 _COMMANDS = """\
 iot_hub_connection_string = "{hub}"
@@ -60,8 +72,19 @@ class IngestProcess:
     """After `wait_until_ready` it receives every partition, and sends commands if the hub takes them; `close` drains,
     `join` waits for that."""
 
-    def __init__(self, hub_connection_string: str, commands: CommandAccess | None, kafka: str, folder: Path) -> None:
-        config = folder / "ingest.toml"
+    def __init__(
+        self,
+        hub_connection_string: str,
+        commands: CommandAccess | None,
+        kafka: str,
+        folder: Path,
+        delivery: str | None = None,
+        number: int = 0,
+        nodes: int = 1,
+    ) -> None:
+        """`number`: which of `nodes` it is; with more than one they share the hub."""
+        name = f"ingest-{number + 1}" if nodes > 1 else "ingest"
+        config = folder / f"{name}.toml"
         config.touch(mode=0o600)
         config.write_text(
             _CONFIG.format(
@@ -69,15 +92,19 @@ class IngestProcess:
                 commands=_COMMANDS.format(hub=commands.connection_string, ca_file=commands.ca_file) if commands else "",
                 topic=TOPIC,
                 dead_letters=DEAD_LETTER_TOPIC,
+                positions=POSITION_TOPIC,
+                delivery=delivery or "at_least_once",
                 command_topic=COMMAND_TOPIC,
                 command_dead_letters=COMMAND_DEAD_LETTER_TOPIC,
                 tier=TIER,
                 units=UNITS,
                 folder=folder,
                 kafka=kafka,
+                cluster=_CLUSTER if nodes > 1 else "",
+                session_ms=CLUSTER_SESSION_MS if nodes > 1 else SESSION_MS,
             )
         )
-        self._process = ChildProcess("ingest", ["ingest", "run", "-c", str(config)], folder, talks=False)
+        self._process = ChildProcess(name, ["ingest", "run", "-c", str(config)], folder, talks=False)
         self._address = ""
 
     @property
@@ -90,7 +117,7 @@ class IngestProcess:
     def wait_until_ready(self) -> None:
         """Raises IngestError if it ends, or is not ready in time."""
         deadline = Deadline(START_SECONDS)
-        while not self._ready():
+        while not self.ready():
             if self.died(_POLL_SECONDS):
                 raise IngestError(self.obituary())
             if deadline.expired:
@@ -120,7 +147,8 @@ class IngestProcess:
     def join(self, deadline: Deadline) -> None:
         self._process.join(deadline)
 
-    def _ready(self) -> bool:
+    def ready(self) -> bool:
+        """Whether it says so now."""
         if not self._address:
             found = _METRICS_URL.search(self._process.log.read_text(errors="replace"))
             self._address = urlsplit(found[1]).netloc if found else ""

@@ -22,9 +22,14 @@ class Plan:
     partitions: int
     devices: int
     commands: int | None
+    delivery: str | None = None
+    """As `source.delivery`, whose default it is if None."""
+    nodes: int = 1
+    """More than one share the hub; one of them is killed in the middle."""
 
     @classmethod
     def of(cls, args: argparse.Namespace) -> "Plan":
         seconds = 0.0 if args.events else args.seconds or DEFAULT_SECONDS
         rate = args.rate or (0.0 if args.events else DEFAULT_RATE)
-        return cls(seconds, args.events or 0, rate, args.partitions, args.devices, args.commands)
+        options = args.devices, args.commands, args.delivery, args.nodes
+        return cls(seconds, args.events or 0, rate, args.partitions, *options)

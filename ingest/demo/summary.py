@@ -52,6 +52,11 @@ class Summary:
     missing_examples: list[tuple[str, int]]
     """(device id, counter)"""
     commands: "Commands"
+    delivery: str | None = None
+    """As `source.delivery`; None if it was not asked for."""
+    nodes: int = 1
+    takeover_seconds: float | None = None
+    """From the kill of one of several nodes until others received its partitions."""
 
     @property
     def complete(self) -> bool:
@@ -70,8 +75,17 @@ class Summary:
                 "commands_delivered": self.commands.delivered,
                 "commands_missing": self.commands.missing,
                 "seconds": round(self.seconds, 3),
+                **({"delivery": self.delivery} if self.delivery is not None else {}),
+                **self._of_nodes,
             }
         )
+
+    @property
+    def _of_nodes(self) -> dict[str, float | None]:
+        if self.nodes == 1:
+            return {}
+        seconds = self.takeover_seconds
+        return {"nodes": self.nodes, "takeover_seconds": None if seconds is None else round(seconds, 3)}
 
     def in_words(self, plan: Plan) -> str:
         arrived = self.sent - self.missing
@@ -82,6 +96,11 @@ class Summary:
             f"{self.duplicated:,} duplicated, {self.out_of_order:,} out of order.",
             f"That took {self.seconds:.1f} s: {rate:,.0f} events/s.",
         ]
+        if self.takeover_seconds is not None:
+            lines.append(
+                f"One of {self.nodes} nodes was killed; the others received its partitions after "
+                f"{self.takeover_seconds:.1f} s."
+            )
         if self.missing:
             lines.append(_examples("Missing", self.missing_examples, self.missing))
         if self.unreadable:

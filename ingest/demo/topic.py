@@ -23,6 +23,9 @@ class TopicReader:
             {
                 "bootstrap.servers": bootstrap,
                 "group.id": "ingest-demo-audit",
+                "isolation.level": "read_committed",
+                # Ends of transactions have offsets, too, and are no records.
+                "enable.partition.eof": True,
                 "enable.auto.commit": False,
                 # A record that Kafka drops before it is counted must cause an error.
                 "auto.offset.reset": "error",
@@ -41,6 +44,8 @@ class TopicReader:
             error = message.error()
             if error is None:
                 self._count(message)
+            elif error.code() == KafkaError._PARTITION_EOF:
+                self._passed(message)
             elif error.code() == KafkaError._AUTO_OFFSET_RESET:
                 raise IngestError(
                     f"the embedded Kafka has dropped records of {self._topic}-{message.partition()} before they were "
@@ -63,6 +68,12 @@ class TopicReader:
 
     def close(self) -> None:
         self._consumer.close()
+
+    def _passed(self, message: Message) -> None:
+        partition, offset = message.partition(), message.offset()
+        assert partition is not None
+        assert offset is not None
+        self._next[partition] = max(self._next[partition], offset)
 
     def _count(self, message: Message) -> None:
         partition, offset = message.partition(), message.offset()

@@ -29,7 +29,8 @@ class EventHubChecks:
         self._config = config
         self._address = event_hubs.address(config)
         self._after = after
-        self._partitions: list[str] = []
+        self.partitions: list[str] = []
+        """Set by the key's check."""
         self.ingest_runs_here = False
         """Set by the caller before the check of the consumer group."""
         self.read_here: list[str] = []
@@ -50,7 +51,7 @@ class EventHubChecks:
     def _ask_key(self) -> Verdict:
         with event_hubs.questions(self._config) as questions:
             try:
-                self._partitions = questions.hub().partition_ids
+                self.partitions = questions.hub().partition_ids
             except Exception as error:
                 ended = link_ended(error)
                 kind = Refused if ended.verdict == "refused" else Unreachable
@@ -58,7 +59,7 @@ class EventHubChecks:
             who = f"policy {self._address.policy}" if self._address.key else "the identity"
             found = ok(f"{who} is known to {self._address.event_hub}")
             try:
-                newest_ms = questions.partition(self._partitions[0]).newest_ms
+                newest_ms = questions.partition(self.partitions[0]).newest_ms
                 self.newest_event = datetime.fromtimestamp(newest_ms / 1000, UTC)
             except Exception:  # only the clock's check uses it, and it has other means
                 return found
@@ -69,11 +70,11 @@ class EventHubChecks:
         named = start.by_partition.keys() if isinstance(start, Offsets) else ()
         source = self._config.source
         return judge_partitions(
-            self._partitions, source.partitions, tuple(named), self.read_here, source.partitions_check_seconds
+            self.partitions, source.partitions, tuple(named), self.read_here, source.partitions_check_seconds
         )
 
     def _ask_readers(self) -> Verdict:
-        wanted = list(self._config.source.partitions) or self._partitions
+        wanted = list(self._config.source.partitions) or self.partitions
         attempts: list[Attempt] = try_to_read(self._config, wanted[:SAMPLE])
         return judge_readers(
             self._config.source.consumer_group, attempts, len(wanted), ingest_runs_here=self.ingest_runs_here

@@ -1,11 +1,13 @@
 """Checks the Kafka cluster: reachable, the topics exist, and this user has the rights that ingest needs."""
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ingest.config import Config, event_hubs
 from ingest.doctor import kafka_judges as judges
 from ingest.doctor.check import Check, Verdict, fail
 from ingest.doctor.kafka_brokers import BROKERS, SIDE_BY_SIDE, ask_brokers
+from ingest.doctor.transactions import transaction_checks
 from ingest.errors import ConfigError
 from ingest.kafka import listener
 from ingest.kafka.client import new_admin, settings
@@ -21,8 +23,10 @@ _RIGHTS_SECONDS = 2.0
 
 
 class KafkaChecks:
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, hub_partitions: Callable[[], Sequence[str]] | None = None) -> None:
+        """`hub_partitions`: as the check "partitions" has found them; None without that check."""
         self._config = config
+        self._hub_partitions = hub_partitions
         self._complaints: list[Any] = []
         """librdkafka reports only to a callback why no broker answers."""
         self._client: Any = None
@@ -52,6 +56,7 @@ class KafkaChecks:
                         needs=(f"topic {topic}",),
                     )
                 )
+        found += transaction_checks(config, self._hub_partitions, lambda: self._partitions, NAME)
         if config.sends_commands:
             found.append(Check("sink group", self._ask_group, needs=(NAME,)))
         return found
@@ -120,7 +125,9 @@ class KafkaChecks:
             return judges.judge_topic(topic, use, partitions=partitions, rights=rights, processes=readers)
         file = str(self._config.path or "FILE")
         create = event_hubs.HOW_TO_CREATE if self._config.kafka.kind == "event_hubs" else ""
-        return judges.judge_topic_error(topic, *error, makes_topics=self._makes_topics(), file=file, create=create)
+        # ingest never has the topic of positions made at its first use: it would not be compacted.
+        makes = topic != self._config.source.position_topic and self._makes_topics()
+        return judges.judge_topic_error(topic, *error, makes_topics=makes, file=file, create=create)
 
     def _ask_size(self, topic: str) -> Verdict:
         limit = max_record_bytes(self._config.kafka, topic, _ASK_SECONDS)

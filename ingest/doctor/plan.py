@@ -75,4 +75,5 @@ def _of_services(config: Config, event_hub: EventHubChecks | None) -> list[Check
     checks += schema_registry_checks(config)
     if config.hub.iot_hub is not None:
         checks += iot_hub_checks(config, config.hub.iot_hub)
-    return checks + KafkaChecks(config).checks()
+    partitions = (lambda: event_hub.partitions) if event_hub is not None else None
+    return checks + KafkaChecks(config, partitions).checks()

@@ -1,13 +1,12 @@
 """Judges from looks at the event hub's partitions whether the consumer group is free or taken, and by which reader."""
 
-import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from ingest.doctor.check import Verdict, fail, ok, warn
+from ingest.hub.owner_level import level_in
 from ingest.hub.partition_look import Attempt
 
-_OWNER_LEVEL = re.compile(r"created with epoch of '(\d+)'|higher epoch '(\d+)'")
 _FIRST_LIKELY_MS = 1_577_836_800_000
 """2020. An ingest's owner level is the start time of its process, in ms since 1970."""
 
@@ -56,10 +55,9 @@ def _named(taken: Sequence[Attempt]) -> str:
 
 def _holder(words: str) -> str:
     """Returns the holder of a partition, from the hub's refusal."""
-    found = _OWNER_LEVEL.search(words)
-    if found is None:
+    level = level_in(words)
+    if level is None:
         return "another reader with an owner level"
-    level = int(found[1] or found[2])
     if level < _FIRST_LIKELY_MS:
         return f"a reader with owner level {level} (not an ingest)"
     try:

@@ -198,6 +198,15 @@ class Topics:
         found = _metadata(self._client, None, deadline, self._complaints, self._settings, "Kafka does not answer")
         return {name: len(topic.partitions) for name, topic in found.topics.items()}
 
+    def find(self, topic: str, timeout: float) -> int:
+        """As `describe`, and never makes the topic: it asks for all of them, as a question about one can make it."""
+        deadline, appear = Deadline(timeout), Deadline(min(timeout, _APPEAR_SECONDS))
+        while (found := self.partitions(deadline).get(topic)) is None:
+            if appear.expired:
+                raise Refused(f"topic {topic!r} does not exist, or this user may not see it: {self._create}")
+            self._client.poll(_LEAST_SECONDS)
+        return found
+
     def create(self, topics: "Sequence[NewTopic]", deadline: Deadline) -> set[str]:
         """Returns the names of those that did not exist."""
         from confluent_kafka import KafkaException

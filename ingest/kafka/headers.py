@@ -8,6 +8,9 @@ from confluent_kafka import Message
 from ingest.kafka.header_names import Header, escape
 
 _lock = threading.Lock()
+_keeper = 0
+"""The thread that holds the lock."""
+_keep = codecs.lookup_error("surrogateescape")
 
 
 def headers_of(message: Message) -> list[Header]:
@@ -28,18 +31,19 @@ class UndecodableNamesKept:
     UTF-8 with more bytes per character than it needs, and so it equals no other text.
     """
 
-    # No generator of contextlib: that takes three times as long, and every record pays for it.
+    # No generator of contextlib, and no closure: every record pays for them.
     def __enter__(self) -> None:
-        us, keep = threading.get_ident(), codecs.lookup_error("surrogateescape")
-
-        def handle(error: UnicodeError) -> tuple[str | bytes, int]:
-            if threading.get_ident() != us:
-                raise error
-            return keep(error)
-
+        global _keeper
         _lock.acquire()
-        codecs.register_error("strict", handle)
+        _keeper = threading.get_ident()
+        codecs.register_error("strict", _handle)
 
     def __exit__(self, *_: object) -> None:
         codecs.register_error("strict", codecs.strict_errors)
         _lock.release()
+
+
+def _handle(error: UnicodeError) -> tuple[str | bytes, int]:
+    if threading.get_ident() != _keeper:
+        raise error
+    return _keep(error)

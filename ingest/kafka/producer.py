@@ -9,7 +9,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from ingest.config import Kafka, event_hubs
 from ingest.errors import IngestError, RestartRequired, Undeliverable
 from ingest.kafka.client import SILENT_MS, STATISTICS_MS, ClientHealth, new_producer, settings
-from ingest.kafka.records import Headers
+from ingest.kafka.records import Headers, Record
 from ingest.kafka.shipment import OnDelivery
 from ingest.timing import Deadline
 
@@ -116,7 +116,6 @@ class ProducerPool:
         Raises Undeliverable if the record is larger than the topic allows or no client can send it, IngestError if the
         producer is broken or the topic is gone.
         """
-        producer = shard(self._producers, key)
         size = len(value)
 
         def delivered(error: KafkaError | None, message: Message) -> None:
@@ -126,12 +125,21 @@ class ProducerPool:
                 self.health.answered()
             on_delivery(error, message)
 
+        if not self._queue(shard(self._producers, key), topic, (key, value, headers, timestamp_ms), delivered):
+            return False
+        self.in_flight += 1
+        self.in_flight_bytes += size
+        return True
+
+    def _queue(self, producer: Producer, topic: str, record: Record, on_delivery: OnDelivery) -> bool:
+        """As `send`, without the counts."""
+        key, value, headers, timestamp_ms = record
         try:
             if headers is None:
-                producer.produce(topic, value, key, on_delivery=delivered, timestamp=timestamp_ms)
+                producer.produce(topic, value, key, on_delivery=on_delivery, timestamp=timestamp_ms)
             else:
                 _check_names(headers)
-                producer.produce(topic, value, key, on_delivery=delivered, timestamp=timestamp_ms, headers=headers)
+                producer.produce(topic, value, key, on_delivery=on_delivery, timestamp=timestamp_ms, headers=headers)
         except BufferError:
             return False
         except KafkaException as error:
@@ -151,8 +159,6 @@ class ProducerPool:
             raise Undeliverable(
                 NOT_SENDABLE, f"the Kafka client takes no such record: {type(error).__name__}: {error}"
             ) from None
-        self.in_flight += 1
-        self.in_flight_bytes += size
         return True
 
     def poll(self, timeout: float) -> None:

@@ -15,6 +15,8 @@ def topics_in_use(config: Config, running: Collection[str] | None = None) -> dic
     uses: dict[str, Use] = {}
     if "source" in running:
         uses |= {source.topic: "write", source.dead_letter_topic: "write"}
+        if config.needs_position_topic:
+            uses[source.position_topic] = "write" if source.delivery == "exactly_once" else "read"
     if "sink" in running:
         uses |= dict.fromkeys(sink.topics, "read")
         uses |= {sink.dead_letter_topic: "write"}

@@ -5,47 +5,17 @@ A process counts in its own plain ints and gives the totals to a `Meter` once a 
 So counters survive the death of the process that counted them.
 """
 
-from dataclasses import dataclass
-from typing import Literal
+from ingest.metrics import cluster
+from ingest.metrics.metric import Kind, Metric
 
-Kind = Literal["counter", "gauge", "histogram", "summary", "info"]
-"""A summary is written like a gauge, with quantiles that are computed already. An info is a gauge that is always 1: its
-last label has one value at a time."""
+__all__ = ["Kind", "Metric"]
 
 DELIVERY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 """Seconds, from an idle loopback to a catch-up after an outage."""
 
 SEND_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 """Seconds, from loopback to the time-out of an answer."""
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    name: str
-    """Without the prefix `ingest_`."""
-    kind: Kind
-    labels: tuple[str, ...]
-    meaning: str
-    action: str = ""
-    """What an operator does if the value is bad; empty if the metric only informs."""
-    buckets: tuple[float, ...] = ()
-    known: tuple[str, ...] = ()
-    """Values of the last label that are counted from 0; others appear with their first count."""
-    roles: tuple[str, ...] = ()
-    """The roles whose processes measure it; empty if only the supervisor knows it."""
-
-    @property
-    def type(self) -> str:
-        """Prometheus's name for its kind."""
-        return "gauge" if self.kind == "info" else self.kind
-
-    @property
-    def full_name(self) -> str:
-        return f"ingest_{self.name}"
-
-    @property
-    def help(self) -> str:
-        return f"{self.meaning} {self.action}".strip()
+COMMIT_BUCKETS = SEND_BUCKETS
 
 
 _SOURCE, _SINK, _FEEDBACK = ("source",), ("sink",), ("feedback",)
@@ -206,6 +176,23 @@ SOURCE_DELIVERY = Metric(
     _P,
     "From the hub's enqueued time to Kafka's acknowledgement, seconds.",
     buckets=DELIVERY_BUCKETS,
+    roles=_SOURCE,
+)
+SOURCE_TRANSACTIONS = Metric(
+    "source_transactions_total",
+    "counter",
+    ("partition", "outcome"),
+    "Kafka transactions, with source.delivery = exactly_once: committed, aborted.",
+    "If aborted ones grow, Kafka refuses records, or dead letters are made: see ingest_kafka_produce_errors_total.",
+    known=("committed", "aborted"),
+    roles=_SOURCE,
+)
+SOURCE_COMMIT = Metric(
+    "source_commit_seconds",
+    "histogram",
+    _P,
+    "From the end of a transaction until Kafka has committed it, seconds; meanwhile nothing more is sent.",
+    buckets=COMMIT_BUCKETS,
     roles=_SOURCE,
 )
 SOURCE_TRANSPORT = Metric(
@@ -389,4 +376,7 @@ TOKEN_FAILURES = Metric(
 )
 BUILD_INFO = Metric("build_info", "info", ("version", "python"), "Always 1; names the version.")
 
-METRICS: tuple[Metric, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Metric))
+METRICS: tuple[Metric, ...] = (
+    *(value for value in list(globals().values()) if isinstance(value, Metric)),
+    *cluster.METRICS,
+)

@@ -1,21 +1,35 @@
-"""The supervisor's HTTP port: /metrics, /healthz and /readyz."""
+"""The supervisor's HTTP port: the status page, /status.json, /metrics, /healthz and /readyz."""
 
 from collections.abc import Callable
+from typing import Final
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 from ingest import scarcity
 from ingest.errors import ConfigError, Problem, Unreachable
-from ingest.metrics.http_port import HttpPort
+from ingest.metrics.hosts import is_loopback, is_own_name
+from ingest.metrics.http_port import NOT_MODIFIED, PLAIN, Asked, HttpPort, Reply
 from ingest.metrics.registry import Registry
+from ingest.metrics.status import html
+from ingest.metrics.status.document import About
+from ingest.metrics.status.history import SAMPLE_SECONDS
+from ingest.metrics.status.recorder import Recorder
 from ingest.printable import printable
+from ingest.recent_warnings import RECENT
+
+_SAFE: Final = (("X-Content-Type-Options", "nosniff"), ("Cross-Origin-Resource-Policy", "same-origin"))
+_FOREIGN: Final = (
+    b"this port is for this machine alone, and the request is for another name: ask for 127.0.0.1 or localhost, or set "
+    b"metrics.host\n"
+)
 
 
 class Exposition:
-    """Serves one registry and two health checks over HTTP, on its own thread.
+    """Serves one registry, two health checks and the status over HTTP, on its own thread.
 
-    Each request calls `healthy` and `unready`: whether the supervisor's loop is alive, and the reasons why the service
-    is not ready (empty if it is). `note` is one more line of /readyz, and does not make the service unready.
+    Each request of a health check calls `healthy` and `unready`: whether the supervisor's loop is alive, and the reasons
+    why the service is not ready (empty if it is). `note` is one more line of /readyz, and does not make the service
+    unready. `about` tells the status page what metrics do not.
     """
 
     def __init__(
@@ -25,6 +39,7 @@ class Exposition:
         healthy: Callable[[], bool],
         unready: Callable[[], list[str]],
         note: Callable[[], str | None] = lambda: None,
+        about: Callable[[], About] = About,
         host: str,
         port: int,
     ) -> None:
@@ -35,7 +50,11 @@ class Exposition:
         self._unready = unready
         self._note = note
         self._address = (host, port)
-        self._port = HttpPort(self.answer, host=host, port=port)
+        self._loopback = is_loopback(host)
+        self._recorder = Recorder(
+            registry, about=about, healthy=healthy, unready=unready, note=note, warned=RECENT.last
+        )
+        self._port = HttpPort(self.reply, host=host, port=port, tick=self._recorder.sample, tick_seconds=SAMPLE_SECONDS)
 
     @property
     def port(self) -> int:
@@ -60,16 +79,46 @@ class Exposition:
 
     def answer(self, path: str) -> tuple[int, str, bytes]:
         """Returns (status, content type, body) for a path."""
-        plain = "text/plain; charset=utf-8"
-        if path == "/metrics":
-            return 200, CONTENT_TYPE_LATEST, generate_latest(self._collectors)
-        if path == "/healthz":
-            return (200, plain, b"ok\n") if self._healthy() else (503, plain, b"the supervisor's loop is stuck\n")
-        if path == "/readyz":
-            reasons, note = self._unready(), self._note()
-            lines = [*(reasons or ["ok"]), *([note] if note else [])]
-            return 503 if reasons else 200, plain, ("\n".join(map(printable, lines)) + "\n").encode()
-        return 404, plain, b"there is /metrics, /healthz and /readyz\n"
+        return self.reply(Asked(path))[:3]
+
+    def reply(self, asked: Asked) -> Reply:
+        """Returns what the port answers. On a loopback address, it refuses names of others: a web page elsewhere can
+        make its own name stand for 127.0.0.1 (DNS rebinding), and would read what is here."""
+        if self._loopback and asked.host is not None and not is_own_name(asked.host):
+            return Reply(403, PLAIN, _FOREIGN, _SAFE)
+        match asked.path:
+            case "/":
+                made = html.page()
+                headers = (
+                    *_SAFE,
+                    ("Content-Security-Policy", made.policy),
+                    ("X-Frame-Options", "DENY"),
+                    ("Referrer-Policy", "no-referrer"),
+                    ("Cache-Control", "no-cache"),
+                )
+                return Reply(200, "text/html; charset=utf-8", made.body, headers)
+            case "/status.json":
+                return self._status(asked.if_none_match)
+            case "/metrics":
+                return Reply(200, CONTENT_TYPE_LATEST, generate_latest(self._collectors), _SAFE)
+            case "/healthz":
+                alive = self._healthy()
+                return Reply(
+                    200 if alive else 503, PLAIN, b"ok\n" if alive else b"the supervisor's loop is stuck\n", _SAFE
+                )
+            case "/readyz":
+                reasons, note = self._unready(), self._note()
+                lines = [*(reasons or ["ok"]), *([note] if note else [])]
+                return Reply(503 if reasons else 200, PLAIN, ("\n".join(map(printable, lines)) + "\n").encode(), _SAFE)
+            case _:
+                return Reply(404, PLAIN, b"there is /, /status.json, /metrics, /healthz and /readyz\n", _SAFE)
+
+    def _status(self, known: str | None) -> Reply:
+        tag, body = self._recorder.json()
+        headers = (*_SAFE, ("ETag", tag), ("Cache-Control", "no-cache"))
+        if known is not None and (tag in known or known.strip() == "*"):
+            return Reply(NOT_MODIFIED, "", b"", headers)
+        return Reply(200, "application/json", body, headers)
 
     def close(self) -> None:
         """Stops listening and ends the serving thread."""

@@ -10,11 +10,33 @@ import socket
 import struct
 import threading
 from collections.abc import Callable
+from typing import NamedTuple
 
 import h11
 
-Answer = Callable[[str], tuple[int, str, bytes]]
-"""Path without query → (status, content type, body)."""
+
+class Asked(NamedTuple):
+    """What a GET or HEAD asks for."""
+
+    path: str
+    """Without the query."""
+    host: str | None = None
+    """The header Host, as sent; only HTTP/1.0 may come without."""
+    if_none_match: str | None = None
+
+
+class Reply(NamedTuple):
+    status: int
+    kind: str
+    """Content type."""
+    body: bytes
+    """Empty with status 304."""
+    headers: tuple[tuple[str, str], ...] = ()
+    """Besides Content-Type and Content-Length."""
+
+
+Answer = Callable[[Asked], Reply]
+PLAIN = "text/plain; charset=utf-8"
 
 BACKLOG = 64
 """Connections that the kernel completes before the loop accepts them, all at once."""
@@ -27,6 +49,7 @@ IDLE_SECONDS = 120.0
 LARGEST_REQUEST = 8192
 """Bytes of request line and headers."""
 CLOSE_SECONDS = 5.0
+NOT_MODIFIED = 304
 RESET = struct.pack("ii", 1, 0)
 """struct linger: close drops unsent data."""
 
@@ -34,7 +57,7 @@ logger = logging.getLogger(__name__)
 
 
 class HttpPort:
-    """`start, close`. The port's own thread calls `answer`, one call at a time."""
+    """`start, close`. The port's own thread calls `answer`, one call at a time, and `tick` every `tick_seconds`."""
 
     def __init__(
         self,
@@ -44,8 +67,12 @@ class HttpPort:
         port: int,
         most_connections: int = MOST_CONNECTIONS,
         request_seconds: float = REQUEST_SECONDS,
+        tick: Callable[[], object] = lambda: None,
+        tick_seconds: float = 60.0,
     ) -> None:
         self.answer = answer
+        self._tick = tick
+        self._tick_seconds = tick_seconds
         self.request_seconds = request_seconds
         self._address = (host, port)
         self._most = most_connections
@@ -65,9 +92,10 @@ class HttpPort:
         family = socket.AF_INET6 if ":" in self._address[0] else socket.AF_INET
         self._listener = socket.create_server(self._address, family=family, backlog=BACKLOG)
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(
-            target=self._run, args=(self._loop, self._listener), name="http-port", daemon=True
-        )
+        # Here, not in the thread: `close` may come before that has begun to run.
+        listening = self._loop.create_server(lambda: _Connection(self), sock=self._listener, backlog=BACKLOG)
+        server = self._loop.run_until_complete(listening)
+        self._thread = threading.Thread(target=self._run, args=(self._loop, server), name="http-port", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
@@ -77,8 +105,8 @@ class HttpPort:
             self._thread.join(CLOSE_SECONDS)
             self._loop = self._thread = self._listener = None
 
-    def _run(self, loop: asyncio.AbstractEventLoop, listener: socket.socket) -> None:
-        server = loop.run_until_complete(loop.create_server(lambda: _Connection(self), sock=listener, backlog=BACKLOG))
+    def _run(self, loop: asyncio.AbstractEventLoop, server: asyncio.Server) -> None:
+        self._beat(loop)
         try:
             loop.run_forever()
         finally:
@@ -87,6 +115,13 @@ class HttpPort:
                 connection.abort()
             loop.run_until_complete(asyncio.sleep(0))  # each transport closes its socket in a separate callback
             loop.close()
+
+    def _beat(self, loop: asyncio.AbstractEventLoop) -> None:
+        loop.call_later(self._tick_seconds, self._beat, loop)
+        try:
+            self._tick()
+        except Exception:  # the port answers all the same
+            logger.exception("The port for metrics could not take a sample.")
 
     def opened(self, connection: "_Connection") -> None:
         if len(self._open) >= self._most:
@@ -176,7 +211,7 @@ class _Connection(asyncio.Protocol):
                 elif isinstance(event, h11.ConnectionClosed):
                     self._transport.close()
         except h11.RemoteProtocolError as error:
-            self._respond(error.error_status_hint, "text/plain; charset=utf-8", b"this is no HTTP request\n", last=True)
+            self._refuse(error.error_status_hint, b"this is no HTTP request\n")
         except Exception:
             logger.exception("A request to the port for metrics could not be answered.")
             self.abort()
@@ -184,10 +219,19 @@ class _Connection(asyncio.Protocol):
     def _serve(self, request: h11.Request) -> None:
         self._port.heard(self)
         if request.method not in (b"GET", b"HEAD"):
-            self._respond(405, "text/plain; charset=utf-8", b"only GET is served here\n", last=True)
+            self._refuse(405, b"only GET is served here\n", ("Allow", "GET, HEAD"))
             return
-        path = request.target.decode("ascii", "replace").partition("?")[0]
-        self._respond(*self._port.answer(path))
+        headers = dict(request.headers)
+        host, if_none_match = (headers.get(name) for name in (b"host", b"if-none-match"))
+        self._respond(
+            self._port.answer(
+                Asked(
+                    request.target.decode("ascii", "replace").partition("?")[0],
+                    None if host is None else host.decode("latin-1"),
+                    None if if_none_match is None else if_none_match.decode("latin-1"),
+                )
+            )
+        )
         if self._http.our_state is h11.DONE and self._http.their_state is h11.DONE:
             self._http.start_next_cycle()
             if not self._full:
@@ -195,16 +239,20 @@ class _Connection(asyncio.Protocol):
         elif self._transport is not None:
             self._transport.close()
 
-    def _respond(self, status: int, kind: str, body: bytes, *, last: bool = False) -> None:
+    def _refuse(self, status: int, words: bytes, *headers: tuple[str, str]) -> None:
+        """Answers, and ends the connection."""
+        self._respond(Reply(status, PLAIN, words, (*headers, ("Connection", "close"))))
+        if self._transport is not None:
+            self._transport.close()
+
+    def _respond(self, reply: Reply) -> None:
         if self._transport is None or self._http.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
             self.abort()
             return
-        headers = [("Content-Type", kind), ("Content-Length", str(len(body)))]
-        if last:
-            headers.append(("Connection", "close"))
-        sent = self._http.send(h11.Response(status_code=status, headers=headers)) or b""
+        headers = [("Content-Type", reply.kind), ("Content-Length", str(len(reply.body))), *reply.headers]
+        if reply.status == NOT_MODIFIED:
+            headers = [*reply.headers]  # a length would be that of the answer that is not sent
+        sent = self._http.send(h11.Response(status_code=reply.status, headers=headers)) or b""
         if self._asked is None or self._asked.method != b"HEAD":
-            sent += self._http.send(h11.Data(data=body)) or b""
+            sent += self._http.send(h11.Data(data=reply.body)) or b""
         self._transport.write(sent + (self._http.send(h11.EndOfMessage()) or b""))
-        if last:
-            self._transport.close()

@@ -26,6 +26,13 @@ class Page:
     def value(self, metric: Metric, *labels: str) -> float | None:
         return self.of(metric).get(labels)
 
+    def sums(self, metric: Metric, label: int = 0) -> dict[str, float]:
+        """Returns the sum over all series with the same value of one label, the first one by default."""
+        summed: dict[str, float] = {}
+        for labels, value in self.of(metric).items():
+            summed[labels[label]] = summed.get(labels[label], 0.0) + value
+        return summed
+
     def total(self, metric: Metric, *labels: str) -> float | None:
         """Returns the sum over all series whose labels begin with these; None if there are none."""
         values = [value for key, value in self.of(metric).items() if key[: len(labels)] == labels]

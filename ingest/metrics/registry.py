@@ -8,6 +8,8 @@ from prometheus_client.metrics_core import Metric as Family
 
 from ingest.metrics.catalogue import METRICS, PROCESS_UP, Metric
 from ingest.metrics.meter import Labels, Snapshot
+from ingest.metrics.page import Page
+from ingest.printable import printable
 
 Owner = tuple[str, str]
 """(role, slot) of the child process that a series is about."""
@@ -87,6 +89,21 @@ class Registry:
         with self._lock:
             value = self._series[metric.name].get(labels, 0.0)
         return value if isinstance(value, float | int) else value[1]
+
+    def page(self, metrics: Collection[Metric]) -> Page:
+        """Returns a copy of these counters, gauges and infos, as `read_page` reads them from /metrics."""
+        with self._lock:
+            copy = {metric.name: list(self._series[metric.name].items()) for metric in metrics}
+        return Page(
+            {
+                name: {
+                    tuple(map(printable, labels)): float(value)
+                    for labels, value in series
+                    if isinstance(value, float | int)
+                }
+                for name, series in copy.items()
+            }
+        )
 
     def collect(self) -> Iterator[Family]:
         """Yields the families: the collector interface of prometheus_client."""

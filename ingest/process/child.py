@@ -1,10 +1,10 @@
 """What every child process sets up before its role starts: signals, logging, a heartbeat and a metrics channel.
 
-The pipe to the supervisor carries tuples. Up: `("beat", ready, detail, snapshot)` once a second, `("result", value)`
-from one-shot roles, `("failed", exit_code, sentence)` before a death with a known reason, `("unsaved", sentence)` at an
-end with too little time, `("turn", wanted)` to ask for a turn or give it back. Down: `("stop", seconds)`,
-`("turn",)` when the turn begins (`ingest.process.catch_up_turns`), and `("tell", entry, news)`: the function `entry` is
-called with the news, as with the tokens of an identity.
+The pipe to the supervisor carries tuples. Up: `("beat", ready, detail, snapshot)` once a second, `("warned", [Warned])`
+with what was logged since the last beat, `("result", value)` from one-shot roles, `("failed", exit_code, sentence)`
+before a death with a known reason, `("unsaved", sentence)` at an end with too little time, `("turn", wanted)` to ask for
+a turn or give it back. Down: `("stop", seconds)`, `("turn",)` when the turn begins (`ingest.process.catch_up_turns`), and
+`("tell", entry, news)`: the function `entry` is called with the news, as with the tokens of an identity.
 """
 
 import contextlib
@@ -30,6 +30,7 @@ from ingest.errors import EXIT_CRASH, EXIT_OK, IngestError
 from ingest.metrics.catalogue import PROCESS_CPU, PROCESS_RESIDENT
 from ingest.metrics.meter import Meter
 from ingest.process.memory import Leftovers
+from ingest.recent_warnings import RECENT
 from ingest.timing import Deadline
 
 BEAT_SECONDS = 1.0
@@ -106,6 +107,8 @@ class Child:
         self._leftovers.poll()
         for measure in self._measures:
             measure(self.meter)
+        if warned := RECENT.take():
+            self._send(("warned", warned))
         self._send(("beat", ready, detail, self.meter.changes()))
         self.meter.sent()
 

@@ -18,6 +18,7 @@ from ingest.errors import EXIT_CONFIG, EXIT_OK, EXIT_UNAVAILABLE
 from ingest.metrics.meter import Snapshot
 from ingest.process import child, forkserver
 from ingest.process.catch_up_turns import CatchUpScheduler
+from ingest.recent_warnings import RECENT
 from ingest.timing import Backoff, Deadline
 
 STALE_SECONDS = 15.0
@@ -65,7 +66,7 @@ class SupervisedProcess:
         self.detail = STARTING
         self.result: Any = None
         self.unsaved: list[str] = []
-        """What the ending child could not save."""
+        """What the ending child could not save, while none has followed it."""
         self.fatal: tuple[int, str] | None = None
         """(exit code, sentence) if a restart cannot help: the first start was refused."""
         self._context = context
@@ -86,6 +87,8 @@ class SupervisedProcess:
         self._kill_at: float | None = None
         self._restart_at: float | None = None
         self._failure: tuple[int, str] | None = None
+        self._quiet = False
+        """Whether the last one ended because another process has its place: no crash, and no restart to count."""
 
     def __str__(self) -> str:
         return f"{self.task.role} {self.task.slot}"
@@ -123,6 +126,7 @@ class SupervisedProcess:
         self._kill_at = None
         self._restart_at = None
         self._failure = None
+        self._quiet = False
         self.ready = False
         name = str(self).replace(" ", "-")
         try:
@@ -131,6 +135,7 @@ class SupervisedProcess:
             self.detail = f"cannot be started: {error}"
             self._again(self.detail)
             return
+        self.unsaved = []  # this child does it again
         self._started_at = self._polled_at = self._clock()
         self._late_at = self._started_at + FIRST_BEAT_SECONDS
         self.detail = STARTING if self._ever_ready else self._starting
@@ -152,7 +157,8 @@ class SupervisedProcess:
             elif not self._closing and now > self._late_at:  # as of `now`: we can sleep at any point
                 self._replace_hung(now)
         elif self._restart_at is not None and now >= self._restart_at:
-            self._on_restart()
+            if not self._quiet:
+                self._on_restart()
             self.task = replace(self.task, facts={})
             self.start()
 
@@ -211,6 +217,8 @@ class SupervisedProcess:
                     self.ready, self.detail = ready, detail
                     self._ever_ready = self._ever_ready or ready
                     self._on_snapshot(snapshot)
+                case ("warned", warned):
+                    RECENT.extend(warned)
                 case ("turn", wanted):
                     (self._turns.want if wanted else self._turns.done)(self)
                 case ("result", value):
@@ -240,12 +248,14 @@ class SupervisedProcess:
             return
         if lived >= SETTLED_SECONDS:
             self._backoff.reset()
+        self._quiet = code == EXIT_OK and self._failure is not None
         self._again(f"ended: {sentence}")
 
     def _again(self, happened: str) -> None:
         wait = self._backoff.next()
         self._restart_at = self._clock() + wait
-        logger.warning("%s %s. It starts again in %.1f s.", self, happened.rstrip("."), wait)
+        level = logging.INFO if self._quiet else logging.WARNING
+        logger.log(level, "%s %s. It starts again in %.1f s.", self, happened.rstrip("."), wait)
 
     def _replace_hung(self, now: float) -> None:
         if self._process is None or self._process.pid is None:

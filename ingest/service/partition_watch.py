@@ -53,6 +53,11 @@ class PartitionWatch:
         self._next = None
 
     @property
+    def known(self) -> list[str]:
+        """The partitions that are read, by this node or by those that share them."""
+        return list(self._known or ())
+
+    @property
     def due(self) -> bool:
         """Whether it is time to ask the hub."""
         return self._next is not None and self._clock() >= self._next

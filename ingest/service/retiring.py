@@ -27,6 +27,12 @@ class Retiring:
         self._slots.append((slot, Deadline(seconds, clock=self._clock)))
         slot.close(Deadline(seconds * CHILDREN_SHARE))
 
+    def expel(self, slot: SupervisedProcess, seconds: float) -> None:
+        """Ends the process at once, which takes up to `seconds`; it may have been asked to end before."""
+        self._slots = [each for each in self._slots if each[0] is not slot]
+        self._slots.append((slot, Deadline(seconds, clock=self._clock)))
+        slot.terminate()
+
     def poll(self) -> None:
         """Terminates processes past their deadline, and forgets those that have ended."""
         for slot, deadline in list(self._slots):

@@ -4,6 +4,7 @@ A role is one kind of child process. To add one, write a `Role` in its direction
 entry, its import in the direction's `preload.py`, and its name in `ingest.metrics.catalogue`.
 """
 
+import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from time import monotonic
@@ -15,6 +16,9 @@ from ingest.sink.pacing import shared_rate
 
 Found = Mapping[str, Any]
 """The result of a direction's discovery; empty if it has none."""
+
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,8 @@ class Direction:
     """Returns the slots that are known before the discovery, if any."""
     shared: Callable[[Config], Mapping[str, str]] = lambda config: {}
     """Returns what all of its processes share, in all of their lives."""
+    divide: Callable[[Config, int], None] | None = None
+    """Takes that so many nodes share what the hub allows; called again and again. None: the hub has no such limit."""
     reads: Callable[[Config], Config] = lambda config: config
     """Returns the configuration reduced to what its processes read: if that stays equal, a reload leaves them alone."""
 
@@ -63,12 +69,19 @@ class _SendBudget:
 
     def __init__(self) -> None:
         self._memory: shared_rate.Shared | None = None
+        self._nodes = 1
 
     def __call__(self, config: Config) -> Mapping[str, str]:
         # Created only once: a reload uses the same memory.
         self._memory = self._memory or shared_rate.Shared()
-        self._memory.set(_rate(config), monotonic())
+        self._memory.set(_rate(config) / self._nodes, monotonic())
         return {"budget": str(self._memory.path)}
+
+    def divide(self, config: Config, nodes: int) -> None:
+        """Takes this node's part of the hub's rate, which so many nodes share."""
+        if self._memory is not None and nodes != self._nodes and self._memory.allow(_rate(config) / nodes):
+            self._nodes = nodes
+            logger.info("%d nodes send commands; this one at most %.4g/s.", nodes, _rate(config) / nodes)
 
 
 def _rate(config: Config) -> float:
@@ -131,6 +144,7 @@ def all_directions() -> dict[str, Direction]:
         expects=lambda config: config.source.partitions or (),
         reads=_source_reads,
     )
+    budget = _SendBudget()
     sink = Direction(
         name="sink",
         roles=(
@@ -152,7 +166,8 @@ def all_directions() -> dict[str, Direction]:
         news=lambda config, found: (
             f"Sending at most {_rate(config):.4g} commands/s with {config.sink.processes} processes."
         ),
-        shared=_SendBudget(),
+        shared=budget,
+        divide=budget.divide,
         reads=_sink_reads,
     )
     return {direction.name: direction for direction in (source, sink)}

@@ -16,7 +16,7 @@ from ingest.process.last_resort import LastResort
 from ingest.service import own_folder
 from ingest.service.reload import Reload
 from ingest.service.signals import Signals
-from ingest.service.supervisor import KILLED_SECONDS, Supervisor
+from ingest.service.supervisor import KILLED_SECONDS, LEAVE_SECONDS, Supervisor
 from ingest.service.systemd import Notifier
 
 SPARE_SECONDS = 2.0
@@ -33,7 +33,12 @@ def run(config: Config, *, roles: tuple[str, ...], reload: Callable[[], Config])
     notifier = Notifier(os.environ)
     supervisor = Supervisor(config, roles=roles, notifier=notifier)
     last_resort = LastResort(
-        lambda: supervisor.config.service.shutdown_seconds + KILLED_SECONDS + SPARE_SECONDS,
+        lambda: (
+            supervisor.config.service.shutdown_seconds
+            + KILLED_SECONDS
+            + (LEAVE_SECONDS if supervisor.sharing.active else 0)
+            + SPARE_SECONDS
+        ),
         partial(_end_all, supervisor),
     )
     last_resort.start()

@@ -6,25 +6,26 @@ import platform
 import socket
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import replace
 from multiprocessing.context import ForkServerContext
 from typing import Any
 
 from ingest import __version__
+from ingest.cluster.node import client_id
 from ingest.config import Config
-from ingest.config.values import EARLIEST
-from ingest.metrics.catalogue import BUILD_INFO, PROCESS_RESTARTS, PROCESS_UP
+from ingest.metrics.catalogue import BUILD_INFO, PROCESS_UP
 from ingest.metrics.http import Exposition
-from ingest.metrics.meter import zeros
-from ingest.metrics.registry import Owner, Registry
+from ingest.metrics.registry import Registry
 from ingest.process import forkserver
 from ingest.process.catch_up_turns import CatchUpScheduler, cores
-from ingest.process.child import ProcessSpec
 from ingest.process.outlive import Outlive
-from ingest.process.supervised import JOINING, STARTING, SupervisedProcess
+from ingest.process.supervised import JOINING, SupervisedProcess
+from ingest.service.about import about
+from ingest.service.making import Maker, owner_of
 from ingest.service.partition_watch import PartitionWatch
 from ingest.service.retiring import CHILDREN_SHARE, Retiring
 from ingest.service.roles import Direction, Found, Role, all_directions
+from ingest.service.sharing import Sharing
+from ingest.service.sink_share import SinkShare
 from ingest.service.status_line import status_line
 from ingest.service.systemd import Notifier
 from ingest.service.token_supply import TokenSupply
@@ -36,6 +37,8 @@ UNENDING_SECONDS = 10.0
 TRIAL_END_SECONDS = 1.0
 KILLED_SECONDS = 5.0
 """Time for killed processes to end."""
+LEAVE_SECONDS = 3.0
+"""Time to tell the other nodes that this one leaves."""
 
 logger = logging.getLogger(__name__)
 
@@ -71,6 +74,8 @@ class Supervisor:
         self._watch = PartitionWatch(clock)
         preloads = [module for role in roles for module in self.directions[role].preloads(config)]
         self._context = context or forkserver.context(preloads)
+        self.sharing = Sharing(self.registry, clock)
+        self._sink_share = SinkShare()
         self._discovery: SupervisedProcess | None = None
         self._question: SupervisedProcess | None = None
         """Asks whether the hub has more partitions. The service does not depend on its success."""
@@ -78,6 +83,7 @@ class Supervisor:
         self._leaving: list[SupervisedProcess] = []
         """The children that the last drain has asked to end."""
         self._turns: CatchUpScheduler[SupervisedProcess] = CatchUpScheduler(cores(), clock=clock)
+        self._maker = Maker(self.registry, self._context, self._turns, clock)
         self._closing = False
         self._lasting = False
         """Whether a refused first start is tried again, instead of ending the service."""
@@ -91,6 +97,7 @@ class Supervisor:
             healthy=lambda: self._clock() - self._polled_at < LOOP_STUCK_SECONDS,
             unready=self.unready,
             note=lambda: self.notes,
+            about=lambda: about(self.config, self.roles, self.sharing.members, self._closing and not self.reloading),
             host=config.metrics.host,
             port=config.metrics.port,
         )
@@ -98,6 +105,7 @@ class Supervisor:
     def start(self) -> None:
         """Raises ConfigError if the metrics port cannot be bound."""
         self.exposition.start()
+        self._name = client_id(self.config.metrics.host, self.exposition.port)
         self.registry.set(BUILD_INFO, 1, __version__, platform.python_version())
         logger.info("Metrics are served on http://%s:%d/metrics.", self.config.metrics.host, self.exposition.port)
         self.start_roles(self.roles)
@@ -118,6 +126,7 @@ class Supervisor:
                     self._forget_others(role.name, [])
                 if direction.discovery:
                     self._forget_others("discover", [])
+                    self.sharing.leave()
             elif direction.discovery:
                 expected = direction.expects(self.config)
                 for role in direction.roles if expected else ():
@@ -153,10 +162,11 @@ class Supervisor:
 
     def _start(self, direction: Direction, found: Found) -> None:
         """Starts all processes of a direction; forgets its others."""
-        shared = direction.shared(self.config)
+        shared = {"node": self._name, **direction.shared(self.config)}
         made: list[SupervisedProcess] = []
         for role in direction.roles:
-            made += self._made(role, role.slots(self.config, found), found, shared)
+            names, added = role.slots(self.config, found), self._watch.added
+            made += self._maker.of_role(self.config, role, names, found, shared, added, joins=self._lasting)
         # Before the start, which takes a while: /readyz, on another thread, must always see the discovery or these.
         self.slots += made
         self._discovery = None if direction.discovery else self._discovery
@@ -166,19 +176,37 @@ class Supervisor:
             slot.start()
         logger.info("%s", direction.news(self.config, found))
 
-    def add(self, role: Role, names: Iterable[str], found: Found, shared: Mapping[str, str]) -> None:
+    def add(
+        self, role: Role, names: Iterable[str], found: Found, shared: Mapping[str, str], *, starting: str = JOINING
+    ) -> None:
         """Starts more processes of a role while the others go on; a refusal of their start does not end the service.
-        The names must be new: not even an ending process may have one."""
-        added = self._made(role, names, found, shared, joins=True)
-        self.slots += added
-        for slot in added:
+        The names must be new: not even an ending process may have one. `starting`: why they are not ready at first."""
+        new = self._watch.added
+        made = self._maker.of_role(self.config, role, names, found, shared, new, joins=True, starting=starting)
+        self.slots += made
+        for slot in made:
             slot.start()
 
     def retire(self, role: str, name: str, seconds: float) -> None:
         """Ends one process within `seconds` while the others go on; then drops its series."""
-        for slot in [slot for slot in self.slots if _owner(slot) == (role, name)]:
+        for slot in [slot for slot in self.slots if owner_of(slot) == (role, name)]:
             self.slots.remove(slot)
             self._retiring.add(slot, seconds)
+
+    def expel(self, role: str, name: str) -> None:
+        """Ends one process at once, without a last word; then drops its series."""
+        for slot in [slot for slot in (*self.slots, *self._retiring) if owner_of(slot) == (role, name)]:
+            self.slots = [each for each in self.slots if each is not slot]
+            self._retiring.expel(slot, KILLED_SECONDS)
+
+    def ending(self, role: str) -> list[str]:
+        """Returns the slots that were retired and whose process has not ended."""
+        return [slot.task.slot for slot in self._retiring if slot.task.role == role]
+
+    @property
+    def may_start(self) -> bool:
+        """Whether processes may be started now."""
+        return not self._closing and self._discovery is None
 
     def poll(self, timeout: float, also: Iterable[socket.socket] = ()) -> None:
         """Waits up to `timeout` seconds for a child (or for `also` to become readable) and handles what has come.
@@ -190,18 +218,22 @@ class Supervisor:
     def _turn(self, timeout: float, also: Iterable[socket.socket]) -> None:
         self.tokens.serve(self._children())
         handles = [handle for slot in self._children() for handle in slot.handles()]
-        multiprocessing.connection.wait([*handles, *also], timeout)
+        multiprocessing.connection.wait([*handles, *self.sharing.handles(), *also], timeout)
         self._polled_at = self._clock()
         for slot in self._children():
             with self._outlive:
                 slot.poll()
             if not slot.up:
-                self.registry.lapse(_owner(slot))
+                self.registry.lapse(owner_of(slot))
         self._retiring.poll()
+        self.sharing.poll(self, self._partitions)
+        for direction in map(self.directions.__getitem__, self.roles):
+            if direction.divide is not None:
+                direction.divide(self.config, self._sink_share.nodes(self.config))
         for slot in self._turns.begin():
             slot.begin_turn()
         for slot in self.slots:
-            self.registry.set(PROCESS_UP, float(slot.up), *_owner(slot), owner=_owner(slot))
+            self.registry.set(PROCESS_UP, float(slot.up), *owner_of(slot), owner=owner_of(slot))
         if not self._closing:
             self._start_discovered()
             self._look_for_added()
@@ -214,6 +246,11 @@ class Supervisor:
             return
         found: dict[str, Any] = self._discovery.result
         self._watch.begin(self.config, found["partitions"])
+        if self.config.cluster.shares:
+            self.registry.keep_only(self._partitions.name, self.sharing.begin(self.config, found, self._name))
+            self._discovery = None
+            return
+        self.sharing.leave()
         for direction in self.directions.values():
             if direction.discovery:
                 self._start(direction, found)
@@ -224,40 +261,23 @@ class Supervisor:
             if self._watch.due:
                 self._watch.asked()
                 [direction] = [each for each in self.directions.values() if each.look_again]
-                roles = {role.name for role in direction.roles}
-                known = [slot.task.slot for slot in self.slots if slot.task.role in roles]
-                self._question = self._slot("discover", "0", direction.look_again, {"known": known}, joins=True)
+                facts = {"known": self._watch.known}
+                self._question = self._slot("discover", "0", direction.look_again, facts, joins=True)
                 self._question.start()
             return
         if self._question.alive or self._question.result is None:
             return
-        facts: dict[str, Any] = self._question.result
+        answer: dict[str, Any] = self._question.result
         self._question = None
-        new = self._watch.answer(facts)
+        new = self._watch.answer(answer)
         if new:
             logger.info("The hub was given more partitions, read from their oldest event: %s.", ", ".join(new))
+            if self.sharing.active:
+                self.sharing.grown(new, answer)
+                return
             for direction in self.directions.values():
                 for role in direction.roles if direction.look_again else ():
-                    self.add(role, new, facts, direction.shared(self.config))
-
-    def _made(
-        self, role: Role, names: Iterable[str], found: Found, shared: Mapping[str, str], *, joins: bool = False
-    ) -> list[SupervisedProcess]:
-        oldest = replace(self.config, source=replace(self.config.source, start=EARLIEST))
-        return [
-            self._slot(
-                role.name,
-                name,
-                role.entry,
-                {**found, "added": name in self._watch.added} if found else {},
-                shared,
-                # In the configuration, not in the facts: it holds for every life until a checkpoint exists.
-                config=oldest if found and name in self._watch.added else None,
-                joins=joins,
-                noun=role.noun,
-            )
-            for name in names
-        ]
+                    self.add(role, new, answer, direction.shared(self.config))
 
     @property
     def coping(self) -> bool:
@@ -276,8 +296,8 @@ class Supervisor:
 
     @property
     def notes(self) -> str | None:
-        """What people should know although the service works: of the last reload, and of its tokens."""
-        return "; ".join(filter(None, (self.note, self.tokens.note))) or None
+        """What people should know although the service works: its share of the hub, the last reload, its tokens."""
+        return "; ".join(filter(None, (self.sharing.words, self.note, self.tokens.note))) or None
 
     @property
     def fatal(self) -> tuple[int, str] | None:
@@ -286,8 +306,8 @@ class Supervisor:
 
     def unready(self) -> list[str]:
         """Returns why the service is not ready, one line per reason; empty if it is ready."""
-        reasons = [f"{slot}: {slot.detail}" for slot in list(self._all()) if not slot.ready]
-        return reasons if reasons or self.slots else ["starting"]
+        reasons = [f"{slot}: {slot.detail}" for slot in list(self._all()) if not slot.ready] + self.sharing.unready()
+        return reasons if reasons or self.slots or self.sharing.active else ["starting"]
 
     def close(self, deadline: Deadline, only: Collection[str] | None = None) -> None:
         """Asks all children to end, or those of some directions."""
@@ -295,6 +315,12 @@ class Supervisor:
         self._leaving = [slot for slot in self._children() if only is None or self._direction_of(slot) in only]
         for slot in self._leaving:
             slot.close(deadline)
+
+    @property
+    def _partitions(self) -> Role:
+        """The role whose slots are partitions of the hub."""
+        [role] = [role for direction in self.directions.values() if direction.look_again for role in direction.roles]
+        return role
 
     def _direction_of(self, slot: SupervisedProcess) -> str:
         role = slot.task.role
@@ -315,9 +341,11 @@ class Supervisor:
         return not any(slot.alive for slot in self._leaving)
 
     def drain(self, seconds: float) -> bool:
-        """Closes all children within `seconds`, terminates late ones. Returns whether all ended in time."""
+        """Closes all children within `seconds`, terminates late ones, and leaves the other nodes. Returns whether all ended
+        in time."""
         graceful = self.join(self.begin_drain(seconds))
         self._end_drain()
+        self.sharing.leave(LEAVE_SECONDS)
         return graceful
 
     def begin_drain(self, seconds: float, only: Collection[str] | None = None) -> Deadline:
@@ -358,41 +386,11 @@ class Supervisor:
         return [*([self._discovery] if self._discovery else []), *self.slots]
 
     def _children(self) -> list[SupervisedProcess]:
-        return [
-            *self._all(),
-            *([self._question] if self._question else []),
-            *self.trials,
-            *self._retiring,
-        ]
+        return [*self._all(), *([self._question] if self._question else []), *self.trials, *self._retiring]
 
     def _forget_others(self, role: str, slots: Iterable[SupervisedProcess]) -> None:
         self.registry.keep_only(role, [slot.task.slot for slot in slots if slot.task.role == role])
 
-    def _slot(
-        self,
-        role: str,
-        index: str,
-        entry: str,
-        facts: Mapping[str, Any] | None = None,
-        shared: Mapping[str, str] | None = None,
-        *,
-        config: Config | None = None,
-        joins: bool = False,
-        noun: str = "",
-    ) -> SupervisedProcess:
-        owner = (role, index)
-        self.registry.apply(zeros(*owner), owner)
-        return SupervisedProcess(
-            ProcessSpec(role, index, entry, config or self.config, facts or {}, shared or {}, noun),
-            self._context,
-            on_snapshot=lambda snapshot: self.registry.apply(snapshot, owner),
-            on_restart=lambda: self.registry.add(PROCESS_RESTARTS, 1, *owner, owner=owner),
-            turns=self._turns,
-            clock=self._clock,
-            joins=joins or self._lasting,
-            starting=JOINING if joins else STARTING,
-        )
-
-
-def _owner(slot: SupervisedProcess) -> Owner:
-    return slot.task.role, slot.task.slot
+    def _slot(self, role: str, index: str, entry: str, *facts: Mapping[str, Any], **more: Any) -> SupervisedProcess:
+        joins = more.pop("joins", False) or self._lasting
+        return self._maker.slot(role, index, entry, more.pop("config", self.config), *facts, joins=joins)

@@ -115,7 +115,11 @@ class Worker:
             config.kafka,
             config.sink.topics,
             config.sink.group_id,
-            client_id=f"ingest-sink-{self.worker}",
+            client_id=(
+                f"{child.task.shared['node']}/sink-{self.worker}"
+                if config.cluster.shares
+                else f"ingest-sink-{self.worker}"
+            ),
             on_revoked=self._revoked,
         )
         self._again = Again(config.kafka, client_id=f"ingest-sink-{self.worker}-again")
@@ -293,8 +297,7 @@ class Worker:
             self._answered(command, outcome, time.monotonic())
 
     def _answered(self, command: Command, outcome: Outcome, now: float) -> None:
-        ticket = self.lanes.flying(command)
-        taken_at = self.lanes.taken_at(ticket)
+        ticket, taken_at = self.lanes.flying(command)
         lost = outcome in (LINK_LOST, UNANSWERED)
         if not lost:
             self._stall.answers += 1

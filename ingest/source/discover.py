@@ -16,10 +16,10 @@ from ingest.process.child import Child
 from ingest.process.waiting import wait_until_available
 from ingest.source import hot_path
 from ingest.source.checkpoints import open_store
-from ingest.source.checkpoints.scope import scope
+from ingest.source.checkpoints.scope import group_id, scope
 from ingest.source.delivery.schema import schema_id
 from ingest.source.endpoint import facts, find, settle
-from ingest.source.preflight import check_topics, with_schema
+from ingest.source.preflight import check_positions, check_topics, with_schema
 from ingest.timing import Deadline
 
 ANSWER_SECONDS = 25.0
@@ -30,7 +30,8 @@ logger = logging.getLogger(__name__)
 
 
 def run(child: Child) -> None:
-    """Hands up `{"partitions": [id, …], "created_ms": when the hub was created, "topics": Topics}`.
+    """Hands up `{"partitions": [id, …], "created_ms": when the hub was created, "topics": Topics, "group": the name of the
+    group in which nodes share the partitions}`.
 
     With `trial` among the task's facts, as for a configuration that is not in force yet, it also checks that the hub
     lets it read; otherwise the partitions' own processes do. Raises Refused if a key is wrong, a hub, consumer group or
@@ -50,10 +51,13 @@ def run(child: Child) -> None:
     topics = wait_until_available(
         child, f"connecting to Kafka at {config.kafka.bootstrap_servers}", lambda: check_topics(config)
     )
-    if topics is not None:
+    if topics is not None and told is not None:
+        names = told.partition_ids
+        wait_until_available(child, "looking at the topic of positions", lambda: check_positions(config, names))
         topics = with_schema(child, topics)
     if not child.stopping and told is not None:
-        found = {"partitions": told.partition_ids, "created_ms": told.created_ms, "topics": topics}
+        group = group_id(scope(config))
+        found = {"partitions": told.partition_ids, "created_ms": told.created_ms, "topics": topics, "group": group}
         child.result(found | facts(written, config))
 
 

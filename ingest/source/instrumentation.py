@@ -9,7 +9,8 @@ from ingest.metrics import catalogue as m
 from ingest.metrics.bottleneck import TimeShares
 from ingest.metrics.meter import Meter
 from ingest.source.checkpoints.writer import CheckpointWriter
-from ingest.source.delivery.delivery import Delivery
+from ingest.source.delivery.contract import Deliverer
+from ingest.source.delivery.transactional import TransactionalDelivery
 from ingest.source.receiving.receiver import Receiver
 from ingest.source.receiving.retention import RetentionForecast
 from ingest.source.receiving.watchdog import HubQuestion
@@ -26,9 +27,11 @@ class Measured(Protocol):
     @property
     def decoder(self) -> str: ...
 
+    @property
+    def delivery(self) -> Deliverer: ...
+
     stalls: int
     receiver: Receiver
-    delivery: Delivery
     writer: CheckpointWriter
     question: HubQuestion
     shares: TimeShares
@@ -64,7 +67,7 @@ class SourceMeasures:
         meter.total(m.SOURCE_CHECKPOINT_FAILURES, process.writer.failures, partition)
         for reason, count in receiver.reconnects.items():
             meter.total(m.SOURCE_RECONNECTS, count, partition, reason)
-        for reason, count in delivery.dead_letters.topic.written.items():
+        for reason, count in delivery.dead_lettered.items():
             meter.total(m.SOURCE_DEAD_LETTERS, count, partition, reason)
         for reason, held in delivery.held_back.items():
             meter.gauge(m.SOURCE_HELD_BACK, held, partition, reason)
@@ -124,3 +127,16 @@ class SourceMeasures:
                 meter.gauge(m.KAFKA_REQUEST_SECONDS, seconds, *slot, quantile)
         for error, count in delivery.errors.items():
             meter.total(m.KAFKA_PRODUCE_ERRORS, count, *slot, error)
+
+
+class TransactionMeasures:
+    """As `SourceMeasures`: what only exactly once counts."""
+
+    def __init__(self, delivery: TransactionalDelivery, partition: str) -> None:
+        self._delivery = delivery
+        self._partition = partition
+
+    def __call__(self, meter: Meter) -> None:
+        for outcome, count in self._delivery.transactions.items():
+            meter.total(m.SOURCE_TRANSACTIONS, count, self._partition, outcome)
+        meter.histogram(m.SOURCE_COMMIT, self._delivery.commit_seconds, self._partition)

@@ -15,7 +15,7 @@ from ingest.config import Source
 from ingest.source.checkpoints.order import further
 from ingest.source.checkpoints.store import Checkpoint
 from ingest.source.checkpoints.writer import CheckpointWriter, Looked
-from ingest.source.delivery.delivery import Delivery
+from ingest.source.delivery.contract import Deliverer
 from ingest.source.receiving.identity import Identity
 from ingest.source.receiving.receiver import Receiver
 from ingest.source.receiving.start import start_at
@@ -46,7 +46,7 @@ class Ownership:
         partition: str,
         checkpoint: Checkpoint | None,
         receiver: Receiver,
-        delivery: Delivery,
+        delivery: Deliverer,
         writer: CheckpointWriter,
         identity: Identity,
         *,
@@ -118,7 +118,7 @@ class Ownership:
             self.doubt("another process has saved a newer position of this partition")
         if self._doubted_at is None:
             return
-        if self._delivery.pool.in_flight and self._clock() - self._doubted_at < ACKS_SECONDS:
+        if self._delivery.on_the_way and self._clock() - self._doubted_at < ACKS_SECONDS:
             return
         looked = self._writer.looked()
         if looked is not None:

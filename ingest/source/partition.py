@@ -6,11 +6,11 @@ ask it about a silent partition, and librdkafka's.
 
 import logging
 import time
-from datetime import UTC, datetime
 
-from ingest.errors import Refused, RestartRequired
+from ingest.config import Config
+from ingest.errors import Displaced, Refused, RestartRequired
 from ingest.hub import event_hubs
-from ingest.hub.position import BEFORE_FIRST, EARLIEST, Position
+from ingest.hub.position import BEFORE_FIRST, Position
 from ingest.hub.standing import Standing, judge, skipped
 from ingest.metrics.bottleneck import TimeShares
 from ingest.process.child import Child
@@ -18,30 +18,31 @@ from ingest.process.memory import scan_less_often
 from ingest.process.waiting import wait_until_available
 from ingest.source.catch_up_turn import CONTENT_SECONDS, WAIT_SECONDS, CatchUpTurn
 from ingest.source.checkpoints import Checkpoint, CheckpointStore, open_store
+from ingest.source.checkpoints.position_record import PositionRecord
 from ingest.source.checkpoints.scope import scope
-from ingest.source.checkpoints.store import Changed, Damaged
+from ingest.source.checkpoints.store import Damaged
 from ingest.source.checkpoints.writer import CheckpointWriter
-from ingest.source.delivery.delivery import Delivery
+from ingest.source.delivery.contract import Deliverer
+from ingest.source.delivery.delivery import ACK_WAIT_SECONDS, Delivery
+from ingest.source.delivery.transactional import TransactionalDelivery
 from ingest.source.endpoint import EndpointWatch, forget, settle
+from ingest.source.exactly_once import Transactions, open_transactions
+from ingest.source.first_checkpoint import first_checkpoint
 from ingest.source.hot_path import decoder_in_use
-from ingest.source.instrumentation import SourceMeasures
+from ingest.source.instrumentation import SourceMeasures, TransactionMeasures
 from ingest.source.ownership import Ownership
 from ingest.source.preflight import Topics, check_topics, with_schema
 from ingest.source.receiving.identity import Identity
 from ingest.source.receiving.receiver import Receiver
 from ingest.source.receiving.spacing import TurnSpacing
-from ingest.source.receiving.start import resolve, start_at
+from ingest.source.receiving.start import start_at
 from ingest.source.receiving.watchdog import Asked, HubQuestion, StallWatch
+from ingest.source.stand_by import stand_by
 from ingest.source.transport.select import open_transport
 from ingest.timing import Deadline
 
 EVENT_WAIT_SECONDS = 0.5
 """Poll interval if idle, or if Kafka has no room. At 0.1 s, 32 idle processes took 7 % of a core."""
-HELD_SECONDS = 0.1
-"""Poll interval while events are held back and none is on its way."""
-ACK_WAIT_SECONDS = 0.005
-"""How long the loop waits for acknowledgements before it reads from the hub again. What comes meanwhile cannot be sent
-sooner."""
 LAST_ACKS_SECONDS = 0.1
 """How long, after a turn, the loop waits for acknowledgements before it asks whether the next turn has begun."""
 SMALL_TURN = 128
@@ -70,14 +71,22 @@ def run(child: Child) -> None:
     topics: Topics | None = child.task.facts.get("topics") or _topics(child)
     if child.stopping or topics is None:
         return
+    transactions = open_transactions(child, topics) if config.source.delivery == "exactly_once" else None
+    if child.stopping:
+        return
     # Last, so that it is fresh. Nothing may start before the position is known: too early would repeat days, too late
     # would lose them.
     checkpoint = wait_until_available(child, "reading the checkpoint", lambda: store.load(partition), mendable=Damaged)
+    if transactions is not None and not child.stopping:
+        checkpoint = transactions.start(checkpoint)
     if checkpoint is None or checkpoint.lease:
-        checkpoint = _first_checkpoint(child, store, checkpoint)
+        checkpoint = first_checkpoint(child, store, checkpoint)
+        if transactions is not None:
+            transactions.stored = checkpoint
     if child.stopping:
         return
-    process = PartitionProcess(child, store, checkpoint, topics, EndpointWatch(written, config, time.monotonic))
+    watch = EndpointWatch(written, config, time.monotonic)
+    process = PartitionProcess(child, store, checkpoint, topics, watch, transactions)
     process.start()
     scan_less_often()
     try:
@@ -86,8 +95,14 @@ def run(child: Child) -> None:
     except BaseException as error:
         if isinstance(error, Refused):
             forget(written)
-        # The next process need not send again what Kafka has already acknowledged.
-        process.close(Deadline(SAVE_SECONDS))
+        if isinstance(error, Displaced):
+            process.leave(Deadline(SAVE_SECONDS))
+            stand_by(child, str(error))
+            if child.stopping:
+                return
+        else:
+            # The next process need not send again what Kafka has already acknowledged.
+            process.close(Deadline(SAVE_SECONDS))
         raise
     process.close(child.deadline or Deadline(config.service.shutdown_seconds))
 
@@ -100,38 +115,6 @@ def _topics(child: Child) -> Topics | None:
     return None if found is None else with_schema(child, found)
 
 
-def _first_checkpoint(child: Child, store: CheckpointStore, lease: Checkpoint | None) -> Checkpoint | None:
-    """Returns the position to begin with, saved before anything is read: a process that replaces this one must find the
-    same. None if `source.start` always means the same."""
-    config, partition = child.task.config, child.task.slot
-
-    def resolved() -> Checkpoint | None:
-        return resolve(config.source, partition, datetime.now(UTC), lambda: event_hubs.standing(config, partition))
-
-    first = lease
-    if first is None and child.task.facts.get("added"):
-        # It is read from its oldest event whatever `source.start` says; the next start of the service must do the same.
-        first = Checkpoint(partition, EARLIEST, -1)
-    first = first or wait_until_available(child, "asking the hub where the partition stands", resolved)
-    if first is None or child.stopping:
-        return None
-    if first.lease:
-        logger.info("Partition %s has no checkpoint, and begins behind the lease %s.", partition, first.place)
-    return wait_until_available(
-        child, "keeping the position to begin with", lambda: _keep(store, first), mendable=Damaged
-    )
-
-
-def _keep(store: CheckpointStore, first: Checkpoint) -> Checkpoint | None:
-    """Saves `first`, unless another process has saved a checkpoint meanwhile."""
-    try:
-        return store.save(first, None)
-    except Changed as changed:
-        if changed.damage is not None:
-            raise Damaged(first.partition, changed.damage) from None
-        return changed.found
-
-
 class PartitionProcess:
     """`start, poll, close` of everything that one partition needs. Public parts are read by `SourceMeasures`."""
 
@@ -142,7 +125,9 @@ class PartitionProcess:
         checkpoint: Checkpoint | None,
         topics: Topics,
         endpoint: EndpointWatch | None = None,
+        transactions: Transactions | None = None,
     ) -> None:
+        """`transactions`: for exactly once."""
         config, self.partition = child.task.config, child.task.slot
         start, last = start_at(config.source, self.partition, checkpoint)
         self.transport = open_transport(config, self.partition)
@@ -160,17 +145,9 @@ class PartitionProcess:
             may_open=lambda: self.ownership.may_open(),
             host=event_hubs.address(config).host,
         )
-        self.delivery = Delivery(
-            config,
-            self.partition,
-            max_record_bytes=topics.max_record_bytes,
-            topic_partitions=topics.partitions,
-            schema_id=topics.schema_id,
-            may_send=lambda: self.ownership.awake(),
-        )
-        self.writer = CheckpointWriter(
-            store, config.checkpoints.interval_seconds, partition=self.partition, seen=checkpoint
-        )
+        self.delivery = self._delivery(config, topics, transactions)
+        seen = checkpoint if transactions is None else transactions.stored
+        self.writer = CheckpointWriter(store, config.checkpoints.interval_seconds, partition=self.partition, seen=seen)
         self.stalls = 0
         self.question = HubQuestion(lambda created: event_hubs.standing(config, self.partition, created=created))
         self._identity = Identity(checkpoint, child.task.facts.get("created_ms"))
@@ -187,10 +164,28 @@ class PartitionProcess:
         self.catch_up = CatchUpTurn(child)
         self._spacing = TurnSpacing()
         child.measure(SourceMeasures(self, config.hub.retention_days))
+        if isinstance(self.delivery, TransactionalDelivery):
+            child.measure(TransactionMeasures(self.delivery, self.partition))
         if self._identity.contradiction is not None:
             made = self._identity.created_ms
             self.receiver.renumber(self._identity.contradiction)
             self._identity.heard(made)
+
+    def _delivery(self, config: Config, topics: Topics, transactions: Transactions | None) -> Deliverer:
+        if transactions is not None:
+            return transactions.delivery(topics, self._record_of, lambda: self.ownership.awake())
+        return Delivery(
+            config,
+            self.partition,
+            max_record_bytes=topics.max_record_bytes,
+            topic_partitions=topics.partitions,
+            schema_id=topics.schema_id,
+            may_send=lambda: self.ownership.awake(),
+        )
+
+    def _record_of(self, position: Position) -> bytes:
+        created = self._identity.created_ms
+        return PositionRecord(position.offset, position.sequence_number, hub_created_ms=created).encoded()
 
     def start(self) -> None:
         self.delivery.start()
@@ -237,11 +232,8 @@ class PartitionProcess:
 
     @property
     def _event_wait(self) -> float:
-        if self.delivery.idle:
-            return CONTENT_SECONDS if self.catch_up.has_turn else EVENT_WAIT_SECONDS
-        if self.delivery.pool.in_flight:
-            return 0
-        return HELD_SECONDS if any(self.delivery.held_back.values()) else ACK_WAIT_SECONDS
+        wait, most = self.delivery.event_wait, CONTENT_SECONDS if self.catch_up.has_turn else EVENT_WAIT_SECONDS
+        return most if wait is None else min(most, wait)
 
     def _wait_until(self, moment: float) -> None:
         """A few milliseconds at most, so no stop is asked for."""
@@ -259,7 +251,7 @@ class PartitionProcess:
     def _acknowledgements(self) -> None:
         """Takes those that have come, and waits for the others if there is nothing better to do: what comes from the
         hub now cannot be sent before them."""
-        if self.transport.more or not self.delivery.pool.in_flight:
+        if self.transport.more or not self.delivery.on_the_way:
             self.delivery.poll(0)
             return
         self.shares.enter("kafka_queue" if self.backlog > COLLECT_BACKLOG else "idle")
@@ -278,8 +270,9 @@ class PartitionProcess:
         self.delivery.close()
         # What Kafka has acknowledged is worth a checkpoint even if it takes no more.
         if not self.delivery.join(Deadline(deadline.remaining() * KAFKA_SHARE), while_waiting=self._draining):
+            count = self.delivery.pool.in_flight or "some"
             self._child.unsaved(
-                f"{self.delivery.pool.in_flight} records are not acknowledged by Kafka, and are sent again after the next start"
+                f"{count} records are not acknowledged by Kafka, and are sent again after the next start"
             )
         self._checkpoint()
         self.writer.close(deadline)
@@ -291,6 +284,12 @@ class PartitionProcess:
                 f"the last checkpoint is not written ({why}), and what came after the one before comes again"
             )
         self._draining()
+
+    def leave(self, deadline: Deadline) -> None:
+        """Ends without saving anything: another process has the partition, and what is not committed comes to that one."""
+        self.receiver.close()
+        self.writer.terminate()
+        self.writer.join(deadline)
 
     def _draining(self) -> None:
         self._child.beat(False, "draining")

@@ -1,10 +1,12 @@
 """What must be true of Kafka and its schema registry before events are taken from the hub."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from ingest.config import Config
 from ingest.kafka.admin import TopicMaker, fix_of_missing
 from ingest.kafka.client import settings
+from ingest.kafka.position_topic import check_position_topic, needed
 from ingest.kafka.record_limit import max_record_bytes
 from ingest.process.child import Child
 from ingest.process.waiting import wait_until_available
@@ -36,6 +38,13 @@ def check_topics(config: Config) -> Topics:
     if own_limit is not None:
         return Topics(int(str(own_limit)), partitions)
     return Topics(max_record_bytes(config.kafka, config.source.topic, ANSWER_SECONDS), partitions)
+
+
+def check_positions(config: Config, partitions: Iterable[str]) -> None:
+    """Checks that the topic of positions, if one is needed, has a place for these partitions of the hub. Raises Refused or
+    Unreachable."""
+    if config.needs_position_topic:
+        check_position_topic(config.kafka, config.source.position_topic, needed(partitions), ANSWER_SECONDS)
 
 
 def with_schema(child: Child, topics: Topics) -> Topics | None:

@@ -8,9 +8,12 @@ from uuid import uuid4
 from confluent_kafka import Producer
 
 from ingest.cli.main import main
+from ingest.config import Config
+from ingest.config.source import Source
 from ingest.emulator import Emulator
+from ingest.errors import Undeliverable
 from ingest.kafka.admin import TopicSpec, create_topics
-from ingest.source.delivery.dead_letters import DeadLetters
+from ingest.source.delivery.dead_letters import Letters
 from ingest.source.events.event import Event
 from ingest.source.formats import make
 from tests.audit.records import T0, event
@@ -68,13 +71,9 @@ class Rig:
         writer.abort_transaction(PATIENCE)
 
     def write_letter(self, partition: str, one: Event) -> None:
-        key, headers = DeadLetters._key_and_headers(_Letters(partition), one)  # type: ignore[arg-type]
-        position = {"partition": partition, "sequence-number": one.sequence_number, "enqueued-ms": one.enqueued_ms}
-        named = [
-            ("ingest-reason", b"too_large"),
-            *((f"ingest-{name}", str(item).encode()) for name, item in position.items()),
-        ]
-        self._producer.produce(f"{self.topic}.dead", one.body, key, headers=[*named, *headers])
+        letters = Letters(Config(source=Source(dead_letter_topic=f"{self.topic}.dead")), partition)
+        key, value, headers = letters.of(one, Undeliverable("too_large", "The event is too large."))
+        self._producer.produce(f"{self.topic}.dead", value, key, headers=headers)
         assert self._producer.flush(PATIENCE) == 0
 
     def put(self, value: bytes | None, **how: Any) -> None:
@@ -102,11 +101,6 @@ class Rig:
 
     def run(self, command: str, *more: str) -> int:
         return main([command, *self.options, *more])
-
-
-class _Letters:
-    def __init__(self, partition: str) -> None:
-        self._format = make("raw", partition)
 
 
 def span(first: int, last: int) -> Sequence[str]:

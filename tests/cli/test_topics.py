@@ -4,10 +4,12 @@ import pytest
 
 from ingest.cli.main import main
 from ingest.cli.topics import create, wanted_topics
-from ingest.config import Config, Hub, Kafka, Secret
-from ingest.errors import EXIT_OK, Refused
+from ingest.config import Config, Hub, Kafka, Secret, Source
+from ingest.errors import EXIT_OK, Refused, Unreachable
+from ingest.hub import event_hubs
 from ingest.kafka import admin
 from ingest.kafka.admin import TopicResult, Topics, TopicSpec
+from ingest.kafka.position_topic import position_topic
 from tests.config.samples import EVENT_HUB, NAMESPACE
 
 
@@ -62,3 +64,35 @@ def test_event_hubs_creates_none_and_says_which_are_missing(
     del there["iotin.dead"]
     with pytest.raises(Refused, match=r"do not exist: iotin\.dead: .*create an event hub of each name"):
         create(config, partitions=4, replication_factor=-1, as_json=False)
+
+
+EXACTLY_ONCE = replace(
+    Config(hub=Hub(event_hub_connection_string=Secret(EVENT_HUB))), source=Source(delivery="exactly_once")
+)
+
+
+def test_the_topic_of_positions_has_the_hubs_number_of_partitions(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[TopicSpec] = []
+
+    def create_topics(servers: str, settings: object, specs: list[TopicSpec], seconds: float) -> list[TopicResult]:
+        made.extend(specs)
+        return [TopicResult(spec.name, "created", spec.partitions) for spec in specs]
+
+    monkeypatch.setattr(admin, "create_topics", create_topics)
+    monkeypatch.setattr(event_hubs, "partition_ids", lambda config: [str(number) for number in range(32)])
+    assert create(EXACTLY_ONCE, partitions=8, replication_factor=3, as_json=False) == EXIT_OK
+    assert made[2] == position_topic("ingest-positions", 32, 3)
+    assert [spec.name for spec in made] == ["iotin", "iotin.dead", "ingest-positions"]
+
+
+def test_a_hub_that_does_not_answer_can_be_told_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(config: Config) -> list[str]:
+        raise Unreachable("no route to host.")
+
+    monkeypatch.setattr(event_hubs, "partition_ids", away)
+    with pytest.raises(Unreachable, match=r"no route to host; or give .* --hub-partitions"):
+        create(EXACTLY_ONCE, partitions=4, replication_factor=-1, as_json=False)
+    monkeypatch.setattr(admin, "create_topics", lambda *_: [TopicResult("ingest-positions", "exists", 4)])
+    assert create(EXACTLY_ONCE, partitions=4, replication_factor=-1, as_json=False, hub_partitions=4) == EXIT_OK
+    with pytest.raises(Refused, match=r"has 4 partitions, and the hub's partitions need 8"):
+        create(EXACTLY_ONCE, partitions=4, replication_factor=-1, as_json=False, hub_partitions=8)

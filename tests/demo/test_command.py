@@ -108,7 +108,7 @@ def test_every_event_and_command_arrives_once_and_nothing_is_left_behind(folder:
 def test_two_demos_at_once_and_one_of_them_without_commands(folder: Path) -> None:
     with (
         demo(folder, "--events", "500", "--commands", "50", "--json") as one,
-        demo(folder, "--events", "500", "--commands", "50", "--json") as other,
+        demo(folder, "--events", "500", "--commands", "50", "--delivery", "exactly_once", "--json") as other,
         demo(folder, "--events", "500", "--commands", "0", "--json") as silent,
     ):
         ends = [run.ended() for run in (one, other, silent)]
@@ -116,6 +116,8 @@ def test_two_demos_at_once_and_one_of_them_without_commands(folder: Path) -> Non
     last = [json.loads(out.splitlines()[-1]) for _, out, _ in ends]
     assert [each["commands_delivered"] for each in last] == [50, 50, 0]
     assert [each["events_missing"] + each["commands_missing"] for each in last] == [0, 0, 0]
+    assert [each.get("delivery") for each in last] == [None, "exactly_once", None]
+    assert (last[1]["events_in_kafka"], last[1]["events_duplicated"]) == (500, 0)
     assert "operator" not in ends[2][2]
 
 

@@ -24,6 +24,8 @@ NO_COMMANDS = Commands(0, 0, 0, 0, 0, 0, 0.0, [])
         (["--partitions", "32", "--devices", "7"], Plan(20, 0, 2000, 32, 7, None)),
         (["--commands", "0"], Plan(20, 0, 2000, 4, 20, 0)),
         (["--events", "9", "--commands", "500"], Plan(0, 9, 0, 4, 20, 500)),
+        (["--delivery", "exactly_once"], Plan(20, 0, 2000, 4, 20, None, "exactly_once")),
+        (["--nodes", "3"], Plan(20, 0, 2000, 4, 20, None, None, 3)),
     ],
 )
 def test_options(options: list[str], plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:

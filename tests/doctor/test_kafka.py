@@ -1,5 +1,6 @@
 """Topics, rights and limits, on a cluster that has an authorizer and makes no topics by itself."""
 
+import socket
 import uuid
 from collections.abc import Mapping
 from dataclasses import replace
@@ -117,6 +118,26 @@ class TestCluster:
         assert (hidden.result, hidden.seen) == ("fail", "this user may not see it")
         assert findings["sink group"].result == "fail"
         assert findings[f"topic {config.source.dead_letter_topic}"].result == "ok"
+
+    def test_transactions(self, admin: AdminClient, config: Config) -> None:
+        topic = f"{config.source.topic}.positions"
+        config = replace(config, source=replace(config.source, delivery="exactly_once", position_topic=topic))
+        missing = look(config)[f"topic {topic}"]
+        assert (missing.result, missing.seen) == ("fail", "does not exist")
+        self.make(admin, config)
+        findings = look(config)
+        assert findings["transactions"].result == "ok"
+        assert (findings[f"places in {topic}"].result, findings[f"places in {topic}"].seen) == (
+            "fail",
+            "cleanup.policy is delete: Kafka deletes the position of a partition that is quiet for long",
+        )
+        name = f"ingest/doctor/{socket.gethostname()}"
+        self.allow_only(admin, ResourceType.TRANSACTIONAL_ID, name, AclOperation.DESCRIBE)
+        refused = look(config)["transactions"]
+        assert (refused.result, refused.seen) == (
+            "fail",
+            "this user may not use transactional ids that begin with ingest/",
+        )
 
     def test_small_records(self, admin: AdminClient, config: Config) -> None:
         self.make(admin, config, {"max.message.bytes": "300000"})

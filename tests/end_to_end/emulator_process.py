@@ -19,15 +19,28 @@ class EmulatorProcess:
     def __init__(self, told: Mapping[str, Any]) -> None:
         self.told = told
 
-    def sent(self) -> dict[str, int]:
+    def sent(self, seconds: float = PATIENCE_SECONDS) -> dict[str, int]:
         """Device id → its last counter, once all devices have sent all their events."""
 
         def all_sent() -> dict[str, int] | None:
-            with urllib.request.urlopen(f"{self.told['control']}/simulation", timeout=PATIENCE_SECONDS) as answer:
-                progress = json.load(answer)
+            progress = self._call("GET", "simulation")
             return progress["per_device"] if progress["done"] else None
 
-        return wait_until(all_sent, "the devices are not done") or {}
+        return wait_until(all_sent, "the devices are not done", seconds) or {}
+
+    def fault(self, name: str, **arguments: object) -> None:
+        """Orders a fault of `ingest.emulator.control.faults.Faults`."""
+        self._call("POST", f"faults/{name}", arguments)
+
+    def clear(self) -> None:
+        """Ends all faults."""
+        self._call("DELETE", "faults")
+
+    def _call(self, method: str, path: str, arguments: Mapping[str, object] | None = None) -> Any:
+        body = None if arguments is None else json.dumps(arguments).encode()
+        request = urllib.request.Request(f"{self.told['control']}/{path}", data=body, method=method)
+        with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS) as answer:
+            return json.load(answer)
 
 
 @contextmanager

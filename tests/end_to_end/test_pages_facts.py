@@ -23,7 +23,7 @@ from ingest.process.supervised import ABORT_SECONDS, STALE_SECONDS
 from ingest.sink.commands.command import Origin, parse
 from ingest.sink.feedback.message import Feedback
 from ingest.source.delivery.dead_letters import DeadLetters
-from ingest.source.delivery.delivery import READY_BYTES, READY_EVENTS
+from ingest.source.delivery.ready import READY_BYTES, READY_EVENTS
 from ingest.source.events.values import plain, plain_time
 from ingest.source.formats.json import JsonFormat
 from ingest.source.transport.sdk import SUPPORTED

@@ -139,10 +139,13 @@ def test_a_run_with_failures_tells_no_secret(
         rig.sink.wait_ready()
         look_at_processes(rig, hidden, own)
         address = rig.sink.wait_said(r"(http://\S+/metrics)")[1].rstrip(".")
-        with urllib.request.urlopen(address, timeout=COMMAND_SECONDS) as answer:
-            metrics = answer.read().decode() + rig.sink.readyz()[1]
-        assert "ingest_source_events_total" in metrics
-        assert hidden.told_in(metrics) == []
+        told = rig.sink.readyz()[1]
+        for path in ("metrics", "", "status.json"):
+            with urllib.request.urlopen(address.removesuffix("metrics") + path, timeout=COMMAND_SECONDS) as answer:
+                told += answer.read().decode()
+        assert "ingest_source_events_total" in told
+        assert '"warnings":[{' in told, "of the failures"
+        assert hidden.told_in(told) == []
         for command in COMMANDS:
             assert hidden.told_in(output_of(command, rig.sink.config)) == [], command
         assert rig.sink.close() == 0

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,26 @@ def test_the_status_of_a_loaded_node_is_true(kafka: KafkaCluster, tmp_path: Path
         (worker,) = shown["workers"]
         assert worker["lag_records"] > 0
         assert shown["unready"] == []
+
+        def sampled() -> dict[str, Any] | None:
+            found = document(url)
+            return found if any(found["history"]["source_events_per_second"]) else None
+
+        told = wait_until(sampled, lambda: f"the document is {document(url)}") or {}
+        name = rig.topics.name
+        assert (told["state"], told["source"]["topic"], told["sink"]["topics"]) == (
+            "ready",
+            f"{name}.telemetry",
+            [name],
+        )
+        assert [(row["partition"], row["up"]) for row in told["partitions"]] == [("0", True), ("1", True)]
+        assert told["rate_limit_per_second"] == pytest.approx(0.995)
+
+
+def document(url: str) -> dict[str, Any]:
+    with urllib.request.urlopen(f"{url}/status.json", timeout=60) as answer:
+        told: dict[str, Any] = json.load(answer)
+    return told
 
 
 def status(url: str) -> dict[str, Any]:

@@ -16,7 +16,15 @@ from tests.grafana.promql import RATES, selectors, undeclared
 from tests.services import ROOT
 
 DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
-ROWS = ("The answer", "Source: from the hub", "Kafka", "Sink: to devices", "Checkpoints", "Processes")
+ROWS = (
+    "The answer",
+    "Source: from the hub",
+    "Kafka",
+    "Sink: to devices",
+    "Checkpoints",
+    "Processes",
+    "Nodes that share a hub",
+)
 UNITS = {"s", "short", "cps", "bytes", "binBps", "percentunit"}
 """Those in use; all are ids of Grafana's value formats."""
 

@@ -13,6 +13,7 @@ import yaml
 from ingest.amqp.encoding import encode
 from ingest.amqp.message import section
 from ingest.emulator import Emulator
+from ingest.metrics import cluster
 from ingest.metrics.catalogue import TOKEN_EXPIRY, TOKEN_FAILING, TOKEN_FAILURES
 from tests.faults.conftest import basic_config
 from tests.faults.ingest_process import IngestProcess, write_config
@@ -29,6 +30,8 @@ pytestmark = pytest.mark.services
 DEVICES = ("dev-0", "dev-1", "dev-2")
 OF_IDENTITY = {TOKEN_EXPIRY.full_name, TOKEN_FAILING.full_name, TOKEN_FAILURES.full_name}
 """Only a node with an [identity] has them: tests/service/test_token_supply.py sees them."""
+OF_CLUSTER = {metric.full_name for metric in cluster.METRICS}
+"""Only a node that shares its hub has them: tests/service/test_sharing.py sees them."""
 WEEK_SECONDS = 7 * 86_400.0
 """What the dashboard shows for never."""
 
@@ -69,7 +72,7 @@ def node(kafka: KafkaCluster, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 def test_every_query_returns_data(node: Node) -> None:
-    left = [target for target in targets() if not any(name in target.expression for name in OF_IDENTITY)]
+    left = [target for target in targets() if not any(name in target.expression for name in OF_IDENTITY | OF_CLUSTER)]
 
     def all_answered() -> bool:
         node.load()
@@ -110,7 +113,7 @@ def test_every_declared_series_is_exported_before_anything_goes_wrong(node: Node
     def missing() -> set[str]:
         node.load()
         found = {line.partition("{")[0] for line in node.scraped().splitlines() if not line.startswith("#")}
-        return declared().keys() - found - OF_IDENTITY
+        return {name for name in declared().keys() - found - OF_IDENTITY if not name.startswith(tuple(OF_CLUSTER))}
 
     wait_until(lambda: not missing(), lambda: f"never exported: {sorted(missing())}")
 

@@ -1,4 +1,8 @@
+import base64
+import hashlib
 import http.client
+import json
+import re
 import socket
 import struct
 import urllib.error
@@ -10,6 +14,7 @@ import pytest
 from ingest.errors import ConfigError, Unreachable
 from ingest.metrics import catalogue as m
 from ingest.metrics.http import Exposition
+from ingest.metrics.http_port import Asked
 from ingest.metrics.registry import Registry
 from tests.process.scarce import no_more_descriptors_than
 
@@ -89,9 +94,91 @@ def test_health_is_the_loop_s(service: Service) -> None:
 
 
 def test_another_path_names_the_right_ones(service: Service) -> None:
-    status, text = service.get("/")
+    status, text = service.get("/page")
     assert status == 404
     assert "/metrics" in text
+
+
+def ask(service: Service, path: str, method: str = "GET", **headers: str) -> tuple[http.client.HTTPResponse, bytes]:
+    connection = http.client.HTTPConnection("127.0.0.1", service.exposition.port, timeout=30)
+    connection.request(method, path, headers={name.replace("_", "-"): value for name, value in headers.items()})
+    reply = connection.getresponse()
+    body = reply.read()
+    connection.close()
+    return reply, body
+
+
+def test_the_page_may_do_nothing_but_show_itself(service: Service) -> None:
+    reply, body = ask(service, "/")
+    assert (reply.status, reply.getheader("Content-Type")) == (200, "text/html; charset=utf-8")
+    policy = dict(part.split(" ", 1) for part in (reply.getheader("Content-Security-Policy") or "").split("; "))
+    assert policy["default-src"] == "'none'"
+    assert policy["frame-ancestors"] == policy["base-uri"] == policy["form-action"] == "'none'"
+    assert policy["connect-src"] == "'self'"
+    assert "unsafe" not in str(policy)
+    for kind in ("style", "script"):
+        [inside] = re.findall(f"<{kind}>(.*?)</{kind}>".encode(), body, re.DOTALL)
+        digest = base64.b64encode(hashlib.sha256(inside).digest()).decode()
+        assert policy[f"{kind}-src"] == f"'sha256-{digest}'"
+    assert reply.getheader("X-Content-Type-Options") == "nosniff"
+    assert reply.getheader("Referrer-Policy") == "no-referrer"
+
+
+def test_the_page_is_one_light_file(service: Service) -> None:
+    _, body = ask(service, "/")
+    assert len(body) <= 60_000
+    text = body.decode()
+    assert re.findall(r"(?:https?:)?//[\w.-]+\.\w+", text) == ["http://www.w3.org"], "the namespace of SVG"
+    assert re.findall(r"\s(?:src|on\w+|style)=", text) == []
+
+
+def test_the_status_is_sent_once_for_each_sample(service: Service) -> None:
+    reply, body = ask(service, "/status.json")
+    assert reply.getheader("Content-Type") == "application/json"
+    assert json.loads(body)["version"] == 1
+    tag = reply.getheader("ETag") or ""
+    again, nothing = ask(service, "/status.json", If_None_Match=f'W/"x", {tag}')
+    assert (again.status, nothing, again.getheader("ETag")) == (304, b"", tag)
+    service.exposition._recorder.sample()
+    assert ask(service, "/status.json", If_None_Match=tag)[0].status == 200
+
+
+@pytest.mark.parametrize("path", ["/", "/status.json"])
+def test_nothing_can_be_done_through_it(service: Service, path: str) -> None:
+    for method in ("POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"):
+        reply, _ = ask(service, path, method)
+        assert (reply.status, reply.getheader("Allow")) == (405, "GET, HEAD"), method
+    reply, body = ask(service, path, "HEAD")
+    assert (reply.status, body) == (200, b"")
+    assert int(reply.getheader("Content-Length") or 0) > 100
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("127.0.0.1:9464", 200),
+        ("[::1]:9464", 200),
+        ("192.0.2.7", 200),
+        ("localhost:1", 200),
+        ("LOCALHOST.", 200),
+        ("ingest.localhost", 200),
+        (socket.gethostname(), 200),
+        ("attacker.example", 403),
+        ("localhost.attacker.example:9464", 403),
+        ("127.0.0.1.attacker.example", 403),
+        ("[", 403),
+    ],
+)
+def test_on_loopback_a_name_of_others_is_refused(service: Service, host: str, status: int) -> None:
+    for path in ("/", "/status.json", "/metrics"):
+        reply, body = ask(service, path, Host=host)
+        assert reply.status == status, path
+    assert status == 200 or b"metrics.host" in body
+
+
+def test_where_the_port_is_open_to_others_it_has_any_name() -> None:
+    exposition = Exposition(Registry(), healthy=lambda: True, unready=list, host="0.0.0.0", port=0)
+    assert exposition.reply(Asked("/status.json", "edge1.example:9464")).status == 200
 
 
 def test_a_taken_port_is_a_configuration_error() -> None:

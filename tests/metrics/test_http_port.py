@@ -8,21 +8,25 @@ from contextlib import ExitStack, suppress
 
 import pytest
 
-from ingest.metrics.http_port import LARGEST_REQUEST, HttpPort
+from ingest.metrics.http_port import LARGEST_REQUEST, Asked, HttpPort, Reply
 
 MOST = 8
 REQUEST_SECONDS = 1.0
 LARGE = b"x" * 30_000_000
 
 
-def answer(path: str) -> tuple[int, str, bytes]:
-    match path:
+def answer(asked: Asked) -> Reply:
+    match asked.path:
         case "/large":
-            return 200, "text/plain", LARGE
+            return Reply(200, "text/plain", LARGE)
         case "/fault":
             raise RuntimeError("boom")
+        case "/known":
+            return Reply(304, "", b"", (("ETag", '"1"'),))
+        case "/headers":
+            return Reply(200, "text/plain", repr((asked.host, asked.if_none_match)).encode())
         case _:
-            return 200, "text/plain", path.encode()
+            return Reply(200, "text/plain", asked.path.encode())
 
 
 @pytest.fixture
@@ -75,6 +79,39 @@ def test_requests_follow_one_another_on_one_connection(port: HttpPort) -> None:
     reply = connection.getresponse()
     assert (reply.getheader("Content-Length"), reply.read()) == (str(len(LARGE)), b"")
     connection.close()
+
+
+def test_an_answer_without_a_body_is_followed_by_the_next(port: HttpPort) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", port.port, timeout=30)
+    connection.request("GET", "/known")
+    reply = connection.getresponse()
+    assert (reply.status, reply.getheader("ETag"), reply.getheader("Content-Length"), reply.read()) == (
+        304,
+        '"1"',
+        None,
+        b"",
+    )
+    connection.request("GET", "/headers", headers={"Host": "edge1:1", "If-None-Match": '"1"'})
+    assert connection.getresponse().read() == b"('edge1:1', '\"1\"')"
+    connection.close()
+
+
+def test_the_port_ticks_and_answers_on_when_a_tick_fails(caplog: pytest.LogCaptureFixture) -> None:
+    ticked = threading.Semaphore(0)
+
+    def tick() -> None:
+        ticked.release()
+        raise RuntimeError("no sample")
+
+    port = HttpPort(answer, host="127.0.0.1", port=0, tick=tick, tick_seconds=0.01)
+    port.start()
+    try:
+        for _ in range(3):
+            assert ticked.acquire(timeout=30)
+        assert get(port) == b"/x"
+    finally:
+        port.close()
+    assert "no sample" in caplog.text
 
 
 def test_requests_that_come_at_once_are_answered_in_turn(port: HttpPort) -> None:
@@ -169,6 +206,15 @@ def test_close_ends_every_connection_and_the_thread() -> None:
     assert threading.active_count() == threads
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", number), timeout=30)
+
+
+def test_one_that_is_closed_at_once_ends_in_peace() -> None:
+    threads = threading.active_count()
+    for _ in range(20):
+        port = HttpPort(answer, host="127.0.0.1", port=0)
+        port.start()
+        port.close()
+    assert threading.active_count() == threads
 
 
 def test_it_listens_on_ipv6() -> None:

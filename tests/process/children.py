@@ -1,12 +1,13 @@
 """Roles for tests of the supervisor: real child processes that do one small thing each."""
 
+import logging
 import os
 import resource
 import signal
 import threading
 from pathlib import Path
 
-from ingest.errors import Refused, RestartRequired
+from ingest.errors import Displaced, Refused, RestartRequired
 from ingest.hub.auth.contract import EVENT_HUBS, NoToken
 from ingest.hub.auth.held import HELD
 from ingest.metrics import catalogue as m
@@ -27,6 +28,16 @@ def works(child: Child) -> None:
         child.beat(True, "working")
         child.wait(0.02)
     child.beat(False, "stopped")
+
+
+def warns(child: Child) -> None:
+    """Ready; logs one warning, three times, and a line that is none."""
+    logging.getLogger("ingest").info("it works")
+    for _ in range(3):
+        logging.getLogger("ingest").warning("slot %s is slow", child.task.slot)
+    while not child.stopping:
+        child.beat(True, "working")
+        child.wait(0.02)
 
 
 def refused(child: Child) -> None:
@@ -76,6 +87,10 @@ def hangs(child: Child) -> None:
 
 def answers(child: Child) -> None:
     child.result({"partitions": ["0", "1"], "slot": child.task.slot})
+
+
+def answers_with_group(child: Child) -> None:
+    child.result({"partitions": ["0", "1"], "group": "ingest/toys"})
 
 
 def shows_facts(child: Child) -> None:
@@ -204,3 +219,16 @@ def cannot_save(child: Child) -> None:
         child.beat(True, "working")
         child.wait(0.02)
     child.unsaved("the last checkpoint is not written (Kafka has not answered)")
+
+
+def crashes_without_saving(child: Child) -> None:
+    """The first time; then it works."""
+    if child.task.facts.get("first"):
+        child.unsaved("7 records are not acknowledged by Kafka")
+        raise RuntimeError("boom")
+    works(child)
+
+
+def is_displaced_once_ready(child: Child) -> None:
+    child.beat(True, "working")
+    raise Displaced("another process has this place")

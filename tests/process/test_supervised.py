@@ -32,6 +32,7 @@ from ingest.process.supervised import (
     STALE_SECONDS,
     SupervisedProcess,
 )
+from ingest.recent_warnings import RECENT
 from ingest.timing import Deadline
 from tests.process.scarce import no_more_descriptors_than
 
@@ -82,6 +83,15 @@ class Harness:
     def counted(self) -> float:
         values = [value for snapshot in self.snapshots for name, _, value in snapshot if name == "source_events_total"]
         return sum(value for value in values if isinstance(value, float | int))
+
+
+def test_a_child_s_warnings_are_the_service_s(harness: Harness) -> None:
+    RECENT.take()
+    slot = harness.slot("warns")
+    harness.until(slot, lambda: bool(RECENT.last()))
+    (one,) = RECENT.take()
+    assert (one.level, one.message, one.times) == ("warning", "slot 0 is slow", 3)
+    assert one.process.startswith("source-0")
 
 
 @pytest.fixture
@@ -148,6 +158,25 @@ def test_a_child_that_ends_unasked_is_started_again_after_a_while(harness: Harne
     harness.ahead += 1.0
     harness.until(slot, lambda: slot.alive)
     assert harness.restarts == 1
+
+
+def test_what_a_crash_has_left_is_unsaved_until_the_next_child_is_there(harness: Harness) -> None:
+    slot = harness.slot("crashes_without_saving", first=True)
+    harness.until(slot, lambda: not slot.alive)
+    assert slot.unsaved == ["7 records are not acknowledged by Kafka"]
+    harness.ahead += 1.0
+    harness.until(slot, lambda: slot.ready)
+    assert slot.unsaved == []
+
+
+def test_a_child_whose_place_another_process_has_ends_quietly_and_is_started_again(harness: Harness) -> None:
+    slot = harness.slot("is_displaced_once_ready")
+    harness.until(slot, lambda: not slot.alive)
+    assert slot.detail == "another process has this place"
+    assert slot.fatal is None
+    harness.ahead += 1.0
+    harness.until(slot, lambda: slot.alive)
+    assert harness.restarts == 0, "that was no crash"
 
 
 def test_a_child_that_hangs_is_replaced(harness: Harness) -> None:

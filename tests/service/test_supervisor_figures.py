@@ -8,10 +8,10 @@ from dataclasses import replace
 
 import pytest
 
-from ingest.cli.status.rows import read, status
 from ingest.cli.status.table import as_lines
 from ingest.config import Config, Hub, Metrics, Secret, Sink, Source
 from ingest.metrics.catalogue import METRICS, PROCESS_UP, SOURCE_EVENTS
+from ingest.metrics.status.rows import read, status
 from ingest.process.supervised import STALE_SECONDS
 from ingest.service.supervisor import Supervisor
 from ingest.timing import Deadline

@@ -54,9 +54,10 @@ def install(say: Say) -> None:
 
 
 def install_all(say: Say) -> None:
-    """Fetch what the tests use besides, too: systemd's checker of units, Prometheus, tinyproxy, processors."""
+    """Fetch what the tests use besides, too: systemd's checker of units, Chromium, Prometheus, tinyproxy, processors."""
     install(say)
     prerequisites.systemd_analyze()
+    prerequisites.chromium()
     say("Fetching Prometheus, if it is not there yet.")
     prometheus_programs.ensure()
     say("Fetching the proxy tinyproxy, if it is not there yet.")

@@ -1,4 +1,4 @@
-"""Programs that the Python and npm registries do not bring: Java, Maven, systemd, Python's venv. Standard library only.
+"""Programs that the Python and npm registries do not bring: Java, Maven, systemd, Chromium, Python's venv. Standard library only.
 
 `python3 -m tests.services.prerequisites venv java maven` installs what is missing with apt-get when that is possible
 (root on Debian or Ubuntu), and else names the packages.
@@ -46,10 +46,26 @@ def systemd_analyze() -> str:
     return _ensure("systemd-analyze", "systemd", lambda: shutil.which("systemd-analyze"))
 
 
+def chromium() -> str:
+    """Path of a Chromium, or of a browser like it, installed first if need be (400 MB). Raises ServiceError."""
+    needed("Chromium")
+    return _ensure("Chromium", "chromium", _find_chromium)
+
+
 def compiler() -> str:
     """Path of a C compiler beside which this Python's headers are, both installed first if need be. Raises ServiceError."""
     headers = "" if _has_headers() else f" python{sys.version_info.major}.{sys.version_info.minor}-dev"
     return _ensure("A C compiler with Python's headers", f"gcc libc6-dev{headers}", _find_compiler)
+
+
+def program(name: str, package: str) -> str:
+    """Path of a program, whose Debian package is installed first if need be. Raises ServiceError."""
+    return _ensure(name, package, lambda: find_program(name))
+
+
+def find_program(name: str) -> str | None:
+    """Path of a program, those for administrators included."""
+    return shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
 
 
 def unpack(package: str, folder: Path) -> None:
@@ -93,6 +109,10 @@ def _find_venv() -> str | None:
     # Debian ships venv without ensurepip, so that `import venv` says nothing.
     importlib.invalidate_caches()
     return sys.executable if importlib.util.find_spec("ensurepip") else None
+
+
+def _find_chromium() -> str | None:
+    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
 def _find_compiler() -> str | None:
@@ -159,6 +179,7 @@ def _run(*command: str, folder: Path | None = None) -> None:
 
 def main(names: list[str]) -> int:
     wanted: dict[str, Callable[[], str]] = {
+        "chromium": chromium,
         "compiler": compiler,
         "java": java,
         "maven": maven,

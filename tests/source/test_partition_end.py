@@ -97,6 +97,20 @@ def test_what_kafka_has_is_saved_though_it_takes_no_more(
     assert told.endswith("records are not acknowledged by Kafka, and are sent again after the next start")
 
 
+def test_what_another_process_sends_now_is_not_told_as_unsaved(
+    child: Ending, process: PartitionProcess, emulator: Emulator, cluster: MockCluster
+) -> None:
+    cluster.set_rtt(1, PATIENCE)
+    emulator.send_many(("dev-1", b"x", {}) for _ in range(EVENTS))
+    deadline = Deadline(PATIENCE)
+    while process.delivery.idle:
+        assert not deadline.expired
+        process.poll()
+    process.leave(Deadline(0.2))
+    cluster.set_rtt(1, 0)
+    assert child.lost == []
+
+
 def test_a_store_that_does_not_answer_is_told(
     child: Ending, process: PartitionProcess, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -272,9 +272,11 @@ class Node:
         )
         pool = WatchedPool(world.kafka)
         pool.node = self
-        slow_way = made.delivery.slow_way
-        made.delivery.pool = slow_way._pool = slow_way._outbox._pool = pool  # type: ignore[assignment]
-        made.delivery.dead_letters.topic = DeadLetterShelf()  # type: ignore[assignment]
+        delivery = made.delivery
+        assert isinstance(delivery, Delivery)
+        slow_way = delivery.slow_way
+        delivery.pool = slow_way._pool = slow_way._outbox._pool = pool  # type: ignore[assignment]
+        delivery.dead_letters.topic = DeadLetterShelf()  # type: ignore[assignment]
         made.transport = made.receiver._transport = self.link
         made.start()
         self.process = made

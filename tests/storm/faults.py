@@ -65,7 +65,7 @@ def storm(folder: Path, options: argparse.Namespace) -> dict[str, object]:
 
         configure()
         strikes = Strikes(rig, kafka, options.brokers, blob, configure, options.seed)
-        feeder, watch = Feeder(rig.hub), load.CheckpointWatch(store)
+        feeder, watch = Feeder(rig.hub), load.CheckpointWatch(store.lowest_sequence_numbers)
         loads = [
             load.telemetry(feeder, ("0", "1"), options.rate),
             load.commands(rig.topics, _DEVICES),

@@ -1,11 +1,10 @@
 """Counted telemetry and commands that flow until told otherwise, and checkpoints that somebody watches."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from tests.faults.commands import CommandTopics
 from tests.faults.sink_rig import SinkRig
-from tests.faults.stock_store import StockStore
 from tests.faults.telemetry import Feeder, Topic
 
 _TURN_SECONDS = 0.5
@@ -70,17 +69,18 @@ def drained(rig: SinkRig, topic: Topic, feeder: Feeder, seconds: float) -> list[
 class CheckpointWatch:
     """Looks at the store twice a second; `backwards` tells each checkpoint that was lower than it had been."""
 
-    def __init__(self, store: StockStore) -> None:
+    def __init__(self, look: Callable[[], Mapping[str, int]]) -> None:
+        """`look` returns partition → sequence number of its checkpoint; nothing if the store does not answer."""
         self.backwards: list[str] = []
         self.looks = 0
-        self._store = store
+        self._read = look
         self._highest: dict[str, int] = {}
         self.thread = Repeated("checkpoints", self._look)
 
     def _look(self) -> None:
-        self.note(dict(self._store.lowest_sequence_numbers()))
+        self.note(self._read())
 
-    def note(self, found: dict[str, int]) -> None:
+    def note(self, found: Mapping[str, int]) -> None:
         """`found`: partition → sequence number of its checkpoint, as the store has it now."""
         self.looks += 1
         for partition, number in found.items():

@@ -1,15 +1,12 @@
 """tests.storm.load: a watch that sees steps back, and calls whose errors are told."""
 
-from typing import cast
-
 import pytest
 
-from tests.faults.stock_store import StockStore
 from tests.storm.load import CheckpointWatch, Repeated
 
 
 def test_a_checkpoint_that_goes_back_is_told_once() -> None:
-    watch = CheckpointWatch(cast(StockStore, None))
+    watch = CheckpointWatch(dict)
     for number in (5, 9, 9, 3, 4):
         watch.note({"0": number, "1": 7})
     assert watch.backwards == ["partition 0: 9 → 3"]

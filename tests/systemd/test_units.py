@@ -89,7 +89,19 @@ def test_each_runs_its_command_on_the_file_of_its_instance() -> None:
         check, signal = settings(service)["ExecReload"]
         credentials = "+/usr/bin/env CREDENTIALS_DIRECTORY=/etc/ingest/%i"
         assert check == f"{credentials} {PROGRAM} check-config -c /etc/ingest/%i.toml"
-        assert signal == "/bin/kill -HUP $MAINPID"
+        assert signal == "/bin/sh -c 'kill -HUP $MAINPID'"
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_it_runs_nothing_that_a_bare_debian_lacks(unit: str) -> None:
+    """Besides ingest: programs of packages that no Debian is without. /bin/kill is not one of them."""
+    programs = {
+        value.lstrip("+-!:@").split()[0]
+        for key, values in settings(unit).items()
+        if key.startswith("Exec")
+        for value in values
+    }
+    assert programs <= {PROGRAM, "/bin/sh", "/usr/bin/env"}
 
 
 def test_the_audit_is_told_where_its_result_belongs_and_begins_at_night() -> None:

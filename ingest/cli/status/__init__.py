@@ -10,8 +10,8 @@ def add(commands: Commands) -> None:
         commands,
         "status",
         "Show what a running ingest does, and what limits it now.",
-        "A table that follows, from the metrics port; plain text and only once when stdout is no terminal. Exits with\n"
-        "69 when nothing answers.",
+        "A table that follows, from the metrics port; plain text and only once when stdout is no terminal. Several nodes\n"
+        "are in one table. Exits with 69 when one does not answer. A browser shows the same at the port's address.",
         "ingest status --once --json",
         run,
     )
@@ -28,4 +28,4 @@ def run(args: argparse.Namespace) -> int:
     """Runs the command. Raises Unreachable if the port does not answer."""
     from ingest.cli.status import command
 
-    return command.run(args.url, interval=args.interval, once=args.once, as_json=args.as_json)
+    return command.run(args.urls, everyone=args.everyone, interval=args.interval, once=args.once, as_json=args.as_json)

@@ -1,35 +1,43 @@
 """`ingest status`: shows what a running ingest does, from its metrics port."""
 
 import argparse
-import http.client
 import json
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections import deque
-from collections.abc import Callable
-from typing import Final, NoReturn
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 from urllib.parse import urlsplit
 
 from ingest.cli.options import positive_number
 from ingest.cli.status import table
-from ingest.cli.status.rows import Look, Status, read, status
-from ingest.errors import EXIT_OK, Unreachable
+from ingest.cli.status.looking import Looking, SeveralLooking
+from ingest.errors import EXIT_OK, EXIT_UNAVAILABLE, Unreachable
+from ingest.metrics.status.rows import Look, Status, status
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 URL: Final = "http://127.0.0.1:9464"
 RATE_SECONDS: Final = 10.0
 """Rates in the live table are averages over about this time."""
-HTTP_SECONDS: Final = 5.0
-LARGEST_PAGE: Final = 32 << 20
-"""Bytes; 32 partitions have about 100 KB."""
-NOT_READY: Final = 503
+
+Looks = dict[str, Look | str]
+"""Node → a look, or why there is none."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the command."""
     add = parser.add_argument
-    add("--url", type=_url, default=URL, help=f"where [metrics] host and port are (default: {URL})")
+    add(
+        "--url",
+        type=_url,
+        action="append",
+        dest="urls",
+        metavar="URL",
+        help=f"where [metrics] host and port are (default: {URL}); once for each node, to see several",
+    )
+    add("--all", action="store_true", dest="everyone", help="every node of the cluster, as the one at --url names them")
     add("--interval", type=positive_number, default=2.0, metavar="S", help="seconds between two looks (default: 2)")
     add("--once", action="store_true", help="once, after one interval for the rates")
     add("--json", action="store_true", dest="as_json", help="one JSON object a line")
@@ -42,103 +50,145 @@ def _url(text: str) -> str:
     return text
 
 
-def run(url: str, *, interval: float, once: bool, as_json: bool) -> int:
-    """Shows the status every `interval` seconds until Ctrl-C, or once. Raises Unreachable if the port is silent."""
-    look = Looking(url)
-    first = look()
+def run(urls: Sequence[str] | None, *, everyone: bool, interval: float, once: bool, as_json: bool) -> int:
+    """Shows the status every `interval` seconds until Ctrl-C, or once. Raises Unreachable if the port is silent, or the
+    ports of all nodes are. Returns 69 if only some of them are."""
+    nodes = [Looking(url) for url in urls or [URL]]
+    if everyone:
+        nodes = _everyone(nodes)
+    view: One | Several = One(nodes[0]) if len(nodes) == 1 and not everyone else Several(nodes)
     if once or (not as_json and not sys.stdout.isatty()):
         # The rate is the change of a counter, so it takes two looks.
         time.sleep(interval)
-        _print(status(look(), first), as_json=as_json)
-        return EXIT_OK
+        view.look()
+        _print(view, as_json=as_json)
+        return view.exit_code
     try:
         # Not Event.wait: Ctrl-C in it can cause RuntimeError, "release unlocked lock" (CPython's Condition.wait).
         if as_json:
-            _follow_as_json(look, first, lambda: time.sleep(interval))
-        _follow(look, first, lambda: time.sleep(interval))
+            _follow_as_json(view, lambda: time.sleep(interval))
+        _follow(view, lambda: time.sleep(interval))
     except KeyboardInterrupt:
         return EXIT_OK
 
 
-class Looking:
-    """Call it for a look at the page. Raises Unreachable, with the reason, if there is none."""
-
-    def __init__(self, url: str) -> None:
-        """`url` as given by the user: of the port, or of its /metrics."""
-        self._url = url.rstrip("/").removesuffix("/metrics")
-        # The port is on this machine or nearby: a proxy from the environment does not lead there.
-        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-
-    def __call__(self) -> Look:
-        page = self._get("/metrics")
-        at, unix = time.monotonic(), time.time()
+def _everyone(nodes: Sequence[Looking]) -> list[Looking]:
+    """Returns all nodes of the cluster, as the first of these that answers names them. Raises Unreachable."""
+    reasons = []
+    for node in nodes:
         try:
-            look = read(page, at=at, unix=unix, unready=self._get("/readyz", allowed=NOT_READY).splitlines())
-        except ValueError:
-            look = None
-        if look is None or not look.series:
-            raise Unreachable(f"{self._url} answers, but not with ingest's metrics: check --url")
-        return look
-
-    def _get(self, path: str, allowed: int = 200) -> str:
-        """Returns the text of the path; "" unless the answer's status is `allowed`."""
-        try:
-            with self._opener.open(f"{self._url}{path}", timeout=HTTP_SECONDS) as answer:
-                return _text(answer) if allowed == answer.status else ""
-        except urllib.error.HTTPError as error:
-            with error:
-                return _text(error) if allowed == error.code else ""
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            why = error.reason if isinstance(error, urllib.error.URLError) else error
-            words = getattr(why, "strerror", None) or " ".join(str(why).split()) or type(why).__name__
-            raise Unreachable(
-                f"no answer from {self._url} ({words}): start ingest, or name its [metrics] host and port with --url"
-            ) from None
+            return [Looking(url) for url in node.nodes()]
+        except Unreachable as error:
+            reasons.append(str(error))
+    raise Unreachable("; ".join(reasons))
 
 
-def _text(answer: http.client.HTTPResponse | urllib.error.HTTPError) -> str:
-    return answer.read(LARGEST_PAGE).decode("utf-8", "replace")
+class One:
+    """One node. Raises Unreachable, as every `look` does, if it is silent."""
+
+    def __init__(self, node: Looking) -> None:
+        self._node = node
+        self._past = Past(node())
+        self.exit_code = EXIT_OK
+
+    def look(self, seconds: float = 0.0) -> None:
+        """Looks again. Rates are then over at least `seconds`, if there are older looks, or since the look before."""
+        self._past.add(self._node(), seconds)
+
+    def lines(self) -> list[str]:
+        return table.as_lines(self._past.status)
+
+    def rich(self) -> "RenderableType":
+        return table.as_rich(self._past.status)
+
+    def json(self) -> dict[str, Any]:
+        return table.as_json(self._past.status)
 
 
-def _print(shown: Status, *, as_json: bool) -> None:
+class Several:
+    """Several nodes. Raises Unreachable, as every `look` does, if all are silent."""
+
+    def __init__(self, nodes: Sequence[Looking]) -> None:
+        self._looking = SeveralLooking(nodes)
+        self._pasts: dict[str, Past] = {}
+        self._shown: dict[str, Status | str] = {}
+        self.look()
+
+    @property
+    def exit_code(self) -> int:
+        """69 if a node was silent at the last look."""
+        return EXIT_UNAVAILABLE if any(isinstance(found, str) for found in self._shown.values()) else EXIT_OK
+
+    def look(self, seconds: float = 0.0) -> None:
+        """As that of `One`."""
+        looks = self._looking()
+        if all(isinstance(found, str) for found in looks.values()):
+            raise Unreachable("; ".join(map(str, looks.values())))
+        for node, found in looks.items():
+            if isinstance(found, str):
+                self._shown[node] = found
+            else:
+                past = self._pasts.setdefault(node, Past(found))
+                past.add(found, seconds)
+                self._shown[node] = past.status
+
+    def lines(self) -> list[str]:
+        return table.nodes_as_lines(self._shown)
+
+    def rich(self) -> "RenderableType":
+        return table.nodes_as_rich(self._shown)
+
+    def json(self) -> dict[str, Any]:
+        return table.nodes_as_json(self._shown)
+
+
+class Past:
+    """The looks at one node that rates are made of."""
+
+    def __init__(self, first: Look) -> None:
+        self._looks = deque([first])
+
+    def add(self, look: Look, seconds: float) -> None:
+        self._looks.append(look)
+        while len(self._looks) > 2 and self._looks[-1].at - self._looks[1].at >= seconds:
+            self._looks.popleft()
+
+    @property
+    def status(self) -> Status:
+        return status(self._looks[-1], self._looks[0])
+
+
+def _print(view: One | Several, *, as_json: bool) -> None:
     if as_json:
-        _print_json(shown)
+        print(json.dumps(view.json()), flush=True)
     elif sys.stdout.isatty():
         from rich.console import Console
 
-        Console().print(table.as_rich(shown))
+        Console().print(view.rich())
     else:
-        print("\n".join(table.as_lines(shown)))
+        print("\n".join(view.lines()))
 
 
-def _print_json(shown: Status) -> None:
-    print(json.dumps(table.as_json(shown)), flush=True)
-
-
-def _follow_as_json(look: Looking, before: Look, wait: Callable[[], object]) -> NoReturn:
+def _follow_as_json(view: One | Several, wait: Callable[[], object]) -> NoReturn:
     while True:
         wait()
-        now = look()
-        _print_json(status(now, before))
-        before = now
+        view.look()
+        _print(view, as_json=True)
 
 
-def _follow(look: Looking, first: Look, wait: Callable[[], object]) -> NoReturn:
+def _follow(view: One | Several, wait: Callable[[], object]) -> NoReturn:
     from rich.console import Console, Group
     from rich.live import Live
     from rich.text import Text
 
-    past = deque([first])
-    with Live(table.as_rich(status(first, first)), console=Console(), auto_refresh=False) as live:
+    with Live(view.rich(), console=Console(), auto_refresh=False) as live:
         while True:
             wait()
             trouble = ""
             try:
-                past.append(look())
+                view.look(RATE_SECONDS)
             except Unreachable as error:
                 # A service can restart, so keep waiting, and keep showing the last status.
                 trouble = str(error)
-            while len(past) > 2 and past[-1].at - past[1].at >= RATE_SECONDS:
-                past.popleft()
-            shown = table.as_rich(status(past[-1], past[0]))
+            shown = view.rich()
             live.update(Group(shown, Text(trouble, "red")) if trouble else shown, refresh=True)

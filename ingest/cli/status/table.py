@@ -1,12 +1,13 @@
 """A status as tables: by rich on a terminal, in plain lines elsewhere, or as one JSON object. Pure."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
-from ingest.cli.status.bottleneck import limits
-from ingest.cli.status.rows import PartitionRow, Status, WorkerRow
+from ingest.metrics.status.document import finite
+from ingest.metrics.status.limits import limits
+from ingest.metrics.status.rows import PartitionRow, Status, WorkerRow, natural
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -36,6 +37,10 @@ WORKER_COLUMNS: Final = (
     "dead letters",
     "restarts",
 )
+Nodes = Mapping[str, Status | str]
+"""Node → its status, or why there is none."""
+_Table = tuple[Sequence[str], list[list[str]], list[bool]]
+"""Columns, the cells of each row, and whether the row is bad."""
 _STEPS: Final = ((86_400.0, "d"), (3600.0, "h"), (60.0, "min"))
 
 
@@ -61,30 +66,56 @@ def as_json(status: Status) -> dict[str, Any]:
     ]
     del shown["shares"]
     shown["limited_by"] = limits(status)
-    finite: dict[str, Any] = _finite(shown)
-    return finite
+    found: dict[str, Any] = finite(shown)
+    return found
 
 
 def as_lines(status: Status) -> list[str]:
     """Returns plain text with aligned columns."""
+    return _plain(_tables({"": status}), _below(status))
+
+
+def as_rich(status: Status) -> "Group":
+    return _rich(_tables({"": status}), _below(status))
+
+
+def nodes_as_json(nodes: Nodes) -> dict[str, Any]:
+    """Returns the JSON object of several nodes: of each its status, or the `error` for which there is none."""
+    return {
+        "nodes": [
+            {"node": node, **({"error": found} if isinstance(found, str) else as_json(found))}
+            for node, found in nodes.items()
+        ]
+    }
+
+
+def nodes_as_lines(nodes: Nodes) -> list[str]:
+    """Returns plain text with aligned columns: one table for the partitions of all nodes, one for their sink processes."""
+    return _plain(_tables(_answering(nodes)), _below_nodes(nodes))
+
+
+def nodes_as_rich(nodes: Nodes) -> "Group":
+    return _rich(_tables(_answering(nodes)), _below_nodes(nodes))
+
+
+def _plain(tables: Sequence[_Table], below: Sequence[str]) -> list[str]:
     lines: list[str] = []
-    for columns, rows in _tables(status):
+    for columns, rows, _ in tables:
         widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
         lines += [
             "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in (columns, *rows)
         ]
         lines.append("")
-    return [*lines, *_below(status)]
+    return [*lines, *below]
 
 
-def as_rich(status: Status) -> "Group":
+def _rich(tables: Sequence[_Table], below: Sequence[str]) -> "Group":
     from rich.console import Group
     from rich.table import Table
     from rich.text import Text
 
     shown: list[Table | Text] = []
-    problems = [[_is_bad(row) for row in rows] for rows in (status.partitions, status.workers) if rows]
-    for (columns, rows), bad in zip(_tables(status), problems, strict=True):
+    for columns, rows, bad in tables:
         table = Table()
         for column in columns:
             table.add_column(column, justify="right")
@@ -92,16 +123,46 @@ def as_rich(status: Status) -> "Group":
             # Text, not markup: rich must not read text from the network as a style.
             table.add_row(*(Text(cell) for cell in row), style="red" if is_bad else None)
         shown.append(table)
-    return Group(*shown, *(Text(line) for line in _below(status)))
+    return Group(*shown, *(Text(line) for line in below))
 
 
-def _tables(status: Status) -> list[tuple[Sequence[str], list[list[str]]]]:
-    tables: list[tuple[Sequence[str], list[list[str]]]] = []
-    if status.partitions:
-        tables.append((PARTITION_COLUMNS, [_partition(row) for row in status.partitions]))
-    if status.workers:
-        tables.append((WORKER_COLUMNS, [_worker(row) for row in status.workers]))
+def _tables(statuses: Mapping[str, Status]) -> list[_Table]:
+    """The tables that have rows, with the node in front of each row unless it has no name."""
+    parts: tuple[tuple[Sequence[str], list[tuple[str, str, list[str], bool]]], ...] = (
+        (
+            PARTITION_COLUMNS,
+            [
+                (row.partition, node, _partition(row), _is_bad(row))
+                for node, status in statuses.items()
+                for row in status.partitions
+            ],
+        ),
+        (
+            WORKER_COLUMNS,
+            [
+                (row.worker, node, _worker(row), _is_bad(row))
+                for node, status in statuses.items()
+                for row in status.workers
+            ],
+        ),
+    )
+    tables: list[_Table] = []
+    for columns, found in parts:
+        if found:
+            found.sort(key=lambda row: (natural(row[0]), row[1]))
+            named = any(node for _, node, _, _ in found)
+            tables.append(
+                (
+                    ("node", *columns) if named else columns,
+                    [[node, *cells] if named else cells for _, node, cells, _ in found],
+                    [bad for *_, bad in found],
+                )
+            )
     return tables
+
+
+def _answering(nodes: Nodes) -> dict[str, Status]:
+    return {node: found for node, found in nodes.items() if not isinstance(found, str)}
 
 
 def _partition(row: PartitionRow) -> list[str]:
@@ -143,6 +204,26 @@ def _below(status: Status) -> list[str]:
     return [f"limited by  {limits(status)}", *(f"not ready   {reason}" for reason in reasons)]
 
 
+def _below_nodes(nodes: Nodes) -> list[str]:
+    lines: list[str] = []
+    width = max(map(len, nodes), default=0)
+    owners: dict[str, list[str]] = {}
+    for node, found in nodes.items():
+        below = [f"no answer   {found}"] if isinstance(found, str) else _below(found)
+        lines += [f"{node.ljust(width)}  {line}" for line in below]
+        for row in () if isinstance(found, str) else found.partitions:
+            if row.up:
+                owners.setdefault(row.partition, []).append(node)
+    return [
+        *lines,
+        *(
+            f"partition {partition} is read by {' and '.join(several)}: one of them has lost it, or does not know yet"
+            for partition, several in sorted(owners.items(), key=lambda owned: natural(owned[0]))
+            if len(several) > 1
+        ),
+    ]
+
+
 def _is_bad(row: PartitionRow | WorkerRow) -> bool:
     if isinstance(row, PartitionRow) and row.seconds_until_data_loss is not None:
         return row.up is False or row.seconds_until_data_loss < SOON_SECONDS
@@ -155,15 +236,3 @@ def _state(up: bool | None) -> str:
 
 def _number(value: float | None, *, digits: int = 0) -> str:
     return "-" if value is None or not math.isfinite(value) else f"{value:,.{digits}f}"
-
-
-def _finite(value: Any) -> Any:
-    match value:
-        case float():
-            return value if math.isfinite(value) else None
-        case dict():
-            return {key: _finite(each) for key, each in value.items()}
-        case list() | tuple():
-            return [_finite(each) for each in value]
-        case _:
-            return value

@@ -1,11 +1,13 @@
 """A link that sends to the hub: commands, each with what became of it."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from ingest.amqp.composites import Composite
 from ingest.amqp.link import Attached, Detached
 from ingest.amqp.performatives import Accepted, Attach, Error, Rejected
 from ingest.amqp.sender import Outcome
+from ingest.amqp.serial import advanced
 from ingest.hub.client.client import Client, hub_error
 from ingest.hub.client.manners import NODE_CREDIT
 from ingest.hub.service_errors import HubError
@@ -65,14 +67,13 @@ class SendingLink:
         """Messages whose fate is not known, oldest first."""
         return list(self._unanswered)
 
-    def send(self, message: bytes) -> int:
-        """Puts one encoded message on the link; it goes out with the client's next `work`. Returns its number.
-
-        Raises WrongMove if there is no `room`.
-        """
-        number = self._link.send(message)
-        self._unanswered[number] = None
-        return number
+    def send(self, messages: Sequence[bytes]) -> list[int]:
+        """Puts encoded messages on the link, the first ones, as many as there is `room` for; they go out with the client's
+        next `work`. Returns their numbers. Raises WrongMove if the link is not up."""
+        first = self._client.session.next_delivery_id
+        numbers = [advanced(first, step) for step in range(self._link.send_all(messages))]
+        self._unanswered.update(dict.fromkeys(numbers))
+        return numbers
 
     def answers(self) -> list[Answer]:
         """Those that have come since the last call."""

@@ -20,7 +20,7 @@ from ingest.timing import Backoff, Deadline
 
 LIMIT_SECONDS = 5.0
 
-_FORMS: tuple[Callable[[DeadLetter], DeadLetter], ...] = (
+FORMS: tuple[Callable[[DeadLetter], DeadLetter], ...] = (
     lambda letter: letter,
     with_key,
     lambda letter: without_body(with_key(letter)),
@@ -94,7 +94,7 @@ class DeadLetterTopic:
     @staticmethod
     def _record(letter: _Letter) -> Record:
         # Time 0 is now: the original's time can be what Kafka refuses.
-        return *_FORMS[letter.form](letter.letter), 0
+        return *FORMS[letter.form](letter.letter), 0
 
     def _taken(self, letter: _Letter) -> None:
         self.written[letter.reason] += 1
@@ -105,7 +105,7 @@ class DeadLetterTopic:
     def _refused(self, letter: _Letter, why: Undeliverable, error: KafkaError | None) -> bool:
         """Never gives up: tries again with less of the possible cause."""
         letter.form += 1
-        if letter.form == len(_FORMS):
+        if letter.form == len(FORMS):
             # The topic takes nothing at all. Once it does again, it should get the full letter.
             letter.form = 0
             words = str(why) if error is None else f"{error.name()}: {error.str()}"

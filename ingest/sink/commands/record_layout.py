@@ -13,6 +13,7 @@ from ingest.sink.commands.foreign import foreign_object
 from ingest.sink.commands.formats.contract import Fields, Format
 from ingest.sink.commands.formats.json_object import JsonObject
 from ingest.sink.commands.json_text import Member, Number, members
+from ingest.sink.commands.plain import Plain, plain_fields
 from ingest.sink.commands.quoting import clip
 
 Headers = Sequence[tuple[str, str | bytes | None]]
@@ -47,7 +48,8 @@ def read(value: bytes, headers: Headers, form: Format = JSON) -> RawCommand:
     the value has all fields, and null stands for an absent one, except `message`.
     """
     if not headers:
-        return _from_value(form.read(value), {})
+        plain = plain_fields(value) if form.reads_plain else None
+        return _from_value(form.read(value), {}) if plain is None else _from_plain(plain)
     last = dict(headers)
     found = {name: value for name, value in last.items() if value is not None}
     if "deviceId" in last and form.reads_headers:
@@ -62,6 +64,28 @@ def read(value: bytes, headers: Headers, form: Format = JSON) -> RawCommand:
     if addressed is not None and _text(found, addressed, "invalid_device_id") != fields.device_id:
         raise _unknown("header", addressed, "deviceId")
     return fields
+
+
+def _from_plain(fields: Plain) -> RawCommand:
+    get = fields.get
+    message, expiry, expiry_time = get("message"), get("expiry"), get("expiryTime")
+    if expiry is not None and expiry_time is not None:
+        raise _two_expiries()
+    if not isinstance(message, str):
+        raise _no_message()
+    return RawCommand(
+        message.encode(),
+        get("deviceId"),
+        get("moduleId"),
+        get("messageId"),
+        get("correlationId"),
+        get("contentType"),
+        get("contentEncoding"),
+        get("ack"),
+        expiry if expiry_time is None else expiry_time,
+        get("properties"),
+        (),
+    )
 
 
 def _from_value(fields: Fields, headers: dict[str, str | bytes]) -> RawCommand:
@@ -86,7 +110,7 @@ def _from_value(fields: Fields, headers: dict[str, str | bytes]) -> RawCommand:
         raise Undeliverable("malformed", f"The record is {what}.")
     expiry, expiry_time = get("expiry"), get("expiryTime")
     if expiry is not None and expiry_time is not None:
-        raise Undeliverable("invalid_expiry", "The record has both expiry and expiryTime: write only one of them.")
+        raise _two_expiries()
     module_id = get("moduleId")
 
     def get_id(name: str) -> object:
@@ -149,7 +173,7 @@ def _from_headers(value: bytes, found: dict[str, str | bytes]) -> RawCommand:
 def _body(record: dict[str, Member]) -> bytes:
     message = record.get("message")
     if message is None:
-        raise Undeliverable("malformed", "The record has no message: write the key message, a string or JSON.")
+        raise _no_message()
     if isinstance(message.value, bytes):
         return message.value
     if not isinstance(message.value, str):
@@ -185,6 +209,14 @@ def _unknown(kind: str, name: str, known: str) -> Undeliverable:
     return Undeliverable(
         "unknown_field", f"The {kind} {clip(name)} is not known: did you mean {known}? Names are case-sensitive."
     )
+
+
+def _no_message() -> Undeliverable:
+    return Undeliverable("malformed", "The record has no message: write the key message, a string or JSON.")
+
+
+def _two_expiries() -> Undeliverable:
+    return Undeliverable("invalid_expiry", "The record has both expiry and expiryTime: write only one of them.")
 
 
 def _header(found: dict[str, str | bytes], name: str) -> str | None:

@@ -21,9 +21,10 @@ def origin_of(message: Message) -> Origin:
 
 def size_of(message: Message) -> int:
     """Returns the bytes of key, value and headers, whether part of the command or not."""
-    pairs = headers_of(message)
-    size = sum(len(name) + len(value or b"") for name, value in pairs)
-    return size + len(_bytes(message.key()) or b"") + len(_bytes(message.value()) or b"")
+    size = len(_bytes(message.key()) or b"") + len(_bytes(message.value()) or b"")
+    if pairs := headers_of(message):
+        size += sum(len(name) + len(value or b"") for name, value in pairs)
+    return size
 
 
 def command_of(message: Message, *, now_ms: int, default_ack: Ack, form: Format = JSON) -> Command | None:

@@ -179,18 +179,13 @@ class DeviceQueues:
             return ticket
         return None
 
-    def flying(self, command: Command) -> Ticket:
-        """Returns the ticket of a command that is in flight. Raises ValueError for any other."""
+    def flying(self, command: Command) -> tuple[Ticket, float]:
+        """Returns the ticket of a command that is in flight, and when it was taken. Raises ValueError for any other."""
         lane = self._lanes.get(command.device_id)
-        if lane is None or not lane.queue or lane.queue[0].command is not command or lane.queue[0].taken_at is None:
+        first = lane.queue[0] if lane is not None and lane.queue else None
+        if first is None or first.command is not command or first.taken_at is None:
             raise ValueError(f"the command {command.message_id} is not in flight")
-        return lane.queue[0]
-
-    def taken_at(self, ticket: Ticket) -> float:
-        """Returns when a command in flight was taken. Raises ValueError for any other."""
-        taken_at = self._flying(ticket).queue[0].taken_at
-        assert taken_at is not None
-        return taken_at
+        return first, first.taken_at
 
     def wait(self, now: float) -> float | None:
         """Returns seconds until `take` can have a command; None if only an answer, feedback or an offer brings one."""
@@ -326,13 +321,14 @@ class DeviceQueues:
                     self._ready.append(moved)
 
     def _flying(self, ticket: Ticket) -> DeviceQueue:
-        if self.flying(ticket.command) is not ticket:
-            raise ValueError(f"another ticket of the command {ticket.command.message_id} is in flight")
-        return self._lanes[ticket.device_id]
+        lane = self._lanes.get(ticket.device_id)
+        if lane is None or not lane.queue or lane.queue[0] is not ticket or ticket.taken_at is None:
+            raise ValueError(f"this ticket of the command {ticket.command.message_id} is not in flight")
+        return lane
 
     def _landed(self, ticket: Ticket) -> DeviceQueue:
         lane = self._flying(ticket)
-        lane.queue[0].taken_at = None
+        ticket.taken_at = None
         lane.probing = False
         self.in_flight -= 1
         return lane

@@ -61,6 +61,13 @@ class AdaptiveRate:
         allowance = sends_per_second * HEADROOM
         return cls(allowance, allowance, 1.0, now, now)
 
+    def allow(self, sends_per_second: float, now: float) -> None:
+        """Changes the most that is allowed; what the hub was seen to take of it stays the same part."""
+        self._fill(now)
+        part, self.allowance = self.rate / self.allowance, sends_per_second * HEADROOM
+        self.rate = self.allowance * part
+        self.tokens = min(self.tokens, self.burst)
+
     @property
     def burst(self) -> float:
         """The sends that may go at once. In any window of w seconds at most `burst + allowance * w` go."""

@@ -39,6 +39,15 @@ class Shared:
         machine."""
         os.pwrite(self._number, bytes(1) + pack(AdaptiveRate.of(sends_per_second, now)) + bytes(PACKED_BYTES), 0)
 
+    def allow(self, sends_per_second: float) -> bool:
+        """Changes the most that is allowed while processes use it. Returns False if one of them holds it just now: try
+        again."""
+        rate = SharedRate(self.path)
+        try:
+            return rate.allow(sends_per_second)
+        finally:
+            rate.close()
+
 
 def create(sends_per_second: float, now: float) -> Shared:
     """Returns a new pace. Arguments as for `Shared.set`, errors as for `Shared`."""
@@ -82,6 +91,15 @@ class SharedRate:
         self._answers.clear()
         self._rate = pace.rate
         return granted, pace.wait(now)
+
+    def allow(self, sends_per_second: float) -> bool:
+        """Changes the most that is allowed. Returns False if another process holds the lock."""
+        with self._locked() as locked:
+            if locked:
+                pace = self._read()
+                pace.allow(sends_per_second, self._clock())
+                self._write(pace)
+        return locked
 
     def answered(self, sent_at: float, *, throttled: bool) -> None:
         """Takes the hub's answer to a send of `sent_at` (the pace's clock): throttled, or anything else."""

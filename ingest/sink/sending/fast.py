@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Final
 
 from ingest import scarcity
-from ingest.amqp.message import Data, Message, Properties
 from ingest.config.connection_strings import IotHubAddress
 from ingest.hub.client import manners
 from ingest.hub.client.client import Client
@@ -18,6 +17,7 @@ from ingest.hub.network.route import Route
 from ingest.hub.service_errors import condition_of, words
 from ingest.sink.commands.command import Command
 from ingest.sink.sending.contract import Answered
+from ingest.sink.sending.message import encoded
 from ingest.sink.sending.results import RELEASED, SENT, Outcome, judge
 
 GATHER_SECONDS: Final = 0.005
@@ -92,9 +92,12 @@ class FastCommands:
 
     def _put(self) -> None:
         link = self._service.link if self._service is not None else None
-        while link is not None and self._unsent and link.room:
-            number, message = self._unsent.popleft()
-            self._numbers[link.send(message)] = number
+        if link is None or not self._unsent or not (most := min(link.room, len(self._unsent))):
+            return
+        going = [self._unsent.popleft() for _ in range(most)]
+        sent = link.send([message for _, message in going])
+        self._numbers.update(zip(sent, (number for number, _ in going), strict=False))
+        self._unsent.extendleft(reversed(going[len(sent) :]))
 
     def _answers(self, service: ServiceLink[SendingLink]) -> list[Answered]:
         if service.link is None:
@@ -108,22 +111,3 @@ def _outcome(answer: Answer) -> Outcome:
     error = answer.error
     condition = condition_of(error)
     return judge(condition, words(error)) if condition else RELEASED
-
-
-def encoded(command: Command) -> bytes:
-    """The message, with everything of the command in it. Raises AmqpError."""
-    application: dict[str, str] = dict(command.properties)
-    if command.ack != "none":
-        application["iothub-ack"] = command.ack
-    return Message(
-        properties=Properties(
-            message_id=command.message_id,
-            to=command.to,
-            correlation_id=command.correlation_id,
-            content_type=command.content_type,
-            content_encoding=command.content_encoding,
-            absolute_expiry_time=command.expiry_ms,
-        ),
-        application_properties=application or None,
-        body=Data((command.body,)),
-    ).encode()

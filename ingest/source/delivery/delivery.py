@@ -2,23 +2,24 @@
 
 import itertools
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from operator import attrgetter
 
 from ingest.config import Config
 from ingest.errors import RestartRequired
 from ingest.hub.position import Position
-from ingest.kafka.record_limit import max_record_bytes as ask_max_record_bytes
-from ingest.kafka.records import Headers, Records
+from ingest.kafka.records import Records
 from ingest.kafka.shipment import Shipment
 from ingest.kafka.shipping import ShippingPool
 from ingest.metrics.catalogue import DELIVERY_BUCKETS
 from ingest.metrics.meter import Histogram
 from ingest.source.delivery.dead_letters import DeadLetters
 from ingest.source.delivery.progress import Progress
+from ingest.source.delivery.ready import Ready, Taken, behind, bytes_around
 from ingest.source.delivery.slow_way import SlowWay
+from ingest.source.delivery.topic_limit import topic_limit
 from ingest.source.events.batch import Batch
 from ingest.source.events.received import Received
 from ingest.source.hot_path import encoder_of
@@ -27,27 +28,17 @@ from ingest.timing import Deadline
 _ENQUEUED_MS = attrgetter("enqueued_ms")
 SILENCE_SECONDS = 10.0
 """How long records wait for their acknowledgement before that counts as trouble."""
-READY_EVENTS = 4_000
-READY_BYTES = 2 << 20
-"""No more events are taken while this many wait for the acknowledgement of earlier ones, which are as many at most."""
-FILLED, FILLED_ALONE = 0.75, 0.95
-"""How full a request should be on average: keys fall unevenly on the topic's partitions, unless there is only one."""
-LIMIT_SECONDS = 5.0
-"""Time-out for asking the topic how large a record it takes."""
+HELD_SECONDS = 0.1
+"""Poll interval while events are held back and none is on its way."""
+ACK_WAIT_SECONDS = 0.005
+"""How long the loop waits for acknowledgements before it reads from the hub again. What comes meanwhile cannot be sent
+sooner."""
 SLOW_SECONDS = 0.05
 """The longest wait for Kafka while nothing is on its way there: what is held back can become due."""
-FIRST_SHIPMENT_EVENTS = 1_000
-"""Before the size of a record is known."""
-
-Taken = tuple[Batch, Sequence[Received]]
-"""Events that follow each other, of one batch."""
 
 
 class Delivery:
-    """Takes batches in order, and knows the position up to which everything is acknowledged or dead-lettered.
-
-    `start, poll, close, join` on the loop's thread. Counters are plain ints.
-    """
+    """At least once: the `Deliverer` whose position moves behind Kafka's acknowledgements."""
 
     def __init__(
         self,
@@ -80,7 +71,7 @@ class Delivery:
             self.dead_letters,
             config.source.max_dead_letters_per_minute,
             acked=self._acked,
-            max_record_bytes=partial(_topic_limit, config) if max_record_bytes is not None else None,
+            max_record_bytes=partial(topic_limit, config) if max_record_bytes is not None else None,
             kind=config.kafka.kind,
             clock=clock,
         )
@@ -88,12 +79,8 @@ class Delivery:
         self._may_send = may_send
         self._abandoned = 0
         """How often `abandon` was called."""
-        self._ready: deque[Batch] = deque()
+        self._ready = Ready(config.kafka.producers * topic_partitions)
         """Batches to send once everything before them is acknowledged."""
-        self._ready_events = self._ready_bytes = 0
-        self._requests = config.kafka.producers * topic_partitions
-        self._record_bytes = 0.0
-        """Mean record size of the previous shipment."""
         self._clock = clock
         self._acked_at = clock()
 
@@ -108,12 +95,28 @@ class Delivery:
     @property
     def room(self) -> bool:
         """Whether the next batch may be given; False is back-pressure."""
-        return not self.slow_way.waiting and self._ready_events < READY_EVENTS and self._ready_bytes < READY_BYTES
+        return not self.slow_way.waiting and not self._ready.full
 
     @property
     def idle(self) -> bool:
         """Whether nothing waits for an acknowledgement."""
         return not self._ready and self.slow_way.empty and self._all_answered
+
+    @property
+    def on_the_way(self) -> bool:
+        return self.pool.in_flight > 0
+
+    @property
+    def event_wait(self) -> float | None:
+        if self.idle:
+            return None
+        if self.pool.in_flight:
+            return 0
+        return HELD_SECONDS if any(self.held_back.values()) else ACK_WAIT_SECONDS
+
+    @property
+    def dead_lettered(self) -> Mapping[str, int]:
+        return self.dead_letters.topic.written
 
     @property
     def _all_answered(self) -> bool:
@@ -145,7 +148,6 @@ class Delivery:
         """Forgets what was not given to Kafka yet. `position` still moves with the acknowledgements of the rest, up to
         the first forgotten event."""
         self._ready.clear()
-        self._ready_events = self._ready_bytes = 0
         self.slow_way.abandon()
         self._abandoned += 1
 
@@ -160,9 +162,7 @@ class Delivery:
         if self.idle:
             self._acked_at = self._clock()
         self._progress.add(batch)
-        self._ready.append(batch)
-        self._ready_events += len(batch.events)
-        self._ready_bytes += batch.bytes
+        self._ready.add(batch)
         self._send_ready()
 
     def _send_ready(self) -> None:
@@ -181,7 +181,7 @@ class Delivery:
         slow: list[Taken] = []
         records = Records([], [], [], [])
         # All are encoded before the first is sent, so that the producer gets them in less time than `linger.ms`.
-        for batch, events in self._shipment():
+        for batch, events in self._ready.shipment(self.pool.batch_bytes):
             made = self._records(events) if not slow else None
             if made is None:
                 slow.append((batch, events))
@@ -191,40 +191,20 @@ class Delivery:
         if records:
             queued = self.pool.send_all(self._topic, records, partial(self._arrived, sent, self._abandoned))
             if queued:
-                self._record_bytes = self.pool.in_flight_bytes / queued + _bytes_around(
-                    records.keys[0], records.headers[0]
-                )
+                around = bytes_around(records.keys[0], records.headers[0])
+                self._ready.record_bytes = self.pool.in_flight_bytes / queued + around
             if queued < len(records):
                 # The queue is full, or the client does not accept the record.
-                slow = [*_behind(sent, queued), *slow]
+                slow = [*behind(sent, queued), *slow]
         for batch, events in slow:
             self.slow_way.add(batch, events)
         self.slow_way.poll()
 
     def _go_slow(self) -> None:
         """Moves what is ready to the slow way, after what is there."""
-        while self._ready:
-            batch = self._ready.popleft()
-            self.slow_way.add(batch, batch.take(len(batch)))
-        self._ready_events = self._ready_bytes = 0
+        for batch, events in self._ready.everything():
+            self.slow_way.add(batch, events)
         self.slow_way.poll()
-
-    def _shipment(self) -> Iterator[Taken]:
-        """Takes from the ready batches what one request of each producer for each partition of the topic holds."""
-        room: float = FIRST_SHIPMENT_EVENTS
-        if self._record_bytes:
-            filled = FILLED if self._requests > 1 else FILLED_ALONE
-            room = max(1.0, self.pool.batch_bytes * self._requests * filled / self._record_bytes)
-        while self._ready and room >= 1:
-            batch = self._ready[0]
-            before = batch.bytes
-            events = batch.take(int(room))
-            if not batch.events:
-                self._ready.popleft()
-            self._ready_events -= len(events)
-            self._ready_bytes -= before - batch.bytes
-            room -= len(events)
-            yield batch, events
 
     def _records(self, events: Sequence[Received]) -> Records | None:
         """Returns the records of nearly all events; None if one of them cannot be a record."""
@@ -296,23 +276,3 @@ class Delivery:
 def _first(sent: Sequence[Taken], count: int) -> Iterator[tuple[Batch, Received]]:
     """Returns the first `count` events one by one."""
     return itertools.islice(((batch, event) for batch, events in sent for event in events), count)
-
-
-def _behind(sent: Sequence[Taken], queued: int) -> Iterator[Taken]:
-    """Returns the events of `sent` after the first `queued`."""
-    for batch, events in sent:
-        if queued < len(events):
-            yield batch, events[queued:]
-        queued = max(0, queued - len(events))
-
-
-def _topic_limit(config: Config) -> int | None:
-    """Returns how large a record the telemetry topic takes now, or what the user allows if that is less."""
-    found = ask_max_record_bytes(config.kafka, config.source.topic, LIMIT_SECONDS)
-    own = config.kafka.librdkafka.get("message.max.bytes")
-    return found if found is None or own is None else min(found, int(str(own)))
-
-
-def _bytes_around(key: bytes | None, headers: Headers | None) -> int:
-    """Returns the size of a record without its value, which is similar for all records of a partition."""
-    return len(key or b"") + sum(len(name) + len(value or b"") for name, value in headers or ())

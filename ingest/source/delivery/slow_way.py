@@ -14,6 +14,7 @@ from ingest.kafka.producer import TOO_LARGE, ProducerPool
 from ingest.kafka.shipment import Shipment
 from ingest.source.delivery.dead_letter_limit import DeadLetterLimit
 from ingest.source.delivery.dead_letters import DeadLetters
+from ingest.source.delivery.encoding import record_of
 from ingest.source.delivery.suspects import Entry, Suspects
 from ingest.source.events.batch import Batch
 from ingest.source.events.received import Received
@@ -145,15 +146,7 @@ class SlowWay:
         return answers
 
     def _record(self, event: Received) -> Record:
-        """Returns the event's record. Raises Undeliverable, whatever is wrong with the event."""
-        try:
-            return self._encode(event)
-        except (Undeliverable, MemoryError):
-            raise
-        except Exception as error:
-            raise Undeliverable(
-                "not_encodable", f"no record can be made of it: {type(error).__name__}: {error}"
-            ) from error
+        return record_of(self._encode, event)
 
     def _key_of(self, event: Received) -> bytes | None:
         try:

@@ -16,6 +16,7 @@ from ingest.hub.client.login import Login
 from ingest.hub.client.manners import events
 from ingest.hub.client.partition_link import PartitionLink
 from ingest.hub.link_errors import LinkEnded, link_ended
+from ingest.hub.owner_level import OwnerLevel
 from ingest.hub.position import EARLIEST, StartAt
 from ingest.source.events.decoder import newest_of
 from ingest.source.events.received import Received
@@ -215,8 +216,7 @@ class FastTransport:
     def __init__(self, config: Config, partition: str, *, owned: bool = True) -> None:
         self._config = config
         self._partition = partition
-        # As in the other transport: a later process wins the partition from an earlier one.
-        self._owner_level = time.time_ns() // 1_000_000 if owned else None
+        self._owner = OwnerLevel() if owned else None
         self._prefetch = Prefetch(config.source.prefetch)
         self._decoder = decoder_of(config.source.format)
         self._start = StartAt(EARLIEST)
@@ -260,7 +260,10 @@ class FastTransport:
                 return self._link.poll(timeout)
             self._come_up(timeout)
         except Exception as error:
-            raise link_ended(error) from error
+            ended = link_ended(error)
+            if self._owner is not None:
+                self._owner.refused(str(ended))
+            raise ended from error
         return ()
 
     def tend(self) -> None:
@@ -288,9 +291,12 @@ class FastTransport:
         if asked is None:
             if login.granted:
                 address = event_hubs.partition_address(self._config, self._partition)
-                attach = events(address, self._start, owner_level=self._owner_level, tracks_newest=True)
+                level = self._owner.value if self._owner is not None else None
+                attach = events(address, self._start, owner_level=level, tracks_newest=True)
                 self._asked = PartitionLink(login.client, attach)
         elif asked.error is not None:
             raise asked.error
         elif asked.came_up:
+            if self._owner is not None:
+                self._owner.granted()
             self._link = _Link(login, asked, self._prefetch, self._decoder)

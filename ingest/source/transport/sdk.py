@@ -9,7 +9,6 @@ one minor version.
 
 import contextlib
 import threading
-import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from importlib.metadata import version
@@ -28,6 +27,7 @@ from ingest.hub.auth.contract import EVENT_HUBS
 from ingest.hub.auth.held import HELD
 from ingest.hub.link_errors import LinkEnded, link_ended
 from ingest.hub.network.eventhub_client import RoutedTransport, StreamSocket
+from ingest.hub.owner_level import OwnerLevel
 from ingest.hub.position import StartAt
 from ingest.source.events.event import Event
 from ingest.source.transport.sdk_message import decode_for_sdk, event_from_sdk
@@ -249,9 +249,7 @@ class SdkTransport:
         self.credit = self._most
         self._config = config
         self._partition = partition
-        # A later process wins the partition from an earlier one that hangs or was cut off: the hub lets the higher
-        # owner level (link property com.microsoft:epoch) steal the link, and refuses the lower one from then on.
-        self._owner_level = time.time_ns() // 1_000_000 if owned else None
+        self._owner = OwnerLevel() if owned else None
         self._mean_bytes = 0.0
         self._link: _Link | None = None
 
@@ -264,13 +262,21 @@ class SdkTransport:
         return self._link.newest if self._link is not None else None
 
     def open(self, start: StartAt) -> None:
-        self._link = _Link(self._config, self._partition, start, self._owner_level, self.credit)
+        level = self._owner.value if self._owner is not None else None
+        self._link = _Link(self._config, self._partition, start, level, self.credit)
         self._link.start()
 
     def poll(self, timeout: float) -> Sequence[Event]:
         if self._link is None:
             return ()
-        events = self._link.take(timeout)
+        try:
+            events = self._link.take(timeout)
+        except LinkEnded as ended:
+            if self._owner is not None:
+                self._owner.refused(str(ended))
+            raise
+        if self._owner is not None and self._link.attached:
+            self._owner.granted()
         if events:
             self._tune(events)
         return events

@@ -104,7 +104,7 @@ def test_commands_are_answered_each_with_its_outcome(hub: Emulator) -> None:
     hub.faults.sends.reject_send("amqp:not-found", "no such device", after=1)
     hub.faults.sends.release_send(after=2)
     sizes = (2, 3, 60_000, 70_000)
-    numbers = [link.send(command(f"d{n}", size)) for n, size in enumerate(sizes)]
+    numbers = link.send([command(f"d{n}", size) for n, size in enumerate(sizes)])
     assert link.unanswered == numbers
     found = gathered(client, link.answers, 4)
     assert [each.number for each in found] == numbers
@@ -121,7 +121,7 @@ def test_every_end_leaves_what_is_unanswered_and_its_reason(hub: Emulator, form:
     client = service(hub)
     link = sender(client)
     hub.faults.sends.lose_disposition(count=2)
-    numbers = [link.send(command()) for _ in range(2)]
+    numbers = link.send([command()] * 2)
     client.work(0)
     assert end_links(hub, form, "/messages/devicebound") == 1
     over: list[Exception] = []
@@ -154,7 +154,7 @@ def test_a_refused_link_says_why(hub: Emulator) -> None:
 def test_feedback_is_received_and_settled_once(hub: Emulator) -> None:
     client = service(hub)
     link = sender(client)
-    link.send(command(ack="full"))
+    link.send([command(ack="full")])
     gathered(client, link.answers, 1)
     incoming = ReceivingLink(client, feedback(HOST, client.container_id), credit=4)
     client.until(lambda: incoming.ready, Deadline(PATIENCE), "attached")

@@ -168,7 +168,7 @@ def test_commands(hub: Emulator, wire: Wire) -> None:
         body=Data((b"on",)),
     )
     for _ in range(2):
-        link.send(ours.encode())
+        link.send([ours.encode()])
     client.until(lambda: len(link.answers()) == 2 or not link.unanswered, Deadline(PATIENCE), "answered")
     client.close()
     hub.wait_for(lambda stats: stats.connections == 0, PATIENCE)
@@ -197,7 +197,7 @@ def test_feedback(hub: Emulator, wire: Wire) -> None:
         link = SendingLink(client, commands(HOST, client.container_id))
         client.until(lambda: link.room > 0, Deadline(PATIENCE), "granted credit")
         properties = Properties(message_id="m", to="/devices/d/messages/devicebound")
-        link.send(Message(properties=properties, application_properties={"iothub-ack": "full"}).encode())
+        link.send([Message(properties=properties, application_properties={"iothub-ack": "full"}).encode()])
         client.until(lambda: not link.unanswered, Deadline(PATIENCE), "answered")
         client.close()
         hub.c2d.flush_feedback()

@@ -50,7 +50,8 @@ def test_one_of_each_device_is_in_flight() -> None:
     for offset, device_id in enumerate(("a", "a", "b")):
         some.offer(command(device_id, offset), 0.0)
     first, second = took(some, 0.0), took(some, 0.5)
-    assert (some.taken_at(first), some.taken_at(second)) == (0.0, 0.5)
+    assert some.flying(first.command) == (first, 0.0)
+    assert some.flying(second.command) == (second, 0.5)
     assert [first.origin.offset, second.origin.offset] == [0, 2]
     assert (some.take(0.0), some.wait(0.0), some.in_flight, len(some)) == (None, None, 2, 3)
     some.sent(first, 0.0)

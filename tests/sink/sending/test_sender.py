@@ -25,7 +25,7 @@ from ingest.hub.auth import key
 from ingest.hub.auth.key import iot_hub_token
 from ingest.process.memory import give_back
 from ingest.sink.commands.command import Command, Origin
-from ingest.sink.sending.fast import encoded
+from ingest.sink.sending.message import encoded
 from ingest.sink.sending.results import LINK_LOST, RELEASED, SENT, UNANSWERED, Outcome
 from ingest.sink.sending.sdk import SdkCommands, message_of
 from ingest.sink.sending.sender import Sender
@@ -34,7 +34,9 @@ from tests.sink.hub import address_of, command
 from tests.sink.transports import BOTH, HERE, Transport
 
 PATIENCE = 60.0
-FIELDS = [field.name for field in dataclasses.fields(Command) if field.name not in ("origin", "passed_over")]
+FIELDS = [
+    field.name for field in dataclasses.fields(Command) if field.init and field.name not in ("origin", "passed_over")
+]
 """What the hub gets of a command."""
 Answers = list[tuple[Command, Outcome]]
 WRITTEN: dict[Transport, Callable[[Command], bytes]] = {

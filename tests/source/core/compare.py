@@ -2,7 +2,8 @@
 
     python -m tests.source.core.compare 1000000 --odd 0.1
 
-prints how many were compiled all the way, and the memory before and after; a difference ends it with both outcomes.
+prints how many were compiled all the way, and the memory before and after; a difference ends it with both outcomes. Every
+tenth one also goes the way of `source.transport = "sdk"`, through azure-eventhub's own decoder.
 """
 
 import argparse
@@ -11,6 +12,8 @@ from collections.abc import Callable
 from functools import partial
 from random import Random
 from typing import Any
+
+from azure.eventhub import EventData
 
 from ingest.amqp.errors import AmqpError
 from ingest.errors import Undeliverable
@@ -21,11 +24,13 @@ from ingest.source.events.event import Event
 from ingest.source.events.received import Received
 from ingest.source.formats import FORMATS
 from ingest.source.hot_path import Encoder
+from ingest.source.transport.sdk_message import decode_for_sdk, event_from_sdk
 from tests.source.core.fleets import message
 
 BEFORE, BEHIND = b"\xa1\x05", b"\x00\x53\x75\xa0\x01x"
 """Around a message in its buffer: bytes that would make sense if somebody read too far."""
 ENCODERS = {"json": json.JsonEncoder, "raw": raw.RawEncoder}
+CLIENT_EVERY = 10
 _decoder = lean.LeanDecoder()
 _pairs = {name: (make("0"), FORMATS[name]("0")) for name, make in ENCODERS.items()}
 
@@ -45,6 +50,14 @@ def check(payload: bytes) -> Received | None:
         assert _record(encoder.encode, found) == record, (name, payload)
         assert _record(partial(_one_of_all, encoder), found) == record, (name, payload)
     return found
+
+
+def check_client(payload: bytes) -> None:
+    """Raises AssertionError when the way through azure-eventhub gives another record. For what `check` has taken."""
+    wanted = event_from_sdk(EventData._from_message(decode_for_sdk(memoryview(payload))))
+    found = decode(payload)
+    for name, (encoder, reference) in _pairs.items():
+        assert _record(encoder.encode, found) == _record(reference.encode, wanted), (name, payload)
 
 
 def decode(payload: bytes) -> Received:
@@ -82,12 +95,18 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     random = Random(args.seed)
-    lean_events = 0
+    lean_events = through_client = 0
     for number in range(args.count):
-        lean_events += not isinstance(check(message(random, odd=args.odd)), Event | None)
+        payload = message(random, odd=args.odd)
+        taken = check(payload)
+        lean_events += not isinstance(taken, Event | None)
+        if taken is not None and number % CLIENT_EVERY == 0:
+            check_client(payload)
+            through_client += 1
         if number in (args.count // 10, args.count - 1):
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-            print(f"{number + 1} messages, {lean_events} lean, 0 differences, {peak} KiB at most", flush=True)
+            told = f"{lean_events} lean, {through_client} also through the client"
+            print(f"{number + 1} messages, {told}, 0 differences, {peak} KiB at most", flush=True)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,8 @@ from ingest.config import Config, Kafka
 from ingest.errors import RestartRequired
 from ingest.hub.position import Position
 from ingest.kafka.mock_cluster import MockCluster
-from ingest.source.delivery.delivery import READY_BYTES, READY_EVENTS, Delivery
+from ingest.source.delivery.delivery import Delivery
+from ingest.source.delivery.ready import READY_BYTES, READY_EVENTS
 from ingest.source.events.batch import Batch
 from ingest.source.events.event import Event
 from ingest.timing import Deadline

@@ -130,7 +130,7 @@ def test_the_hub_receives_the_same_frames(
     wanted = wire()
     reader = reading(configured(emulator, "fast", prefetch=CREDIT), start)
     assert isinstance(reader.transport, FastTransport)
-    monkeypatch.setattr(reader.transport, "_owner_level", OWNER_LEVEL)
+    monkeypatch.setattr(reader.transport._owner, "value", OWNER_LEVEL)
     reader.until(lambda: reader.receiver.attached)
     joined(emulator, start)
     reader.until_events(events)

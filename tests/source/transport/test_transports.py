@@ -9,6 +9,7 @@ import pytest
 
 from ingest.emulator import Emulator
 from ingest.errors import Refused
+from ingest.hub.owner_level import OwnerLevel
 from ingest.hub.position import EARLIEST, LATEST, Position, StartAt
 from ingest.process.memory import give_back
 from tests.process.scarce import no_more_threads
@@ -243,3 +244,20 @@ def test_a_link_for_which_no_thread_can_be_started_is_tried_again(
         reader.receiver.poll(0.1)
     reader.until_events(3)
     assert reader.receiver.reconnects["scarcity"] > 0
+
+
+def test_a_later_reader_gets_in_whatever_its_clock_says_and_the_earlier_one_stays_out(
+    emulator: Emulator, reading: Reading, transport: str
+) -> None:
+    """As when a node takes over from one that was cut off, whose link the hub still holds."""
+    earlier = reading(configured(emulator, transport))
+    earlier.until(lambda: earlier.receiver.attached)
+    later = reading(configured(emulator, transport))
+    later.transport._owner = OwnerLevel(lambda: 1)  # type: ignore[attr-defined]  # 1970
+    later.until(lambda: later.receiver.attached)
+    assert later.receiver.reconnects["stolen"] == 1
+    earlier.until(lambda: earlier.receiver.reconnects["stolen"] >= 3)
+    fill(emulator, 3)
+    later.until_events(3)
+    assert later.receiver.reconnects["stolen"] == 1
+    assert earlier.events == []

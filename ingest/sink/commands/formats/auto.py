@@ -14,6 +14,7 @@ class Auto:
     reads_headers = True
 
     def __init__(self, text: JsonObject, connect_json: ConnectJson, frame: ConnectAvro) -> None:
+        self.reads_plain = text.reads_plain
         self._text = text
         self._connect_json = connect_json
         self._frame = frame

@@ -23,6 +23,7 @@ class ConnectAvro:
     """`text` reads a value that is a string. `schemas`: None if no registry is configured."""
 
     reads_headers = False
+    reads_plain = False
 
     def __init__(self, text: JsonObject, schemas: Schemas | None, *, lenient_expiry: bool = False) -> None:
         self._text = text

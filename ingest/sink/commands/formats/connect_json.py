@@ -26,6 +26,7 @@ class ConnectJson:
     """`text` reads a payload that is a string."""
 
     reads_headers = False
+    reads_plain = False
 
     def __init__(self, text: JsonObject, *, lenient_expiry: bool = False) -> None:
         self._text = text

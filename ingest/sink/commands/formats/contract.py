@@ -19,5 +19,9 @@ class Format(Protocol):
     def reads_headers(self) -> bool:
         """Whether a header `deviceId` makes the value the body, which is then sent unchanged."""
 
+    @property
+    def reads_plain(self) -> bool:
+        """Whether a JSON object of plain strings (`plain`) is a command with just those fields."""
+
     def read(self, value: bytes) -> Fields:
         """Raises Undeliverable (malformed), or SchemaMissing (`schemas`) if a schema is not here yet."""

@@ -19,6 +19,7 @@ class JsonObject:
     reads_headers = True
 
     def __init__(self, *, lenient_expiry: bool = False) -> None:
+        self.reads_plain = not lenient_expiry
         self._lenient = lenient_expiry
 
     def read(self, value: bytes) -> Fields:

@@ -1,13 +1,30 @@
-"""What `ingest status` shows, computed from two looks at the metrics page. Pure."""
+"""What `ingest status` and the status page show, computed from two looks at the metrics. Pure."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from ingest.metrics import catalogue as m
-from ingest.metrics.catalogue import Metric
+from ingest.metrics.catalogue import METRICS, Metric
 from ingest.metrics.page import Page, read_page
 from ingest.printable import printable
+
+COUNTED: Final[Collection[Metric]] = (m.SOURCE_EVENTS, m.SINK_COMMANDS)
+"""What rates are computed from: all that a status needs of the earlier look."""
+NEEDED: Final[Collection[Metric]] = (
+    *(each for each in METRICS if each.labels[:1] == ("partition",) and each.kind != "histogram"),
+    m.SINK_COMMANDS,
+    m.SINK_DEAD_LETTERS,
+    m.SINK_IN_FLIGHT,
+    m.SINK_LAG,
+    m.SINK_RATE_LIMIT,
+    m.SINK_THROTTLED,
+    m.BOTTLENECK,
+    m.PROCESS_RESTARTS,
+    m.PROCESS_UP,
+)
+"""All that a status needs of the later one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,17 +97,23 @@ def status(now: Look, before: Look) -> Status:
     for (role, slot, part), share in now.of(m.BOTTLENECK).items():
         if now.value(m.PROCESS_UP, role, slot) != 0:
             shares.setdefault((role, slot), {})[part] = share
+    transports = {key[0]: key[1] for key in now.of(m.SOURCE_TRANSPORT)}
+    set_aside = now.sums(m.SOURCE_DEAD_LETTERS), now.sums(m.SINK_DEAD_LETTERS)
     return Status(
-        tuple(_partition(now, before, partition) for partition in partitions),
-        tuple(_worker(now, before, worker) for worker in workers),
+        tuple(
+            _partition(now, before, partition, transports.get(partition), set_aside[0].get(partition))
+            for partition in partitions
+        ),
+        tuple(_worker(now, before, worker, set_aside[1].get(worker)) for worker in workers),
         min(limits) if limits else None,
         shares,
         now.unready,
     )
 
 
-def _partition(now: Look, before: Look, partition: str) -> PartitionRow:
-    transports = [key[1] for key in now.of(m.SOURCE_TRANSPORT) if key[0] == partition]
+def _partition(
+    now: Look, before: Look, partition: str, transport: str | None, dead_letters: float | None
+) -> PartitionRow:
     return PartitionRow(
         partition,
         _up(now, "source", partition),
@@ -100,13 +123,13 @@ def _partition(now: Look, before: Look, partition: str) -> PartitionRow:
         _age(now, m.SOURCE_CHECKPOINT, partition),
         now.value(m.SOURCE_REPLAY, partition),
         now.value(m.SOURCE_DATA_LOSS, partition),
-        now.total(m.SOURCE_DEAD_LETTERS, partition),
+        dead_letters,
         now.value(m.PROCESS_RESTARTS, "source", partition),
-        transports[0] if transports else None,
+        transport,
     )
 
 
-def _worker(now: Look, before: Look, worker: str) -> WorkerRow:
+def _worker(now: Look, before: Look, worker: str, dead_letters: float | None) -> WorkerRow:
     return WorkerRow(
         worker,
         _up(now, "sink", worker),
@@ -114,7 +137,7 @@ def _worker(now: Look, before: Look, worker: str) -> WorkerRow:
         now.value(m.SINK_IN_FLIGHT, worker),
         now.value(m.SINK_LAG, worker),
         now.value(m.SINK_THROTTLED, worker),
-        now.total(m.SINK_DEAD_LETTERS, worker),
+        dead_letters,
         now.value(m.PROCESS_RESTARTS, "sink", worker),
     )
 
@@ -123,7 +146,12 @@ def _slots(look: Look, role: str, metrics: Sequence[Metric]) -> list[str]:
     """Returns every slot of the role that any series names, in numeric order."""
     named = {labels[0] for metric in metrics for labels in look.of(metric)}
     named |= {labels[1] for labels in look.of(m.PROCESS_UP) if labels[0] == role}
-    return sorted(named, key=lambda slot: (not slot.isdecimal(), int(slot) if slot.isdecimal() else 0, slot))
+    return sorted(named, key=natural)
+
+
+def natural(slot: str) -> tuple[bool, int, str]:
+    """The key by which slots are sorted: numbers first, in their order."""
+    return not slot.isdecimal(), int(slot) if slot.isdecimal() else 0, slot
 
 
 def _up(look: Look, role: str, slot: str) -> bool | None:

@@ -1,6 +1,7 @@
 """What a run of the tests says of those that it leaves out."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -31,5 +32,19 @@ def test_what_needs_uamqp_is_left_out_aloud_where_there_is_none(tmp_path: Path) 
         check=False,
     )
     assert done.returncode == 0, done.stdout
-    assert " uamqp is not installed: 1 tests that need it are left out " in done.stdout
+    assert " uamqp is not installed: 1 test that needs it is left out " in done.stdout
     assert done.stdout.splitlines()[-1].strip("= ").startswith("1 passed in "), done.stdout
+
+
+def test_what_boots_a_machine_is_left_out_aloud_where_none_can_be_booted(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:benchmark", "tests/systemd/test_live.py"],
+        env={**os.environ, "PATH": str(tmp_path)},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 5, done.stdout
+    assert re.search(r" no machine can be booted, as .*: 1 test that needs it is left out ", done.stdout), done.stdout

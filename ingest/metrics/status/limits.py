@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from ingest.cli.status.rows import Status
+from ingest.metrics.status.rows import Status
 
 CAUGHT_UP: Final = 0.5
 """A process that is idle for at least this share of its time has no limit."""

@@ -7,14 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, generate_latest
 
-from ingest.cli.status.bottleneck import DOWN, UNKNOWN, limits
-from ingest.cli.status.rows import Look, Status, read, status
 from ingest.cli.status.table import PARTITION_COLUMNS, WORKER_COLUMNS, as_json, as_lines, as_rich, duration
 from ingest.metrics import catalogue as m
 from ingest.metrics.bottleneck import PARTS
 from ingest.metrics.catalogue import METRICS, Metric
 from ingest.metrics.meter import Snapshot, zeros
 from ingest.metrics.registry import Registry
+from ingest.metrics.status.limits import DOWN, UNKNOWN, limits
+from ingest.metrics.status.rows import Look, Status, read, status
 
 NOW = 1_700_000_000.0
 

@@ -1,0 +1,212 @@
+"""Kafka's group coordinator as coordination: the nodes are a consumer group over the topic of positions.
+
+That topic has one partition for each of the hub's. Who is assigned its partition n reads the hub's partition n; the records
+in it are not read here. The coordinator finds out who has died, by heartbeats that librdkafka sends from a thread of its own,
+and no clock but the coordinator's decides.
+"""
+
+import logging
+import os
+import threading
+import weakref
+from collections import deque
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, Final
+
+from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+
+from ingest.cluster.contract import Change
+from ingest.cluster.members import GroupMembers
+from ingest.config import Kafka
+from ingest.errors import IngestError
+from ingest.kafka.client import STATISTICS_MS, ClientHealth, new_consumer, settings
+from ingest.logs import Repeated, and_more
+from ingest.timing import Deadline
+
+DEFAULTS: Final[Mapping[str, Any]] = {
+    # A killed node's partitions stand still for this long.
+    "session.timeout.ms": 10_000,
+    # At each heartbeat a node hears that others have come or gone.
+    "heartbeat.interval.ms": 1_000,
+    # How long the others wait for a node that is alive and does not let go.
+    "max.poll.interval.ms": 60_000,
+    "statistics.interval.ms": STATISTICS_MS,
+}
+"""The user's own settings go on top."""
+NEEDED: Final[Mapping[str, Any]] = {
+    # A partition moves without stopping the others.
+    "partition.assignment.strategy": "cooperative-sticky",
+    "enable.auto.commit": False,
+    "enable.auto.offset.store": False,
+}
+"""These go on top of the user's."""
+POLL_SECONDS: Final = 0.25
+RELEASE_SECONDS: Final = 8.0
+"""How long lost partitions wait for `release`: longer than a process has to end."""
+ERROR_SECONDS: Final = 2.0
+"""Until what failed is tried again."""
+
+logger = logging.getLogger(__name__)
+
+
+class KafkaGroup:
+    """A `Coordination`. Its own thread polls the consumer, and waits there while lost partitions are not released."""
+
+    def __init__(self, kafka: Kafka, topic: str, group: str, client_id: str) -> None:
+        self.joined = False
+        self.rebalances = 0
+        self._topic = topic
+        self._group = group
+        common = {**settings(kafka), "client.id": client_id}
+        self._chosen = {**DEFAULTS, **common, **NEEDED, "group.id": group}
+        self._health = ClientHealth(self._chosen, purpose="the group of nodes")
+        self._trouble: str | None = None
+        self._changes: deque[Change] = deque()
+        self._condition = threading.Condition()
+        self._awaited: set[str] = set()
+        """Lost partitions that are not released."""
+        self._closing = False
+        self._look = GroupMembers(common, group, changed=self._ring, useful=self._hears)
+        self._repeated = Repeated()
+        self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        weakref.finalize(self, os.close, self._bell)
+        self._thread = threading.Thread(target=self._run, name="kafka-group", daemon=True)
+
+    @property
+    def trouble(self) -> str | None:
+        return self._trouble or self._health.trouble
+
+    @property
+    def members(self) -> Mapping[str, Collection[str]] | None:
+        found = self._look.members
+        return (
+            None if found is None else {name: [str(number) for _, number in places] for name, places in found.items()}
+        )
+
+    def _hears(self) -> bool:
+        return self.joined and self._health.trouble is None
+
+    def start(self) -> None:
+        self._thread.start()
+        self._look.start()
+
+    def fileno(self) -> int:
+        return self._bell
+
+    def poll(self) -> Sequence[Change]:
+        with suppress(BlockingIOError):
+            os.eventfd_read(self._bell)
+        return [self._changes.popleft() for _ in range(len(self._changes))]
+
+    def release(self, partitions: Collection[str]) -> None:
+        with self._condition:
+            self._awaited -= set(partitions)
+            self._condition.notify_all()
+
+    def close(self) -> None:
+        self._look.close()
+        with self._condition:
+            self._closing = True
+            self._condition.notify_all()
+
+    def join(self, deadline: Deadline) -> bool:
+        if self._thread.ident is None:
+            return True
+        self._thread.join(deadline.remaining())
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        consumer = self._opened()
+        if consumer is None:
+            return
+        while not self._closing:
+            try:
+                message = consumer.poll(POLL_SECONDS)
+            except Exception as error:  # whatever it is, a node that is in no group any more must not go on in silence
+                logger.debug("The group of nodes", exc_info=True)
+                self._report(error)
+                continue
+            if message is not None:
+                self._hear(message)
+        consumer.close()
+
+    def _opened(self) -> Consumer | None:
+        """Returns a consumer that has begun to join; None if the group is left before that works."""
+        while not self._closing:
+            try:
+                consumer = new_consumer(self._chosen, **self._health.callbacks())
+                consumer.subscribe([self._topic], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost)
+            except (KafkaException, IngestError) as error:
+                self._report(error)
+                continue
+            self._trouble = None
+            return consumer
+        return None
+
+    def _hear(self, message: Message) -> None:
+        """Takes what is not a record: partitions are paused, so none comes."""
+        error = message.error()
+        if error is None:
+            return
+        self._trouble = f"the group {self._group}: {error.str()}"
+        held = self._repeated.admit(error.name())
+        if held is not None:
+            logger.warning("The group %s: %s%s.", self._group, error.str().rstrip("."), and_more(held))
+
+    def _report(self, error: Exception) -> None:
+        self._trouble = f"the group {self._group}: {error}"
+        held = self._repeated.admit(type(error).__name__)
+        if held is not None:
+            logger.warning("The group %s: %s%s.", self._group, str(error).rstrip("."), and_more(held))
+        with self._condition:
+            self._condition.wait_for(lambda: self._closing, ERROR_SECONDS)
+
+    def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        # With an offset nothing is looked up, and paused nothing is fetched.
+        mine = [TopicPartition(self._topic, each.partition, 0) for each in partitions]
+        consumer.incremental_assign(mine)
+        if mine:
+            consumer.pause(mine)
+        self._trouble = None
+        self.joined = True
+        self._shared_out("gained", partitions)
+
+    def _revoked(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        lost = _ids(partitions)
+        with self._condition:
+            self._awaited = set(lost)
+        self._shared_out("lost", partitions)
+        with self._condition:
+            # Heartbeats go on meanwhile.
+            released = self._condition.wait_for(lambda: self._closing or not self._awaited, RELEASE_SECONDS)
+        if not released:
+            logger.error("Partitions %s are handed over although their processes have not ended.", ", ".join(lost))
+            self._put(Change("stolen", lost))
+        consumer.incremental_unassign(partitions)
+
+    def _lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        logger.warning(
+            "The group of nodes has gone on without this one, as it was not heard for %g s: its %d partitions are others'.",
+            int(self._chosen["session.timeout.ms"]) / 1000,
+            len(partitions),
+        )
+        self.joined = False
+        self._shared_out("stolen", partitions)
+        consumer.incremental_unassign(partitions)
+
+    def _shared_out(self, kind: Any, partitions: list[TopicPartition]) -> None:
+        self.rebalances += kind == "gained"
+        self._look.soon()
+        self._put(Change(kind, _ids(partitions)))
+
+    def _put(self, change: Change) -> None:
+        self._changes.append(change)
+        self._ring()
+
+    def _ring(self) -> None:
+        os.eventfd_write(self._bell, 1)
+
+
+def _ids(partitions: Iterable[TopicPartition]) -> tuple[str, ...]:
+    return tuple(str(number) for number in sorted(each.partition for each in partitions))

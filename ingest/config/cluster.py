@@ -1,0 +1,30 @@
+"""The section [cluster]: several nodes that share the partitions of one hub."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ingest.config.keys import key
+from ingest.config.kinds import Choice, Flag
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """Several nodes that share the partitions of one hub."""
+
+    coordination: Literal["none", "kafka"] = key(
+        "none",
+        Choice(),
+        "How the nodes agree on who reads which partition. none: this node reads all of them. kafka: Kafka's group\n"
+        "coordinator gives each partition to one of the nodes that run, over the topic source.position_topic.",
+    )
+    shared_checkpoint_folder: bool = key(
+        False,
+        Flag(),
+        'With checkpoints.store = "file": whether checkpoints.path is the same folder for all nodes, as for several nodes\n'
+        "on one machine.",
+    )
+
+    @property
+    def shares(self) -> bool:
+        """Whether this node reads only the partitions that are given to it."""
+        return self.coordination != "none"

@@ -1,0 +1,111 @@
+"""Checks what exactly once needs of Kafka: a place for every position, and the right to transactions."""
+
+import socket
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from ingest.config import Config
+from ingest.doctor.check import Check, Verdict, fail, ok, warn
+from ingest.errors import IngestError
+from ingest.kafka.client import new_admin, new_producer, settings
+from ingest.kafka.complaints import fix_of
+from ingest.kafka.position_topic import needed, too_few
+from ingest.source.checkpoints.position_record import ID_PREFIX
+
+if TYPE_CHECKING:
+    from confluent_kafka.admin import AdminClient
+
+RIGHTS = "transactions"
+_ASK_SECONDS = 4.0
+_ALLOW = (
+    "allow it: kafka-acls.sh --add --allow-principal User:NAME --operation Write --operation Describe "
+    f"--transactional-id {ID_PREFIX} --resource-pattern-type prefixed"
+)
+
+
+def transaction_checks(
+    config: Config, hub_partitions: Callable[[], Sequence[str]] | None, topics: Callable[[], dict[str, int]], kafka: str
+) -> list[Check]:
+    """Returns none unless `source.delivery` is exactly_once. `hub_partitions`: as the check "partitions" has found them, None
+    without that check; `topics`: topic → number of its partitions, as the check `kafka` has found them."""
+    if not config.reads_telemetry or config.source.delivery != "exactly_once":
+        return []
+    topic = config.source.position_topic
+
+    def places() -> Verdict:
+        wanted = list(config.source.partitions) or (list(hub_partitions()) if hub_partitions is not None else [])
+        return judge_places(topic, topics().get(topic, 0), wanted, _cleanup_policy(config, topic))
+
+    return [
+        Check(RIGHTS, lambda: _try(config), needs=(kafka,)),
+        Check(
+            f"places in {topic}",
+            places,
+            needs=(f"topic {topic}",),
+            after=("partitions",) if hub_partitions is not None else (),
+        ),
+    ]
+
+
+def judge_places(topic: str, found: int, hub_partitions: Sequence[str], policy: str | None) -> Verdict:
+    """Judges the topic of positions. `policy`: its cleanup.policy; None: unknown."""
+    try:
+        wrong = too_few(topic, found, needed(hub_partitions))
+    except IngestError as error:
+        wrong = str(error)
+    if wrong is not None:
+        seen, _, fix = wrong.rpartition(": ")
+        return fail(seen, fix)
+    if policy is not None and policy != "compact":
+        return fail(
+            f"cleanup.policy is {policy}: Kafka deletes the position of a partition that is quiet for long",
+            f"kafka-configs.sh --alter --entity-type topics --entity-name {topic} --add-config cleanup.policy=compact",
+        )
+    for_all = f"a place for each of the hub's {len(hub_partitions)} partitions" if hub_partitions else f"{found} places"
+    return ok(f"{for_all}, compacted" if policy else f"{for_all} (the cluster does not tell whether it is compacted)")
+
+
+def judge_refusal(name: str, words: str) -> Verdict:
+    """Judges librdkafka's error `name` of the first transaction, with its text."""
+    if name == "TRANSACTIONAL_ID_AUTHORIZATION_FAILED":
+        return fail(f"this user may not use transactional ids that begin with {ID_PREFIX}", _ALLOW)
+    if name == "CLUSTER_AUTHORIZATION_FAILED":
+        return fail(
+            "this user may not write idempotently",
+            "allow it: kafka-acls.sh --add --allow-principal User:NAME --operation IdempotentWrite --cluster",
+        )
+    if name == "_TIMED_OUT":
+        return warn(
+            f"no answer in {_ASK_SECONDS:g} s ({words})",
+            "try again; if that stays so, the brokers cannot make their topic __transaction_state: see "
+            "transaction.state.log.replication.factor and their number",
+        )
+    return fail(words, fix_of(name, words) or "see the brokers' log")
+
+
+def _try(config: Config) -> Verdict:
+    from confluent_kafka import KafkaException
+
+    name = f"{ID_PREFIX}doctor/{socket.gethostname()}"
+    producer = new_producer(
+        {**settings(config.kafka), "transactional.id": name, "log_level": 0}, error_cb=lambda error: None
+    )
+    try:
+        producer.init_transactions(_ASK_SECONDS)
+    except KafkaException as failed:
+        return judge_refusal(failed.args[0].name(), failed.args[0].str())
+    return ok(f"may use transactional ids that begin with {ID_PREFIX}")
+
+
+def _cleanup_policy(config: Config, topic: str) -> str | None:
+    from confluent_kafka import KafkaException
+    from confluent_kafka.admin._config import ConfigResource
+    from confluent_kafka.admin._resource import ResourceType
+
+    client: AdminClient = new_admin({**settings(config.kafka), "log_level": 0}, error_cb=lambda error: None)
+    resource = ConfigResource(ResourceType.TOPIC, topic)
+    try:
+        asked = client.describe_configs([resource], request_timeout=_ASK_SECONDS)[resource]
+        return str(asked.result(_ASK_SECONDS)["cleanup.policy"].value)
+    except (KafkaException, KeyError, TimeoutError):
+        return None

@@ -1,0 +1,399 @@
+"""Exactly once: records, dead letters and the position of their last event go into one Kafka transaction.
+
+A transaction begins with the first events, and is committed after `source.commit_interval_ms`, or sooner if many are in it; one
+with nothing in it never begins. Its events are held until it is committed: if it is aborted, they go again, `InOrder`.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
+from operator import attrgetter
+from typing import Literal, NamedTuple
+
+from confluent_kafka import KafkaError, Message
+
+from ingest.config import Config
+from ingest.errors import RestartRequired, Undeliverable
+from ingest.hub.position import Position
+from ingest.kafka.errors import outcome
+from ingest.kafka.records import Records
+from ingest.kafka.shipment import Shipment
+from ingest.kafka.transactions import Aborted, TransactionalPool, fenced, purged
+from ingest.metrics.catalogue import COMMIT_BUCKETS, DELIVERY_BUCKETS
+from ingest.metrics.meter import Histogram
+from ingest.source.delivery.attempts import Attempts
+from ingest.source.delivery.ready import Ready, Taken, behind, bytes_around, first
+from ingest.source.events.batch import Batch
+from ingest.source.events.received import Received
+from ingest.source.hot_path import encoder_of
+from ingest.timing import Deadline
+
+HELD_EVENTS = 20_000
+HELD_BYTES = 8 << 20
+"""A transaction with so many events, or so many bytes of their records, is committed at once: they are all held."""
+SILENCE_SECONDS = 10.0
+"""How long Kafka may owe an answer before that counts as trouble."""
+HELD_SECONDS = 0.1
+"""Poll interval while events are held back."""
+SLOW_SECONDS = 0.05
+"""The longest wait for Kafka while it owes nothing: what is held back can become due."""
+ENVELOPE_BYTES = 8_192
+"""A record this much smaller than the topic's limit is not measured: only its headers could make it too large, and then the
+broker says so."""
+VOID_MOST = 10
+"""How many transactions in a row can be aborted without a record to blame before a new producer must do it."""
+
+_ENQUEUED_MS = attrgetter("enqueued_ms")
+_PASSING = frozenset(
+    {KafkaError.OUT_OF_ORDER_SEQUENCE_NUMBER, KafkaError.UNKNOWN_PRODUCER_ID, KafkaError.INVALID_TXN_STATE}
+)
+"""What a transaction can meet after one that was aborted; the next one does not."""
+
+Phase = Literal["open", "committing", "aborting"]
+
+
+class Place(NamedTuple):
+    """Where the position is kept."""
+
+    topic: str
+    partition: int
+    key: bytes
+    value: Callable[[Position], bytes]
+
+
+class TransactionalDelivery:
+    """The `Deliverer` whose position moves with each committed transaction."""
+
+    def __init__(
+        self,
+        config: Config,
+        partition: str,
+        pool: TransactionalPool,
+        place: Place,
+        *,
+        topic_partitions: int,
+        max_record_bytes: int | None = None,
+        dead_letter_bytes: int | None = None,
+        schema_id: int | None = None,
+        may_send: Callable[[], bool] = lambda: True,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`pool` is initialized. `max_record_bytes`, `dead_letter_bytes`: of the topics, None: unknown. Others as for
+        `Delivery`."""
+        self.acked = 0
+        self.seconds = Histogram(DELIVERY_BUCKETS)
+        self.pool = pool
+        self.errors: Counter[str] = Counter()
+        self.position: Position | None = None
+        self.transactions: Counter[str] = Counter()
+        """By outcome: committed, aborted."""
+        self.commit_seconds = Histogram(COMMIT_BUCKETS)
+        """From the wish to commit to the broker's word."""
+        source = config.source
+        self._topic = source.topic
+        self._interval = source.commit_interval_ms / 1000
+        self._place = place
+        self._encoder = encoder_of(source.format, partition, has_keys=source.has_keys, schema_id=schema_id)
+        self._attempts = Attempts(
+            config,
+            partition,
+            pool,
+            self._encoder.encode,
+            max_record_bytes=max_record_bytes,
+            dead_letter_bytes=dead_letter_bytes,
+            reported=self._reported,
+            clock=clock,
+        )
+        self._measured_from = max(0, (max_record_bytes or pool.max_record_bytes) - ENVELOPE_BYTES)
+        self._may_send = may_send
+        self._clock = clock
+        self._ready = Ready(topic_partitions)
+        self._phase: Phase = "open"
+        self._began_at: float | None = None
+        """When the present transaction began; None without one."""
+        self._commit_at = 0.0
+        self._held: list[Sequence[Received]] = []
+        """The events of the present transaction, in order."""
+        self._held_events = self._held_bytes = 0
+        self._last: Position | None = None
+        """That of the last one."""
+        self._refusal: KafkaError | None = None
+        """Why Kafka refused one of them, before it was asked to commit."""
+        self._voids = 0
+        self._broken: RestartRequired | None = None
+        self._closing = False
+        self._acked_at = clock()
+
+    def start(self) -> None:
+        """The pool is initialized before the position is known."""
+
+    @property
+    def dead_lettered(self) -> Mapping[str, int]:
+        return self._attempts.written
+
+    @property
+    def room(self) -> bool:
+        return not self._ready.full and self._attempts.in_order.wants_more
+
+    @property
+    def idle(self) -> bool:
+        return not self._ready and not len(self._attempts.in_order) and self._began_at is None
+
+    @property
+    def on_the_way(self) -> bool:
+        return self.pool.in_flight > 0 or self._phase != "open"
+
+    @property
+    def event_wait(self) -> float | None:
+        if self.idle:
+            return None
+        if self.on_the_way:
+            return 0
+        return HELD_SECONDS if self._began_at is None else self._until_due
+
+    @property
+    def trouble(self) -> str | None:
+        trouble = self.pool.trouble or self._attempts.trouble
+        if trouble is None and not self.idle and self._clock() - self._acked_at > SILENCE_SECONDS + self._interval:
+            return f"Kafka has committed nothing for {SILENCE_SECONDS + self._interval:g} s"
+        return trouble
+
+    @property
+    def held_back(self) -> Mapping[str, bool]:
+        return self._attempts.held_back
+
+    def restart(self, position: Position) -> None:
+        self._ready.add(Batch(position, 0))
+
+    def abandon(self) -> None:
+        self._ready.clear()
+        self._attempts.abandon()
+        if self._phase == "committing":
+            return  # what comes of it is known when it is over
+        self._drop()
+        if self._phase == "open" and self._began_at is not None:
+            self._phase = "aborting"
+
+    def begin(self, position: Position | None) -> None:
+        """As `Deliverer`; raises RestartRequired while a commit is not answered, as it can have moved the position."""
+        if self._phase == "committing":
+            raise RestartRequired(
+                "another process can have this partition, and whether the last transaction counts is unknown"
+            )
+        if position is not None:
+            self.position = position
+
+    def send(self, batch: Batch) -> None:
+        if self.idle:
+            self._acked_at = self._clock()
+        self._ready.add(batch)
+        self._go_on()
+
+    def poll(self, timeout: float) -> None:
+        before = self.pool.in_flight
+        if self._phase == "committing":
+            self._commit(timeout)
+        elif self._phase == "aborting":
+            self._abort(timeout)
+        elif self._began_at is not None:
+            self.pool.flush(timeout if self._attempts.is_trial else min(timeout, self._until_due))
+        else:
+            self.pool.poll(timeout if self.idle else min(timeout, SLOW_SECONDS))
+        if self.pool.in_flight < before:
+            self._acked_at = self._clock()
+        self._go_on()
+        broken = self._broken or self._attempts.broken
+        if broken is not None:
+            raise broken
+
+    def close(self) -> None:
+        self._closing = True
+
+    def join(self, deadline: Deadline, *, while_waiting: Callable[[], None]) -> bool:
+        """As `Deliverer`. What is not committed by then, the next producer aborts."""
+        while not (self.idle or self._attempts.trouble is not None or deadline.expired):
+            try:
+                self.poll(min(0.2, deadline.remaining()))
+            except RestartRequired:
+                return False
+            while_waiting()
+        return self.idle
+
+    @property
+    def _until_due(self) -> float:
+        """Seconds until the present transaction is to be committed."""
+        enough = (
+            self._attempts.in_order.busy
+            or self._held_events >= HELD_EVENTS
+            or self._held_bytes >= HELD_BYTES
+            or (self._closing and not self._ready)
+        )
+        return 0 if enough or self._began_at is None else max(0.0, self._began_at + self._interval - self._clock())
+
+    def _go_on(self) -> None:
+        """Takes the next step that needs no answer."""
+        if self._phase != "open" or self._broken is not None:
+            return
+        if self._attempts.is_trial:
+            if self._attempts.trial_is_over():
+                self._phase = "aborting"
+        elif self._refusal is not None:
+            self._phase = "aborting"
+        elif self._began_at is not None and not self._until_due:
+            self._begin_commit()
+        elif not self.pool.in_flight and (self._ready or self._attempts.in_order.busy) and self._may_send():
+            if self._attempts.in_order.busy:
+                self._try_in_order()
+            else:
+                self._ship()
+
+    def _begin(self) -> None:
+        self.pool.begin()
+        self._began_at = self._clock()
+
+    def _ship(self) -> None:
+        """Sends what one request for each partition of the topic holds, as `Delivery` does."""
+        sent: list[Taken] = []
+        slow: list[Taken] = []
+        records = Records([], [], [], [])
+        for batch, events in self._ready.shipment(self.pool.batch_bytes):
+            made = self._records(events) if not slow else None
+            if made is None:
+                slow.append((batch, events))
+            else:
+                records.extend(made)
+                sent.append((batch, events))
+        if records or (sent and not slow):
+            if self._began_at is None:
+                self._begin()
+            queued = self.pool.send_all(self._topic, records, self._arrived) if records else 0
+            if queued:
+                around = bytes_around(records.keys[0], records.headers[0])
+                self._ready.record_bytes = self.pool.in_flight_bytes / queued + around
+            if queued < len(records):
+                slow = [*behind(sent, queued), *slow]
+                sent = list(first(sent, queued))
+            self._held_bytes += self.pool.in_flight_bytes
+            for batch, events in sent:
+                self._hold(events, events[-1].position if events else batch.last)
+        self._attempts.in_order.add(event for _, events in slow for event in events)
+
+    def _records(self, events: Sequence[Received]) -> Records | None:
+        """Returns the records of nearly all events; None if one of them cannot be a record, or one could be too large."""
+        try:
+            made = self._encoder.encode_all(events)
+        except MemoryError:
+            raise
+        except Exception:  # `Attempts` says which one it is, and why
+            return None
+        return None if made and max(map(len, made.values)) > self._measured_from else made
+
+    def _hold(self, events: Sequence[Received], last: Position) -> None:
+        self._held.append(events)
+        self._held_events += len(events)
+        self._last = last
+
+    def _drop(self) -> None:
+        self._held, self._held_events, self._held_bytes = [], 0, 0
+        self._last = self._refusal = None
+
+    def _try_in_order(self) -> None:
+        """Tries some of what was refused, each time in a transaction of its own."""
+        self._attempts.in_order.add(event for _, events in self._ready.everything() for event in events)
+        events = self._attempts.begin(self._begin)
+        if self._began_at is None:
+            return
+        if not events:  # the client took none of them
+            self._phase = "aborting"
+        elif not self._attempts.is_trial:
+            self._hold(events, events[-1].position)
+            self._begin_commit()
+
+    def _begin_commit(self) -> None:
+        """Adds the position, and asks for the commit."""
+        last = self._last
+        if last is None:  # every event of it was refused by the client
+            self._phase = "aborting"
+            return
+        place = self._place
+        try:
+            if not self.pool.offer(
+                place.topic, (place.key, place.value(last), None, 0), self._reported_place, place.partition
+            ):
+                return  # the queue is full: again, once something is answered
+        except Aborted:
+            self._phase = "aborting"
+            return
+        except Undeliverable as why:
+            self._broken = RestartRequired(f"Kafka topic {place.topic} takes no position: {why}")
+            return
+        self._phase, self._commit_at = "committing", self._clock()
+
+    def _commit(self, timeout: float) -> None:
+        try:
+            if not self.pool.commit(timeout):
+                return
+        except Aborted as aborted:
+            if aborted.error is not None:
+                self._note(aborted.error)
+            self._phase = "aborting"
+            return
+        now, events = self._clock(), sorted(map(_ENQUEUED_MS, chain.from_iterable(self._held)))
+        self.transactions["committed"] += 1
+        self.commit_seconds.observe(now - self._commit_at)
+        self._acked_at, self._voids = now, 0
+        if not self._attempts.committed():
+            self.acked += len(events)
+            self.seconds.observe_since(events, time.time() * 1000)
+        self.position = self._last
+        self._over()
+
+    def _abort(self, timeout: float) -> None:
+        try:
+            if not self.pool.abort(timeout):
+                return
+        except Aborted as aborted:
+            raise RestartRequired(f"Kafka does not abort a transaction: {aborted}") from None
+        self.transactions["aborted"] += 1
+        self._acked_at = self._clock()
+        held, refusal = self._held, self._refusal
+        self._over()
+        if self._attempts.under_way:
+            blamed = self._attempts.aborted()
+        else:
+            self._attempts.in_order.add_in_front(list(chain.from_iterable(held)))
+            blamed = refusal is not None and outcome(refusal) == "suspect"
+            if blamed:
+                self._attempts.in_order.be_careful()
+        self._voids = 0 if blamed else self._voids + 1
+        if self._voids > VOID_MOST:
+            self._broken = RestartRequired(
+                f"Kafka aborts every transaction: {'no cause' if refusal is None else refusal.str()}"
+            )
+
+    def _over(self) -> None:
+        self._phase, self._began_at = "open", None
+        self._drop()
+
+    def _arrived(self, shipment: Shipment) -> None:
+        for refusal in shipment.refused:
+            self._note(refusal.error)
+
+    def _reported(self, error: KafkaError) -> None:
+        self._note(error)
+
+    def _reported_place(self, error: KafkaError | None, _: Message) -> None:
+        if error is not None:
+            self._note(error)
+
+    def _note(self, error: KafkaError) -> None:
+        """Takes an error of a record, or of the commit."""
+        if purged(error):
+            return
+        self.errors[error.name()] += 1
+        if fenced(error):
+            self._broken = self.pool.displaced()
+        elif outcome(error) == "recycle" and error.code() not in _PASSING:
+            self._broken = RestartRequired(f"Kafka transaction: {error.name()}: {error.str()}")
+        self._refusal = error

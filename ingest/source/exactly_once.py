@@ -1,0 +1,139 @@
+"""The start of a partition process that delivers exactly once.
+
+The order matters: first the transactions of every earlier process end, and it can commit nothing more; then the last committed
+position is read; only then does this one take the partition from the hub.
+"""
+
+import logging
+from collections.abc import Callable
+
+from ingest.config import Config
+from ingest.errors import Refused
+from ingest.hub.position import Position
+from ingest.kafka.last_record import last_record
+from ingest.kafka.position_topic import number_of
+from ingest.kafka.record_limit import max_record_bytes
+from ingest.kafka.transactions import TransactionalPool
+from ingest.process.child import Child
+from ingest.process.waiting import wait_until_available
+from ingest.source.checkpoints import Checkpoint
+from ingest.source.checkpoints.order import further
+from ingest.source.checkpoints.position_record import decoded, key_of, transactional_id
+from ingest.source.checkpoints.scope import scope
+from ingest.source.checkpoints.store import Damaged
+from ingest.source.delivery.transactional import Place, TransactionalDelivery
+from ingest.source.preflight import ANSWER_SECONDS, Topics, check_positions
+from ingest.timing import Deadline
+
+INITIALIZE_SECONDS = 2.0
+READ_SECONDS = 8.0
+"""One try; a heartbeat comes before and after it."""
+
+logger = logging.getLogger(__name__)
+
+
+class Transactions:
+    """An initialized pool, and where Kafka says that the partition stands."""
+
+    def __init__(
+        self,
+        config: Config,
+        partition: str,
+        pool: TransactionalPool,
+        position: Checkpoint | None,
+        letters: int | None = None,
+    ) -> None:
+        """`letters`: how large a record the dead-letter topic takes; None: unknown."""
+        self.stored: Checkpoint | None = None
+        """What the checkpoint store holds."""
+        self._config = config
+        self._partition = partition
+        self._pool = pool
+        self._letters = letters
+        self._position = position
+
+    def start(self, stored: Checkpoint | None) -> Checkpoint | None:
+        """Returns where to go on: at the position in Kafka, or behind the checkpoint if there is none, or if that is further on,
+        as after a time with at_least_once."""
+        self.stored, position = stored, self._position
+        if position is None or stored is None or stored.lease:
+            return position or stored
+        if not further(stored, position):
+            return position
+        logger.warning(
+            "Partition %s goes on at its checkpoint in %s, sequence number %s: that is further on than the position in %s, %s.",
+            self._partition,
+            stored.place,
+            stored.sequence_number,
+            self._config.source.position_topic,
+            position.sequence_number,
+        )
+        return stored
+
+    def delivery(
+        self, topics: Topics, value: Callable[[Position], bytes], may_send: Callable[[], bool]
+    ) -> TransactionalDelivery:
+        """`value`: the value of a position's record."""
+        config, partition = self._config, self._partition
+        place = Place(config.source.position_topic, number_of(partition), key_of(scope(config), partition), value)
+        return TransactionalDelivery(
+            config,
+            partition,
+            self._pool,
+            place,
+            topic_partitions=topics.partitions,
+            max_record_bytes=topics.max_record_bytes,
+            dead_letter_bytes=self._letters,
+            schema_id=topics.schema_id,
+            may_send=may_send,
+        )
+
+
+def open_transactions(child: Child, topics: Topics) -> Transactions | None:
+    """Returns None if a stop is requested first. Raises Refused, or Displaced if another process does the same now."""
+    config, partition = child.task.config, child.task.slot
+    topic = config.source.position_topic
+    wait_until_available(child, "looking at the topic of positions", lambda: check_positions(config, [partition]))
+    if child.stopping:
+        return None
+    own_limit = "message.max.bytes" in config.kafka.librdkafka
+    letters = None if own_limit else max_record_bytes(config.kafka, config.source.dead_letter_topic, ANSWER_SECONDS)
+    pool = TransactionalPool(
+        config.kafka,
+        transactional_id(scope(config), partition),
+        client_id=f"ingest-source-{partition}",
+        max_record_bytes=topics.max_record_bytes,
+        largest_bytes=letters,
+    )
+    pool.start()
+
+    def initialize() -> bool:
+        pool.initialize(INITIALIZE_SECONDS)
+        return True
+
+    def read() -> tuple[Checkpoint | None]:
+        found = last_record(config.kafka, topic, number_of(partition), key_of(scope(config), partition), READ_SECONDS)
+        if found is None or found.value is None:
+            return (None,)
+        place = f"offset {found.offset} of {topic}[{partition}]"
+        return (decoded(found.value, partition, place).checkpoint(partition),)
+
+    doing = f"beginning transactions with Kafka at {config.kafka.bootstrap_servers}"
+    if wait_until_available(child, doing, initialize) is None:
+        return None
+    position = wait_until_available(child, f"reading the position in {topic}", read, mendable=Damaged)
+    return None if position is None else Transactions(config, partition, pool, position[0], letters)
+
+
+def forget_position(config: Config, partition: str, deadline: Deadline) -> None:
+    """Deletes the position of a partition, for a new start at `source.start`. A process that still runs is displaced. Raises
+    Refused or Unreachable."""
+    pool = TransactionalPool(config.kafka, transactional_id(scope(config), partition), client_id="ingest-reset")
+    pool.start()
+    pool.initialize(deadline.remaining())
+    pool.begin()
+    topic = config.source.position_topic
+    pool.tombstone(topic, number_of(partition), key_of(scope(config), partition))
+    while not pool.commit(min(1.0, deadline.remaining())):
+        if deadline.expired:
+            raise Refused(f"Kafka did not commit the deletion of partition {partition}'s position: repeat the command")

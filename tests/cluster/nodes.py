@@ -1,0 +1,114 @@
+"""Nodes that share the partitions of one emulated hub: supervisors of their own on this machine, one folder of checkpoints."""
+
+import os
+import signal
+import time
+from collections.abc import Collection
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from ingest.emulator import Emulator
+from ingest.kafka.admin import TopicSpec, create_topics
+from tests.faults.conftest import basic_config
+from tests.faults.ingest_process import IngestProcess, Sections, write_config
+from tests.faults.waiting import PATIENCE_SECONDS, wait_until
+
+
+class Node(IngestProcess):
+    """One node; `kill_all` is what a power cut does to it."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        folder.mkdir()
+        super().__init__(folder, "source")
+        self.name = name
+
+    @property
+    def owned(self) -> int:
+        return int(self.metric("cluster_partitions_owned"))
+
+    def kill_all(self) -> None:
+        """SIGKILL to the supervisor, whose children end at once without it."""
+        self.send_signal(signal.SIGKILL)
+        self.join()
+
+    def freeze(self) -> None:
+        """SIGSTOP to all of its processes, the supervisor last."""
+        for pid in (*self.descendants(), self.pid):
+            os.kill(pid, signal.SIGSTOP)
+
+    def wake(self) -> None:
+        for pid in (self.pid, *self.descendants()):
+            os.kill(pid, signal.SIGCONT)
+
+
+class Nodes:
+    """The nodes of one hub. Use as a `with` block."""
+
+    def __init__(self, folder: Path, hub: Emulator, bootstrap: str, topic: str, *layers: Sections) -> None:
+        """`topic`: where telemetry goes, by which the positions' topic is named, too. `layers`: more configuration."""
+        self.members: list[Node] = []
+        self.positions = f"{topic}.positions"
+        self._folder = folder
+        self._hub = hub
+        self._bootstrap = bootstrap
+        self._topic = topic
+        self._layers = layers
+        create_topics(bootstrap, {}, [TopicSpec(self.positions, len(hub.stats().partitions), -1)], PATIENCE_SECONDS)
+
+    def add(self) -> Node:
+        """Starts one more node."""
+        node = Node(self._folder / f"node-{len(self.members)}", f"node {len(self.members)}")
+        hub = self._hub.endpoints.event_hub_connection_string
+        write_config(
+            node.config,
+            basic_config(self._folder, hub, self._bootstrap, self._topic),
+            {
+                "source": {"position_topic": self.positions},
+                "cluster": {"coordination": "kafka", "shared_checkpoint_folder": True},
+            },
+            *self._layers,
+        )
+        self.members.append(node)
+        node.start()
+        return node
+
+    def levels(self) -> dict[str, int | None]:
+        """Partition → owner level of who reads it; None while nobody does."""
+        found = {}
+        for partition, stats in self._hub.stats().partitions.items():
+            found[partition] = max((each.epoch for each in stats.receivers if each.epoch is not None), default=None)
+        return found
+
+    def wait_shared(self, *nodes: Node, seconds: float = PATIENCE_SECONDS) -> float:
+        """Waits until these nodes read all partitions, and none more than one partition more than another. Returns the
+        seconds that it took."""
+        began = time.monotonic()
+
+        def shared() -> bool:
+            owned = [node.owned for node in nodes]
+            everything = None not in self.levels().values()
+            return everything and sum(owned) == len(self.levels()) and max(owned) - min(owned) <= 1
+
+        wait_until(shared, lambda: nodes[0].story(f"{[each.owned for each in nodes]} of {self.levels()}"), seconds)
+        return time.monotonic() - began
+
+    def wait_taken(self, before: dict[str, int | None], partitions: Collection[str], seconds: float) -> float:
+        """Waits until each of the partitions is read with another owner level than `before`. Returns the seconds."""
+        began = time.monotonic()
+
+        def taken() -> bool:
+            now = self.levels()
+            return all(now[each] not in (None, before[each]) for each in partitions)
+
+        wait_until(taken, lambda: f"{before} became {self.levels()}", seconds)
+        return time.monotonic() - began
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        for node in self.members:
+            node.__exit__(kind, error, traceback)

@@ -1,0 +1,220 @@
+"""Exactly once: whatever is refused, killed or away, each event is committed once and in order, with its position."""
+
+import pytest
+from confluent_kafka import KafkaError
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ingest.errors import Displaced, RestartRequired
+from ingest.hub.position import BEFORE_FIRST
+from ingest.source.delivery import transactional
+from ingest.source.events.batch import Batch
+from ingest.source.formats import FORMATS
+from tests.source.delivery.refusing_kafka import BAD
+from tests.source.delivery.rig import ToyFormat, stream_of
+from tests.source.delivery.transactions_rig import POSITIONS, Rig, TransactionalKafka, at, check
+from tests.source.sample_events import make_event
+
+GOOD = b""
+
+
+@pytest.fixture(autouse=True)
+def toy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(FORMATS, "toy", ToyFormat)
+
+
+@settings(max_examples=60)
+@given(
+    plan=st.lists(
+        st.tuples(st.integers(0, 3), st.sampled_from([GOOD] * 20 + [BAD, b"encoder", b"undeliverable", b"client"])),
+        min_size=1,
+        max_size=250,
+    ),
+    seed=st.integers(0, 2**32),
+    kills=st.sampled_from([0, 0.02, 0.1]),
+    names=st.booleans(),
+    room=st.sampled_from([3, 40, 1_000]),
+)
+def test_every_event_is_committed_once_through_refusals_and_kills(
+    plan: list[tuple[int, bytes]], seed: int, kills: float, names: bool, room: int
+) -> None:
+    stream = stream_of(plan)
+    rig = Rig(TransactionalKafka(seed, names_culprits=names), seed, room=room)
+    rig.run(stream, batch=17, kills=kills)
+    check(rig, stream)
+
+
+def settle(rig: Rig) -> None:
+    while not rig.delivery.idle:
+        rig.poll()
+
+
+def test_a_transaction_is_committed_after_its_time_and_none_is_empty() -> None:
+    rig = Rig(TransactionalKafka(1))
+    for _ in range(100):
+        rig.poll()
+    assert not rig.kafka.commits
+    assert rig.delivery.idle
+    assert rig.delivery.event_wait is None
+    begun = rig.now
+    rig.delivery.send(Batch.of(stream_of([(1, GOOD)] * 3)))
+    assert not rig.delivery.idle
+    rig.poll()
+    assert 0 < (rig.delivery.event_wait or 0) <= 0.5
+    while not rig.delivery.idle:
+        rig.poll()
+    assert rig.kafka.commits == 1
+    assert 0.5 <= rig.now - begun < 1
+    assert rig.delivery.acked == 3
+    assert rig.delivery.transactions == {"committed": 1}
+    assert rig.delivery.commit_seconds.counts != [0] * len(rig.delivery.commit_seconds.counts)
+
+
+@pytest.mark.parametrize(("name", "most"), [("HELD_EVENTS", 100), ("HELD_BYTES", 150)])
+def test_many_events_are_committed_sooner(name: str, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transactional, name, most)
+    rig = Rig(TransactionalKafka(1))
+    stream = stream_of([(1, GOOD)] * 1_000)
+    rig.run(stream)
+    check(rig, stream)
+    assert rig.kafka.commits >= 8
+
+
+def test_at_the_end_nothing_waits_for_its_time() -> None:
+    rig = Rig(TransactionalKafka(1))
+    rig.delivery.send(Batch.of(stream_of([(1, GOOD)] * 3)))
+    rig.delivery.close()
+    for _ in range(20):
+        rig.delivery.poll(0)  # no time passes
+    assert rig.delivery.idle
+    assert rig.delivery.position == at(2)
+
+
+def test_while_no_broker_answers_nothing_more_is_taken_and_then_the_same_commit_succeeds() -> None:
+    rig = Rig(TransactionalKafka(1))
+    stream = stream_of([(1, GOOD)] * 6_000)
+    rig.delivery.send(Batch.of(stream[:1]))
+    rig.kafka.away = True
+    sent = 1
+    for _ in range(2_000):
+        if rig.delivery.room:
+            rig.delivery.send(Batch.of(stream[sent : sent + 100]))
+            sent += 100
+        rig.poll()
+    assert 4_000 <= sent <= 4_200, "back-pressure"
+    assert rig.delivery.trouble is not None
+    assert "committed nothing" in rig.delivery.trouble
+    assert rig.delivery.position is None
+    rig.kafka.away = False
+    while not rig.delivery.idle:
+        rig.poll()
+    assert rig.delivery.trouble is None
+    assert rig.kafka.aborts == 0
+    check(rig, stream[:sent])
+
+
+def test_a_successor_ends_it_quietly_and_nothing_of_it_counts() -> None:
+    rig = Rig(TransactionalKafka(1))
+    stream = stream_of([(1, GOOD)] * 20)
+    zombie = rig.delivery
+    zombie.send(Batch.of(stream[:10]))
+    rig.start()
+    with pytest.raises(Displaced):
+        zombie.poll(0.1)
+    rig.run(stream)
+    check(rig, stream)
+
+
+def test_a_cluster_that_refuses_everything_is_waited_for_and_nobody_is_blamed() -> None:
+    rig = Rig(TransactionalKafka(1))
+    rig.kafka.failing = {0, 1, 2}
+    stream = stream_of([(device, GOOD) for device in range(1, 9)] * 20)
+    rig.delivery.send(Batch.of(stream))
+    for _ in range(3_000):
+        rig.poll()
+    assert rig.delivery.held_back["refused"]
+    assert "refuses all records alike" in (rig.delivery.trouble or "")
+    rig.kafka.failing = set()
+    while not rig.delivery.idle:
+        rig.poll()
+    assert not rig.delivery.held_back["refused"]
+    check(rig, stream)
+
+
+def test_a_bad_record_at_the_end_of_the_day_is_blamed_without_another_one() -> None:
+    rig = Rig(TransactionalKafka(1))
+    stream = stream_of([(1, GOOD), (1, BAD)])
+    rig.run(stream)
+    check(rig, stream)
+    assert rig.delivery.dead_lettered == {"invalid_record": 1}
+    assert rig.delivery.acked == 1
+
+
+def test_dead_letters_have_their_limit_in_a_minute() -> None:
+    rig = Rig(TransactionalKafka(1), per_minute=2)
+    stream = stream_of([(1, b"undeliverable")] * 4)
+    rig.delivery.send(Batch.of(stream))
+    began = rig.now
+    while len(rig.dead) < 2 or not rig.delivery.held_back["dead_letter_limit"]:
+        rig.poll()
+    assert "2 dead letters in a minute" in (rig.delivery.trouble or "")
+    while not rig.delivery.idle:
+        rig.poll()
+    assert rig.now - began >= 60
+    check(rig, stream)
+
+
+def test_a_dead_letter_that_is_refused_goes_with_less_of_it() -> None:
+    rig = Rig(TransactionalKafka(1))
+    rig.kafka.refuses_letters = 3
+    stream = stream_of([(1, b"undeliverable"), (1, GOOD)])
+    rig.run(stream)
+    check(rig, stream)
+    [(_, value, headers, _)] = rig.kafka.committed["iotin.dead"]
+    assert value == b""
+    assert dict(headers or ())["ingest-body-omitted"] == b"13"
+
+
+def test_an_error_of_no_record_needs_a_new_process() -> None:
+    rig = Rig(TransactionalKafka(1))
+    rig.kafka.failing, rig.kafka.failure = {0, 1, 2}, KafkaError.TOPIC_AUTHORIZATION_FAILED
+    rig.delivery.send(Batch.of(stream_of([(1, GOOD)])))
+    with pytest.raises(RestartRequired, match="TOPIC_AUTHORIZATION_FAILED"):
+        settle(rig)
+
+
+def test_what_was_abandoned_is_aborted_and_what_comes_again_counts_once() -> None:
+    rig = Rig(TransactionalKafka(1))
+    stream = stream_of([(1, GOOD)] * 30)
+    rig.delivery.send(Batch.of(stream[:10]))
+    rig.poll()
+    rig.delivery.abandon()
+    rig.delivery.begin(None)
+    rig.run(stream)
+    check(rig, stream)
+    assert rig.kafka.aborts == 1
+
+
+def test_a_commit_that_is_not_answered_leaves_the_position_unknown() -> None:
+    rig = Rig(TransactionalKafka(1))
+    rig.delivery.send(Batch.of(stream_of([(1, GOOD)] * 10)))
+    rig.delivery.close()
+    rig.kafka.away = True
+    rig.poll()
+    rig.delivery.abandon()
+    with pytest.raises(RestartRequired, match="whether the last transaction counts is unknown"):
+        rig.delivery.begin(None)
+
+
+def test_another_numbering_has_its_place_between_the_events() -> None:
+    rig = Rig(TransactionalKafka(1))
+    rig.delivery.send(Batch.of([make_event(99, body=b"0", device_id="dev-1")]))
+    rig.delivery.restart(BEFORE_FIRST)
+    while not rig.delivery.idle:
+        rig.poll()
+    assert [value for _, value, _, _ in rig.kafka.committed[POSITIONS]] == [b"-1"]
+    assert rig.delivery.position == BEFORE_FIRST
+    rig.delivery.send(Batch.of([make_event(0, body=b"1", device_id="dev-1")]))
+    while not rig.delivery.idle:
+        rig.poll()
+    assert rig.delivery.position == at(0)
