@@ -85,16 +85,20 @@ class _Audit:
             self._letters.read(self._taker(self._letters.reading))
         self._topic.read(self._taker(self._topic.reading))
         self._check_placed()
-        seen = self._counts(self._topic).keys() | self._counts(self._letters).keys()
-        names = hub.wanted(self._figures, seen, self._plan.partitions)
-        held = {name: self._held(name) for name in names}
-        verdicts = {name: self._judge(name, held[name]) for name in names}
-        if any(each.missing.numbers for each in verdicts.values()) and not self._topic.is_at_end:
+        held = {name: self._held(name) for name in self._names()}
+        verdicts = {name: self._judge(name, each) for name, each in held.items()}
+        is_open = not verdicts or any(each.is_open for each in verdicts.values())
+        if is_open and not self._topic.is_at_end:
             self._look_further(held)
-            verdicts = {name: self._judge(name, held[name]) for name in names}
+            self._check_placed()
+            verdicts = {name: self._judge(name, held.get(name, NOTHING_HELD)) for name in self._names()}
         if self._plan.refetch:
             verdicts = {name: self._refetched(verdict) for name, verdict in verdicts.items()}
         return self._report(verdicts)
+
+    def _names(self) -> list[str]:
+        seen = self._counts(self._topic).keys() | self._counts(self._letters).keys()
+        return hub.wanted(self._figures, seen, self._plan.partitions)
 
     def _counts(self, reader: TopicReader | None) -> Mapping[str, Counted]:
         return {} if reader is None else reader.reading.counting.counts
@@ -148,7 +152,7 @@ class _Audit:
         return taken
 
     def _look_further(self, held: Mapping[str, Held]) -> None:
-        """Reads the topic to its end, or until nothing is missing any more."""
+        """Reads the topic to its end, or until nothing is missing any more, and both ends are certain."""
         take, looked_at = self._taker(self._topic.reading), self._clock()
 
         def taken(messages: Sequence[Message], share: float) -> bool:
@@ -157,7 +161,7 @@ class _Audit:
             if self._clock() - looked_at < LOOK_SECONDS:
                 return True
             looked_at = self._clock()
-            return any(self._judge(name, each).missing.numbers for name, each in held.items())
+            return not held or any(self._judge(name, each).is_open for name, each in held.items())
 
         self._topic.read_on(taken)
 

@@ -170,6 +170,20 @@ def test_without_the_hub_it_says_what_cannot_be_known(
     assert "The hub's own figures are not known: no hub is configured." in shown
 
 
+def test_without_the_hub_what_came_long_after_proves_the_end(
+    hub: Emulator, kafka: KafkaCluster, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rig = Rig(hub, kafka)
+    monkeypatch.delenv("INGEST__HUB__EVENT_HUB_CONNECTION_STRING")
+    log = rig.logs["0"]
+    rig.write("0", log[:40])
+    rig.write("1", [event(5_000, log[0].device_id), event(5_001, log[1].device_id)])
+    rig.write("0", log[40:60])
+    told = rig.told(lambda: capsys.readouterr().out, 10, 49, "--partition", "0")
+    assert found(told) == [NOTHING]
+    assert (told["present"], told["certain"]) == (40, True)
+
+
 def test_a_format_without_the_partition_cannot_be_audited(
     hub: Emulator, kafka: KafkaCluster, capsys: pytest.CaptureFixture[str]
 ) -> None:
