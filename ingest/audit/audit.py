@@ -58,6 +58,7 @@ class _Audit:
         self._renumbered: set[str] = set()
         """Partitions of which the hub has other events under these numbers."""
         config, why_not = hub.settled(config)
+        self._event_hub = None if config.hub.event_hub is None else config.hub.event_hub.event_hub
         self._figures = hub.ask(config) if why_not is None else hub.Figures(why_not=why_not)
         if plan.refetch and self._figures.why_not is not None:
             raise Refused(f"--refetch reads from the hub, and its figures are not known: {self._figures.why_not}")
@@ -73,7 +74,8 @@ class _Audit:
 
     def _reader(self, stack: ExitStack, name: str, partitions: int, *, letters: bool = False) -> TopicReader:
         plan = self._plan
-        reading = Reading(name, plan.from_ms, plan.to_ms, letters=letters, with_bodies=plan.refetch)
+        hub_name = self._event_hub
+        reading = Reading(name, plan.from_ms, plan.to_ms, letters=letters, event_hub=hub_name, with_bodies=plan.refetch)
         reader = TopicReader(self._kafka, reading, partitions, plan.from_ms, plan.to_ms)
         stack.callback(reader.close)
         return reader
@@ -83,16 +85,20 @@ class _Audit:
             self._letters.read(self._taker(self._letters.reading))
         self._topic.read(self._taker(self._topic.reading))
         self._check_placed()
-        seen = self._counts(self._topic).keys() | self._counts(self._letters).keys()
-        names = hub.wanted(self._figures, seen, self._plan.partitions)
-        held = {name: self._held(name) for name in names}
-        verdicts = {name: self._judge(name, held[name]) for name in names}
-        if any(each.missing.numbers for each in verdicts.values()) and not self._topic.is_at_end:
+        held = {name: self._held(name) for name in self._names()}
+        verdicts = {name: self._judge(name, each) for name, each in held.items()}
+        is_open = not verdicts or any(each.is_open for each in verdicts.values())
+        if is_open and not self._topic.is_at_end:
             self._look_further(held)
-            verdicts = {name: self._judge(name, held[name]) for name in names}
+            self._check_placed()
+            verdicts = {name: self._judge(name, held.get(name, NOTHING_HELD)) for name in self._names()}
         if self._plan.refetch:
             verdicts = {name: self._refetched(verdict) for name, verdict in verdicts.items()}
         return self._report(verdicts)
+
+    def _names(self) -> list[str]:
+        seen = self._counts(self._topic).keys() | self._counts(self._letters).keys()
+        return hub.wanted(self._figures, seen, self._plan.partitions)
 
     def _counts(self, reader: TopicReader | None) -> Mapping[str, Counted]:
         return {} if reader is None else reader.reading.counting.counts
@@ -146,7 +152,7 @@ class _Audit:
         return taken
 
     def _look_further(self, held: Mapping[str, Held]) -> None:
-        """Reads the topic to its end, or until nothing is missing any more."""
+        """Reads the topic to its end, or until nothing is missing any more, and both ends are certain."""
         take, looked_at = self._taker(self._topic.reading), self._clock()
 
         def taken(messages: Sequence[Message], share: float) -> bool:
@@ -155,7 +161,7 @@ class _Audit:
             if self._clock() - looked_at < LOOK_SECONDS:
                 return True
             looked_at = self._clock()
-            return any(self._judge(name, each).missing.numbers for name, each in held.items())
+            return not held or any(self._judge(name, each).is_open for name, each in held.items())
 
         self._topic.read_on(taken)
 

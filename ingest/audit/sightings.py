@@ -87,9 +87,12 @@ def of_record(value: bytes | None, headers: Sequence[Header], schema_of: SchemaO
     )
 
 
-def of_letter(headers: Sequence[Header]) -> Sighting:
-    """Returns the position of a dead letter. Raises Foreign."""
+def of_letter(headers: Sequence[Header], event_hub: str | None) -> Sighting:
+    """Returns the position of a dead letter of this event hub; None: of any. Raises Foreign."""
     texts = _texts(headers)
+    wrote = texts.get(f"{HEADER_PREFIX}event-hub")
+    if None not in (event_hub, wrote) and wrote != event_hub:
+        raise Foreign(f"it is a dead letter of the event hub {wrote}")
     try:
         device = texts.get(f"{HEADER_PREFIX}device-id")
         return _checked(

@@ -48,8 +48,17 @@ _OURS: Final[Mapping[str, object]] = {"enable.auto.commit": False, "isolation.le
 class Reading:
     """What has been read of one topic."""
 
-    def __init__(self, name: str, from_ms: int, to_ms: int, *, letters: bool, with_bodies: bool) -> None:
-        """`letters`: it is the topic of dead letters."""
+    def __init__(
+        self,
+        name: str,
+        from_ms: int,
+        to_ms: int,
+        *,
+        letters: bool = False,
+        event_hub: str | None = None,
+        with_bodies: bool = False,
+    ) -> None:
+        """`letters`: it is the topic of dead letters, and only those of this event hub count (None: of any)."""
         self.name = name
         self.counting = new_counting(from_ms, to_ms)
         self.records = 0
@@ -62,6 +71,7 @@ class Reading:
         """Whether the topic may have deleted records of the stretch."""
         self.bodies: dict[str, Bodies] = {}
         self.letters = letters
+        self._event_hub = event_hub
         self._with_bodies = with_bodies
         self._from_ms, self._to_ms = from_ms, to_ms
 
@@ -91,7 +101,7 @@ class Reading:
         value = message.value()
         content = value if isinstance(value, bytes) else None
         try:
-            sighting = of_letter(headers) if self.letters else of_record(content, headers, schema_of)
+            sighting = of_letter(headers, self._event_hub) if self.letters else of_record(content, headers, schema_of)
         except Foreign:
             self.not_ours += self._from_ms <= message.timestamp()[1] < self._to_ms
             return

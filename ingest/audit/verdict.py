@@ -87,6 +87,11 @@ class Verdict:
     """Events whose content was compared with the hub's; None: not asked for."""
 
     @property
+    def is_open(self) -> bool:
+        """Whether more records could change what is missing."""
+        return bool(self.missing.numbers) or not self.is_whole
+
+    @property
     def is_whole(self) -> bool:
         """Whether both ends are certain."""
         return "unknown" not in (self.first_proof, self.last_proof)

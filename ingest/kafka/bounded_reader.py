@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
+from time import sleep
 from typing import NamedTuple
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -17,6 +18,10 @@ _EARLIEST, _LATEST = -2, -1
 """What stands for a partition's ends where Kafka's protocol asks for the offset of a time."""
 _LEAST_SECONDS = 0.1
 """librdkafka rejects a time-out of 0."""
+
+_NO_LEADER_YET = (KafkaError.LEADER_NOT_AVAILABLE, KafkaError.NOT_LEADER_FOR_PARTITION)
+"""What a broker says for a while of a partition that was made just now, or whose leader has gone."""
+_AGAIN_SECONDS = 0.1
 
 _FETCH = 5_000
 _WAIT_SECONDS = 0.1
@@ -51,14 +56,17 @@ def offsets_at(
 
 def _offsets(consumer: Consumer, topic: str, partitions: int, time: int, deadline: Deadline) -> dict[int, int]:
     asked = [TopicPartition(topic, partition, time) for partition in range(partitions)]
-    try:
-        found = consumer.offsets_for_times(asked, timeout=max(_LEAST_SECONDS, deadline.remaining()))
-        for each in found:
-            if each.error is not None:
-                raise KafkaException(each.error)
-    except KafkaException as failed:
-        raise Unreachable(f"topic {topic} cannot be read: {failed.args[0].str()}") from failed
-    return {each.partition: each.offset for each in found}
+    while True:
+        try:
+            found = consumer.offsets_for_times(asked, timeout=max(_LEAST_SECONDS, deadline.remaining()))
+            for each in found:
+                if each.error is not None:
+                    raise KafkaException(each.error)
+            return {each.partition: each.offset for each in found}
+        except KafkaException as failed:
+            if failed.args[0].code() not in _NO_LEADER_YET or deadline.expired:
+                raise Unreachable(f"topic {topic} cannot be read: {failed.args[0].str()}") from failed
+        sleep(_AGAIN_SECONDS)
 
 
 class BoundedReader:

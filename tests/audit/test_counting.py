@@ -10,7 +10,7 @@ from hypothesis import strategies as some
 from ingest.audit import counting as python
 from ingest.audit.counting import Counter
 from ingest.audit.numbers import size, spans
-from ingest.audit.sightings import Foreign, of_record
+from ingest.audit.sightings import UNDATED, Foreign, Sighting, of_letter, of_record
 from ingest.source.core import counting as compiled
 from tests.audit.records import T0, Fetched, event, fetched, take
 
@@ -142,6 +142,15 @@ def test_a_partition_can_have_any_name_and_a_record_another_order_of_members() -
 def test_what_others_wrote_is_not_ours(value: bytes | None) -> None:
     with pytest.raises(Foreign):
         of_record(value, (), lambda _: None)
+
+
+def test_a_dead_letter_counts_for_its_own_event_hub() -> None:
+    headers = [("ingest-event-hub", b"plant"), ("ingest-partition", b"3"), ("ingest-sequence-number", b"7")]
+    for known in ("plant", None):
+        assert of_letter(headers, known) == Sighting("3", 7, UNDATED, None)
+    assert of_letter(headers[1:], "plant").number == 7
+    with pytest.raises(Foreign, match="of the event hub plant"):
+        of_letter(headers, "other")
 
 
 @pytest.mark.parametrize("record_format", ["connect-string", "connect-json", "connect-json-schema"])

@@ -1,6 +1,7 @@
 """`ingest audit` over an emulated hub and Apache Kafka: exactly what was done to a topic is found."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -77,19 +78,22 @@ def test_exactly_what_was_done_to_the_topic_is_found(
 
 
 def test_of_a_whole_topic_nothing_is_missing_or_repeated(
-    hub: Emulator, kafka: KafkaCluster, capsys: pytest.CaptureFixture[str]
+    hub: Emulator, kafka: KafkaCluster, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rig = Rig(hub, kafka)
     for partition, log in rig.logs.items():
         rig.write(partition, log)
     rig.write_and_abort("0", rig.logs["0"][20:40])
     for first, last in ((10, 79), (0, 99), (0, 5_000)):
-        assert rig.audit(first, last, "--refetch") == EXIT_OK
+        assert rig.audit(first, last, "--refetch", "--metrics-file", str(tmp_path / "audit.prom")) == EXIT_OK
         shown = capsys.readouterr().out
         events = 2 * (min(last, 99) - first + 1)
         assert f"\n0 missing, 0 repeated, 0 out of order, 0 with another content: {events} events of" in shown
         assert "not known" not in shown
         assert "contents were compared" not in shown
+        assert f'\ningest_audit_present_events{{name="ingest",partition="1"}} {events // 2}\n' in (
+            "\n" + (tmp_path / "audit.prom").read_text()
+        )
 
 
 def test_contents_that_are_not_the_hubs_are_found_beside_the_owner_of_the_partition(
@@ -164,6 +168,20 @@ def test_without_the_hub_it_says_what_cannot_be_known(
     assert "whether events are missing before the first is not known: only the hub could tell" in shown
     assert "behind the last" not in shown
     assert "The hub's own figures are not known: no hub is configured." in shown
+
+
+def test_without_the_hub_what_came_long_after_proves_the_end(
+    hub: Emulator, kafka: KafkaCluster, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rig = Rig(hub, kafka)
+    monkeypatch.delenv("INGEST__HUB__EVENT_HUB_CONNECTION_STRING")
+    log = rig.logs["0"]
+    rig.write("0", log[:40])
+    rig.write("1", [event(5_000, log[0].device_id), event(5_001, log[1].device_id)])
+    rig.write("0", log[40:60])
+    told = rig.told(lambda: capsys.readouterr().out, 10, 49, "--partition", "0")
+    assert found(told) == [NOTHING]
+    assert (told["present"], told["certain"]) == (40, True)
 
 
 def test_a_format_without_the_partition_cannot_be_audited(

@@ -106,7 +106,18 @@ def test_all_partitions_are_asked_for_at_once() -> None:
 def test_a_partition_without_an_answer() -> None:
     consumer = Answering(KafkaError(KafkaError.LEADER_NOT_AVAILABLE))
     with pytest.raises(Unreachable, match=r"topic t cannot be read: .*[Ll]eader not available"):
-        ends_of(cast(Consumer, consumer), "t", 2, Deadline(PATIENCE))
+        ends_of(cast(Consumer, consumer), "t", 2, Deadline(0.2))
+
+
+def test_a_partition_that_has_no_leader_yet_is_asked_again() -> None:
+    class Elected(Answering):
+        def _answer(self, partition: int, time: int) -> TopicPartition:
+            self._error = None if self.asked > 2 else self._error
+            return super()._answer(partition, time)
+
+    consumer = Elected(KafkaError(KafkaError.LEADER_NOT_AVAILABLE))
+    assert ends_of(cast(Consumer, consumer), "t", 1, Deadline(PATIENCE)) == {0: Ends(0, 10)}
+    assert consumer.asked == 4
 
 
 class Record:
