@@ -11,6 +11,8 @@ from functools import partial
 INTERVAL_SECONDS = 15.0
 JITTER = 0.2
 """An interval lasts up to this much longer, at random."""
+AGAIN_SECONDS = 1.0
+"""Until a node looks again when another was faster with a claim."""
 EXPIRY_SECONDS = 60.0
 REQUEST_SECONDS = 0.012
 """One request to Blob Storage."""
@@ -34,6 +36,8 @@ class Blobs:
         self._etag = [0] * partitions
         self._modified = [0.0] * partitions
         self._alive: set[int] = set()
+        self._faster: set[int] = set()
+        """Nodes that have lost a claim to another since their last look."""
         self._queue: list[tuple[float, int, Callable[[], None]]] = []
         self._count = 0
 
@@ -84,12 +88,16 @@ class Blobs:
         if node not in self._alive:
             return
         self.requests += -(-self._partitions // LISTED)
-        wanted = [*self.owned[node], *self._choose(node)]
+        wanted = [*sorted(self.owned[node]), *self._choose(node)]
         seen = [(partition, self._etag[partition]) for partition in wanted]
+        self._faster.discard(node)
         for index, (partition, etag) in enumerate(seen, 1):
             self._after(index * REQUEST_SECONDS, partial(self._claim, node, partition, etag))
+        self._after(len(seen) * REQUEST_SECONDS, partial(self._rest, node))
+
+    def _rest(self, node: int) -> None:
         pause = INTERVAL_SECONDS * (1 + JITTER * self._random.random())
-        self._after(len(seen) * REQUEST_SECONDS + pause, partial(self._tick, node))
+        self._after(AGAIN_SECONDS if node in self._faster else pause, partial(self._tick, node))
 
     def _choose(self, node: int) -> list[int]:
         """All that the node lacks, at once: first what is nobody's, then from those that have more than their share."""
@@ -122,6 +130,8 @@ class Blobs:
 
     def _claim(self, node: int, partition: int, etag: int) -> None:
         self.requests += 1
+        if self._etag[partition] != etag:
+            self._faster.add(node)
         if node not in self._alive or self._etag[partition] != etag:
             return
         before = self._owner[partition]
