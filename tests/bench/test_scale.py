@@ -25,7 +25,7 @@ def test_blobs_come_to_rest_with_even_shares(partitions: int, nodes: int, seed: 
     world = Blobs(partitions, seed)
     for node in range(1, nodes + 1):
         world.join(node, node / 10)
-    world.run(600, world.balanced)
+    world.run(600)
     assert world.balanced()
     before = {node: set(theirs) for node, theirs in world.owned.items()}
     world.run(600)
