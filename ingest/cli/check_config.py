@@ -80,6 +80,8 @@ def _source(config: "Config") -> dict[str, str]:
         f"{hub.event_hub} at {hub.namespace}" if hub else f"where {iot_hub.host if iot_hub else ''} says its events are"
     )
     partitions = f"partitions {', '.join(source.partitions)}" if source.partitions else "all partitions"
+    if config.cluster.shares:
+        partitions = f"its share of all partitions (cluster.coordination {config.cluster.coordination})"
     form = source.format if source.has_keys else f"{source.format}, without keys"
     if source.format in NEED_REGISTRY:
         form += f", schema registry {config.kafka.schema_registry.url}"

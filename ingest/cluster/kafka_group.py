@@ -8,7 +8,6 @@ and no clock but the coordinator's decides.
 import logging
 import os
 import threading
-import time
 import weakref
 from collections import deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -23,7 +22,7 @@ from ingest.config import Kafka
 from ingest.errors import IngestError
 from ingest.kafka.client import STATISTICS_MS, ClientHealth, new_consumer, settings
 from ingest.logs import Repeated, and_more
-from ingest.timing import Clock, Deadline
+from ingest.timing import Deadline
 
 DEFAULTS: Final[Mapping[str, Any]] = {
     # A killed node's partitions stand still for this long.
@@ -54,7 +53,7 @@ logger = logging.getLogger(__name__)
 class KafkaGroup:
     """A `Coordination`. Its own thread polls the consumer, and waits there while lost partitions are not released."""
 
-    def __init__(self, kafka: Kafka, topic: str, group: str, client_id: str, *, clock: Clock = time.monotonic) -> None:
+    def __init__(self, kafka: Kafka, topic: str, group: str, client_id: str) -> None:
         self.joined = False
         self.rebalances = 0
         self._topic = topic
@@ -68,7 +67,7 @@ class KafkaGroup:
         self._awaited: set[str] = set()
         """Lost partitions that are not released."""
         self._closing = False
-        self._look = GroupMembers(common, group, clock=clock)
+        self._look = GroupMembers(common, group, changed=self._ring, useful=self._hears)
         self._repeated = Repeated()
         self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         weakref.finalize(self, os.close, self._bell)
@@ -85,8 +84,12 @@ class KafkaGroup:
             None if found is None else {name: [str(number) for _, number in places] for name, places in found.items()}
         )
 
+    def _hears(self) -> bool:
+        return self.joined and self._health.trouble is None
+
     def start(self) -> None:
         self._thread.start()
+        self._look.start()
 
     def fileno(self) -> int:
         return self._bell
@@ -102,6 +105,7 @@ class KafkaGroup:
             self._condition.notify_all()
 
     def close(self) -> None:
+        self._look.close()
         with self._condition:
             self._closing = True
             self._condition.notify_all()
@@ -119,8 +123,6 @@ class KafkaGroup:
         while not self._closing:
             try:
                 message = consumer.poll(POLL_SECONDS)
-                if self._look.poll():
-                    os.eventfd_write(self._bell, 1)
             except Exception as error:  # whatever it is, a node that is in no group any more must not go on in silence
                 logger.debug("The group of nodes", exc_info=True)
                 self._report(error)
@@ -200,6 +202,9 @@ class KafkaGroup:
 
     def _put(self, change: Change) -> None:
         self._changes.append(change)
+        self._ring()
+
+    def _ring(self) -> None:
         os.eventfd_write(self._bell, 1)
 
 

@@ -1,16 +1,19 @@
 """Who is in a consumer group, by the word of its coordinator."""
 
 import logging
-import time
-from collections.abc import Collection, Mapping
-from concurrent.futures import Future
+import struct
+import threading
+import warnings
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from confluent_kafka import KafkaException
+
+from ingest.errors import IngestError
 from ingest.kafka.client import new_admin
-from ingest.timing import Clock
 
 if TYPE_CHECKING:
-    from confluent_kafka.admin import AdminClient, ConsumerGroupDescription  # type: ignore[attr-defined]
+    from confluent_kafka.admin import AdminClient
 
 Place = tuple[str, int]
 """(topic, partition)"""
@@ -20,55 +23,95 @@ Members = Mapping[str, Collection[Place]]
 SECONDS: Final = 10.0
 """Between two questions."""
 SOON_SECONDS: Final = 1.0
-ANSWER_SECONDS: Final = 10.0
+ANSWER_SECONDS: Final = 5.0
 
 logger = logging.getLogger(__name__)
 
 
 class GroupMembers:
-    """Asks again and again. One thread calls it, and never waits."""
+    """Asks again and again, on a thread of its own, which dies with the process. `start`, `close`."""
 
-    def __init__(self, chosen: Mapping[str, Any], group: str, *, clock: Clock = time.monotonic) -> None:
-        """`chosen`: librdkafka's settings."""
+    def __init__(
+        self,
+        chosen: Mapping[str, Any],
+        group: str,
+        *,
+        changed: Callable[[], None] = lambda: None,
+        useful: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """`chosen`: librdkafka's settings. `changed` is called on the thread when the answer is another than before. `useful`:
+        whether an answer can be expected now."""
         self.members: Members | None = None
         """The last answer; None before the first."""
         self._chosen = chosen
         self._group = group
-        self._clock = clock
-        self._admin: AdminClient | None = None
-        self._question: Future[Any] | None = None
-        self._ask_at = 0.0
+        self._changed = changed
+        self._useful = useful
+        self._condition = threading.Condition()
+        self._soon = True
+        self._closing = False
+
+    def start(self) -> None:
+        threading.Thread(target=self._run, name="group-members", daemon=True).start()
 
     def soon(self) -> None:
         """Asks in a moment, when the group has settled, and not only in `SECONDS`."""
-        self._ask_at = min(self._ask_at, self._clock() + SOON_SECONDS)
+        with self._condition:
+            self._soon = True
+            self._condition.notify_all()
 
-    def poll(self) -> bool:
-        """Asks when that is due. Returns whether a new answer has come. Raises Unreachable if the machine has no room for a
-        client; brokers cause no error: the last answer holds."""
-        if self._question is None:
-            if self._clock() < self._ask_at:
-                return False
-            self._ask_at = self._clock() + SECONDS
-            self._admin = self._admin or new_admin(self._chosen, error_cb=lambda _: None)
-            asked = self._admin.describe_consumer_groups([self._group], request_timeout=ANSWER_SECONDS)
-            self._question = asked[self._group]
-            return False
-        if not self._question.done():
-            return False
-        question, self._question = self._question, None
-        error = question.exception()
-        if error is not None:
-            logger.debug("Who is in the group %s: %s", self._group, error)
-            return False
-        before, self.members = self.members, _members(question.result())
-        return self.members != before
+    def close(self) -> None:
+        with self._condition:
+            self._closing = True
+            self._condition.notify_all()
+
+    def _run(self) -> None:
+        admin: AdminClient | None = None
+        while not self._closing:
+            with self._condition:
+                self._condition.wait_for(lambda: self._soon or self._closing, SECONDS)
+                self._condition.wait_for(lambda: self._closing, SOON_SECONDS)
+                self._soon = False
+            if self._closing or not self._useful():
+                continue
+            try:
+                admin = admin or new_admin(self._chosen, error_cb=lambda _: None)
+                # Not describe_consumer_groups: librdkafka 2.16.0 aborts the process when brokers come back that were away
+                # during that request (rd_kafka_enq_once_del_source_return).
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore", DeprecationWarning)
+                    found = admin.list_groups(self._group, timeout=ANSWER_SECONDS)
+            except (KafkaException, IngestError, RuntimeError) as error:  # the last answer holds
+                logger.debug("Who is in the group %s: %s", self._group, error)
+                continue
+            self._take([member for each in found if each.id == self._group for member in each.members])
+
+    def _take(self, described: Collection[Any]) -> None:
+        """Members with the same name are told apart by what the coordinator calls them."""
+        members: dict[str, Collection[Place]] = {}
+        for member in described:
+            name = member.client_id if member.client_id not in members else member.id
+            members[name] = places(member.assignment or b"")
+        if members != self.members:
+            self.members = members
+            self._changed()
 
 
-def _members(described: "ConsumerGroupDescription") -> Members:
-    """Members with the same name are told apart by what the coordinator calls them."""
-    found: dict[str, Collection[Place]] = {}
-    for member in described.members:
-        name = member.client_id if member.client_id not in found else member.member_id
-        found[name] = sorted((each.topic, each.partition) for each in member.assignment.topic_partitions)
-    return found
+def places(assignment: bytes) -> list[Place]:
+    """Returns what a member of a consumer group is assigned, from Kafka's ConsumerProtocolAssignment: version, then topics
+    with their partitions, then user data; nothing if it cannot be read. Pure."""
+    found: list[Place] = []
+    try:
+        (topics,) = struct.unpack_from(">i", assignment, 2)
+        at = 6
+        for _ in range(topics):
+            (length,) = struct.unpack_from(">h", assignment, at)
+            topic = assignment[at + 2 : at + 2 + length].decode()
+            at += 2 + length
+            (count,) = struct.unpack_from(">i", assignment, at)
+            numbers = struct.unpack_from(f">{count}i", assignment, at + 4)
+            at += 4 + 4 * count
+            found += [(topic, number) for number in numbers]
+    except (struct.error, UnicodeDecodeError):
+        return []
+    return sorted(found)

@@ -11,11 +11,13 @@ from ingest.config.kinds import Choice, Flag
 class Cluster:
     """Several nodes that share the partitions of one hub."""
 
-    coordination: Literal["none", "kafka"] = key(
+    coordination: Literal["none", "kafka", "blob"] = key(
         "none",
         Choice(),
         "How the nodes agree on who reads which partition. none: this node reads all of them. kafka: Kafka's group\n"
-        "coordinator gives each partition to one of the nodes that run, over the topic source.position_topic.",
+        "coordinator gives each partition to one of the nodes that run, over the topic source.position_topic. blob: by the\n"
+        "ownership blobs of the Event Hubs processors beside the checkpoints, for those who share a consumer group with them;\n"
+        "slower.",
     )
     shared_checkpoint_folder: bool = key(
         False,

@@ -16,6 +16,15 @@ def broken_cluster(config: Config) -> Broken:
     if config.source.partitions:
         fix = f'with {_COORDINATION} = "{coordination}" the nodes share all partitions: leave this key out'
         yield ("source.partitions", _COORDINATION), Problem("source.partitions", _shown(config.source.partitions), fix)
+    if coordination == "blob" and not (
+        config.checkpoints.store == "blob" and config.checkpoints.blob_connection_string
+    ):
+        fix = (
+            f'{_COORDINATION} = "blob" keeps who owns what beside the checkpoints, and needs the key of that account: write '
+            'checkpoints.store = "blob" and checkpoints.blob_connection_string, or "kafka" here'
+        )
+        yield (_COORDINATION, _STORE, "checkpoints.blob_connection_string"), Problem(_COORDINATION, '"blob"', fix)
+        return
     own = config.checkpoints.store == "file" and not config.cluster.shared_checkpoint_folder
     if own and config.source.delivery == "at_least_once":
         fix = (

@@ -312,7 +312,7 @@ class Config:
     @property
     def needs_position_topic(self) -> bool:
         """Whether `source.position_topic` must be there: positions are kept in it, or nodes share its partitions."""
-        return self.source.delivery == "exactly_once" or self.cluster.shares
+        return self.source.delivery == "exactly_once" or self.cluster.coordination == "kafka"
 
     @property
     def _names_event_hub(self) -> bool:

@@ -5,13 +5,13 @@ is another's already loses its process at once.
 """
 
 import logging
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from ingest.cluster.contract import Change, Coordination
 from ingest.cluster.share import Share
-from ingest.config import Config, Kafka
+from ingest.config import Checkpoints, Config, Kafka, Proxy
 from ingest.metrics.cluster import (
     CLUSTER_MEMBERS,
     CLUSTER_OWNED,
@@ -68,16 +68,27 @@ class Service(Protocol):
 class Place:
     """A place in a group: whatever differs here is another place."""
 
+    coordination: str
     kafka: Kafka
     topic: str
+    checkpoints: Checkpoints
+    proxy: Proxy
     group: str
     client_id: str
 
 
-def kafka_group(place: Place) -> Coordination:
-    from ingest.cluster.kafka_group import KafkaGroup  # librdkafka only where nodes share
+def joined(place: Place, partitions: Sequence[str]) -> Coordination:
+    """Returns the coordination of a place, not started. `partitions` of the hub can become more later."""
+    # Each with its client only where it is wanted.
+    if place.coordination == "kafka":
+        from ingest.cluster.kafka_group import KafkaGroup
 
-    return KafkaGroup(place.kafka, place.topic, place.group, place.client_id)
+        return KafkaGroup(place.kafka, place.topic, place.group, place.client_id)
+    from ingest.cluster.blob_group import BlobGroup
+    from ingest.cluster.ownership_blobs import OwnershipBlobs
+
+    folder = place.group.partition("/")[2]
+    return BlobGroup(OwnershipBlobs(place.checkpoints, place.proxy, folder), partitions, place.client_id)
 
 
 class Sharing:
@@ -87,7 +98,7 @@ class Sharing:
         self,
         registry: Registry,
         clock: Clock,
-        join: Callable[[Place], Coordination] = kafka_group,
+        join: Callable[[Place, Sequence[str]], Coordination] = joined,
     ) -> None:
         self._registry = registry
         self._clock = clock
@@ -115,12 +126,20 @@ class Sharing:
 
     def begin(self, config: Config, found: Found, client_id: str) -> list[str]:
         """Joins the group, or stays in it if it is the same. Returns the partitions that are this node's already."""
-        place = Place(config.kafka, config.source.position_topic, found["group"], client_id)
-        self._all = list(found["partitions"])
+        place = Place(
+            config.cluster.coordination,
+            config.kafka,
+            config.source.position_topic,
+            config.checkpoints,
+            config.proxy,
+            found["group"],
+            client_id,
+        )
+        self._all[:] = found["partitions"]
         self._found, self._found_at = found, self._clock()
         if place != self._place:
             self.leave()
-            self._place, self._group = place, self._join(place)
+            self._place, self._group = place, self._join(place, self._all)
             self._group.start()
             logger.info("The %d partitions of the hub are shared in the group %s.", len(self._all), place.group)
         return self._share.held

@@ -1,23 +1,14 @@
 """This node's part of what the hub allows: one node of those that hold partitions of the command topics."""
 
-import logging
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ingest.cluster.node import node_of
 from ingest.config import Config, Kafka
-from ingest.errors import IngestError
-from ingest.logs import Repeated
-from ingest.timing import Clock
 
 if TYPE_CHECKING:
     from ingest.cluster.members import Members
-
-AGAIN_SECONDS: Final = 10.0
-
-logger = logging.getLogger(__name__)
 
 
 class Look(Protocol):
@@ -26,7 +17,9 @@ class Look(Protocol):
     @property
     def members(self) -> "Members | None": ...
 
-    def poll(self) -> bool: ...
+    def start(self) -> None: ...
+
+    def close(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,34 +38,23 @@ def group_look(place: Place) -> Look:
 
 
 class SinkShare:
-    """`poll` once per loop."""
+    """`nodes` once per loop."""
 
-    def __init__(self, look: Callable[[Place], Look] = group_look, clock: Clock = time.monotonic) -> None:
+    def __init__(self, look: Callable[[Place], Look] = group_look) -> None:
         self._open = look
-        self._clock = clock
         self._place: Place | None = None
         self._look: Look | None = None
-        self._not_before = 0.0
-        self._repeated = Repeated()
 
-    def poll(self, config: Config) -> int:
+    def nodes(self, config: Config) -> int:
         """Returns how many nodes send commands, this one included; 1 unless nodes share."""
-        if not config.cluster.shares:
-            self._place = self._look = None
-            return 1
-        place = Place(config.kafka, config.sink.group_id)
+        place = Place(config.kafka, config.sink.group_id) if config.cluster.shares else None
         if place != self._place:
-            self._place, self._look = place, self._open(place)
-        if self._look is None:
-            return 1
-        if self._clock() >= self._not_before:
-            try:
-                self._look.poll()
-            except IngestError as error:
-                self._not_before = self._clock() + AGAIN_SECONDS
-                if self._repeated.admit("look") is not None:
-                    logger.warning("How many nodes send commands is not known: %s", error)
-        return senders(self._look.members or {})
+            if self._look is not None:
+                self._look.close()
+            self._place, self._look = place, None if place is None else self._open(place)
+            if self._look is not None:
+                self._look.start()
+        return senders(self._look.members or {}) if self._look is not None else 1
 
 
 def senders(members: "Members") -> int:

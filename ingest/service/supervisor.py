@@ -227,7 +227,7 @@ class Supervisor:
         self.sharing.poll(self, self._partitions)
         for direction in map(self.directions.__getitem__, self.roles):
             if direction.divide is not None:
-                direction.divide(self.config, self._sink_share.poll(self.config))
+                direction.divide(self.config, self._sink_share.nodes(self.config))
         for slot in self._turns.begin():
             slot.begin_turn()
         for slot in self.slots:

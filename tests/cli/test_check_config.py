@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ingest.cli import check_config, doctor
-from ingest.config import At, Checkpoints, Config, Hub, Kafka, Proxy, SchemaRegistry, Secret, Sink, load
+from ingest.config import At, Checkpoints, Cluster, Config, Hub, Kafka, Proxy, SchemaRegistry, Secret, Sink, load
 from ingest.doctor.check import Finding, Result
 from ingest.errors import EXIT_OK, EXIT_UNAVAILABLE
 from tests.config.samples import COMPLETE, NAMESPACE
@@ -47,6 +47,11 @@ def test_both_directions_are_spoken_of(config: Config, capsys: pytest.CaptureFix
     assert shown["sink"] == "a.azure-devices.net, 1 process, at most 0.5 commands/s (sink.sends_per_second)"
     assert shown["commands"].startswith("from a, b (")
     assert shown["commands"].endswith(", full feedback to iotfeedback")
+
+
+def test_a_node_of_several_says_so(config: Config, capsys: pytest.CaptureFixture[str]) -> None:
+    shown = lines(replace(config, cluster=Cluster("kafka")), capsys)
+    assert "its share of all partitions (cluster.coordination kafka)" in shown["source"]
 
 
 def test_a_cluster_of_another_kind_is_told(config: Config, capsys: pytest.CaptureFixture[str]) -> None:

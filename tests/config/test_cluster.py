@@ -49,4 +49,13 @@ def test_a_list_of_partitions_is_refused(tmp_path: Path) -> None:
 
 
 def test_no_other_coordination_is_known(tmp_path: Path) -> None:
-    assert '"none", "kafka"' in problems(tmp_path, '[cluster]\ncoordination = "blob"\n' + FILES)["cluster.coordination"]
+    assert (
+        '"none", "kafka", "blob"'
+        in problems(tmp_path, '[cluster]\ncoordination = "etcd"\n' + FILES)["cluster.coordination"]
+    )
+
+
+def test_ownership_blobs_need_their_account(tmp_path: Path) -> None:
+    blob = CLUSTER.replace("kafka", "blob")
+    assert problems(tmp_path, blob + FILES).keys() == {"cluster.coordination"}
+    assert problems(tmp_path, blob + f'[checkpoints]\nblob_connection_string = "{BLOB}"\n') == {}

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import psutil
@@ -91,7 +91,7 @@ class Node:
         self.supervisor.start()
         self.until(lambda: bool(self.groups))
 
-    def _join(self, place: Place) -> Group:
+    def _join(self, place: Place, _: Sequence[str]) -> Group:
         self.groups.append(Group(place, lambda: [pid for pid in self.watched if _lives(pid)]))
         return self.groups[-1]
 
@@ -181,7 +181,7 @@ def test_a_stolen_partition_s_process_ends_at_once(node: Callable[..., Node]) ->
     one.until(lambda: not _lives(pid))
     one.ready()
     assert one.group.released == []
-    assert one.supervisor.ending("source") == []
+    one.until(lambda: one.supervisor.ending("source") == [])
 
 
 def test_a_partition_that_is_lost_and_comes_back_has_one_process_at_a_time(node: Callable[..., Node]) -> None:

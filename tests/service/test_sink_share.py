@@ -8,7 +8,6 @@ import pytest
 from ingest.cluster.members import Members
 from ingest.config import Config, Sink
 from ingest.config.cluster import Cluster
-from ingest.errors import Unreachable
 from ingest.service.roles import all_directions
 from ingest.service.sink_share import Place, SinkShare, senders
 from ingest.sink.pacing.rate import HEADROOM
@@ -37,13 +36,13 @@ def test_nodes_that_hold_partitions_count(members: Members, nodes: int) -> None:
 class Look:
     def __init__(self) -> None:
         self.members: Members | None = None
-        self.asked = 0
+        self.asks = False
 
-    def poll(self) -> bool:
-        self.asked += 1
-        if self.members is None:
-            raise Unreachable("no room for a client")
-        return True
+    def start(self) -> None:
+        self.asks = True
+
+    def close(self) -> None:
+        self.asks = False
 
 
 def test_the_pace_is_divided_among_the_nodes_and_comes_back() -> None:
@@ -63,24 +62,19 @@ def test_the_pace_is_divided_among_the_nodes_and_comes_back() -> None:
         ({f"{ONE}/sink-0": [("t", 0), ("t", 1)]}, 100),
     ):
         look.members = members
-        share._not_before = 0.0
-        sink.divide(CONFIG, share.poll(CONFIG))
+        sink.divide(CONFIG, share.nodes(CONFIG))
         worker = SharedRate(path)
         worker.take(0)
         assert worker.rate == pytest.approx(rate * HEADROOM)
         worker.close()
     assert places == [Place(CONFIG.kafka, CONFIG.sink.group_id)]
-
-
-def test_a_machine_without_room_is_asked_again_later() -> None:
-    look = Look()
-    share = SinkShare(lambda _: look)
-    assert [share.poll(CONFIG), share.poll(CONFIG)] == [1, 1]
-    assert look.asked == 1
+    assert look.asks
+    assert share.nodes(Config()) == 1
+    assert not look.asks
 
 
 def test_a_node_alone_asks_nobody() -> None:
-    assert SinkShare(lambda _: pytest.fail("it asks")).poll(Config()) == 1
+    assert SinkShare(lambda _: pytest.fail("it asks")).nodes(Config()) == 1
 
 
 def test_what_the_hub_was_seen_to_take_stays_the_same_part() -> None:
