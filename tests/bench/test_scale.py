@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.scale.blobs import EXPIRY_SECONDS, INTERVAL_SECONDS, JITTER, REQUEST_SECONDS, Blobs
+from bench.scale.blobs import JITTER, REQUEST_SECONDS, Blobs
 from bench.scale.figures import PAGE, in_page
 from bench.scale.group import HEARTBEAT_SECONDS, SESSION_SECONDS, Group
+from ingest.cluster.blob_group import EXPIRY_SECONDS, INTERVAL_SECONDS
 
 
 def test_the_page_has_the_figures_of_the_program() -> None:
