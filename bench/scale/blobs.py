@@ -1,4 +1,4 @@
-"""Ownership blobs: every node lists them, renews its own and claims what it lacks, as JavaScript's processors do.
+"""Ownership blobs: every node lists them, renews its own and claims what it lacks, by the rule of `ingest.cluster.balance`.
 
 One simulated second costs nothing. ETags decide who wins, as in Blob Storage; ages are the service's.
 """
@@ -8,10 +8,11 @@ import random
 from collections.abc import Callable
 from functools import partial
 
-INTERVAL_SECONDS = 15.0
+from ingest.cluster.balance import Ownership, claims
+from ingest.cluster.blob_group import AGAIN_SECONDS, EXPIRY_SECONDS, INTERVAL_SECONDS
+
 JITTER = 0.2
 """An interval lasts up to this much longer, at random."""
-EXPIRY_SECONDS = 60.0
 REQUEST_SECONDS = 0.012
 """One request to Blob Storage."""
 LISTED = 5000
@@ -34,6 +35,8 @@ class Blobs:
         self._etag = [0] * partitions
         self._modified = [0.0] * partitions
         self._alive: set[int] = set()
+        self._faster: set[int] = set()
+        """Nodes that have lost a claim to another since their last look."""
         self._queue: list[tuple[float, int, Callable[[], None]]] = []
         self._count = 0
 
@@ -84,44 +87,37 @@ class Blobs:
         if node not in self._alive:
             return
         self.requests += -(-self._partitions // LISTED)
-        wanted = [*self.owned[node], *self._choose(node)]
+        wanted = [*sorted(self.owned[node]), *self._choose(node)]
         seen = [(partition, self._etag[partition]) for partition in wanted]
+        self._faster.discard(node)
         for index, (partition, etag) in enumerate(seen, 1):
             self._after(index * REQUEST_SECONDS, partial(self._claim, node, partition, etag))
+        self._after(len(seen) * REQUEST_SECONDS, partial(self._rest, node))
+
+    def _rest(self, node: int) -> None:
         pause = INTERVAL_SECONDS * (1 + JITTER * self._random.random())
-        self._after(len(seen) * REQUEST_SECONDS + pause, partial(self._tick, node))
+        self._after(AGAIN_SECONDS if node in self._faster else pause, partial(self._tick, node))
 
     def _choose(self, node: int) -> list[int]:
-        """All that the node lacks, at once: first what is nobody's, then from those that have more than their share."""
-        free: list[int] = []
-        active = {node: self.owned[node]}
-        for other, theirs in self.owned.items():
-            if other in self._alive and theirs:
-                active[other] = theirs
-            elif other not in self._alive:
-                expired = [one for one in theirs if not other or self.now - self._modified[one] > EXPIRY_SECONDS]
-                free += expired
-                if len(expired) < len(theirs):
-                    active[other] = theirs.difference(expired)
-        floor, extra = divmod(self._partitions, len(active))
-        above = sum(len(theirs) > floor for theirs in active.values())
-        lacking = floor + (1 if above < extra else 0) - len(self.owned[node])
-        if lacking <= 0:
+        """What ingest's own rule claims, which is asked only if the node has less than its share."""
+        others = [len(theirs) for other, theirs in self.owned.items() if other not in (0, node) and self._counts(other)]
+        least, larger = divmod(self._partitions, len(others) + 1)
+        if len(self.owned[node]) >= least + (sum(share > least for share in others) < larger):
             return []
-        taken = self._random.sample(free, min(lacking, len(free)))
-        kept_extra = 0
-        for other, theirs in sorted(active.items(), key=lambda each: -len(each[1])):
-            if len(taken) == lacking or other == node or len(theirs) <= floor:
-                continue
-            keep = floor + (1 if kept_extra < extra else 0)
-            kept_extra += 1
-            spare = min(lacking - len(taken), len(theirs) - keep)
-            if spare > 0:
-                taken += self._random.sample(sorted(theirs), spare)
-        return taken
+        found = {
+            str(partition): Ownership(str(owner or ""), self.now - modified)
+            for partition, (owner, modified) in enumerate(zip(self._owner, self._modified, strict=True))
+        }
+        return [int(name) for name in claims(str(node), list(found), found, EXPIRY_SECONDS, self._random)]
+
+    def _counts(self, node: int) -> bool:
+        """Whether any of its ownerships holds."""
+        return any(self.now - self._modified[partition] <= EXPIRY_SECONDS for partition in self.owned[node])
 
     def _claim(self, node: int, partition: int, etag: int) -> None:
         self.requests += 1
+        if self._etag[partition] != etag:
+            self._faster.add(node)
         if node not in self._alive or self._etag[partition] != etag:
             return
         before = self._owner[partition]

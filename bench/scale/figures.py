@@ -14,7 +14,7 @@ from bench.scale.group import HEARTBEAT_SECONDS, Group
 PAGE: Final = Path(__file__).parents[2] / "docs" / "scale.md"
 SIZES: Final = ((32, 2), (32, 3), (32, 10), (1024, 10), (1024, 100))
 """Partitions and nodes."""
-SEEDS: Final = range(1, 6)
+SEEDS: Final = range(1, 4)
 STARTS_SECONDS: Final = 5.0
 """Within this time the nodes of a cold start begin."""
 QUIET_SECONDS: Final = 120.0
@@ -35,12 +35,15 @@ def blob_run(partitions: int, nodes: int, seed: int) -> tuple[Row, float]:
     world, starts, row = Blobs(partitions, seed), random.Random(-seed), {}
 
     def event(name: str, what: Callable[[], None], until: Callable[[], bool]) -> None:
-        world.moves = 0
+        world.moves, begin = 0, world.now
         what()
-        row[name] = world.run(LONGEST_SECONDS, until), 0
-        world.run(LONGEST_SECONDS, world.balanced)
-        row[name] = row[name][0], world.moves
-        world.run(QUIET_SECONDS)
+        lasts = False
+        while not lasts:  # claims that were under way when it first was so can undo it
+            world.run(LONGEST_SECONDS, until)
+            seconds = world.now - begin
+            world.run(QUIET_SECONDS)
+            lasts = until()
+        row[name] = seconds, world.moves
 
     def all_join() -> None:
         for node in range(1, nodes + 1):

@@ -6,8 +6,10 @@ has joined. Who has too many gives them up in a first round; a second one hands 
 
 import random
 
-SESSION_SECONDS = 10.0
-HEARTBEAT_SECONDS = 2.0
+from ingest.cluster.kafka_group import DEFAULTS
+
+SESSION_SECONDS: float = DEFAULTS["session.timeout.ms"] / 1000
+HEARTBEAT_SECONDS: float = DEFAULTS["heartbeat.interval.ms"] / 1000
 FIRST_SECONDS = 3.0
 """`group.initial.rebalance.delay.ms` of a broker: an empty group waits so long for more members."""
 REQUEST_SECONDS = 0.005

@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.scale.blobs import EXPIRY_SECONDS, INTERVAL_SECONDS, JITTER, REQUEST_SECONDS, Blobs
+from bench.scale.blobs import JITTER, REQUEST_SECONDS, Blobs
 from bench.scale.figures import PAGE, in_page
 from bench.scale.group import HEARTBEAT_SECONDS, SESSION_SECONDS, Group
+from ingest.cluster.blob_group import EXPIRY_SECONDS, INTERVAL_SECONDS
 
 
 def test_the_page_has_the_figures_of_the_program() -> None:
@@ -25,7 +26,7 @@ def test_blobs_come_to_rest_with_even_shares(partitions: int, nodes: int, seed: 
     world = Blobs(partitions, seed)
     for node in range(1, nodes + 1):
         world.join(node, node / 10)
-    world.run(600, world.balanced)
+    world.run(600)
     assert world.balanced()
     before = {node: set(theirs) for node, theirs in world.owned.items()}
     world.run(600)

@@ -84,6 +84,7 @@ class Story:
             self._reboot()
             self._power_cut()
             assert self._count("two nodes that share a hub, exactly once") == 0
+        self._stop_without_hub()
         self._uninstall()
 
     @contextmanager
@@ -307,6 +308,13 @@ class Story:
         self._strike(
             "power cut of a machine, and the other has all", right, right.machine.terminate, left, right.machine.start
         )
+
+    def _stop_without_hub(self) -> None:
+        for node in self._nodes:
+            with self._step(f"systemctl stop on {node.machine.name}, whose hub is away", node) as found:
+                node.systemctl("stop")
+                found.append(f"result {node.show('Result')}")
+                assert found == ["result success"]
 
     def _uninstall(self) -> None:
         for node in self._nodes:
