@@ -39,7 +39,8 @@ sys.exit(main(sys.argv[1:]))
 """
 OF_UAMQP = ("ingest.hub.service_client", "ingest.hub.network.uamqp_auth", "ingest.hub.auth.for_uamqp")
 """Imported for sink.transport = "sdk" alone."""
-OTHERS = ("ingest.source.checkpoints.blob", "ingest.emulator", "ingest.demo", "ingest.__main__", *OF_UAMQP)
+OF_BLOBS = ("ingest.source.checkpoints.blob", "ingest.cluster.ownership_blobs", "ingest.cluster.blob_group")
+OTHERS = (*OF_BLOBS, "ingest.emulator", "ingest.demo", "ingest.__main__", *OF_UAMQP)
 EXTRAS = {
     "emulator": ({"aiohttp", "cryptography"}, ("ingest.emulator",)),
     "uamqp": ({"azure-iot-hub", "uamqp", "six"}, OF_UAMQP),

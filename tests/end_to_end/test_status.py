@@ -49,6 +49,8 @@ def test_the_status_of_a_loaded_node_is_true(kafka: KafkaCluster, tmp_path: Path
         assert shown["unready"] == []
 
         def sampled() -> dict[str, Any] | None:
+            for partition in ("0", "1"):
+                feeder.send(partition, 1)
             found = document(url)
             return found if any(found["history"]["source_events_per_second"]) else None
 

@@ -13,8 +13,8 @@ import yaml
 from ingest.amqp.encoding import encode
 from ingest.amqp.message import section
 from ingest.emulator import Emulator
-from ingest.metrics import cluster
-from ingest.metrics.catalogue import TOKEN_EXPIRY, TOKEN_FAILING, TOKEN_FAILURES
+from ingest.metrics import audits, cluster
+from ingest.metrics.catalogue import SOURCE_COMMIT, TOKEN_EXPIRY, TOKEN_FAILING, TOKEN_FAILURES
 from tests.faults.conftest import basic_config
 from tests.faults.ingest_process import IngestProcess, write_config
 from tests.faults.sink_rig import SinkRig
@@ -32,6 +32,10 @@ OF_IDENTITY = {TOKEN_EXPIRY.full_name, TOKEN_FAILING.full_name, TOKEN_FAILURES.f
 """Only a node with an [identity] has them: tests/service/test_token_supply.py sees them."""
 OF_CLUSTER = {metric.full_name for metric in cluster.METRICS}
 """Only a node that shares its hub has them: tests/service/test_sharing.py sees them."""
+OF_TRANSACTIONS = {SOURCE_COMMIT.full_name}
+"""Only with source.delivery = "exactly_once" there is something in them: tests/source/test_instrumentation.py sees them."""
+OF_AUDITS = {metric.full_name for metric in audits.AUDIT_METRICS}
+"""They come from `ingest audit`, not from the service: tests/cli/test_audit.py sees them."""
 WEEK_SECONDS = 7 * 86_400.0
 """What the dashboard shows for never."""
 
@@ -72,7 +76,8 @@ def node(kafka: KafkaCluster, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 def test_every_query_returns_data(node: Node) -> None:
-    left = [target for target in targets() if not any(name in target.expression for name in OF_IDENTITY | OF_CLUSTER)]
+    others = OF_IDENTITY | OF_CLUSTER | OF_TRANSACTIONS
+    left = [target for target in targets() if not any(name in target.expression for name in others)]
 
     def all_answered() -> bool:
         node.load()
@@ -113,7 +118,8 @@ def test_every_declared_series_is_exported_before_anything_goes_wrong(node: Node
     def missing() -> set[str]:
         node.load()
         found = {line.partition("{")[0] for line in node.scraped().splitlines() if not line.startswith("#")}
-        return {name for name in declared().keys() - found - OF_IDENTITY if not name.startswith(tuple(OF_CLUSTER))}
+        wanted = declared().keys() - OF_IDENTITY - OF_AUDITS
+        return {name for name in wanted - found if not name.startswith(tuple(OF_CLUSTER))}
 
     wait_until(lambda: not missing(), lambda: f"never exported: {sorted(missing())}")
 
