@@ -1,7 +1,7 @@
 """The one transactional producer of a partition process. Its transactional id fences every earlier producer of that name.
 
-librdkafka's transactional calls wait for brokers. Each of them here waits no longer than it is told, and goes on where it was
-when it is called again, so that the loop around it keeps its heartbeat and its link.
+librdkafka's transactional calls wait for brokers. Each of them here returns within a second or so, and goes on where it was when
+it is called again, so that the loop around it keeps its heartbeat and its link.
 """
 
 from collections.abc import Callable
@@ -20,6 +20,10 @@ from ingest.kafka.shipping import REFUSALS_ONLY, ShippingPool
 TIMEOUT_MS: Final = 60_000
 """The broker aborts a transaction that is open for longer. Until then a node that died holds back what readers of committed
 records get; the process that follows it ends it at once."""
+END_SECONDS: Final = 1.0
+"""How long one call waits for the end of a transaction, if it must; brokers need some milliseconds. librdkafka 2.16 goes on where
+it was when the call is made again, but not always: a call that comes while its own thread still handles the one before can find
+the transaction in a state that it does not allow (_STATE), and one of a millisecond often does."""
 _LEAST_SECONDS: Final = 0.001
 _FENCED: Final = frozenset(
     {
@@ -135,13 +139,17 @@ class TransactionalPool(ShippingPool):
         self._producer.produce(topic, None, key, partition=partition)
 
     def commit(self, seconds: float) -> bool:
-        """Sends what is queued and commits; returns False if that takes longer: call it again, and nothing else meanwhile. Raises
-        Aborted, Displaced or RestartRequired."""
-        return self._ask(self._producer.commit_transaction, seconds)
+        """Sends what is queued, and once Kafka has all of it commits; returns False if that takes longer: call it again, and
+        nothing else meanwhile. Raises Aborted, Displaced or RestartRequired."""
+        if len(self._producer):
+            self.flush(seconds)
+            if len(self._producer):
+                return False
+        return self._ask(self._producer.commit_transaction, max(seconds, END_SECONDS))
 
     def abort(self, seconds: float) -> bool:
         """Drops what is queued and aborts; as `commit`."""
-        return self._ask(self._producer.abort_transaction, seconds)
+        return self._ask(self._producer.abort_transaction, max(seconds, END_SECONDS))
 
     def poll(self, timeout: float) -> None:
         try:

@@ -15,7 +15,7 @@ from ingest.kafka.last_record import TAIL, last_record
 from ingest.kafka.mock_cluster import MockCluster
 from ingest.kafka.records import Records
 from ingest.kafka.shipment import Shipment
-from ingest.kafka.transactions import Aborted, TransactionalPool
+from ingest.kafka.transactions import END_SECONDS, Aborted, TransactionalPool
 from ingest.timing import Deadline
 from tests.kafka.mocked import PATIENCE
 from tests.services.kafka import KafkaCluster
@@ -214,3 +214,33 @@ def test_without_a_broker_it_does_not_begin_and_is_asked_again(cluster: MockClus
     pool.begin()
     assert pool.offer("t", (b"k", b"1", None, 0), lambda *_: None)
     until(pool)
+
+
+class Sending:
+    """A producer that sends one record with each call, and takes note of how long it may take to commit."""
+
+    def __init__(self, records: int) -> None:
+        self.left = records
+        self.commits: list[float] = []
+
+    def __len__(self) -> int:
+        return self.left
+
+    def poll(self, _: float) -> int:
+        self.left -= 1
+        return 1
+
+    flush = poll
+
+    def commit_transaction(self, seconds: float) -> None:
+        assert not self.left
+        self.commits.append(seconds)
+
+
+def test_a_commit_begins_when_all_is_sent_and_is_not_hurried() -> None:
+    """librdkafka can lose its way when it is called again after a millisecond, while its own thread is busy."""
+    pool = TransactionalPool(Kafka(bootstrap_servers="127.0.0.1:1"), "ingest/hurry", client_id="test")
+    producer = Sending(3)
+    pool.clients = [producer]  # type: ignore[list-item]  # as much of it as is used
+    assert [pool.commit(0) for _ in range(3)] == [False, False, True]
+    assert producer.commits == [END_SECONDS]
