@@ -7,17 +7,14 @@ everybody goes on with what they have.
 """
 
 import logging
-import os
 import threading
 import uuid
-import weakref
-from collections import deque
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
 from random import Random
 from typing import Final, Protocol
 
 from ingest.cluster.balance import Ownership, active, claims
+from ingest.cluster.changes import Changes
 from ingest.cluster.contract import Change
 from ingest.errors import IngestError
 from ingest.logs import Repeated, and_more
@@ -70,12 +67,10 @@ class BlobGroup:
         self._expiry = expiry
         self._rng = rng or Random()  # noqa: S311 - spreads nodes, guards nothing
         self._held: set[str] = set()
-        self._changes: deque[Change] = deque()
+        self._changes = Changes()
         self._condition = threading.Condition()
         self._closing = False
         self._repeated = Repeated()
-        self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        weakref.finalize(self, os.close, self._bell)
         self._thread = threading.Thread(target=self._run, name="blob-group", daemon=True)
 
     @property
@@ -86,12 +81,10 @@ class BlobGroup:
         self._thread.start()
 
     def fileno(self) -> int:
-        return self._bell
+        return self._changes.fileno()
 
     def poll(self) -> Sequence[Change]:
-        with suppress(BlockingIOError):
-            os.eventfd_read(self._bell)
-        return [self._changes.popleft() for _ in range(len(self._changes))]
+        return self._changes.take()
 
     def release(self, partitions: Collection[str]) -> None:
         """Does nothing: no partition is ever lost before it is another's."""
@@ -122,7 +115,7 @@ class BlobGroup:
             name: len(each) for name, each in self.members.items()
         }:
             self.rebalances += 1
-        self._ring()
+        self._changes.ring()
         return all(succeeded)
 
     def leave(self) -> None:
@@ -139,20 +132,13 @@ class BlobGroup:
         found[partition] = ownership
         if partition not in self._held:
             self._held.add(partition)
-            self._put(Change("gained", (partition,)))
+            self._changes.put(Change("gained", (partition,)))
         return True
 
     def _stolen(self, partitions: Collection[str]) -> None:
         if partitions:
             self._held -= set(partitions)
-            self._put(Change("stolen", tuple(sorted(partitions))))
-
-    def _put(self, change: Change) -> None:
-        self._changes.append(change)
-        self._ring()
-
-    def _ring(self) -> None:
-        os.eventfd_write(self._bell, 1)
+            self._changes.put(Change("stolen", tuple(sorted(partitions))))
 
     def _run(self) -> None:
         while not self._closing:

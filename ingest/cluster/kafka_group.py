@@ -6,16 +6,13 @@ and no clock but the coordinator's decides.
 """
 
 import logging
-import os
 import threading
-import weakref
-from collections import deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from contextlib import suppress
 from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
+from ingest.cluster.changes import Changes
 from ingest.cluster.contract import Change
 from ingest.cluster.members import GroupMembers
 from ingest.config import Kafka
@@ -62,15 +59,13 @@ class KafkaGroup:
         self._chosen = {**DEFAULTS, **common, **NEEDED, "group.id": group}
         self._health = ClientHealth(self._chosen, purpose="the group of nodes")
         self._trouble: str | None = None
-        self._changes: deque[Change] = deque()
+        self._changes = Changes()
         self._condition = threading.Condition()
         self._awaited: set[str] = set()
         """Lost partitions that are not released."""
         self._closing = False
-        self._look = GroupMembers(common, group, changed=self._ring, useful=self._hears)
+        self._look = GroupMembers(common, group, changed=self._changes.ring, useful=self._hears)
         self._repeated = Repeated()
-        self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        weakref.finalize(self, os.close, self._bell)
         self._thread = threading.Thread(target=self._run, name="kafka-group", daemon=True)
 
     @property
@@ -92,12 +87,10 @@ class KafkaGroup:
         self._look.start()
 
     def fileno(self) -> int:
-        return self._bell
+        return self._changes.fileno()
 
     def poll(self) -> Sequence[Change]:
-        with suppress(BlockingIOError):
-            os.eventfd_read(self._bell)
-        return [self._changes.popleft() for _ in range(len(self._changes))]
+        return self._changes.take()
 
     def release(self, partitions: Collection[str]) -> None:
         with self._condition:
@@ -149,18 +142,18 @@ class KafkaGroup:
         error = message.error()
         if error is None:
             return
-        self._trouble = f"the group {self._group}: {error.str()}"
-        held = self._repeated.admit(error.name())
-        if held is not None:
-            logger.warning("The group %s: %s%s.", self._group, error.str().rstrip("."), and_more(held))
+        self._tell(error.name(), error.str())
 
     def _report(self, error: Exception) -> None:
-        self._trouble = f"the group {self._group}: {error}"
-        held = self._repeated.admit(type(error).__name__)
-        if held is not None:
-            logger.warning("The group %s: %s%s.", self._group, str(error).rstrip("."), and_more(held))
+        self._tell(type(error).__name__, str(error))
         with self._condition:
             self._condition.wait_for(lambda: self._closing, ERROR_SECONDS)
+
+    def _tell(self, kind: str, words: str) -> None:
+        self._trouble = f"the group {self._group}: {words}"
+        held = self._repeated.admit(kind)
+        if held is not None:
+            logger.warning("The group %s: %s%s.", self._group, words.rstrip("."), and_more(held))
 
     def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         # With an offset nothing is looked up, and paused nothing is fetched.
@@ -182,7 +175,7 @@ class KafkaGroup:
             released = self._condition.wait_for(lambda: self._closing or not self._awaited, RELEASE_SECONDS)
         if not released:
             logger.error("Partitions %s are handed over although their processes have not ended.", ", ".join(lost))
-            self._put(Change("stolen", lost))
+            self._changes.put(Change("stolen", lost))
         consumer.incremental_unassign(partitions)
 
     def _lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
@@ -198,14 +191,7 @@ class KafkaGroup:
     def _shared_out(self, kind: Any, partitions: list[TopicPartition]) -> None:
         self.rebalances += kind == "gained"
         self._look.soon()
-        self._put(Change(kind, _ids(partitions)))
-
-    def _put(self, change: Change) -> None:
-        self._changes.append(change)
-        self._ring()
-
-    def _ring(self) -> None:
-        os.eventfd_write(self._bell, 1)
+        self._changes.put(Change(kind, _ids(partitions)))
 
 
 def _ids(partitions: Iterable[TopicPartition]) -> tuple[str, ...]:
