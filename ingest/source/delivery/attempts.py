@@ -1,6 +1,5 @@
 """The transactions for events that were refused, cannot be encoded, or found no room, one after another (`in_order`)."""
 
-import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -20,16 +19,12 @@ from ingest.source.delivery.dead_letter_limit import DeadLetterLimit
 from ingest.source.delivery.dead_letters import Letters
 from ingest.source.delivery.encoding import record_of
 from ingest.source.delivery.in_order import Attempt, InOrder, Item
-from ingest.source.delivery.topic_limit import topic_limit
+from ingest.source.delivery.topic_limit import TopicLimit, topic_limit
 from ingest.source.events.received import Received
 from ingest.source.formats.contract import Record as Encoded
 
-LOOK_SECONDS = 10.0
-"""The shortest interval for asking how large a record the topic takes."""
 TRIAL_SECONDS = 5.0
 """How long a trial waits for its answer."""
-
-logger = logging.getLogger(__name__)
 
 
 class Attempts:
@@ -57,13 +52,13 @@ class Attempts:
         self._encode = encode
         self._letters = Letters(config, partition)
         self._most = max_record_bytes or pool.max_record_bytes
-        self._knows_limit = max_record_bytes is not None
+        ask = None if max_record_bytes is None else partial(topic_limit, config)
+        self._topic_limit = TopicLimit(config.source.topic, ask, clock)
         self._most_of_letters = dead_letter_bytes or pool.max_record_bytes
         self._limit = DeadLetterLimit(config.source.max_dead_letters_per_minute)
-        self._limited_by = self._letters_refused = ""
+        self._letters_refused = ""
         self._report = reported
         self._clock = clock
-        self._looked_at = float("-inf")
         self._attempt: Attempt | None = None
         self._began_at = 0.0
         self._refused: dict[int, KafkaError] = {}
@@ -80,11 +75,7 @@ class Attempts:
     def trouble(self) -> str | None:
         """Why nothing is delivered, in words."""
         if self._limit.reached:
-            return (
-                f"{self._config.source.max_dead_letters_per_minute} dead letters in a minute, and the next event would be "
-                f"another one ({self._limited_by}): it is tried again until it can be delivered or the minute is over; mend "
-                "the cause, or raise source.max_dead_letters_per_minute"
-            )
+            return self._limit.trouble
         if self._letters_refused:
             return f"dead-letter topic {self._config.source.dead_letter_topic} refuses all records: {self._letters_refused}"
         trouble = self.in_order.trouble
@@ -198,8 +189,7 @@ class Attempts:
         assert why is not None, "only an event to blame has a dead letter"
         if item.letter is None:
             now = self._clock()
-            if not self._limit.admit(now):
-                self._limited_by = f"{why.reason}: {why}".rstrip(".")
+            if not self._limit.admit(now, why):
                 # It can be deliverable by then.
                 item.why, item.tries = None, 0
                 self.in_order.pause(now)
@@ -233,14 +223,9 @@ class Attempts:
 
     def _look_at_limit(self) -> bool:
         """Asks the topic how large a record it takes now. Returns True if it takes larger ones; this process then ends."""
-        now = self._clock()
-        if not self._knows_limit or now - self._looked_at < LOOK_SECONDS:
+        found = self._topic_limit.changed(self._most)
+        if found is None:
             return False
-        self._looked_at = now
-        found = topic_limit(self._config)
-        if found is None or found == self._most:
-            return False
-        logger.warning("Topic %s takes records of %d bytes now, not %d.", self._config.source.topic, found, self._most)
         larger, self._most = found > self._most, found
         if larger:
             self.broken = RestartRequired(f"topic {self._config.source.topic} takes larger records now")

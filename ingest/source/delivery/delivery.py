@@ -16,8 +16,9 @@ from ingest.kafka.shipping import ShippingPool
 from ingest.metrics.catalogue import DELIVERY_BUCKETS
 from ingest.metrics.meter import Histogram
 from ingest.source.delivery.dead_letters import DeadLetters
+from ingest.source.delivery.encoding import records_of
 from ingest.source.delivery.progress import Progress
-from ingest.source.delivery.ready import Ready, Taken, behind, bytes_around
+from ingest.source.delivery.ready import Ready, Taken, behind
 from ingest.source.delivery.slow_way import SlowWay
 from ingest.source.delivery.topic_limit import topic_limit
 from ingest.source.events.batch import Batch
@@ -177,22 +178,10 @@ class Delivery:
         if self.slow_way.busy:
             self._go_slow()
             return
-        sent: list[Taken] = []
-        slow: list[Taken] = []
-        records = Records([], [], [], [])
-        # All are encoded before the first is sent, so that the producer gets them in less time than `linger.ms`.
-        for batch, events in self._ready.shipment(self.pool.batch_bytes):
-            made = self._records(events) if not slow else None
-            if made is None:
-                slow.append((batch, events))
-            else:
-                records.extend(made)
-                sent.append((batch, events))
+        records, sent, slow = self._ready.encoded(self.pool.batch_bytes, self._records)
         if records:
             queued = self.pool.send_all(self._topic, records, partial(self._arrived, sent, self._abandoned))
-            if queued:
-                around = bytes_around(records.keys[0], records.headers[0])
-                self._ready.record_bytes = self.pool.in_flight_bytes / queued + around
+            self._ready.shipped(records, queued, self.pool.in_flight_bytes)
             if queued < len(records):
                 # The queue is full, or the client does not accept the record.
                 slow = [*behind(sent, queued), *slow]
@@ -207,13 +196,7 @@ class Delivery:
         self.slow_way.poll()
 
     def _records(self, events: Sequence[Received]) -> Records | None:
-        """Returns the records of nearly all events; None if one of them cannot be a record."""
-        try:
-            return self._encoder.encode_all(events)
-        except MemoryError:
-            raise
-        except Exception:  # `SlowWay` says which one it is, and why
-            return None
+        return records_of(self._encoder.encode_all, events)
 
     def _arrived(self, sent: Sequence[Taken], abandoned: int, shipment: Shipment) -> None:
         """Takes the result of `shipment`: its records, of the first events of `sent`, were acknowledged or refused."""

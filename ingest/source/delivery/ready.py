@@ -1,9 +1,9 @@
 """Batches that wait for the answer to what is on its way, and how many of their events go next. Pure."""
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
-from ingest.kafka.records import Headers
+from ingest.kafka.records import Headers, Records
 from ingest.source.events.batch import Batch
 from ingest.source.events.received import Received
 
@@ -24,7 +24,7 @@ class Ready:
 
     def __init__(self, requests: int) -> None:
         """`requests`: how many can be on their way at once, as each producer has one for each partition of the topic."""
-        self.record_bytes = 0.0
+        self._record_bytes = 0.0
         """Mean record size of the previous shipment; 0 if it is unknown."""
         self._batches: deque[Batch] = deque()
         self._events = self._bytes = 0
@@ -56,9 +56,9 @@ class Ready:
     def shipment(self, request_bytes: int) -> Iterator[Taken]:
         """Takes what the requests that can be on their way hold, each of `request_bytes`."""
         room: float = FIRST_SHIPMENT_EVENTS
-        if self.record_bytes:
+        if self._record_bytes:
             filled = FILLED if self._requests > 1 else FILLED_ALONE
-            room = max(1.0, request_bytes * self._requests * filled / self.record_bytes)
+            room = max(1.0, request_bytes * self._requests * filled / self._record_bytes)
         while self._batches and room >= 1:
             batch = self._batches[0]
             before = batch.bytes
@@ -70,8 +70,28 @@ class Ready:
             room -= len(events)
             yield batch, events
 
+    def encoded(
+        self, request_bytes: int, records_of: Callable[[Sequence[Received]], Records | None]
+    ) -> tuple[Records, list[Taken], list[Taken]]:
+        """Takes a `shipment`, and returns its records, their events, and the events from the first for which `records_of`
+        returns None. All are encoded before the first is sent, so that the producer gets them in less time than `linger.ms`."""
+        records, sent, slow = Records([], [], [], []), list[Taken](), list[Taken]()
+        for batch, events in self.shipment(request_bytes):
+            made = records_of(events) if not slow else None
+            if made is None:
+                slow.append((batch, events))
+            else:
+                records.extend(made)
+                sent.append((batch, events))
+        return records, sent, slow
 
-def bytes_around(key: bytes | None, headers: Headers | None) -> int:
+    def shipped(self, records: Records, queued: int, value_bytes: int) -> None:
+        """Notes how large records are: the values of the first `queued` ones, which were sent, have `value_bytes`."""
+        if queued:
+            self._record_bytes = value_bytes / queued + _bytes_around(records.keys[0], records.headers[0])
+
+
+def _bytes_around(key: bytes | None, headers: Headers | None) -> int:
     """Returns the size of a record without its value, which is similar for all records of a partition."""
     return len(key or b"") + sum(len(name) + len(value or b"") for name, value in headers or ())
 

@@ -1,6 +1,5 @@
 """The way for events that were refused, cannot be encoded, or found no room: few at a time, and nothing beside them."""
 
-import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -16,14 +15,10 @@ from ingest.source.delivery.dead_letter_limit import DeadLetterLimit
 from ingest.source.delivery.dead_letters import DeadLetters
 from ingest.source.delivery.encoding import record_of
 from ingest.source.delivery.suspects import Entry, Suspects
+from ingest.source.delivery.topic_limit import TopicLimit
 from ingest.source.events.batch import Batch
 from ingest.source.events.received import Received
 from ingest.source.formats.contract import Record
-
-LOOK_SECONDS = 10.0
-"""The shortest interval for asking how large a record the topic takes."""
-
-logger = logging.getLogger(__name__)
 
 
 class SlowWay:
@@ -51,15 +46,12 @@ class SlowWay:
         self._topic = topic
         self._encode = encode
         self._dead_letters = dead_letters
-        self._per_minute = limit
         self._acked = acked
-        self._max_record_bytes = max_record_bytes
+        self._topic_limit = TopicLimit(topic, max_record_bytes, clock)
         self._kind = kind
         self._clock = clock
-        self._looked_at = float("-inf")
         self._shipments: list[tuple[Sequence[tuple[Batch, Received]], Shipment]] = []
         """Shipments with refused records, not judged yet."""
-        self._limited_by = ""
         self._outbox = Outbox(
             pool,
             self._suspects,
@@ -97,14 +89,8 @@ class SlowWay:
     @property
     def trouble(self) -> str | None:
         """Why nothing can be sent, in words."""
-        if self.limit.reached:
-            return (
-                f"{self._per_minute} dead letters in a minute, and the next event would be another one "
-                f"({self._limited_by}): it is tried again until it can be delivered or the minute is over; mend the cause, "
-                "or raise source.max_dead_letters_per_minute"
-            )
         trouble = self._suspects.trouble
-        return trouble and f"topic {self._topic}: {trouble}"
+        return self.limit.trouble or (trouble and f"topic {self._topic}: {trouble}")
 
     @property
     def held_back(self) -> dict[str, bool]:
@@ -172,10 +158,9 @@ class SlowWay:
         if throttled(error, self._kind):
             self._suspects.pause(now)
             return False
-        if why.reason == TOO_LARGE and self._may_look(now) and (self._pool.in_flight or self._look_at_limit()):
+        if why.reason == TOO_LARGE and self._topic_limit.may_look and (self._pool.in_flight or self._look_at_limit()):
             return False
-        if not self.limit.admit(now):
-            self._limited_by = f"{why.reason}: {why}".rstrip(".")
+        if not self.limit.admit(now, why):
             self._suspects.pause(now)
             return False
         batch = entry.batch
@@ -186,19 +171,12 @@ class SlowWay:
         self._dead_letters.send(entry.event, why, done)
         return True
 
-    def _may_look(self, now: float) -> bool:
-        return self._max_record_bytes is not None and now - self._looked_at >= LOOK_SECONDS
-
     def _look_at_limit(self) -> bool:
         """Asks the topic how large a record it takes now, as that can have changed. Returns True if the producers take
         larger ones from now on."""
-        now = self._clock()
-        if self._max_record_bytes is None or not self._may_look(now):
+        before = self._pool.max_record_bytes
+        found = self._topic_limit.changed(before)
+        if found is None:
             return False
-        self._looked_at = now
-        found, before = self._max_record_bytes(), self._pool.max_record_bytes
-        if found is None or found == before:
-            return False
-        logger.warning("Topic %s takes records of %d bytes now, not %d.", self._topic, found, before)
         self._pool.limit(found)
         return found > before

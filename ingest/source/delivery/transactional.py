@@ -24,7 +24,8 @@ from ingest.metrics.catalogue import COMMIT_BUCKETS, DELIVERY_BUCKETS
 from ingest.metrics.meter import Histogram
 from ingest.source.delivery.attempts import Attempts
 from ingest.source.delivery.delivery import HELD_SECONDS, SILENCE_SECONDS, SLOW_SECONDS
-from ingest.source.delivery.ready import Ready, Taken, behind, bytes_around, first
+from ingest.source.delivery.encoding import records_of
+from ingest.source.delivery.ready import Ready, behind, first
 from ingest.source.events.batch import Batch
 from ingest.source.events.received import Received
 from ingest.source.hot_path import encoder_of
@@ -252,23 +253,12 @@ class TransactionalDelivery:
 
     def _ship(self) -> None:
         """Sends what one request for each partition of the topic holds, as `Delivery` does."""
-        sent: list[Taken] = []
-        slow: list[Taken] = []
-        records = Records([], [], [], [])
-        for batch, events in self._ready.shipment(self.pool.batch_bytes):
-            made = self._records(events) if not slow else None
-            if made is None:
-                slow.append((batch, events))
-            else:
-                records.extend(made)
-                sent.append((batch, events))
+        records, sent, slow = self._ready.encoded(self.pool.batch_bytes, self._records)
         if records or (sent and not slow):
             if self._began_at is None:
                 self._begin()
             queued = self.pool.send_all(self._topic, records, self._arrived) if records else 0
-            if queued:
-                around = bytes_around(records.keys[0], records.headers[0])
-                self._ready.record_bytes = self.pool.in_flight_bytes / queued + around
+            self._ready.shipped(records, queued, self.pool.in_flight_bytes)
             if queued < len(records):
                 slow = [*behind(sent, queued), *slow]
                 sent = list(first(sent, queued))
@@ -279,12 +269,7 @@ class TransactionalDelivery:
 
     def _records(self, events: Sequence[Received]) -> Records | None:
         """Returns the records of nearly all events; None if one of them cannot be a record, or one could be too large."""
-        try:
-            made = self._encoder.encode_all(events)
-        except MemoryError:
-            raise
-        except Exception:  # `Attempts` says which one it is, and why
-            return None
+        made = records_of(self._encoder.encode_all, events)
         return None if made and max(map(len, made.values)) > self._measured_from else made
 
     def _hold(self, events: Sequence[Received], last: Position) -> None:

@@ -60,7 +60,7 @@ class Rig:
             pool=self.pool,  # type: ignore[arg-type]
             clock=lambda: self.now,
         )
-        self.delivery.slow_way._max_record_bytes = max_record_bytes
+        self.delivery.slow_way._topic_limit._ask = max_record_bytes
         self.delivery.dead_letters.topic = self.shelf  # type: ignore[assignment]
 
     def poll(self) -> None:
