@@ -12,7 +12,6 @@ from ingest.errors import Refused
 from ingest.hub.position import Position
 from ingest.kafka.last_record import last_record
 from ingest.kafka.position_topic import number_of
-from ingest.kafka.record_limit import max_record_bytes
 from ingest.kafka.transactions import TransactionalPool
 from ingest.process.child import Child
 from ingest.process.waiting import wait_until_available
@@ -22,7 +21,7 @@ from ingest.source.checkpoints.position_record import decoded, key_of, transacti
 from ingest.source.checkpoints.scope import scope
 from ingest.source.checkpoints.store import Damaged
 from ingest.source.delivery.transactional import Place, TransactionalDelivery
-from ingest.source.preflight import ANSWER_SECONDS, Topics, check_positions
+from ingest.source.preflight import Topics, check_positions
 from ingest.timing import Deadline
 
 INITIALIZE_SECONDS = 2.0
@@ -41,15 +40,12 @@ class Transactions:
         partition: str,
         pool: TransactionalPool,
         position: Checkpoint | None,
-        letters: int | None = None,
     ) -> None:
-        """`letters`: how large a record the dead-letter topic takes; None: unknown."""
         self.stored: Checkpoint | None = None
         """What the checkpoint store holds."""
         self._config = config
         self._partition = partition
         self._pool = pool
-        self._letters = letters
         self._position = position
 
     def start(self, stored: Checkpoint | None) -> Checkpoint | None:
@@ -83,7 +79,7 @@ class Transactions:
             place,
             topic_partitions=topics.partitions,
             max_record_bytes=topics.max_record_bytes,
-            dead_letter_bytes=self._letters,
+            dead_letter_bytes=topics.dead_letter_bytes,
             schema_id=topics.schema_id,
             may_send=may_send,
         )
@@ -96,14 +92,12 @@ def open_transactions(child: Child, topics: Topics) -> Transactions | None:
     wait_until_available(child, "looking at the topic of positions", lambda: check_positions(config, [partition]))
     if child.stopping:
         return None
-    own_limit = "message.max.bytes" in config.kafka.librdkafka
-    letters = None if own_limit else max_record_bytes(config.kafka, config.source.dead_letter_topic, ANSWER_SECONDS)
     pool = TransactionalPool(
         config.kafka,
         transactional_id(scope(config), partition),
         client_id=f"ingest-source-{partition}",
         max_record_bytes=topics.max_record_bytes,
-        largest_bytes=letters,
+        largest_bytes=topics.dead_letter_bytes,
     )
     pool.start()
 
@@ -122,7 +116,7 @@ def open_transactions(child: Child, topics: Topics) -> Transactions | None:
     if wait_until_available(child, doing, initialize) is None:
         return None
     position = wait_until_available(child, f"reading the position in {topic}", read, mendable=Damaged)
-    return None if position is None else Transactions(config, partition, pool, position[0], letters)
+    return None if position is None else Transactions(config, partition, pool, position[0])
 
 
 def forget_position(config: Config, partition: str, deadline: Deadline) -> None:

@@ -26,6 +26,8 @@ class Topics:
     """Of the telemetry topic."""
     schema_id: int | None = None
     """The schema registry's id for the schema of the records; None if the format needs no registry."""
+    dead_letter_bytes: int | None = None
+    """The dead-letter topic's limit likewise, where one producer writes to both topics (exactly once); None elsewhere."""
 
 
 def check_topics(config: Config) -> Topics:
@@ -37,7 +39,12 @@ def check_topics(config: Config) -> Topics:
     own_limit = config.kafka.librdkafka.get("message.max.bytes")
     if own_limit is not None:
         return Topics(int(str(own_limit)), partitions)
-    return Topics(max_record_bytes(config.kafka, config.source.topic, ANSWER_SECONDS), partitions)
+
+    def limit(topic: str) -> int | None:
+        return max_record_bytes(config.kafka, topic, ANSWER_SECONDS)
+
+    letters = limit(config.source.dead_letter_topic) if config.source.delivery == "exactly_once" else None
+    return Topics(limit(config.source.topic), partitions, dead_letter_bytes=letters)
 
 
 def check_positions(config: Config, partitions: Iterable[str]) -> None:

@@ -22,7 +22,7 @@ from ingest.source.checkpoints import Checkpoint, open_store
 from ingest.source.checkpoints.scope import scope
 from ingest.source.exactly_once import Transactions, forget_position, open_transactions
 from ingest.source.partition import PartitionProcess
-from ingest.source.preflight import Topics
+from ingest.source.preflight import Topics, check_topics
 from ingest.timing import Deadline
 from tests.services.kafka import KafkaCluster
 from tests.source.readers import PARTITION, PATIENCE, configured
@@ -53,7 +53,7 @@ class Node:
 
     def __init__(self, config: Config, limit: int = LIMIT) -> None:
         """`limit`: what it believes of the telemetry topic's records."""
-        topics = Topics(limit, 2)
+        topics = replace(check_topics(config), max_record_bytes=limit)
         child = Idle(config)
         transactions = open_transactions(child, topics)
         assert transactions is not None
