@@ -9,8 +9,9 @@ from dataclasses import dataclass, field, replace
 
 from ingest.audit.verdict import Held, Verdict
 from ingest.config import Config
-from ingest.errors import IngestError, Refused
+from ingest.errors import IngestError
 from ingest.hub import event_hubs
+from ingest.hub.partition_ids import check_known, in_order
 from ingest.hub.standing import Standing
 from ingest.source.endpoint import settled_here
 from ingest.source.events.received import Received
@@ -110,8 +111,6 @@ class Ends:
 def wanted(figures: Figures, seen: Collection[str], only: Collection[str]) -> list[str]:
     """Returns the partitions to report, in order: those of the hub and of the topic, or the ones asked for. Raises Refused
     for one that does not exist."""
-    unknown = sorted({*only} - {*figures.standings, *seen})
-    if unknown and figures.why_not is None:
-        raise Refused(f"the hub has no partition {', '.join(unknown)}: it has {', '.join(figures.standings)}")
-    known = {*only} or {*figures.standings, *seen}
-    return sorted(known, key=lambda each: (len(each), each))
+    if figures.why_not is None:
+        check_known({*only} - {*seen}, figures.standings)
+    return in_order({*only} or {*figures.standings, *seen})

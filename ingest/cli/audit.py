@@ -7,6 +7,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+from ingest.cli.beside import add_consumer_group, add_partitions, check_stretch, consumer_group_of, partitions_of
 from ingest.cli.moments import milliseconds, yesterday
 from ingest.cli.options import positive
 from ingest.cli.parsers import Commands, add_command, add_config, add_json, load_config
@@ -33,21 +34,10 @@ def add(commands: Commands) -> None:
         "--to", type=milliseconds, dest="to_ms", metavar="TIME", help="the end, not included (default: a minute ago)"
     )
     option("--yesterday", action="store_true", help="the whole day before today, in UTC, instead of --from and --to")
-    option(
-        "--partition",
-        action="append",
-        default=[],
-        dest="partitions",
-        metavar="P",
-        help="this partition of the hub alone; can be repeated (default: source.partitions, or all)",
-    )
+    add_partitions(parser)
     option("--topic", metavar="TOPIC", help="the topic to look into (default: source.topic)")
     option("--refetch", action="store_true", help="read the events from the hub again, and compare their contents")
-    option(
-        "--consumer-group",
-        metavar="G",
-        help="consumer group for reading from the hub; one that nobody else reads (default: source.audit_consumer_group)",
-    )
+    add_consumer_group(parser)
     option(
         "--metrics-file",
         type=Path,
@@ -69,8 +59,7 @@ def run(args: argparse.Namespace) -> int:
         args.parser.error("name the first time with --from, or write --yesterday")
     if args.to_ms is None:
         args.to_ms = int(time.time() * 1000) - 60_000
-    if args.to_ms <= args.from_ms:
-        args.parser.error("--to is not later than --from: name a later time")
+    check_stretch(args)
     config = load_config(args, "topics")
     from ingest.audit.audit import audit
     from ingest.audit.plan import Plan
@@ -80,8 +69,8 @@ def run(args: argparse.Namespace) -> int:
         args.topic or config.source.topic,
         args.from_ms,
         args.to_ms,
-        tuple(args.partitions or config.source.partitions),
-        args.consumer_group or config.source.audit_consumer_group or config.source.consumer_group,
+        partitions_of(args, config),
+        consumer_group_of(args, config),
         args.refetch,
         args.ranges,
     )

@@ -6,6 +6,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from ingest.cli.beside import add_consumer_group, add_partitions, check_stretch, consumer_group_of, partitions_of
 from ingest.cli.moments import milliseconds
 from ingest.cli.options import positive_number
 from ingest.cli.parsers import Commands, add_command, add_config, add_json, load_config
@@ -35,14 +36,7 @@ def add(commands: Commands) -> None:
     option("--from", required=True, type=milliseconds, dest="from_ms", metavar="TIME", help="the first time, RFC 3339")
     option("--to", required=True, type=milliseconds, dest="to_ms", metavar="TIME", help="the end, not included")
     option("--topic", required=True, metavar="TOPIC", help="the topic to write to; it must exist")
-    option(
-        "--partition",
-        action="append",
-        default=[],
-        dest="partitions",
-        metavar="P",
-        help="this partition of the hub alone; can be repeated (default: source.partitions, or all)",
-    )
+    add_partitions(parser)
     option("--rate", type=positive_number, metavar="N", help="events per second, at most (default: no limit)")
     option(
         "--after",
@@ -52,11 +46,7 @@ def add(commands: Commands) -> None:
         metavar="P=N",
         help="go on with partition P behind sequence number N; can be repeated",
     )
-    option(
-        "--consumer-group",
-        metavar="G",
-        help="consumer group for reading from the hub; one that nobody else reads (default: source.audit_consumer_group)",
-    )
+    add_consumer_group(parser)
     option("--yes", action="store_true", help="also into source.topic, where consumers see the events a second time")
     add_json(parser)
     add_config(parser)
@@ -64,8 +54,7 @@ def add(commands: Commands) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command. Raises ConfigError, Refused or Unreachable."""
-    if args.to_ms <= args.from_ms:
-        args.parser.error("--to is not later than --from: name a later time")
+    check_stretch(args)
     config = load_config(args, "source")
     _check_topic(config, args)
     from dataclasses import replace
@@ -74,9 +63,8 @@ def run(args: argparse.Namespace) -> int:
     from ingest.source.endpoint import settled_here
 
     config = settled_here(config)
-    group = args.consumer_group or config.source.audit_consumer_group or config.source.consumer_group
-    config = replace(config, source=replace(config.source, consumer_group=group))
-    partitions = tuple(args.partitions or config.source.partitions)
+    partitions = partitions_of(args, config)
+    config = replace(config, source=replace(config.source, consumer_group=consumer_group_of(args, config)))
     replay = Replay(config, Plan(args.topic, args.from_ms, args.to_ms, partitions, dict(args.after), args.rate))
     try:
         replay.run(_Progress())
@@ -121,6 +109,8 @@ class _Progress:
 
 
 def _show(tally: "Tally", args: argparse.Namespace) -> None:
+    from ingest.hub.partition_ids import in_order
+
     unfinished = {partition: number for partition, number in tally.reached.items() if partition not in tally.complete}
     if args.as_json:
         print(
@@ -143,7 +133,7 @@ def _show(tally: "Tally", args: argparse.Namespace) -> None:
         )
         return
     print(f"{tally.total} events sent to {args.topic}")
-    for partition in sorted({*tally.sent, *tally.complete}, key=lambda each: (len(each), each)):
+    for partition in in_order({*tally.sent, *tally.complete}):
         print(printable(f"  partition {partition}: {tally.sent[partition]}"))
     for partition, oldest in tally.gone.items():
         print(printable(f"  partition {partition}: the hub holds nothing older than sequence number {oldest} any more"))

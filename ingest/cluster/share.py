@@ -8,6 +8,7 @@ from collections.abc import Set
 from typing import NamedTuple
 
 from ingest.cluster.contract import Change
+from ingest.hub.partition_ids import in_order
 
 
 class Orders(NamedTuple):
@@ -36,7 +37,7 @@ class Share:
     @property
     def held(self) -> list[str]:
         """Partitions that are this node's and stay so, as far as it knows."""
-        return _ordered(self._held)
+        return in_order(self._held)
 
     @property
     def owned(self) -> Set[str]:
@@ -65,14 +66,10 @@ class Share:
         release = self._lost - processes
         self._stolen &= processes
         orders = Orders(
-            start=_ordered(self._held - processes),
-            retire=_ordered(self._lost & running),
-            kill=_ordered((processes - self._held - self._lost) | self._stolen),
-            release=_ordered(release),
+            start=in_order(self._held - processes),
+            retire=in_order(self._lost & running),
+            kill=in_order((processes - self._held - self._lost) | self._stolen),
+            release=in_order(release),
         )
         self._lost -= release
         return orders
-
-
-def _ordered(partitions: Set[str]) -> list[str]:
-    return sorted(partitions, key=lambda each: (len(each), each))

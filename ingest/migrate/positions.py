@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from ingest.config.values import BadValue, partition_id
+from ingest.hub.partition_ids import in_order
 from ingest.hub.position import EARLIEST
 from ingest.migrate.java_values import trimmed
 from ingest.source.checkpoints.foreign import offset_in
@@ -75,9 +76,7 @@ def positions(entries: Iterable[Entry], owner: Owner, *, wrapped: bool = False) 
 
 
 def _ordered(by_partition: Mapping[str, str]) -> dict[str, str]:
-    return {
-        partition: by_partition[partition] for partition in sorted(by_partition, key=lambda each: (len(each), each))
-    }
+    return {partition: by_partition[partition] for partition in in_order(by_partition)}
 
 
 def _key(key: bytes | None) -> tuple[Owner, str, bool] | None:

@@ -15,6 +15,7 @@ from confluent_kafka import KafkaError
 from ingest.config import Config
 from ingest.errors import Refused, Undeliverable, Unreachable
 from ingest.hub import event_hubs
+from ingest.hub.partition_ids import check_known
 from ingest.hub.position import StartAt
 from ingest.hub.standing import Standing
 from ingest.kafka.admin import Topics
@@ -110,9 +111,7 @@ class Replay:
         schema = schema_id(self._config)
         known = event_hubs.partition_ids(self._config)
         wanted = [each for each in known if not self._plan.partitions or each in self._plan.partitions]
-        unknown = sorted({*self._plan.partitions, *self._plan.after} - set(known))
-        if unknown:
-            raise Refused(f"the hub has no partition {', '.join(unknown)}: it has {', '.join(known)}")
+        check_known({*self._plan.partitions, *self._plan.after}, known)
         standings = event_hubs.standings(self._config, wanted)
         self._pool.start()
         try:

@@ -24,7 +24,7 @@ from ingest.process.waiting import wait_until_available
 from ingest.sink.commands.command import Command
 from ingest.sink.commands.expiry import check_expiry
 from ingest.sink.commands.formats import format_named
-from ingest.sink.commands.records import command_of, letter_of, letter_of_place, size_of, unexpected
+from ingest.sink.commands.records import command_of, letter_of, letter_of_place, unexpected
 from ingest.sink.commands.unread_fields import Unread
 from ingest.sink.ending import Closing, end
 from ingest.sink.feedback.topic_reader import FeedbackReader
@@ -208,17 +208,17 @@ class Worker:
         record = ticket.record
         assert record is not None, "it was read just now"
         try:
-            command = self._read(record, now_ms=_now_ms())
+            read = self._read(record, now_ms=_now_ms())
         except Undeliverable as why:
             self._dead_letter(ticket, why)
             return
-        if command is None:
+        if read is None:
             self.counts["tombstone"] += 1
             ticket.finish()
         else:
-            self._unread.tell(command)
-            ticket.command = command
-            self.lanes.offer(ticket, time.monotonic(), kept_bytes=size_of(record))
+            ticket.command, kept_bytes = read
+            self._unread.tell(ticket.command)
+            self.lanes.offer(ticket, time.monotonic(), kept_bytes=kept_bytes)
 
     def _read_again(self) -> None:
         """Fills lanes from their deferred places."""
@@ -232,11 +232,10 @@ class Worker:
             "deleted", "Kafka has deleted the command while it waited for its device: raise the topic's retention.ms."
         )
         if found.message is not None:
-            kept_bytes = size_of(found.message)
             try:
-                command = self._read(found.message, now_ms=_now_ms())
-                if command is not None:
-                    ticket.command, parsed = command, True
+                read = self._read(found.message, now_ms=_now_ms())
+                if read is not None:
+                    (ticket.command, kept_bytes), parsed = read, True
             except Undeliverable as bad:
                 why = bad
         if not self.lanes.returned(found.device_id, found.origin, ticket if parsed else None, kept_bytes=kept_bytes):

@@ -19,21 +19,23 @@ def origin_of(message: Message) -> Origin:
     return Origin(message.topic() or "", message.partition() or 0, message.offset() or 0)
 
 
-def size_of(message: Message) -> int:
+def size_of(message: Message, headers: Headers) -> int:
     """Returns the bytes of key, value and headers, whether part of the command or not."""
     size = len(_bytes(message.key()) or b"") + len(_bytes(message.value()) or b"")
-    if pairs := headers_of(message):
-        size += sum(len(name) + len(value or b"") for name, value in pairs)
+    if headers:
+        size += sum(len(name) + len(value or b"") for name, value in headers)
     return size
 
 
-def command_of(message: Message, *, now_ms: int, default_ack: Ack, form: Format = JSON) -> Command | None:
-    """Like `parse`; None for a tombstone. Raises only Undeliverable and SchemaMissing."""
+def command_of(message: Message, *, now_ms: int, default_ack: Ack, form: Format = JSON) -> tuple[Command, int] | None:
+    """Returns the command as `parse`, and the `size_of` its record; None for a tombstone. Raises only Undeliverable and
+    SchemaMissing."""
     try:
         headers = headers_of(message)
         _check_names(headers)
         value = _bytes(message.value())
-        return parse(value, headers, origin_of(message), now_ms=now_ms, default_ack=default_ack, form=form)
+        command = parse(value, headers, origin_of(message), now_ms=now_ms, default_ack=default_ack, form=form)
+        return None if command is None else (command, size_of(message, headers))
     except IngestError:
         raise
     except Exception as error:
