@@ -80,16 +80,21 @@ def saved(child: Ending) -> int | None:
     return found.sequence_number
 
 
-def test_what_kafka_has_is_saved_though_it_takes_no_more(
-    child: Ending, process: PartitionProcess, emulator: Emulator, cluster: MockCluster
-) -> None:
-    send(emulator, process)
+def send_into_silence(emulator: Emulator, process: PartitionProcess, cluster: MockCluster) -> None:
+    """Returns when some events are on their way to a broker that does not answer."""
     cluster.set_rtt(1, PATIENCE)
     emulator.send_many(("dev-1", b"x", {}) for _ in range(EVENTS))
     deadline = Deadline(PATIENCE)
     while process.delivery.idle:
         assert not deadline.expired
         process.poll()
+
+
+def test_what_kafka_has_is_saved_though_it_takes_no_more(
+    child: Ending, process: PartitionProcess, emulator: Emulator, cluster: MockCluster
+) -> None:
+    send(emulator, process)
+    send_into_silence(emulator, process, cluster)
     process.close(Deadline(SECONDS))
     cluster.set_rtt(1, 0)
     assert saved(child) == 2 * EVENTS - 1, "of both lots that Kafka has, with time left for it"
@@ -100,12 +105,7 @@ def test_what_kafka_has_is_saved_though_it_takes_no_more(
 def test_what_another_process_sends_now_is_not_told_as_unsaved(
     child: Ending, process: PartitionProcess, emulator: Emulator, cluster: MockCluster
 ) -> None:
-    cluster.set_rtt(1, PATIENCE)
-    emulator.send_many(("dev-1", b"x", {}) for _ in range(EVENTS))
-    deadline = Deadline(PATIENCE)
-    while process.delivery.idle:
-        assert not deadline.expired
-        process.poll()
+    send_into_silence(emulator, process, cluster)
     process.leave(Deadline(0.2))
     cluster.set_rtt(1, 0)
     assert child.lost == []
