@@ -1,7 +1,7 @@
 """A record of any format → where its event stood in the hub. Pure."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
@@ -154,7 +154,3 @@ def _texts(headers: Sequence[Header]) -> dict[str, str]:
         for name, raw in reversed(headers)
         if raw is not None
     }
-
-
-Read = Callable[[bytes | None, Sequence[Header]], Sighting]
-"""`of_record` with its schemas."""

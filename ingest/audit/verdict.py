@@ -107,7 +107,7 @@ def judge(
 ) -> Verdict:
     """`topic` and `letters`: what the topic and its dead letters have; None: nothing. `most_ranges`: how many to list."""
     counts = [each for each in (topic, letters) if each is not None]
-    seen = _both(topic, letters)
+    seen = seen_of(topic, letters)
     first, first_proof = _first(counts, seen, held)
     last, last_proof = _last(counts, seen, held)
     if held.witness is not None and (first is None or held.witness < first):
@@ -140,10 +140,6 @@ def judge(
 
 def seen_of(topic: Counted | None, letters: Counted | None) -> Chunks:
     """Returns the numbers that are in one of them."""
-    return _both(topic, letters)
-
-
-def _both(topic: Counted | None, letters: Counted | None) -> Chunks:
     if topic is None or letters is None:
         return topic.seen if topic is not None else letters.seen if letters is not None else {}
     return union(topic.seen, letters.seen)
