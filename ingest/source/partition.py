@@ -215,7 +215,7 @@ class PartitionProcess:
                 self.delivery.send(batch)
             self.catch_up.received(events, more=self.transport.more)
             self._look_for_stall(moved=events > 0 or not self.receiver.attached)
-            self._acknowledgements()
+            self._acknowledgements(read_next)
             if 0 < events < SMALL_TURN and self.backlog > COLLECT_BACKLOG:
                 self._child.wait(COLLECT_SECONDS)
             else:
@@ -248,14 +248,14 @@ class PartitionProcess:
         self.delivery.poll(seconds)
         self.shares.enter("decode")
 
-    def _acknowledgements(self) -> None:
+    def _acknowledgements(self, read_next: float) -> None:
         """Takes those that have come, and waits for the others if there is nothing better to do: what comes from the
-        hub now cannot be sent before them."""
+        hub now cannot be sent before them, and nothing is read before `read_next`."""
         if self.transport.more or not self.delivery.on_the_way:
             self.delivery.poll(0)
             return
         self.shares.enter("kafka_queue" if self.backlog > COLLECT_BACKLOG else "idle")
-        self.delivery.poll(ACK_WAIT_SECONDS)
+        self.delivery.poll(max(ACK_WAIT_SECONDS, read_next - time.monotonic()))
         self.shares.enter("decode")
 
     @property

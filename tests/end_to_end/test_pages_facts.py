@@ -162,7 +162,7 @@ def test_metrics_exist() -> None:
 def test_numbers_are_those_of_the_code() -> None:
     config = Config()
     for sentence in (
-        f"about {READY_EVENTS:,} events or {READY_BYTES >> 20} MiB per partition",
+        f"about {READY_EVENTS:,} events or {READY_BYTES >> 10} KiB per partition",
         f"at most {COMMANDS_PER_DEVICE} commands waiting in the hub",
         f"`http://{config.metrics.host}:{config.metrics.port}/metrics`",
         f"every `checkpoints.interval_seconds` ({config.checkpoints.interval_seconds:g})",

@@ -16,7 +16,7 @@ from ingest.source.checkpoints import open_store
 from ingest.source.checkpoints.scope import scope
 from ingest.source.partition import PartitionProcess
 from ingest.source.preflight import Topics
-from ingest.source.transport.reads import READ_BYTES
+from ingest.source.transport.fast import READ_BYTES
 from ingest.timing import Deadline
 from tests.source.readers import PARTITION, PATIENCE, configured
 

@@ -85,6 +85,9 @@ class TlsStream:
         self._tls: Any = tls.session
         self._incoming, self._outgoing = tls.incoming, tls.outgoing
         self._pending = tls.session.pending
+        self._room = memoryview(bytearray(_FETCH_BYTES))
+        self._late: ssl.SSLError | None = None
+        """Came behind bytes that are read first."""
         self._starved = False
         """Whether no more than the beginning of a record is here."""
         self._over = False
@@ -92,7 +95,12 @@ class TlsStream:
 
     @property
     def held(self) -> bool:
-        return self._over or bool(self._pending()) or (not self._starved and bool(self._incoming.pending))
+        return (
+            self._over
+            or self._late is not None
+            or bool(self._pending())
+            or (not self._starved and bool(self._incoming.pending))
+        )
 
     def fileno(self) -> int:
         return self._inner.fileno()
@@ -101,6 +109,8 @@ class TlsStream:
         return self.held or self._inner.wait(seconds)
 
     def read(self, most: int) -> bytes | None:
+        if self._late is not None:
+            raise self._late
         if self._over:
             return b""
         if not self.held:
@@ -111,19 +121,32 @@ class TlsStream:
                 self._incoming.write(fetched)
             else:
                 self._incoming.write_eof()
-        data: bytes
+        size = self._decrypt(min(most, _FETCH_BYTES))
+        return bytes(self._room[:size]) if size else b"" if self._over else None
+
+    def _decrypt(self, most: int) -> int:
+        """Puts into `_room` what is in the records that are here, and returns its size. If it is any, the next read says what
+        ends it; else raises ssl.SSLError."""
+        read, room = self._tls.read, self._room
+        size: int = 0
         try:
-            data = self._tls.read(most)
+            while got := read(most - size, room[size:]):
+                size += got
+                self._starved = False
+                if size == most or not (self._incoming.pending or self._pending()):
+                    return size
+            self._over = True
         except ssl.SSLWantReadError:
             self._starved = True
-            return None
         except ssl.SSLEOFError:  # it went without a good-bye of TLS, as many do
-            data = b""
+            self._over = True
+        except ssl.SSLError as error:
+            if not size:
+                raise
+            self._late = error
         finally:
             self._answer()
-        self._starved = False
-        self._over = not data
-        return data
+        return size
 
     def write(self, data: bytes) -> None:
         left = memoryview(data)

@@ -8,8 +8,9 @@ from ingest.source.events.batch import Batch
 from ingest.source.events.received import Received
 
 READY_EVENTS = 4_000
-READY_BYTES = 2 << 20
-"""No more events are taken while this many wait for the acknowledgement of earlier ones, which are as many at most."""
+READY_BYTES = 768 << 10
+"""No more events are taken while this many wait for the acknowledgement of earlier ones. Less than a large turn has: with the
+next one on top, and their records, and those on their way, each MiB here is some four of the process."""
 FILLED, FILLED_ALONE = 0.75, 0.95
 """How full a request should be on average: keys fall unevenly on the topic's partitions, unless there is only one."""
 FIRST_SHIPMENT_EVENTS = 1_000

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from ingest.emulator.certificate import make_certificate
 from ingest.hub.network.sockets import SocketStream
@@ -69,11 +71,34 @@ def test_many_records_take_one_read_of_the_socket(ends: tuple[TlsStream, Hub], m
         return read(self, most)
 
     monkeypatch.setattr(SocketStream, "read", counted)
-    found = b""
+    found = list[bytes]()
     while stream.wait(0):
-        found += stream.read(MOST) or b""
-    assert found == b"".join(messages)
+        found += [stream.read(1 << 16) or b""]
+    assert b"".join(found) == b"".join(messages)
     assert len(reads) <= 2
+    assert len(found) <= 3, "as many looks of ours as records"
+
+
+@given(
+    sizes=st.lists(st.integers(1, 40_000), max_size=6),
+    cuts=st.lists(st.integers(1, 30_000)),
+    most=st.integers(1, 70_000),
+)
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_every_byte_is_read_in_order_however_records_are_cut(
+    ends: tuple[TlsStream, Hub], sizes: list[int], cuts: list[int], most: int
+) -> None:
+    stream, hub = ends
+    messages = [bytes([number]) * size for number, size in enumerate(sizes)]
+    wire, found = hub.records(*messages), b""
+    for cut in [*cuts, len(wire)]:
+        hub.socket.sendall(wire[:cut])
+        wire = wire[cut:]
+        while stream.wait(0):
+            data = stream.read(most)
+            assert data is None or 0 < len(data) <= most
+            found += data or b""
+    assert found == b"".join(messages)
 
 
 def test_the_beginning_of_a_record_is_nothing_to_read(ends: tuple[TlsStream, Hub]) -> None:
