@@ -5,12 +5,14 @@ position is read; only then does this one take the partition from the hub.
 """
 
 import logging
+import threading
 from collections.abc import Callable
 from contextlib import closing
 
 from ingest.config import Config
-from ingest.errors import Refused, Unreachable
+from ingest.errors import Refused
 from ingest.hub.position import Position
+from ingest.kafka.client import SILENT_MS
 from ingest.kafka.last_record import TailReader
 from ingest.kafka.position_topic import number_of
 from ingest.kafka.transactions import TransactionalPool
@@ -27,8 +29,10 @@ from ingest.source.steps import Steps
 from ingest.timing import Deadline
 
 MEET_SECONDS = 2.0
-INITIALIZE_SECONDS = 6.0
-LOOK_SECONDS = 1.0
+INITIALIZE_SECONDS = SILENT_MS / 1000 + 1
+"""Until then a request without an answer is over. A call that is made again while one is on its way sends another, which fences
+the producer that takes the first one's answer."""
+LOOK_SECONDS = 0.1
 """How long a stop can go unnoticed meanwhile."""
 READ_SECONDS = 8.0
 """One try; a heartbeat comes before and after it."""
@@ -125,17 +129,24 @@ def _initialized(child: Child, pool: TransactionalPool) -> bool:
 
     def initialize() -> bool:
         pool.meet(config.source.topic, MEET_SECONDS)
-        deadline = Deadline(INITIALIZE_SECONDS)
-        while not child.stopping:
+        raised: list[BaseException] = []
+        over = threading.Event()
+
+        def run() -> None:
             try:
-                pool.initialize(LOOK_SECONDS)
-            except Unreachable:
-                if deadline.expired:
-                    raise
-                child.beat(False, doing)
-            else:
-                return True
-        return False
+                pool.initialize(INITIALIZE_SECONDS)
+            except BaseException as error:
+                raised.append(error)
+            over.set()
+
+        threading.Thread(target=run, name="transactions", daemon=True).start()
+        while not over.wait(LOOK_SECONDS):
+            if child.stopping:
+                return False
+            child.beat(False, pool.trouble or doing)
+        if raised:
+            raise raised[0]
+        return True
 
     return wait_until_available(child, doing, initialize) is True
 

@@ -4,7 +4,9 @@ event once."""
 import json
 import logging
 import os
+import threading
 import uuid
+from collections.abc import Callable
 from dataclasses import replace
 from multiprocessing import Pipe
 from pathlib import Path
@@ -16,12 +18,12 @@ from confluent_kafka.cimpl import NewTopic
 
 from ingest.config import Checkpoints, Config, Kafka, Source
 from ingest.emulator import Emulator
-from ingest.errors import Displaced, Refused
+from ingest.errors import Displaced, Refused, Unreachable
 from ingest.kafka.position_topic import SETTINGS
 from ingest.process.child import Child, ProcessSpec
 from ingest.source.checkpoints import Checkpoint, open_store
 from ingest.source.checkpoints.scope import scope
-from ingest.source.exactly_once import Transactions, forget_position, open_transactions
+from ingest.source.exactly_once import Transactions, _initialized, forget_position, open_transactions
 from ingest.source.partition import PartitionProcess
 from ingest.source.preflight import Topics, check_topics
 from ingest.source.steps import Steps
@@ -205,6 +207,51 @@ def test_a_start_does_not_wait_for_the_client_to_look_again(config: Config, capl
         opened._pool.poll(0)  # its log comes with its callbacks
     assert "Querying for transaction coordinator" in caplog.text
     assert "Unable to query for transaction coordinator" not in caplog.text
+
+
+class Slow:
+    """A pool whose broker takes its time."""
+
+    trouble = "Kafka at kafka:9092 is slow"
+
+    def __init__(self, answer: threading.Event) -> None:
+        self.asked = 0
+        self._answer = answer
+
+    def meet(self, topic: str, seconds: float) -> None: ...
+
+    def initialize(self, seconds: float) -> None:
+        self.asked += 1
+        if not self._answer.wait(seconds):
+            raise Unreachable("no answer")
+
+
+class Watched(Idle):
+    def __init__(self, config: Config, looked: Callable[[], object]) -> None:
+        super().__init__(config)
+        self.said: list[str] = []
+        self._looked = looked
+
+    def beat(self, ready: bool, detail: str) -> None:
+        self.said.append(detail)
+        if len(self.said) > 5:
+            self._looked()
+
+
+def test_a_broker_that_is_slow_is_asked_once_for_transactions() -> None:
+    """A second question while the first is on its way would fence the producer itself."""
+    answer = threading.Event()
+    child, pool = Watched(Config(), answer.set), Slow(answer)
+    assert _initialized(child, pool)  # type: ignore[arg-type]
+    assert pool.asked == 1
+    assert Slow.trouble in child.said
+
+
+def test_a_stop_does_not_wait_for_a_slow_broker() -> None:
+    answer = threading.Event()
+    child = Watched(Config(), lambda: child.stop(1))
+    assert not _initialized(child, Slow(answer))  # type: ignore[arg-type]
+    answer.set()
 
 
 @pytest.mark.parametrize(
