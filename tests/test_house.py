@@ -38,6 +38,7 @@ ROOMS: Mapping[str, tuple[str, ...]] = {
         "endpoint",
         "preflight",
         "catch_up_turn",
+        "steps",
         "delivery",
         "receiving",
         "transport",

@@ -25,7 +25,7 @@ DEFAULTS: Final[Mapping[str, Any]] = {
     # A killed node's partitions stand still for this long.
     "session.timeout.ms": 10_000,
     # At each heartbeat a node hears that others have come or gone.
-    "heartbeat.interval.ms": 1_000,
+    "heartbeat.interval.ms": 500,
     # How long the others wait for a node that is alive and does not let go.
     "max.poll.interval.ms": 60_000,
     "statistics.interval.ms": STATISTICS_MS,
@@ -38,7 +38,8 @@ NEEDED: Final[Mapping[str, Any]] = {
     "enable.auto.offset.store": False,
 }
 """These go on top of the user's."""
-POLL_SECONDS: Final = 0.25
+POLL_SECONDS: Final = 0.1
+"""How long `close` can go unnoticed."""
 RELEASE_SECONDS: Final = 8.0
 """How long lost partitions wait for `release`: longer than a process has to end."""
 ERROR_SECONDS: Final = 2.0

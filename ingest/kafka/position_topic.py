@@ -52,9 +52,14 @@ def too_few(name: str, found: int, wanted: int) -> str | None:
     )
 
 
-def check_position_topic(kafka: Kafka, name: str, wanted: int, timeout: float) -> None:
-    """Checks that the topic exists with `wanted` partitions or more; `timeout` in seconds. Raises Refused, or Unreachable if no
-    broker answers. Never makes the topic: a broker that makes topics on first use would not compact it."""
-    trouble = too_few(name, Topics(settings(kafka)).find(name, timeout), wanted)
+def check_position_topic(kafka: Kafka, name: str, wanted: int, timeout: float) -> int:
+    """Checks that the topic exists with `wanted` partitions or more, and returns how many it has; `timeout` in seconds.
+
+    Raises Refused, or Unreachable if no broker answers. Never makes the topic: a broker that makes topics on first use would not
+    compact it.
+    """
+    found = Topics(settings(kafka)).find(name, timeout)
+    trouble = too_few(name, found, wanted)
     if trouble is not None:
         raise Refused(trouble)
+    return found

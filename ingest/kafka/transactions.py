@@ -4,6 +4,7 @@ librdkafka's transactional calls wait for brokers. Each of them here returns wit
 it is called again, so that the loop around it keeps its heartbeat and its link.
 """
 
+import contextlib
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -90,6 +91,15 @@ class TransactionalPool(ShippingPool):
     def limit(self, max_record_bytes: int) -> None:
         """Raises RestartRequired: a new producer needs a new start."""
         raise RestartRequired(f"the telemetry topic takes records of {max_record_bytes} bytes now")
+
+    def meet(self, topic: str, seconds: float) -> None:
+        """Waits until brokers, and the leaders of a topic that exists, are known: without them librdkafka looks for the
+        coordinator of transactions only every 500 ms. Raises nothing: `initialize` says what is wrong."""
+        with contextlib.suppress(KafkaException):
+            for _ in range(
+                2
+            ):  # with the first answer the brokers it names take the place of those that were configured
+                self._producer.list_topics(topic, seconds)
 
     def initialize(self, seconds: float) -> None:
         """Ends what an earlier producer of this id has left open, and takes its place. Raises Unreachable if no broker answers in

@@ -4,8 +4,10 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from importlib.machinery import ModuleSpec
 from multiprocessing import forkserver, process
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext, ForkServerProcess
@@ -32,6 +34,7 @@ class NotStarted(Exception):
 def context(preloads: Sequence[str]) -> ForkServerContext:
     """Returns the context of children that import `preloads`. The server itself starts with the first child."""
     _shorten_temporary_folder()
+    _hide_program()
     made = multiprocessing.get_context("forkserver")
     # The last module freezes what all of them have loaded.
     made.set_forkserver_preload([*preloads, PRELOAD])
@@ -104,6 +107,14 @@ def kill() -> None:
     if server._forkserver_pid is not None:
         with contextlib.suppress(OSError):
             os.kill(server._forkserver_pid, signal.SIGKILL)
+
+
+def _hide_program() -> None:
+    """multiprocessing runs the file of the program that started us in each child, for what it may define. Ours defines nothing,
+    and would import the whole command line there; only a program that is a package's `__main__` is left alone."""
+    program: Any = sys.modules["__main__"]
+    if getattr(program, "__spec__", None) is None:
+        program.__spec__ = ModuleSpec("ingest.__main__", None)
 
 
 def _shorten_temporary_folder() -> None:

@@ -168,7 +168,9 @@ class Sharing:
             found = dict(self._found)
             if self._clock() - self._found_at > FRESH_SECONDS:
                 found.pop("created_ms", None)  # the hub can have been created anew, and they ask it themselves
+            began = self._clock()
             service.add(role, start, found, {}, starting=STARTING)
+            logger.debug("%d processes were begun in %.2f s.", len(start), self._clock() - began)
         self._measure(running)
 
     def leave(self, seconds: float = 0.0) -> None:

@@ -343,9 +343,12 @@ class Supervisor:
     def drain(self, seconds: float) -> bool:
         """Closes all children within `seconds`, terminates late ones, and leaves the other nodes. Returns whether all ended
         in time."""
+        began = self._clock()
         graceful = self.join(self.begin_drain(seconds))
         self._end_drain()
+        ended = self._clock()
         self.sharing.leave(LEAVE_SECONDS)
+        logger.debug("Drained in %.2f s, left in %.2f s.", ended - began, self._clock() - ended)
         return graceful
 
     def begin_drain(self, seconds: float, only: Collection[str] | None = None) -> Deadline:

@@ -19,7 +19,7 @@ from ingest.source.checkpoints import open_store
 from ingest.source.checkpoints.scope import group_id, scope
 from ingest.source.delivery.schema import schema_id
 from ingest.source.endpoint import facts, find, settle
-from ingest.source.preflight import check_positions, check_topics, with_schema
+from ingest.source.preflight import check_topics, with_positions, with_schema
 from ingest.timing import Deadline
 
 ANSWER_SECONDS = 25.0
@@ -52,9 +52,8 @@ def run(child: Child) -> None:
         child, f"connecting to Kafka at {config.kafka.bootstrap_servers}", lambda: check_topics(config)
     )
     if topics is not None and told is not None:
-        names = told.partition_ids
-        wait_until_available(child, "looking at the topic of positions", lambda: check_positions(config, names))
-        topics = with_schema(child, topics)
+        placed = with_positions(child, topics, told.partition_ids)
+        topics = None if placed is None else with_schema(child, placed)
     if not child.stopping and told is not None:
         group = group_id(scope(config))
         found = {"partitions": told.partition_ids, "created_ms": told.created_ms, "topics": topics, "group": group}

@@ -5,12 +5,15 @@ position is read; only then does this one take the partition from the hub.
 """
 
 import logging
+import threading
 from collections.abc import Callable
+from contextlib import closing
 
 from ingest.config import Config
 from ingest.errors import Refused
 from ingest.hub.position import Position
-from ingest.kafka.last_record import last_record
+from ingest.kafka.client import SILENT_MS
+from ingest.kafka.last_record import TailReader
 from ingest.kafka.position_topic import number_of
 from ingest.kafka.transactions import TransactionalPool
 from ingest.process.child import Child
@@ -21,10 +24,16 @@ from ingest.source.checkpoints.position_record import decoded, key_of, transacti
 from ingest.source.checkpoints.scope import scope
 from ingest.source.checkpoints.store import Damaged
 from ingest.source.delivery.transactional import Place, TransactionalDelivery
-from ingest.source.preflight import Topics, check_positions
+from ingest.source.preflight import Topics, with_positions
+from ingest.source.steps import Steps
 from ingest.timing import Deadline
 
-INITIALIZE_SECONDS = 2.0
+MEET_SECONDS = 2.0
+INITIALIZE_SECONDS = SILENT_MS / 1000 + 1
+"""Until then a request without an answer is over. A call that is made again while one is on its way sends another, which fences
+the producer that takes the first one's answer."""
+LOOK_SECONDS = 0.1
+"""How long a stop can go unnoticed meanwhile."""
 READ_SECONDS = 8.0
 """One try; a heartbeat comes before and after it."""
 
@@ -85,12 +94,11 @@ class Transactions:
         )
 
 
-def open_transactions(child: Child, topics: Topics) -> Transactions | None:
+def open_transactions(child: Child, topics: Topics, steps: Steps) -> Transactions | None:
     """Returns None if a stop is requested first. Raises Refused, or Displaced if another process does the same now."""
     config, partition = child.task.config, child.task.slot
-    topic = config.source.position_topic
-    wait_until_available(child, "looking at the topic of positions", lambda: check_positions(config, [partition]))
-    if child.stopping:
+    topic, place = config.source.position_topic, number_of(partition)
+    if with_positions(child, topics, [partition]) is None:
         return None
     pool = TransactionalPool(
         config.kafka,
@@ -100,23 +108,62 @@ def open_transactions(child: Child, topics: Topics) -> Transactions | None:
         largest_bytes=topics.dead_letter_bytes,
     )
     pool.start()
+    # It connects while the transactions of earlier processes end; it reads only after that.
+    reader = wait_until_available(child, f"opening {topic}", lambda: TailReader(config.kafka, topic, place))
+    if reader is None:
+        return None
+    with closing(reader):
+        if not _initialized(child, pool):
+            return None
+        steps.done("transactions")
+        position = _position(child, reader)
+        steps.done("position")
+    return None if position is None else Transactions(config, partition, pool, position[0])
+
+
+def _initialized(child: Child, pool: TransactionalPool) -> bool:
+    """Waits until no earlier process can commit anything more; returns False if a stop is requested first. Errors as
+    `open_transactions`."""
+    config = child.task.config
+    doing = f"beginning transactions with Kafka at {config.kafka.bootstrap_servers}"
 
     def initialize() -> bool:
-        pool.initialize(INITIALIZE_SECONDS)
+        pool.meet(config.source.topic, MEET_SECONDS)
+        raised: list[BaseException] = []
+        over = threading.Event()
+
+        def run() -> None:
+            try:
+                pool.initialize(INITIALIZE_SECONDS)
+            except BaseException as error:
+                raised.append(error)
+            over.set()
+
+        threading.Thread(target=run, name="transactions", daemon=True).start()
+        while not over.wait(LOOK_SECONDS):
+            if child.stopping:
+                return False
+            child.beat(False, pool.trouble or doing)
+        if raised:
+            raise raised[0]
         return True
 
+    return wait_until_available(child, doing, initialize) is True
+
+
+def _position(child: Child, reader: TailReader) -> tuple[Checkpoint | None] | None:
+    """Returns the last committed position, which can be none; None if a stop is requested first. Raises Refused."""
+    config, partition = child.task.config, child.task.slot
+    topic = config.source.position_topic
+
     def read() -> tuple[Checkpoint | None]:
-        found = last_record(config.kafka, topic, number_of(partition), key_of(scope(config), partition), READ_SECONDS)
+        found = reader.last(key_of(scope(config), partition), READ_SECONDS)
         if found is None or found.value is None:
             return (None,)
         place = f"offset {found.offset} of {topic}[{partition}]"
         return (decoded(found.value, partition, place).checkpoint(partition),)
 
-    doing = f"beginning transactions with Kafka at {config.kafka.bootstrap_servers}"
-    if wait_until_available(child, doing, initialize) is None:
-        return None
-    position = wait_until_available(child, f"reading the position in {topic}", read, mendable=Damaged)
-    return None if position is None else Transactions(config, partition, pool, position[0])
+    return wait_until_available(child, f"reading the position in {topic}", read, mendable=Damaged)
 
 
 def forget_position(config: Config, partition: str, deadline: Deadline) -> None:

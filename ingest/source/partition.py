@@ -38,6 +38,7 @@ from ingest.source.receiving.spacing import TurnSpacing
 from ingest.source.receiving.start import start_at
 from ingest.source.receiving.watchdog import Asked, HubQuestion, StallWatch
 from ingest.source.stand_by import stand_by
+from ingest.source.steps import Steps
 from ingest.source.transport.select import open_transport
 from ingest.timing import Deadline
 
@@ -62,7 +63,7 @@ logger = logging.getLogger(__name__)
 
 def run(child: Child) -> None:
     """The entry of the role `source`. Returns when asked to stop; raises Refused, RestartRequired or another IngestError."""
-    written, partition = child.task.config, child.task.slot
+    written, partition, steps = child.task.config, child.task.slot, Steps()
     settle(child)
     config = child.task.config
     if child.stopping:
@@ -71,7 +72,8 @@ def run(child: Child) -> None:
     topics: Topics | None = child.task.facts.get("topics") or _topics(child)
     if child.stopping or topics is None:
         return
-    transactions = open_transactions(child, topics) if config.source.delivery == "exactly_once" else None
+    steps.done("questions")
+    transactions = open_transactions(child, topics, steps) if config.source.delivery == "exactly_once" else None
     if child.stopping:
         return
     # Last, so that it is fresh. Nothing may start before the position is known: too early would repeat days, too late
@@ -85,11 +87,16 @@ def run(child: Child) -> None:
             transactions.stored = checkpoint
     if child.stopping:
         return
+    steps.done("checkpoint")
     watch = EndpointWatch(written, config, time.monotonic)
     process = PartitionProcess(child, store, checkpoint, topics, watch, transactions)
     process.start()
     scan_less_often()
     try:
+        while not (child.stopping or process.receiver.attaches):
+            process.poll()
+        steps.done("hub")
+        logger.debug("Partition %s was started in %s.", partition, steps)
         while not child.stopping:
             process.poll()
     except BaseException as error:
@@ -266,7 +273,9 @@ class PartitionProcess:
 
     def close(self, deadline: Deadline) -> None:
         """Stops receiving, waits for Kafka, writes the last checkpoint; all within the deadline."""
+        steps = Steps()
         self.receiver.close()
+        steps.done("hub")
         self.delivery.close()
         # What Kafka has acknowledged is worth a checkpoint even if it takes no more.
         if not self.delivery.join(Deadline(deadline.remaining() * KAFKA_SHARE), while_waiting=self._draining):
@@ -274,6 +283,7 @@ class PartitionProcess:
             self._child.unsaved(
                 f"{count} records are not acknowledged by Kafka, and are sent again after the next start"
             )
+        steps.done("Kafka")
         self._checkpoint()
         self.writer.close(deadline)
         while not self.writer.join(Deadline(min(0.2, deadline.remaining()))) and not deadline.expired:
@@ -284,6 +294,8 @@ class PartitionProcess:
                 f"the last checkpoint is not written ({why}), and what came after the one before comes again"
             )
         self._draining()
+        steps.done("checkpoint")
+        logger.debug("Partition %s was ended in %s.", self.partition, steps)
 
     def leave(self, deadline: Deadline) -> None:
         """Ends without saving anything: another process has the partition, and what is not committed comes to that one."""

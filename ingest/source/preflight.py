@@ -28,6 +28,8 @@ class Topics:
     """The schema registry's id for the schema of the records; None if the format needs no registry."""
     dead_letter_bytes: int | None = None
     """The dead-letter topic's limit likewise, where one producer writes to both topics (exactly once); None elsewhere."""
+    positions: int = 0
+    """Partitions of the topic of positions; 0: not asked."""
 
 
 def check_topics(config: Config) -> Topics:
@@ -47,11 +49,20 @@ def check_topics(config: Config) -> Topics:
     return Topics(limit(config.source.topic), partitions, dead_letter_bytes=letters)
 
 
-def check_positions(config: Config, partitions: Iterable[str]) -> None:
-    """Checks that the topic of positions, if one is needed, has a place for these partitions of the hub. Raises Refused or
-    Unreachable."""
+def with_positions(child: Child, topics: Topics, partitions: Iterable[str]) -> Topics | None:
+    """Returns the topics, with the partitions of the topic of positions if one is needed: it has a place for these of the hub.
+    Asks Kafka unless `topics` says so already. None if a stop is requested first. Raises Refused."""
+    config, wanted = child.task.config, 0
     if config.needs_position_topic:
-        check_position_topic(config.kafka, config.source.position_topic, needed(partitions), ANSWER_SECONDS)
+        wanted = needed(partitions)
+    if topics.positions >= wanted:
+        return topics
+    found = wait_until_available(
+        child,
+        "looking at the topic of positions",
+        lambda: check_position_topic(config.kafka, config.source.position_topic, wanted, ANSWER_SECONDS),
+    )
+    return None if found is None else replace(topics, positions=found)
 
 
 def with_schema(child: Child, topics: Topics) -> Topics | None:

@@ -11,7 +11,7 @@ from confluent_kafka.cimpl import NewTopic
 
 from ingest.config import Kafka
 from ingest.errors import Displaced, RestartRequired, Unreachable
-from ingest.kafka.last_record import TAIL, last_record
+from ingest.kafka.last_record import TAIL, TailReader
 from ingest.kafka.mock_cluster import MockCluster
 from ingest.kafka.records import Records
 from ingest.kafka.shipment import Shipment
@@ -155,8 +155,11 @@ def test_a_record_that_the_broker_refuses_aborts_it_and_the_producer_goes_on(pla
 def test_the_last_record_of_a_key_is_found_behind_what_others_wrote(place: Place) -> None:
     ours, others = place.pool("ours"), place.pool("others")
 
+    # Made before everything that it reads, as a partition process makes it.
+    reader = TailReader(place.kafka, place.topic, 0)
+
     def found(seconds: float = PATIENCE) -> bytes | str | None:
-        last = last_record(place.kafka, place.topic, 0, b"ours", seconds)
+        last = reader.last(b"ours", seconds)
         return "nothing" if last is None else last.value
 
     assert found() == "nothing"
@@ -180,6 +183,7 @@ def test_the_last_record_of_a_key_is_found_behind_what_others_wrote(place: Place
     ours.tombstone(place.topic, 0, b"ours")
     until(ours)
     assert found() is None
+    reader.close()
 
 
 def test_brokers_that_are_away_shorter_than_the_timeout_change_nothing(cluster: MockCluster) -> None:

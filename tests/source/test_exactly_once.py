@@ -2,8 +2,11 @@
 event once."""
 
 import json
+import logging
 import os
+import threading
 import uuid
+from collections.abc import Callable
 from dataclasses import replace
 from multiprocessing import Pipe
 from pathlib import Path
@@ -15,14 +18,15 @@ from confluent_kafka.cimpl import NewTopic
 
 from ingest.config import Checkpoints, Config, Kafka, Source
 from ingest.emulator import Emulator
-from ingest.errors import Displaced, Refused
+from ingest.errors import Displaced, Refused, Unreachable
 from ingest.kafka.position_topic import SETTINGS
 from ingest.process.child import Child, ProcessSpec
 from ingest.source.checkpoints import Checkpoint, open_store
 from ingest.source.checkpoints.scope import scope
-from ingest.source.exactly_once import Transactions, forget_position, open_transactions
+from ingest.source.exactly_once import Transactions, _initialized, forget_position, open_transactions
 from ingest.source.partition import PartitionProcess
 from ingest.source.preflight import Topics, check_topics
+from ingest.source.steps import Steps
 from ingest.timing import Deadline
 from tests.services.kafka import KafkaCluster
 from tests.source.readers import PARTITION, PATIENCE, configured
@@ -55,7 +59,7 @@ class Node:
         """`limit`: what it believes of the telemetry topic's records."""
         topics = replace(check_topics(config), max_record_bytes=limit)
         child = Idle(config)
-        transactions = open_transactions(child, topics)
+        transactions = open_transactions(child, topics, Steps())
         assert transactions is not None
         store = open_store(config.checkpoints, scope(config))
         self.start = transactions.start(store.load(PARTITION))
@@ -166,7 +170,7 @@ def test_every_event_is_there_once_through_deaths_zombies_and_bad_events(emulato
     assert json.loads(positions[-1][1] or b"")["sequenceNumber"] == 800
     assert {key for key, _ in positions} == {f"{scope(config).namespace}/{scope(config).event_hub}/$default/0".encode()}
     forget_position(config, PARTITION, Deadline(PATIENCE))
-    opened = open_transactions(Idle(config), Topics(LIMIT, 2))
+    opened = open_transactions(Idle(config), Topics(LIMIT, 2), Steps())
     assert opened is not None
     assert opened.start(None) is None, "a position that was reset is none"
 
@@ -189,9 +193,65 @@ def test_a_record_that_only_the_broker_refuses_becomes_a_dead_letter_and_all_oth
 def test_a_topic_of_positions_that_is_missing_is_never_made_at_its_first_use(config: Config) -> None:
     missing = replace(config, source=replace(config.source, position_topic="no-such-positions"))
     with pytest.raises(Refused, match=r"'no-such-positions' does not exist, .*: create it with `ingest topics create"):
-        open_transactions(Idle(missing), Topics(LIMIT, 2))
+        open_transactions(Idle(missing), Topics(LIMIT, 2), Steps())
     asked = AdminClient({"bootstrap.servers": config.kafka.bootstrap_servers, "log_level": 0})
     assert "no-such-positions" not in asked.list_topics(timeout=30).topics
+
+
+def test_a_start_does_not_wait_for_the_client_to_look_again(config: Config, caplog: pytest.LogCaptureFixture) -> None:
+    """It looks for the coordinator of transactions at once, and then every 500 ms while it knows no broker to ask."""
+    seen = replace(config, kafka=replace(config.kafka, librdkafka={"debug": "eos"}))
+    with caplog.at_level(logging.DEBUG):
+        opened = open_transactions(Idle(seen), Topics(LIMIT, 2), Steps())
+        assert opened is not None
+        opened._pool.poll(0)  # its log comes with its callbacks
+    assert "Querying for transaction coordinator" in caplog.text
+    assert "Unable to query for transaction coordinator" not in caplog.text
+
+
+class Slow:
+    """A pool whose broker takes its time."""
+
+    trouble = "Kafka at kafka:9092 is slow"
+
+    def __init__(self, answer: threading.Event) -> None:
+        self.asked = 0
+        self._answer = answer
+
+    def meet(self, topic: str, seconds: float) -> None: ...
+
+    def initialize(self, seconds: float) -> None:
+        self.asked += 1
+        if not self._answer.wait(seconds):
+            raise Unreachable("no answer")
+
+
+class Watched(Idle):
+    def __init__(self, config: Config, looked: Callable[[], object]) -> None:
+        super().__init__(config)
+        self.said: list[str] = []
+        self._looked = looked
+
+    def beat(self, ready: bool, detail: str) -> None:
+        self.said.append(detail)
+        if len(self.said) > 5:
+            self._looked()
+
+
+def test_a_broker_that_is_slow_is_asked_once_for_transactions() -> None:
+    """A second question while the first is on its way would fence the producer itself."""
+    answer = threading.Event()
+    child, pool = Watched(Config(), answer.set), Slow(answer)
+    assert _initialized(child, pool)  # type: ignore[arg-type]
+    assert pool.asked == 1
+    assert Slow.trouble in child.said
+
+
+def test_a_stop_does_not_wait_for_a_slow_broker() -> None:
+    answer = threading.Event()
+    child = Watched(Config(), lambda: child.stop(1))
+    assert not _initialized(child, Slow(answer))  # type: ignore[arg-type]
+    answer.set()
 
 
 @pytest.mark.parametrize(

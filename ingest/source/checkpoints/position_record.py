@@ -21,18 +21,12 @@ class PositionRecord:
     offset: str | None
     """The hub's own text."""
     sequence_number: int
-    epoch: int | None = None
-    """Owner level with which the partition was read; None if it had none."""
     hub_created_ms: int | None = None
     """As in `Checkpoint`."""
 
     def encoded(self) -> bytes:
         """Returns the record's value."""
-        fields: dict[str, str | int | None] = {
-            "offset": self.offset,
-            "sequenceNumber": self.sequence_number,
-            "epoch": self.epoch,
-        }
+        fields: dict[str, str | int | None] = {"offset": self.offset, "sequenceNumber": self.sequence_number}
         if self.hub_created_ms is not None:
             fields["hubCreatedMs"] = self.hub_created_ms
         return json.dumps(fields, separators=(",", ":")).encode()
@@ -57,20 +51,15 @@ def decoded(value: bytes, partition: str, place: str) -> PositionRecord:
     try:
         fields: Any = json.loads(value)
         offset, number = fields["offset"], fields["sequenceNumber"]
-        epoch, created = fields.get("epoch"), fields.get("hubCreatedMs")
+        created = fields.get("hubCreatedMs")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        offset = number = epoch = created = ""
-    well = (
-        isinstance(offset, str | None)
-        and _is_number(number)
-        and (epoch is None or _is_number(epoch))
-        and (created is None or _is_number(created))
-    )
+        offset = number = created = ""
+    well = isinstance(offset, str | None) and _is_number(number) and (created is None or _is_number(created))
     if not well:
         raise Damaged(
             partition, f"{place} is no position of ingest: repair it, or begin anew: {reset_command(partition)}"
         )
-    return PositionRecord(offset, number, epoch, created)
+    return PositionRecord(offset, number, created)
 
 
 def _is_number(value: object) -> bool:

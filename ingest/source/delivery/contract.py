@@ -98,7 +98,7 @@ class Deliverer(Protocol):
         ...
 
     def close(self) -> None:
-        """Takes no more batches."""
+        """Takes no more batches, and forgets what was not given to Kafka yet: the next process gets it."""
         ...
 
     def join(self, deadline: Deadline, *, while_waiting: Callable[[], None]) -> bool:

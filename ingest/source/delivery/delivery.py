@@ -236,7 +236,8 @@ class Delivery:
             raise broken
 
     def close(self) -> None:
-        """Takes no more batches."""
+        """As `Deliverer`."""
+        self._ready.clear()
         self.pool.close()
 
     def join(self, deadline: Deadline, *, while_waiting: Callable[[], None]) -> bool:

@@ -39,6 +39,9 @@ ENVELOPE_BYTES = 8_192
 broker says so."""
 ABORT_SECONDS = 120.0
 """How old a transaction can get that is being aborted; the brokers have long done that by then."""
+COMMIT_SECONDS = 1.5
+"""How long, at the end of the process, Kafka has to take the records of the last transaction. It is aborted then: a partition
+that another node waits for is worth more than a few events that come again."""
 VOID_MOST = 10
 """How many transactions in a row can be aborted without a record to blame before a new producer must do it."""
 
@@ -122,7 +125,7 @@ class TransactionalDelivery:
         """Whether the present transaction is not tried again."""
         self._voids = 0
         self._broken: RestartRequired | None = None
-        self._closing = False
+        self._closed_at: float | None = None
         self._acked_at = clock()
 
     def start(self) -> None:
@@ -207,11 +210,18 @@ class TransactionalDelivery:
             raise broken
 
     def close(self) -> None:
-        self._closing = True
+        """As `Deliverer`. The present transaction is committed at once, unless it is one of tries."""
+        self._closed_at = self._clock()
+        self._ready.clear()
+        if self._attempts.in_order.busy or self._attempts.under_way:
+            self.abandon()
 
     def join(self, deadline: Deadline, *, while_waiting: Callable[[], None]) -> bool:
         """As `Deliverer`. What is not committed by then, the next producer aborts."""
         while not (self.idle or self._attempts.trouble is not None or deadline.expired):
+            if self._takes_too_long:
+                self._drop()
+                self._phase, self._abandoned = "aborting", True
             try:
                 self.poll(min(0.2, deadline.remaining()))
             except RestartRequired:
@@ -220,13 +230,19 @@ class TransactionalDelivery:
         return self.idle
 
     @property
+    def _takes_too_long(self) -> bool:
+        """Whether Kafka has not taken all records of the last transaction; it is not asked to commit before that."""
+        late = self._closed_at is not None and self._clock() - self._closed_at > COMMIT_SECONDS
+        return late and self.pool.in_flight > 0 and self._phase != "aborting"
+
+    @property
     def _until_due(self) -> float:
         """Seconds until the present transaction is to be committed."""
         enough = (
             self._attempts.in_order.busy
             or self._held_events >= HELD_EVENTS
             or self._held_bytes >= HELD_BYTES
-            or (self._closing and not self._ready)
+            or self._closed_at is not None
         )
         return 0 if enough or self._began_at is None else max(0.0, self._began_at + self._interval - self._clock())
 

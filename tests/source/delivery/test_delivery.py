@@ -216,9 +216,10 @@ def test_more_than_librdkafka_has_room_for_waits_in_order(cluster: MockCluster) 
     assert [int(value.split(b'"sequenceNumber":')[1].split(b",")[0]) for value in values] == list(range(20))
 
 
-def test_the_end_waits_for_what_is_out(cluster: MockCluster) -> None:
+def test_the_end_waits_for_what_is_out_and_leaves_the_rest_to_the_next_process(cluster: MockCluster) -> None:
     delivery = started(cluster)
     delivery.send(Batch.of([event(n) for n in range(100)]))
+    delivery.send(Batch.of([event(n) for n in range(100, 200)]))
     delivery.close()
     assert delivery.join(Deadline(PATIENCE), while_waiting=lambda: None)
     assert delivery.position == Position("990", 99)

@@ -8,11 +8,13 @@ from hypothesis import strategies as st
 from ingest.errors import Displaced, RestartRequired
 from ingest.hub.position import BEFORE_FIRST
 from ingest.source.delivery import transactional
+from ingest.source.delivery.transactional import COMMIT_SECONDS
 from ingest.source.events.batch import Batch
 from ingest.source.formats import FORMATS
+from ingest.timing import Deadline
 from tests.source.delivery.refusing_kafka import BAD
 from tests.source.delivery.rig import ToyFormat, stream_of
-from tests.source.delivery.transactions_rig import POSITIONS, Rig, TransactionalKafka, at, check
+from tests.source.delivery.transactions_rig import POSITIONS, STEP_SECONDS, Rig, TransactionalKafka, at, check
 from tests.source.sample_events import make_event
 
 GOOD = b""
@@ -89,6 +91,53 @@ def test_at_the_end_nothing_waits_for_its_time() -> None:
         rig.delivery.poll(0)  # no time passes
     assert rig.delivery.idle
     assert rig.delivery.position == at(2)
+
+
+def test_what_kafka_was_not_given_at_the_end_is_left_to_the_next_process() -> None:
+    rig = Rig(TransactionalKafka(1))
+    stream = stream_of([(1, GOOD)] * 100)
+    rig.delivery.send(Batch.of(stream[:50]))
+    rig.delivery.send(Batch.of(stream[50:]))
+    rig.delivery.close()
+    settle(rig)
+    assert rig.delivery.position == at(49)
+    rig.kill()
+    rig.run(stream)
+    check(rig, stream)
+
+
+def test_an_end_is_not_held_up_by_records_that_kafka_does_not_take() -> None:
+    """The next process would wait until Kafka has aborted their transaction, and so would consumers."""
+    rig = Rig(TransactionalKafka(1))
+    stream = stream_of([(1, GOOD)] * 50)
+    rig.delivery.send(Batch.of(stream))
+    rig.kafka.away = True
+    rig.delivery.close()
+
+    def time_passes() -> None:
+        rig.now += STEP_SECONDS
+        rig.kafka.away = rig.now < 1_000 + 2 * COMMIT_SECONDS
+
+    assert rig.delivery.join(Deadline(60), while_waiting=time_passes)
+    assert (rig.kafka.commits, rig.kafka.aborts) == (0, 1)
+    rig.kill()
+    rig.run(stream)
+    check(rig, stream)
+
+
+def test_an_end_in_the_middle_of_tries_aborts_them() -> None:
+    rig = Rig(TransactionalKafka(1))
+    stream = stream_of([(1, GOOD)] * 9 + [(1, BAD)] + [(1, GOOD)] * 20)
+    rig.delivery.send(Batch.of(stream))
+    while not rig.delivery._attempts.under_way:
+        rig.poll()
+    rig.delivery.close()
+    commits = rig.kafka.commits
+    assert rig.delivery.join(Deadline(60), while_waiting=lambda: None)
+    assert rig.kafka.commits == commits
+    rig.kill()
+    rig.run(stream)
+    check(rig, stream)
 
 
 def test_while_no_broker_answers_nothing_more_is_taken_and_then_the_same_commit_succeeds() -> None:
