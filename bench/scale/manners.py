@@ -6,13 +6,14 @@ The rules of the other processors are told anew here, with the intervals and str
 these clients (tests/bench/test_manners.py).
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Final
 
 from ingest.cluster import balance
-from ingest.cluster.balance import Ownership, active
+from ingest.cluster.balance import Ownership
 from ingest.cluster.blob_group import AGAIN_SECONDS, EXPIRY_SECONDS, INTERVAL_SECONDS
 
 Claims = Callable[[str, Sequence[str], Mapping[str, Ownership], float, Random], list[str]]
@@ -114,7 +115,10 @@ def _owners(
     me: str, partitions: Sequence[str], found: Mapping[str, Ownership], expiry: float
 ) -> tuple[Mapping[str, list[str]], list[str]]:
     """Owner → partitions, and those that are nobody's."""
-    owners = active(me, found, expiry)
+    owners: dict[str, list[str]] = defaultdict(list, {me: []})
+    for partition, each in found.items():
+        if each.owner and each.age <= expiry:
+            owners[each.owner].append(partition)
     taken = {partition for theirs in owners.values() for partition in theirs}
     return owners, [each for each in partitions if each not in taken]
 

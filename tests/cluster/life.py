@@ -180,9 +180,12 @@ class Life:
         before = self._nodes.levels()
         back(members[0])
         self._tell(f"{what}: back", self._nodes.wait_shared(*members, seconds=_SECONDS), members)
-        older = sum((level or 0) < (before[each] or 0) for each, level in self._nodes.levels().items())
-        if older:
-            self._problems.append(f"{what}: {older} partitions went back to an older owner level")
+        # Only what it is given back changes its reader.
+        taken = sum((now or 0) - (before[each] or 0) for each, now in self._nodes.levels().items())
+        if taken > members[0].owned:
+            self._problems.append(
+                f"{what}: when it was back, it took {taken - members[0].owned} partitions for a while"
+            )
 
     def _taken(self, what: str, members: list[Node], strike: Callable[[Node], object]) -> None:
         before, mine = self._nodes.levels(), partitions_of(members[0])

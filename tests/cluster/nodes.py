@@ -90,10 +90,11 @@ class Nodes:
         return node
 
     def levels(self) -> dict[str, int | None]:
-        """Partition → owner level of who reads it; None while nobody does."""
-        found = {}
+        """Partition → how many readers have been let in so far, of which the last has it; None while nobody has it."""
+        found: dict[str, int | None] = {}
         for partition, stats in self._hub.stats().partitions.items():
-            found[partition] = max((each.epoch for each in stats.receivers if each.epoch is not None), default=None)
+            read = any(each.epoch is not None for each in stats.receivers)
+            found[partition] = stats.attaches - stats.refused if read else None
         return found
 
     def wait_shared(self, *nodes: Node, seconds: float = PATIENCE_SECONDS) -> float:
@@ -110,7 +111,7 @@ class Nodes:
         return time.monotonic() - began
 
     def wait_taken(self, before: dict[str, int | None], partitions: Collection[str], seconds: float) -> float:
-        """Waits until each of the partitions is read with another owner level than `before`. Returns the seconds."""
+        """Waits until each of the partitions is read by another reader than `before`. Returns the seconds."""
         began = time.monotonic()
 
         def taken() -> bool:
