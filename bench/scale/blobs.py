@@ -1,4 +1,5 @@
-"""Ownership blobs: every node lists them, renews its own and claims what it lacks, by the rule of `ingest.cluster.balance`.
+"""Ownership blobs: every node lists them, renews its own and claims what it lacks, by the rule of `ingest.cluster.balance`;
+in between it glances at them for what nobody has. Rates are left out.
 
 One simulated second costs nothing. ETags decide who wins, as in Blob Storage; ages are the service's.
 """
@@ -9,7 +10,7 @@ from collections.abc import Callable
 from functools import partial
 
 from ingest.cluster.balance import Ownership, claims
-from ingest.cluster.blob_group import AGAIN_SECONDS, EXPIRY_SECONDS, INTERVAL_SECONDS
+from ingest.cluster.blob_group import AGAIN_SECONDS, EXPIRY_SECONDS, INTERVAL_SECONDS, RATES_SECONDS, glance_seconds
 
 JITTER = 0.2
 """An interval lasts up to this much longer, at random."""
@@ -24,7 +25,7 @@ class Blobs:
 
     def __init__(self, partitions: int, seed: int) -> None:
         self.now = 0.0
-        self.requests = 0
+        self.requests = 0.0
         self.moves = 0
         """Partitions that were taken from a node that is alive."""
         self.owned: dict[int, set[int]] = {0: set(range(partitions))}
@@ -35,6 +36,8 @@ class Blobs:
         self._etag = [0] * partitions
         self._modified = [0.0] * partitions
         self._alive: set[int] = set()
+        self._crashed: set[int] = set()
+        """Nodes that are gone and have let go of nothing."""
         self._faster: set[int] = set()
         """Nodes that have lost a claim to another since their last look."""
         self._queue: list[tuple[float, int, Callable[[], None]]] = []
@@ -44,14 +47,15 @@ class Blobs:
         """It begins so many seconds from now."""
         self._alive.add(node)
         self.owned[node] = set()
-        self._after(seconds, partial(self._tick, node))
+        self._after(seconds, partial(self._look, node, 0.0))
 
     def crash(self, node: int) -> None:
         self._alive.discard(node)
+        self._crashed.add(node)
 
     def leave(self, node: int) -> None:
         """Gracefully: it lets go of each of its blobs."""
-        self.crash(node)
+        self._alive.discard(node)
         for partition in list(self.owned[node]):
             self.requests += 1
             self._write(partition, 0)
@@ -83,22 +87,36 @@ class Blobs:
         self._count += 1
         heapq.heappush(self._queue, (self.now + seconds, self._count, what))
 
-    def _tick(self, node: int) -> None:
+    def _look(self, node: int, due: float) -> None:
+        """A round if it is due, or else a glance."""
         if node not in self._alive:
             return
-        self.requests += -(-self._partitions // LISTED)
-        wanted = [*sorted(self.owned[node]), *self._choose(node)]
+        glance = self.now < due
+        self.requests += -(-self._partitions // LISTED) * (1 if glance else 1 + INTERVAL_SECONDS / RATES_SECONDS)
+        chosen = self._choose(node, steals=not glance) if not glance or self._leftovers() else []
+        wanted = [*([] if glance else sorted(self.owned[node])), *chosen]
         seen = [(partition, self._etag[partition]) for partition in wanted]
         self._faster.discard(node)
         for index, (partition, etag) in enumerate(seen, 1):
             self._after(index * REQUEST_SECONDS, partial(self._claim, node, partition, etag))
-        self._after(len(seen) * REQUEST_SECONDS, partial(self._rest, node))
+        self._after(len(seen) * REQUEST_SECONDS, partial(self._rest, node, due if glance else 0.0))
 
-    def _rest(self, node: int) -> None:
-        pause = INTERVAL_SECONDS * (1 + JITTER * self._random.random())
-        self._after(AGAIN_SECONDS if node in self._faster else pause, partial(self._tick, node))
+    def _rest(self, node: int, due: float) -> None:
+        spread = 1 + JITTER * self._random.random()
+        if node in self._faster:
+            due = self.now + AGAIN_SECONDS * spread
+        elif not due:
+            due = self.now + INTERVAL_SECONDS * spread
+        pause = due - self.now
+        if len(self._alive) > 1:
+            pause = min(pause, glance_seconds(self._partitions) / spread)
+        self._after(pause, partial(self._look, node, due))
 
-    def _choose(self, node: int) -> list[int]:
+    def _leftovers(self) -> bool:
+        """Whether there are partitions that nobody has."""
+        return bool(self.owned[0]) or any(self.owned[node] and not self._counts(node) for node in self._crashed)
+
+    def _choose(self, node: int, *, steals: bool) -> list[int]:
         """What ingest's own rule claims, which is asked only if the node has less than its share."""
         others = [len(theirs) for other, theirs in self.owned.items() if other not in (0, node) and self._counts(other)]
         least, larger = divmod(self._partitions, len(others) + 1)
@@ -108,7 +126,8 @@ class Blobs:
             str(partition): Ownership(str(owner or ""), self.now - modified)
             for partition, (owner, modified) in enumerate(zip(self._owner, self._modified, strict=True))
         }
-        return [int(name) for name in claims(str(node), list(found), found, EXPIRY_SECONDS, self._random)]
+        mine = claims(str(node), list(found), found, EXPIRY_SECONDS, self._random, steals=steals)
+        return [int(name) for name in mine]
 
     def _counts(self, node: int) -> bool:
         """Whether any of its ownerships holds."""
