@@ -55,9 +55,9 @@ def claims(
     filled = sum(len(theirs) > least for theirs in others)
     share = least + (filled < larger)
     rng.shuffle(free)
-    load = _load(owners[me], rates)
-    lacking = [_load(theirs, rates) for theirs in others if len(theirs) <= least]
-    taken = _dealt(free, share - mine, load, sum(lacking), max(1, len(lacking)), rates)
+    # What its share would have if each partition had the mean rate, less what it has.
+    lacks = _load(partitions, rates) * max(share, mine) / max(1, len(partitions)) - _load(owners[me], rates)
+    taken = _dealt(free, share - mine, lacks, rates)
     wanted = share - mine - len(taken) if steals else 0
     may_keep = larger - (share > least)
     for theirs in sorted(others, key=lambda each: (len(each), _load(each, rates)), reverse=True):
@@ -68,7 +68,7 @@ def claims(
         spare = min(wanted, len(theirs) - keeps)
         if spare > 0:
             shuffled = rng.sample(theirs, len(theirs))
-            taken += _dealt(shuffled, spare, load + _load(taken, rates), 0.0, 1, rates)
+            taken += _dealt(shuffled, spare, (lacks - _load(taken, rates)) * spare / wanted, rates)
             wanted -= spare
     return taken
 
@@ -77,19 +77,21 @@ def _load(partitions: Iterable[str], rates: Mapping[str, float]) -> float:
     return sum(rates.get(each, 0.0) for each in partitions)
 
 
-def _dealt(
-    partitions: Sequence[str], count: int, mine: float, theirs: float, others: int, rates: Mapping[str, float]
-) -> list[str]:
-    """Deals the partitions out, from the busiest on, each to who carries less: this owner, with the load `mine`, gets `count`
-    of them at most, and the rest is for `others`, with the load `theirs` in all. Returns this owner's. Among equals the
-    first come first."""
+def _dealt(partitions: Sequence[str], count: int, lacks: float, rates: Mapping[str, float]) -> list[str]:
+    """Deals the partitions out, from the busiest on: `count` of them, which together should have the rate `lacks`, are this
+    owner's and are returned, and the rest somebody else's. Each goes to who is further from what it should have; a single one is
+    the one that fits best. Without rates the first ones are returned."""
     dealt: list[str] = []
-    left = len(partitions) - count
+    left, mine, theirs = len(partitions) - count, 0.0, 0.0
+    load = _load(partitions, rates)
+    lacks = min(max(0.0, lacks), load)
+    if count == 1 and partitions:
+        return [min(partitions, key=lambda each: abs(rates.get(each, 0.0) - lacks))]
     for partition in sorted(partitions, key=lambda each: rates.get(each, 0.0), reverse=True):
         if len(dealt) >= count:
             break
         rate = rates.get(partition, 0.0)
-        if left <= 0 or mine <= theirs / others:
+        if left <= 0 or (mine + rate) * (load - lacks) <= (theirs + rate) * lacks:
             dealt.append(partition)
             mine += rate
         else:
