@@ -1,4 +1,5 @@
-"""Ownership blobs: every node lists them, renews its own and claims what it lacks, in the manner of its make (`manners.py`).
+"""Ownership blobs: every node lists them, renews its own and claims what it lacks, in the manner of its make (`manners.py`);
+in between one of ingest glances at them for what nobody has. Rates are left out.
 
 One simulated second costs nothing. ETags decide who wins, as in Blob Storage; ages are the service's.
 """
@@ -9,7 +10,8 @@ from collections.abc import Callable
 from functools import partial
 
 from bench.scale.manners import INGEST, Manner
-from ingest.cluster.balance import Ownership
+from ingest.cluster.balance import Ownership, claims
+from ingest.cluster.blob_group import INTERVAL_SECONDS, RATES_SECONDS, glance_seconds
 
 REQUEST_SECONDS = 0.012
 """One request to Blob Storage."""
@@ -22,7 +24,7 @@ class Blobs:
 
     def __init__(self, partitions: int, seed: int) -> None:
         self.now = 0.0
-        self.requests = 0
+        self.requests = 0.0
         self.moves = 0
         """Partitions that were taken from a node that is alive."""
         self.moved_at = 0.0
@@ -36,6 +38,8 @@ class Blobs:
         self._modified = [0.0] * partitions
         self._alive: set[int] = set()
         self._manners: dict[int, Manner] = {}
+        self._crashed: set[int] = set()
+        """Nodes that are gone and have let go of nothing."""
         self._faster: set[int] = set()
         """Nodes that have lost a claim to another since their last look."""
         self._queue: list[tuple[float, int, Callable[[], None]]] = []
@@ -46,14 +50,15 @@ class Blobs:
         self._alive.add(node)
         self._manners[node] = manner
         self.owned[node] = set()
-        self._after(seconds, partial(self._tick, node))
+        self._after(seconds, partial(self._look, node, 0.0))
 
     def crash(self, node: int) -> None:
         self._alive.discard(node)
+        self._crashed.add(node)
 
     def leave(self, node: int) -> None:
         """Gracefully: it lets go of each of its blobs."""
-        self.crash(node)
+        self._alive.discard(node)
         for partition in list(self.owned[node]):
             self.requests += 1
             self._write(partition, 0)
@@ -85,29 +90,42 @@ class Blobs:
         self._count += 1
         heapq.heappush(self._queue, (self.now + seconds, self._count, what))
 
-    def _tick(self, node: int) -> None:
+    def _look(self, node: int, due: float) -> None:
+        """A round if it is due, or else a glance."""
         if node not in self._alive:
             return
-        self.requests += -(-self._partitions // LISTED)
-        chosen = self._choose(node)
-        wanted = [*sorted(self.owned[node]), *chosen]
+        glance, manner = self.now < due, self._manners[node]
+        rates = INTERVAL_SECONDS / RATES_SECONDS if manner is INGEST and not glance else 0.0
+        self.requests += -(-self._partitions // LISTED) * (1 + rates)
+        chosen = self._choose(node, steals=not glance) if not glance or self._leftovers() else []
+        wanted = [*([] if glance else sorted(self.owned[node])), *chosen]
         seen = [(partition, self._etag[partition]) for partition in wanted]
         self._faster.discard(node)
         for index, (partition, etag) in enumerate(seen, 1):
             self._after(index * REQUEST_SECONDS, partial(self._claim, node, partition, etag))
-        self._after(len(seen) * REQUEST_SECONDS, partial(self._rest, node, len(chosen)))
+        rest = self._rest_eagerly if manner.eager and chosen else self._rest
+        self._after(len(seen) * REQUEST_SECONDS, partial(rest, node, due if glance else 0.0))
 
-    def _rest(self, node: int, claimed: int) -> None:
+    def _rest_eagerly(self, node: int, due: float) -> None:
+        self._after(REQUEST_SECONDS, partial(self._look, node, due))
+
+    def _rest(self, node: int, due: float) -> None:
         manner = self._manners[node]
-        if manner.eager and claimed:
-            self._after(REQUEST_SECONDS, partial(self._tick, node))
-            return
-        pause = manner.interval * (1 + manner.jitter * self._random.random())
+        spread = 1 + manner.jitter * self._random.random()
         if manner.again is not None and node in self._faster:
-            pause = manner.again
-        self._after(pause, partial(self._tick, node))
+            due = self.now + manner.again * spread
+        elif not due:
+            due = self.now + manner.interval * spread
+        pause = due - self.now
+        if manner is INGEST and len(self._alive) > 1:
+            pause = min(pause, glance_seconds(self._partitions) / spread)
+        self._after(pause, partial(self._look, node, due))
 
-    def _choose(self, node: int) -> list[int]:
+    def _leftovers(self) -> bool:
+        """Whether there are partitions that nobody has."""
+        return bool(self.owned[0]) or any(self.owned[node] and not self._counts(node) for node in self._crashed)
+
+    def _choose(self, node: int, *, steals: bool) -> list[int]:
         """What its rule claims; ingest's own, which asks nothing of a node that has its share, is not asked then."""
         manner = self._manners[node]
         if manner is INGEST and self._has_its_share(node):
@@ -116,7 +134,8 @@ class Blobs:
             str(partition): Ownership(str(owner or ""), self.now - modified)
             for partition, (owner, modified) in enumerate(zip(self._owner, self._modified, strict=True))
         }
-        return [int(name) for name in manner.claims(str(node), list(found), found, manner.expiry, self._random)]
+        rule = manner.claims if steals else partial(claims, steals=False)
+        return [int(name) for name in rule(str(node), list(found), found, manner.expiry, self._random)]
 
     def _has_its_share(self, node: int) -> bool:
         others = [len(theirs) for other, theirs in self.owned.items() if other not in (0, node) and self._counts(other)]

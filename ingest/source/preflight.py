@@ -4,9 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from ingest.config import Config
+from ingest.errors import Refused
 from ingest.kafka.admin import TopicMaker, fix_of_missing
 from ingest.kafka.client import settings
-from ingest.kafka.position_topic import check_position_topic, needed
+from ingest.kafka.position_topic import make_room, needed
 from ingest.kafka.record_limit import max_record_bytes
 from ingest.process.child import Child
 from ingest.process.waiting import wait_until_available
@@ -48,10 +49,18 @@ def check_topics(config: Config) -> Topics:
 
 
 def check_positions(config: Config, partitions: Iterable[str]) -> None:
-    """Checks that the topic of positions, if one is needed, has a place for these partitions of the hub. Raises Refused or
-    Unreachable."""
-    if config.needs_position_topic:
-        check_position_topic(config.kafka, config.source.position_topic, needed(partitions), ANSWER_SECONDS)
+    """Checks that the topic of positions has a place for these partitions of the hub. Raises Refused or Unreachable."""
+    wrong = places(config, partitions, grows=False)
+    if wrong is not None:
+        raise Refused(wrong)
+
+
+def places(config: Config, partitions: Iterable[str], *, grows: bool = True) -> str | None:
+    """Gives the topic of positions, if one is needed, a place for each of these partitions of the hub. Returns why some have
+    none, and the fix; None if all have one. `grows`: whether it may change the topic. Raises Refused or Unreachable."""
+    if not config.needs_position_topic:
+        return None
+    return make_room(config.kafka, config.source.position_topic, needed(partitions), ANSWER_SECONDS, grows=grows)
 
 
 def with_schema(child: Child, topics: Topics) -> Topics | None:
