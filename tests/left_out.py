@@ -6,6 +6,7 @@ from typing import NamedTuple
 import pytest
 
 from ingest.extras import UAMQP, is_installed
+from tests.cluster import networks
 from tests.systemd.live import ability
 
 _LEFT_OUT = "left_out"
@@ -21,6 +22,7 @@ class Need(NamedTuple):
 
 NEEDS = (
     Need("uamqp", lambda: "" if is_installed(UAMQP) else "uamqp is not installed"),
+    Need("networks", lambda: (lack := networks.lacking()) and f"no node can be cut off, as {lack}"),
     Need("boots", lambda: (lack := ability.lacking()) and f"no machine can be booted, as {lack}"),
 )
 

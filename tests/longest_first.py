@@ -11,6 +11,7 @@ from typing import TypeVar
 LONGEST: tuple[str, ...] = (
     "systemd/test_live.py",
     "demo/test_command.py",
+    "cluster/test_cut.py",
     "source/events/test_template_decoder.py",
     "end_to_end/test_commands.py",
     "faults/test_kafka_outage.py",

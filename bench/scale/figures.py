@@ -1,7 +1,6 @@
 """The tables of docs/scale.md: what happens to several nodes, with each coordination, over several seeds."""
 
 import random
-import re
 import statistics
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
@@ -10,11 +9,13 @@ from typing import Final
 
 from bench.scale.blobs import Blobs
 from bench.scale.group import HEARTBEAT_SECONDS, Group
+from bench.scale.manners import DOTNET, GO, INGEST, JAVA, JAVASCRIPT, JAVASCRIPT_GREEDY, PYTHON, Manner
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "scale.md"
 SIZES: Final = ((32, 2), (32, 3), (32, 10), (1024, 10), (1024, 100))
 """Partitions and nodes."""
 SEEDS: Final = range(1, 4)
+MIXED_SEEDS: Final = range(1, 10)
 STARTS_SECONDS: Final = 5.0
 """Within this time the nodes of a cold start begin."""
 QUIET_SECONDS: Final = 120.0
@@ -22,8 +23,21 @@ QUIET_SECONDS: Final = 120.0
 LONGEST_SECONDS: Final = 3600.0
 PROCESS_SECONDS: Final = 0.053
 """From one partition process to the next at a start on two cores (bench/README.md: 32 of them in 1.7 s)."""
+MIXED_PARTITIONS: Final = 32
+MIXED: Final[dict[str, tuple[Manner, ...]]] = {
+    "ingest, .NET": (INGEST, DOTNET),
+    "ingest, Go": (INGEST, GO),
+    "ingest, Java": (INGEST, JAVA),
+    "ingest, JavaScript": (INGEST, JAVASCRIPT),
+    "ingest, JavaScript greedy": (INGEST, JAVASCRIPT_GREEDY),
+    "ingest, Python": (INGEST, PYTHON),
+    "ingest, JavaScript, Python": (INGEST, JAVASCRIPT, PYTHON),
+    "three of ingest, JavaScript, Python": (INGEST, INGEST, INGEST, JAVASCRIPT, PYTHON),
+    "three of ingest, and one of each": (INGEST, INGEST, INGEST, DOTNET, GO, JAVA, JAVASCRIPT, PYTHON),
+}
+"""Readers that share a consumer group."""
+SETTLING_SECONDS: Final = 1200.0
 EVENTS: Final = ("cold start", "one joins", "one crashes", "one leaves")
-_BLOCK: Final = re.compile(r"(<!-- python -m bench\.scale -->\n).*(<!-- end -->)", re.DOTALL)
 
 Row = dict[str, tuple[float, int]]
 """Event → seconds, and partitions that were taken from living nodes."""
@@ -74,16 +88,41 @@ def group_run(partitions: int, nodes: int, seed: int) -> tuple[Row, float]:
     return row, 3600 / HEARTBEAT_SECONDS
 
 
+@cache
+def mixed_run(makes: tuple[Manner, ...], seed: int) -> tuple[float, int, int, list[int]]:
+    """Returns seconds until no partition is taken from a reader any more, how many are until then, how many in the hour after
+    that, and what each reader has in the end."""
+    world, starts = Blobs(MIXED_PARTITIONS, seed), random.Random(-seed)
+    for reader, make in enumerate(makes, 1):
+        world.join(reader, starts.uniform(0, STARTS_SECONDS), make)
+    world.run(SETTLING_SECONDS)
+    settled, moves, world.moves = world.moved_at, world.moves, 0
+    world.run(3600)
+    return settled, moves, world.moves, [len(world.owned[reader]) for reader in range(1, len(makes) + 1)]
+
+
+def tables() -> dict[str, str]:
+    """Returns the name of each place in the page, and what belongs there."""
+    return {
+        "python -m bench.scale": "\n".join((*_events_table(), "", *_cost_table())),
+        "python -m bench.scale: several makes": "\n".join(_mixed_table()),
+    }
+
+
 def text() -> str:
-    """Returns both tables."""
-    return "\n".join((*_events_table(), "", *_cost_table()))
+    """Returns all tables."""
+    return "\n\n".join(tables().values())
 
 
 def in_page(page: str) -> str:
-    """Returns the page with these tables in it. Raises ValueError if it has no place for them."""
-    if not _BLOCK.search(page):
-        raise ValueError(f"{PAGE} has no lines <!-- python -m bench.scale --> and <!-- end -->")
-    return _BLOCK.sub(lambda match: f"{match[1]}{text()}\n{match[2]}", page)
+    """Returns the page with these tables in it. Raises ValueError if it has no place for one of them."""
+    for name, table in tables().items():
+        before, begin, rest = page.partition(f"<!-- {name} -->\n")
+        _, end, after = rest.partition("<!-- end -->")
+        if not end:
+            raise ValueError(f"{PAGE} has no lines <!-- {name} --> and <!-- end -->")
+        page = f"{before}{begin}{table}\n{end}{after}"
+    return page
 
 
 def _events_table() -> Iterator[str]:
@@ -126,6 +165,25 @@ def _cost_table() -> Iterator[str]:
         yield (
             f"| {partitions:,} | {nodes} | {share} | {share * PROCESS_SECONDS:.1f} | {group:,.0f} | {blob:,.0f} "
             f"| {blob * nodes:,.0f} |"
+        )
+
+
+def _mixed_table() -> Iterator[str]:
+    yield _head(
+        "readers of one consumer group",
+        "settled after s, median / worst",
+        "partitions moved until then, median",
+        "moved in the hour after that, worst",
+        "partitions of each then",
+    )
+    for readers, makes in MIXED.items():
+        runs = [mixed_run(makes, seed) for seed in MIXED_SEEDS]
+        settled = [seconds for seconds, _, _, _ in runs]
+        moved = statistics.median(before for _, before, _, _ in runs)
+        shares = [share for _, _, _, each in runs for share in each]
+        yield (
+            f"| {readers} | {statistics.median(settled):.0f} / {max(settled):.0f} | {moved:,.0f} "
+            f"| {max(after for _, _, after, _ in runs)} | {min(shares)} to {max(shares)} |"
         )
 
 

@@ -30,7 +30,7 @@ def add(commands: Commands) -> None:
         "hub.iot_hub_connection_string is given, and all if neither is. Topics for dead letters get one partition. Topics\n"
         "that exist are left as they are. Azure Event Hubs creates none for Kafka clients: there it says what is missing.\n"
         'With source.delivery = "exactly_once" or cluster.coordination also source.position_topic, compacted, with the hub\'s\n'
-        "number of partitions.",
+        "number of partitions; if the hub has got more, that topic is given more, too.",
         "ingest topics create -c ingest.toml --partitions 8 --replication 3",
         _create,
     )
@@ -73,7 +73,8 @@ def create(
 ) -> int:
     """Creates missing topics and prints one line per topic, or one JSON list. `hub_partitions`: None: the hub is asked, if a
     topic depends on it. Raises Refused or Unreachable; Refused also if something is missing in Event Hubs, which creates none
-    for Kafka clients, or if the topic of positions is there with too few partitions."""
+    for Kafka clients, or if the topic of positions is there with too few partitions and cannot be given more."""
+    from ingest.errors import Refused
     from ingest.kafka.admin import create_topics, existing_topics
     from ingest.kafka.client import settings
 
@@ -84,13 +85,15 @@ def create(
         results = existing_topics(kafka, [spec.name for spec in specs], _TIMEOUT_SECONDS)
     else:
         results = create_topics(kafka.bootstrap_servers, settings(kafka), specs, _TIMEOUT_SECONDS)
+    results, wrong = _with_places(config, results, of_hub)
     if as_json:
         rows = [{"topic": topic.name, "outcome": topic.outcome, "partitions": topic.partitions} for topic in results]
         print(json.dumps(rows))
     else:
         for topic in results:
             print(f"{topic.outcome:<9}{topic.name} ({topic.partitions} partition{'s' * (topic.partitions != 1)})")
-    _check_positions(config, results, of_hub)
+    if wrong is not None:
+        raise Refused(wrong)
     return EXIT_OK
 
 
@@ -143,12 +146,16 @@ def _hub_partitions(config: "Config") -> int:
         raise kind(f"the hub does not tell its partitions: {str(error).rstrip('.')}; {otherwise}") from error
 
 
-def _check_positions(config: "Config", results: "list[TopicResult]", of_hub: int) -> None:
-    from ingest.errors import Refused
-    from ingest.kafka.position_topic import too_few
+def _with_places(config: "Config", results: "list[TopicResult]", of_hub: int) -> "tuple[list[TopicResult], str | None]":
+    """Gives the topic of positions a partition for each of the hub's. Returns the results with that, and why it could not."""
+    from ingest.kafka.admin import TopicResult
+    from ingest.kafka.position_topic import make_room
 
-    positions = config.source.position_topic if config.needs_position_topic else None
-    for topic in results:
-        wrong = too_few(topic.name, topic.partitions, of_hub) if topic.name == positions else None
-        if wrong is not None:
-            raise Refused(wrong)
+    positions, wrong = config.source.position_topic if config.needs_position_topic else None, None
+    for index, topic in enumerate(results):
+        if topic.name == positions and topic.partitions < of_hub:
+            grows = config.kafka.kind != "event_hubs"
+            wrong = make_room(config.kafka, topic.name, of_hub, _TIMEOUT_SECONDS, grows=grows).wrong
+            if wrong is None:
+                results[index] = TopicResult(topic.name, "grown", of_hub)
+    return results, wrong

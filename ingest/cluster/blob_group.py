@@ -8,6 +8,7 @@ everybody goes on with what they have.
 
 import logging
 import threading
+import time
 import uuid
 from collections.abc import Collection, Mapping, Sequence
 from random import Random
@@ -16,12 +17,20 @@ from typing import Final, Protocol
 from ingest.cluster.balance import Ownership, active, claims
 from ingest.cluster.changes import Changes
 from ingest.cluster.contract import Change
-from ingest.errors import IngestError
+from ingest.cluster.node import member_name, of_nodes
+from ingest.cluster.rates import Rates
+from ingest.errors import IngestError, Unreachable
 from ingest.logs import Repeated, and_more
-from ingest.timing import Deadline
+from ingest.timing import Clock, Deadline
 
 INTERVAL_SECONDS: Final = 15.0
-"""From one look to the next, plus up to a fifth of it, so that nodes do not look at the same moment."""
+"""From one round to the next, plus up to a fifth of it, so that nodes do not look at the same moment."""
+GLANCE_SECONDS: Final = 2.0
+"""While there are other owners, in between: whether one has let go. One request, and nothing is renewed or stolen."""
+GLANCED: Final = 32
+"""With more partitions than these a glance comes later in proportion: it costs 7 ms of CPU time for so many."""
+RATES_SECONDS: Final = 60.0
+"""How often the checkpoints are looked at for the partitions' rates."""
 EXPIRY_SECONDS: Final = 60.0
 """What is not renewed for this long is nobody's: as long as with the JavaScript, Go and C++ processors, which take it then."""
 AGAIN_SECONDS: Final = 1.0
@@ -31,12 +40,19 @@ RETRY_SECONDS: Final = 3.0
 logger = logging.getLogger(__name__)
 
 
+def glance_seconds(partitions: int, least: float = GLANCE_SECONDS) -> float:
+    """Returns the seconds from one glance to the next, for a hub with so many partitions."""
+    return least * max(1.0, partitions / GLANCED)
+
+
 class Blobs(Protocol):
     """As `ingest.cluster.ownership_blobs.OwnershipBlobs`."""
 
     def read(self) -> Mapping[str, Ownership]: ...
 
     def claim(self, partition: str, owner: str, over: Ownership | None) -> Ownership | None: ...
+
+    def sequence_numbers(self) -> Mapping[str, int]: ...
 
     def close(self) -> None: ...
 
@@ -49,24 +65,34 @@ class BlobGroup:
         blobs: Blobs,
         partitions: Sequence[str],
         name: str,
+        weight: int = 1,
         *,
         interval: float = INTERVAL_SECONDS,
+        glance: float = GLANCE_SECONDS,
         expiry: float = EXPIRY_SECONDS,
         rng: Random | None = None,
+        clock: Clock = time.monotonic,
     ) -> None:
         """`partitions`: of the hub, read again at each look. `name`: this node's; the owner that it writes is new with each
-        start."""
+        start. `weight`: the node is so many owners, each of which gets a share: those of other languages need not know."""
         self.joined = False
         self.rebalances = 0
         self.members: Mapping[str, Collection[str]] | None = None
         self._trouble: str | None = None
         self.owner = f"{name}/{uuid.uuid4()}"
+        self.owners = tuple(member_name(self.owner, number) for number in range(weight))
         self._blobs = blobs
         self._partitions = partitions
         self._interval = interval
+        self._glance = glance
+        self._clock = clock
         self._expiry = expiry
         self._rng = rng or Random()  # noqa: S311 - spreads nodes, guards nothing
         self._held: set[str] = set()
+        self._others = False
+        """Whether there were other owners at the last look."""
+        self._rates = Rates()
+        self._rates_at = float("-inf")
         self._changes = Changes()
         self._condition = threading.Condition()
         self._closing = False
@@ -100,16 +126,30 @@ class BlobGroup:
         self._thread.join(deadline.remaining())
         return not self._thread.is_alive()
 
-    def look(self) -> bool:
-        """Renews what is this node's, takes what it lacks, and finds out what others have taken. Returns whether all claims
-        succeeded: else another look soon is useful. Raises Unreachable."""
+    def look(self, *, glance: bool = False) -> bool:
+        """Renews what is this node's, takes what it lacks, and finds out what others have taken; at a `glance` it renews
+        nothing, and takes only what nobody has. Returns whether all claims succeeded: else another look soon is useful.
+        Raises Unreachable."""
         found = dict(self._blobs.read())
-        mine = {each for each, ownership in found.items() if ownership.owner == self.owner}
-        self._stolen(self._held - mine)
+        mine = {each: ownership.owner for each, ownership in found.items() if ownership.owner in self.owners}
+        self._stolen(self._held - mine.keys())
         before = self.members
-        lacking = claims(self.owner, list(self._partitions), found, self._expiry, self._rng)
-        succeeded = [self._claim(partition, found) for partition in (*sorted(mine), *lacking)]
-        self.members = active(self.owner, found, self._expiry)
+        succeeded = [glance or self._claim(partition, mine[partition], found) for partition in sorted(mine)]
+        for owner in self.owners:
+            lacking = claims(
+                owner,
+                list(self._partitions),
+                found,
+                self._expiry,
+                self._rng,
+                fellows=self.owners,
+                rates=self._rates.known(),
+                steals=not glance,
+            )
+            succeeded += [self._claim(partition, owner, found) for partition in lacking]
+        shares = active(self.owners, found, self._expiry)
+        self._others = len(shares) > len(self.owners)
+        self.members = of_nodes(shares)
         self.joined = True
         if before is not None and {name: len(each) for name, each in before.items()} != {
             name: len(each) for name, each in self.members.items()
@@ -121,11 +161,22 @@ class BlobGroup:
     def leave(self) -> None:
         """Lets go of everything, so that others need not wait until it expires."""
         for partition, ownership in self._blobs.read().items():
-            if ownership.owner == self.owner:
+            if ownership.owner in self.owners:
                 self._blobs.claim(partition, "", ownership)
 
-    def _claim(self, partition: str, found: dict[str, Ownership]) -> bool:
-        ownership = self._blobs.claim(partition, self.owner, found.get(partition))
+    def look_at_rates(self) -> None:
+        """Learns how busy the partitions are; if that cannot be read, what was known holds."""
+        now = self._clock()
+        if now - self._rates_at < RATES_SECONDS:
+            return
+        self._rates_at = now
+        try:
+            self._rates.take(self._blobs.sequence_numbers(), now)
+        except Unreachable as error:
+            logger.debug("The rates of partitions are not known: %s", error)
+
+    def _claim(self, partition: str, owner: str, found: dict[str, Ownership]) -> bool:
+        ownership = self._blobs.claim(partition, owner, found.get(partition))
         if ownership is None:
             self._stolen({partition} & self._held)
             return False
@@ -141,10 +192,21 @@ class BlobGroup:
             self._changes.put(Change("stolen", tuple(sorted(partitions))))
 
     def _run(self) -> None:
+        due = self._clock()
+        """When the next round is due."""
         while not self._closing:
+            glance = self._clock() < due
             spread = 1 + 0.2 * self._rng.random()
             try:
-                wait = spread * (self._interval if self.look() else min(AGAIN_SECONDS, self._interval))
+                if not glance:
+                    self.look_at_rates()
+                if not self.look(glance=glance):
+                    due = self._clock() + spread * min(AGAIN_SECONDS, self._interval)
+                elif not glance:
+                    due = self._clock() + spread * self._interval
+                wait = due - self._clock()
+                if self._others:
+                    wait = min(wait, glance_seconds(len(self._partitions), self._glance) / spread)
                 self._trouble = None
             except IngestError as error:
                 self._report(str(error))
@@ -154,7 +216,7 @@ class BlobGroup:
                 self._report(f"{type(error).__name__}: {error}")
                 wait = RETRY_SECONDS
             with self._condition:
-                self._condition.wait_for(lambda: self._closing, wait)
+                self._condition.wait_for(lambda: self._closing, max(0.0, wait))
         try:
             self.leave()
         except IngestError as error:

@@ -24,10 +24,13 @@ class Coordination(Protocol):
     this node reads any more: the others get its partitions at once, and do not wait for a time-out.
     """
 
-    joined: bool
-    """Whether the group has ever told this node its partitions, even if that are none."""
-    rebalances: int
-    """How often the group has shared out anew, as far as this node has seen."""
+    @property
+    def joined(self) -> bool:
+        """Whether the group has told this node its partitions, even if that are none."""
+
+    @property
+    def rebalances(self) -> int:
+        """How often the group has shared out anew, as far as this node has seen."""
 
     @property
     def trouble(self) -> str | None:

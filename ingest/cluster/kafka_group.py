@@ -5,20 +5,19 @@ in it are not read here. The coordinator finds out who has died, by heartbeats t
 and no clock but the coordinator's decides.
 """
 
-import logging
 import threading
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
-
-from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from ingest.cluster.changes import Changes
 from ingest.cluster.contract import Change
+from ingest.cluster.holders import Holders
+from ingest.cluster.kafka_member import KafkaMember
 from ingest.cluster.members import GroupMembers
+from ingest.cluster.node import member_name, of_nodes
 from ingest.config import Kafka
-from ingest.errors import IngestError
-from ingest.kafka.client import STATISTICS_MS, ClientHealth, new_consumer, settings
-from ingest.logs import Repeated, and_more
+from ingest.kafka.client import STATISTICS_MS, settings
 from ingest.timing import Deadline
 
 DEFAULTS: Final[Mapping[str, Any]] = {
@@ -38,53 +37,48 @@ NEEDED: Final[Mapping[str, Any]] = {
     "enable.auto.offset.store": False,
 }
 """These go on top of the user's."""
-POLL_SECONDS: Final = 0.1
-"""How long `close` can go unnoticed."""
-RELEASE_SECONDS: Final = 8.0
-"""How long lost partitions wait for `release`: longer than a process has to end."""
-ERROR_SECONDS: Final = 2.0
-"""Until what failed is tried again."""
-
-logger = logging.getLogger(__name__)
 
 
 class KafkaGroup:
-    """A `Coordination`. Its own thread polls the consumer, and waits there while lost partitions are not released."""
+    """A `Coordination`. Its members' threads poll their consumers."""
 
-    def __init__(self, kafka: Kafka, topic: str, group: str, client_id: str) -> None:
-        self.joined = False
-        self.rebalances = 0
-        self._topic = topic
-        self._group = group
+    def __init__(self, kafka: Kafka, topic: str, group: str, client_id: str, weight: int = 1) -> None:
+        """`weight`: the node is so many members. The assignors of librdkafka know no weights, and give each member an equal
+        share."""
         common = {**settings(kafka), "client.id": client_id}
-        self._chosen = {**DEFAULTS, **common, **NEEDED, "group.id": group}
-        self._health = ClientHealth(self._chosen, purpose="the group of nodes")
-        self._trouble: str | None = None
+        chosen = {**DEFAULTS, **common, **NEEDED, "group.id": group}
         self._changes = Changes()
-        self._condition = threading.Condition()
-        self._awaited: set[str] = set()
-        """Lost partitions that are not released."""
-        self._closing = False
+        self._holders = Holders()
+        self._lock = threading.Lock()
+        self._members = [
+            KafkaMember({**chosen, "client.id": member_name(client_id, number)}, topic, partial(self._hear, number))
+            for number in range(weight)
+        ]
         self._look = GroupMembers(common, group, changed=self._changes.ring, useful=self._hears)
-        self._repeated = Repeated()
-        self._thread = threading.Thread(target=self._run, name="kafka-group", daemon=True)
+
+    @property
+    def joined(self) -> bool:
+        return all(member.joined for member in self._members)
+
+    @property
+    def rebalances(self) -> int:
+        return max(member.rebalances for member in self._members)
 
     @property
     def trouble(self) -> str | None:
-        return self._trouble or self._health.trouble
+        return next(filter(None, (member.trouble for member in self._members)), None)
 
     @property
     def members(self) -> Mapping[str, Collection[str]] | None:
         found = self._look.members
-        return (
-            None if found is None else {name: [str(number) for _, number in places] for name, places in found.items()}
-        )
-
-    def _hears(self) -> bool:
-        return self.joined and self._health.trouble is None
+        if found is None:
+            return None
+        return of_nodes({name: [str(number) for _, number in places] for name, places in found.items()})
 
     def start(self) -> None:
-        self._thread.start()
+        # All at once, so that the group shares out once.
+        for member in self._members:
+            member.start()
         self._look.start()
 
     def fileno(self) -> int:
@@ -94,106 +88,23 @@ class KafkaGroup:
         return self._changes.take()
 
     def release(self, partitions: Collection[str]) -> None:
-        with self._condition:
-            self._awaited -= set(partitions)
-            self._condition.notify_all()
+        for member in self._members:
+            member.release(partitions)
 
     def close(self) -> None:
         self._look.close()
-        with self._condition:
-            self._closing = True
-            self._condition.notify_all()
+        for member in self._members:
+            member.close()
 
     def join(self, deadline: Deadline) -> bool:
-        if self._thread.ident is None:
-            return True
-        self._thread.join(deadline.remaining())
-        return not self._thread.is_alive()
+        return all(member.join(deadline) for member in self._members)
 
-    def _run(self) -> None:
-        consumer = self._opened()
-        if consumer is None:
-            return
-        while not self._closing:
-            try:
-                message = consumer.poll(POLL_SECONDS)
-            except Exception as error:  # whatever it is, a node that is in no group any more must not go on in silence
-                logger.debug("The group of nodes", exc_info=True)
-                self._report(error)
-                continue
-            if message is not None:
-                self._hear(message)
-        consumer.close()
+    def _hears(self) -> bool:
+        return self.joined and self.trouble is None
 
-    def _opened(self) -> Consumer | None:
-        """Returns a consumer that has begun to join; None if the group is left before that works."""
-        while not self._closing:
-            try:
-                consumer = new_consumer(self._chosen, **self._health.callbacks())
-                consumer.subscribe([self._topic], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost)
-            except (KafkaException, IngestError) as error:
-                self._report(error)
-                continue
-            self._trouble = None
-            return consumer
-        return None
-
-    def _hear(self, message: Message) -> None:
-        """Takes what is not a record: partitions are paused, so none comes."""
-        error = message.error()
-        if error is None:
-            return
-        self._tell(error.name(), error.str())
-
-    def _report(self, error: Exception) -> None:
-        self._tell(type(error).__name__, str(error))
-        with self._condition:
-            self._condition.wait_for(lambda: self._closing, ERROR_SECONDS)
-
-    def _tell(self, kind: str, words: str) -> None:
-        self._trouble = f"the group {self._group}: {words}"
-        held = self._repeated.admit(kind)
-        if held is not None:
-            logger.warning("The group %s: %s%s.", self._group, words.rstrip("."), and_more(held))
-
-    def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        # With an offset nothing is looked up, and paused nothing is fetched.
-        mine = [TopicPartition(self._topic, each.partition, 0) for each in partitions]
-        consumer.incremental_assign(mine)
-        if mine:
-            consumer.pause(mine)
-        self._trouble = None
-        self.joined = True
-        self._shared_out("gained", partitions)
-
-    def _revoked(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        lost = _ids(partitions)
-        with self._condition:
-            self._awaited = set(lost)
-        self._shared_out("lost", partitions)
-        with self._condition:
-            # Heartbeats go on meanwhile.
-            released = self._condition.wait_for(lambda: self._closing or not self._awaited, RELEASE_SECONDS)
-        if not released:
-            logger.error("Partitions %s are handed over although their processes have not ended.", ", ".join(lost))
-            self._changes.put(Change("stolen", lost))
-        consumer.incremental_unassign(partitions)
-
-    def _lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        logger.warning(
-            "The group of nodes has gone on without this one, as it was not heard for %g s: its %d partitions are others'.",
-            int(self._chosen["session.timeout.ms"]) / 1000,
-            len(partitions),
-        )
-        self.joined = False
-        self._shared_out("stolen", partitions)
-        consumer.incremental_unassign(partitions)
-
-    def _shared_out(self, kind: Any, partitions: list[TopicPartition]) -> None:
-        self.rebalances += kind == "gained"
+    def _hear(self, number: int, change: Change) -> None:
+        """On any member's thread."""
+        with self._lock:
+            for each in self._holders.take(number, change):
+                self._changes.put(each)
         self._look.soon()
-        self._changes.put(Change(kind, _ids(partitions)))
-
-
-def _ids(partitions: Iterable[TopicPartition]) -> tuple[str, ...]:
-    return tuple(str(number) for number in sorted(each.partition for each in partitions))

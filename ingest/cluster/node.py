@@ -3,9 +3,12 @@ machine's name."""
 
 import re
 import socket
+from collections import defaultdict
+from collections.abc import Collection, Mapping
 from typing import Final, NamedTuple
 
 _MOST: Final = 60
+_MEMBER: Final = re.compile(r"^(ingest/.+)/[0-9]+$")
 _NOT_PLAIN: Final = re.compile(r"[^A-Za-z0-9._:\[\]-]")
 
 
@@ -30,6 +33,19 @@ def node_of(name: str) -> Node | None:
         case ["ingest", machine, address, *_]:
             return Node(machine, address)
     return None
+
+
+def member_name(name: str, number: int) -> str:
+    """Returns the name of one of several members that are the same node; the first one has the node's own."""
+    return name if number == 0 else f"{name}/{number + 1}"
+
+
+def of_nodes(shares: Mapping[str, Collection[str]]) -> dict[str, list[str]]:
+    """Returns node → its partitions, from member → its partitions: those of one node, by `member_name`, count as one."""
+    nodes: dict[str, list[str]] = defaultdict(list)
+    for name, partitions in shares.items():
+        nodes[_MEMBER.sub(r"\1", name)] += partitions
+    return dict(nodes)
 
 
 def _plain(text: str) -> str:

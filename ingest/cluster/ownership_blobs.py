@@ -5,7 +5,7 @@ owner, or is empty. Who claims or renews writes it anew, and only over the state
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
@@ -28,10 +28,11 @@ from ingest.hub.network import storage_client
 _SECONDS: Final = 4.0
 """For a connection, and for an answer."""
 _OWNER: Final = "ownerid"
+_NUMBER: Final = "sequencenumber"
 
 
 class OwnershipBlobs:
-    """`read`, `claim`; one thread calls them. Each tries once. Every method raises Unreachable."""
+    """`read`, `claim`, `sequence_numbers`; one thread calls them. Each tries once. Every method raises Unreachable."""
 
     def __init__(self, settings: Checkpoints, proxy: Proxy, folder: str) -> None:
         """`folder`: namespace, event hub and consumer group, as in the blobs' names. Does no I/O."""
@@ -48,6 +49,7 @@ class OwnershipBlobs:
         # The store's own claim of a new partition is not exclusive everywhere, and its answers have no service's time.
         self._client = self._store._container_client
         self._folder = f"{folder}/ownership/".lower()
+        self._checkpoints = f"{folder}/checkpoint/".lower()
         self._container = settings.container
 
     def read(self) -> dict[str, Ownership]:
@@ -88,6 +90,16 @@ class OwnershipBlobs:
         except (ResourceExistsError, ResourceModifiedError, ResourceNotFoundError):
             return None
         return Ownership(owner, 0.0, str(answer["etag"]))
+
+    def sequence_numbers(self) -> dict[str, int]:
+        """Returns partition → sequence number of its checkpoint, of whoever writes it; none of those that have none."""
+        found = {}
+        with self._failures("read"):
+            for blob in self._client.list_blobs(name_starts_with=self._checkpoints, include=["metadata"]):
+                metadata = {key.lower(): value for key, value in (blob.metadata or {}).items()}
+                with suppress(ValueError):
+                    found[blob.name.removeprefix(self._checkpoints)] = int(metadata.get(_NUMBER) or "")
+        return found
 
     def close(self) -> None:
         self._store.close()

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ingest.config.keys import key
-from ingest.config.kinds import Choice, Flag
+from ingest.config.kinds import Choice, Flag, Whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,13 @@ class Cluster:
         Flag(),
         'With checkpoints.store = "file": whether checkpoints.path is the same folder for all nodes, as for several nodes\n'
         "on one machine.",
+    )
+
+    weight: int = key(
+        1,
+        Whole(1, 16),
+        "How many partitions this node takes, compared with others: a node of weight 2 reads twice as many as one of weight 1,\n"
+        "for nodes of different size. It is so many members of the group, of which each gets an equal share.",
     )
 
     @property

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from ingest.doctor.check import Verdict, fail, ok, warn
-from ingest.hub.owner_level import level_in
+from ingest.hub.owner_level import SHARED, level_in
 from ingest.hub.partition_look import Attempt
 
 _FIRST_LIKELY_MS = 1_577_836_800_000
@@ -58,6 +58,8 @@ def _holder(words: str) -> str:
     level = level_in(words)
     if level is None:
         return "another reader with an owner level"
+    if level == SHARED:
+        return "an Event Hubs processor, or an ingest that shares partitions by ownership blobs"
     if level < _FIRST_LIKELY_MS:
         return f"a reader with owner level {level} (not an ingest)"
     try:

@@ -1,19 +1,17 @@
-"""Checks what exactly once needs of Kafka: a place for every position, and the right to transactions."""
+"""Checks what exactly once, and nodes that share a hub, need of Kafka: a place for every position, and the right to
+transactions."""
 
 import socket
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 from ingest.config import Config
 from ingest.doctor.check import Check, Verdict, fail, ok, warn
 from ingest.errors import IngestError
-from ingest.kafka.client import new_admin, new_producer, settings
+from ingest.kafka.admin import Topics
+from ingest.kafka.client import new_producer, settings
 from ingest.kafka.complaints import fix_of
-from ingest.kafka.position_topic import needed, too_few
+from ingest.kafka.position_topic import POLICY, needed, too_few
 from ingest.source.checkpoints.position_record import ID_PREFIX
-
-if TYPE_CHECKING:
-    from confluent_kafka.admin import AdminClient
 
 RIGHTS = "transactions"
 _ASK_SECONDS = 4.0
@@ -26,18 +24,21 @@ _ALLOW = (
 def transaction_checks(
     config: Config, hub_partitions: Callable[[], Sequence[str]] | None, topics: Callable[[], dict[str, int]], kafka: str
 ) -> list[Check]:
-    """Returns none unless `source.delivery` is exactly_once. `hub_partitions`: as the check "partitions" has found them, None
-    without that check; `topics`: topic → number of its partitions, as the check `kafka` has found them."""
-    if not config.reads_telemetry or config.source.delivery != "exactly_once":
+    """Returns none unless the topic of positions is needed, and transactions only for exactly once. `hub_partitions`: as the
+    check "partitions" has found them, None without that check; `topics`: topic → number of its partitions, as the check `kafka`
+    has found them."""
+    if not config.reads_telemetry or not config.needs_position_topic:
         return []
     topic = config.source.position_topic
 
     def places() -> Verdict:
         wanted = list(config.source.partitions) or (list(hub_partitions()) if hub_partitions is not None else [])
-        return judge_places(topic, topics().get(topic, 0), wanted, _cleanup_policy(config, topic))
+        policy = Topics({**settings(config.kafka), "log_level": 0}).setting(topic, POLICY, _ASK_SECONDS)
+        return judge_places(topic, topics().get(topic, 0), wanted, policy)
 
+    rights = [Check(RIGHTS, lambda: _try(config), needs=(kafka,))] if config.source.delivery == "exactly_once" else []
     return [
-        Check(RIGHTS, lambda: _try(config), needs=(kafka,)),
+        *rights,
         Check(
             f"places in {topic}",
             places,
@@ -95,17 +96,3 @@ def _try(config: Config) -> Verdict:
     except KafkaException as failed:
         return judge_refusal(failed.args[0].name(), failed.args[0].str())
     return ok(f"may use transactional ids that begin with {ID_PREFIX}")
-
-
-def _cleanup_policy(config: Config, topic: str) -> str | None:
-    from confluent_kafka import KafkaException
-    from confluent_kafka.admin._config import ConfigResource
-    from confluent_kafka.admin._resource import ResourceType
-
-    client: AdminClient = new_admin({**settings(config.kafka), "log_level": 0}, error_cb=lambda error: None)
-    resource = ConfigResource(ResourceType.TOPIC, topic)
-    try:
-        asked = client.describe_configs([resource], request_timeout=_ASK_SECONDS)[resource]
-        return str(asked.result(_ASK_SECONDS)["cleanup.policy"].value)
-    except (KafkaException, KeyError, TimeoutError):
-        return None

@@ -1,7 +1,7 @@
 """The owner level with which a reader takes a partition (the link property com.microsoft:epoch).
 
-The hub gives a partition to the reader with the highest level, ends the links of all others, and refuses lower ones. Pure but
-for the clock.
+The hub gives a partition to the reader with the highest level, of equal ones to the last that came; it ends the links of all
+others, and refuses lower ones. Pure but for the clock.
 """
 
 import re
@@ -9,6 +9,10 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from ingest.config import Config
+
+SHARED: Final = 0
+"""The level of every processor of the Event Hubs clients."""
 _IN_WORDS: Final = re.compile(r"created with epoch of '(\d+)'|higher epoch '(\d+)'")
 _HIGHEST: Final = (1 << 63) - 1
 
@@ -25,9 +29,10 @@ class OwnerLevel:
 
     Only until the partition was its own once: who loses it later has lost it to a later process, and keeps its level."""
 
-    def __init__(self, clock: Callable[[], int] = time.time_ns) -> None:
-        self.value = clock() // 1_000_000
-        self._had = False
+    def __init__(self, clock: Callable[[], int] = time.time_ns, *, fixed: int | None = None) -> None:
+        """`fixed`: the level, whatever happens."""
+        self.value = clock() // 1_000_000 if fixed is None else fixed
+        self._had = fixed is not None
 
     def granted(self) -> None:
         """Takes that the hub has let this process in."""
@@ -38,3 +43,9 @@ class OwnerLevel:
         present = level_in(words)
         if not self._had and present is not None and self.value <= present < _HIGHEST:
             self.value = present + 1
+
+
+def own_level(config: Config) -> OwnerLevel:
+    """Returns the level of a process with this configuration. Among processors of several makes, who has claimed a partition's
+    blob takes it from whoever reads it; a higher level would lock the others out until this process lets go."""
+    return OwnerLevel(fixed=SHARED) if config.cluster.coordination == "blob" else OwnerLevel()

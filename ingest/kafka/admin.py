@@ -42,7 +42,7 @@ class TopicSpec:
 @dataclass(frozen=True, slots=True)
 class TopicResult:
     name: str
-    outcome: Literal["created", "exists"]
+    outcome: Literal["created", "exists", "grown"]
     partitions: int
     """The topic's actual number; for one that already existed it can differ from the requested one."""
 
@@ -206,6 +206,33 @@ class Topics:
                 raise Refused(f"topic {topic!r} does not exist, or this user may not see it: {self._create}")
             self._client.poll(_LEAST_SECONDS)
         return found
+
+    def setting(self, topic: str, name: str, timeout: float) -> str | None:
+        """Returns a setting of the topic, under Kafka's own name; None if the cluster does not tell it."""
+        from confluent_kafka import KafkaException
+        from confluent_kafka.admin._config import ConfigResource
+        from confluent_kafka.admin._resource import ResourceType
+
+        resource = ConfigResource(ResourceType.TOPIC, topic)
+        try:
+            asked = self._client.describe_configs([resource], request_timeout=timeout)[resource]
+            return str(asked.result(timeout)[name].value)
+        except (KafkaException, KeyError, TimeoutError):
+            return None
+
+    def grow(self, topic: str, partitions: int, timeout: float) -> None:
+        """Makes the topic's partitions so many in all, unless another client has done that meanwhile. Raises Refused or
+        Unreachable."""
+        from confluent_kafka import KafkaException
+        from confluent_kafka.admin import NewPartitions  # type: ignore[attr-defined]  # missing from __all__
+
+        seconds = max(_LEAST_SECONDS, timeout)
+        wanted = [NewPartitions(topic, partitions)]
+        try:
+            self._client.create_partitions(wanted, operation_timeout=seconds, request_timeout=seconds)[topic].result()
+        except KafkaException as failed:
+            if failed.args[0].name() != "INVALID_PARTITIONS":
+                raise classified(failed.args[0], f"topic {topic!r} was not given more partitions") from failed
 
     def create(self, topics: "Sequence[NewTopic]", deadline: Deadline) -> set[str]:
         """Returns the names of those that did not exist."""

@@ -4,7 +4,9 @@ One partition each, as a reader of committed records waits for every open transa
 miss a position behind another process's transaction.
 """
 
+import logging
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from ingest.config import Kafka
@@ -20,6 +22,18 @@ SETTINGS: Final[Mapping[str, str]] = {
     "min.cleanable.dirty.ratio": "0.1",
 }
 """Of the topic, under Kafka's own names."""
+POLICY: Final = "cleanup.policy"
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What was found out about the topic."""
+
+    partitions: int
+    wrong: str | None = None
+    """What is wrong, and the fix, if these are too few."""
 
 
 def position_topic(name: str, partitions: int, replication_factor: int = -1) -> TopicSpec:
@@ -47,19 +61,28 @@ def too_few(name: str, found: int, wanted: int) -> str | None:
     if found >= wanted:
         return None
     return (
-        f"topic {name!r} has {found} partition{'s' * (found != 1)}, and the hub's partitions need {wanted}, as each keeps its "
-        f"position in one of its own: kafka-topics.sh --alter --topic {name} --partitions {wanted}"
+        f"topic {name!r} has {found} partition{'s' * (found != 1)}, and the hub's partitions need {wanted}, as each has a place "
+        f"of its own in it: `ingest topics create -c FILE`, or kafka-topics.sh --alter --topic {name} --partitions {wanted}"
     )
 
 
-def check_position_topic(kafka: Kafka, name: str, wanted: int, timeout: float) -> int:
-    """Checks that the topic exists with `wanted` partitions or more, and returns how many it has; `timeout` in seconds.
+def make_room(kafka: Kafka, name: str, wanted: int, timeout: float, *, grows: bool = True) -> Room:
+    """Gives the topic more partitions if it has fewer than `wanted`; `timeout` in seconds, for each of a few questions.
 
-    Raises Refused, or Unreachable if no broker answers. Never makes the topic: a broker that makes topics on first use would not
-    compact it.
+    It stays as it is where the cluster does not let this user, where it is not compacted, so that it is hardly ours, and with
+    `grows` false. Raises Refused if there is no such topic, Unreachable if no broker answers. Never makes the topic: a broker
+    that makes topics on first use would not compact it.
     """
-    found = Topics(settings(kafka)).find(name, timeout)
-    trouble = too_few(name, found, wanted)
-    if trouble is not None:
-        raise Refused(trouble)
-    return found
+    topics = Topics(settings(kafka))
+    found = topics.find(name, timeout)
+    wrong = too_few(name, found, wanted)
+    if wrong is None or not grows:
+        return Room(found, wrong)
+    if topics.setting(name, POLICY, timeout) != SETTINGS[POLICY]:
+        return Room(found, wrong)
+    try:
+        topics.grow(name, wanted, timeout)
+    except Refused as error:
+        return Room(found, f"{str(error).rstrip('.')}; {wrong}")
+    logger.info("The topic %s was given %d partitions, as the hub has more than the %d it had.", name, wanted, found)
+    return Room(wanted)

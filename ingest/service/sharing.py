@@ -12,6 +12,7 @@ from typing import Any, Final, Protocol
 from ingest.cluster.contract import Change, Coordination
 from ingest.cluster.share import Share
 from ingest.config import Checkpoints, Config, Kafka, Proxy
+from ingest.logs import Repeated
 from ingest.metrics.cluster import (
     CLUSTER_MEMBERS,
     CLUSTER_OWNED,
@@ -75,6 +76,7 @@ class Place:
     proxy: Proxy
     group: str
     client_id: str
+    weight: int = 1
 
 
 def joined(place: Place, partitions: Sequence[str]) -> Coordination:
@@ -83,12 +85,12 @@ def joined(place: Place, partitions: Sequence[str]) -> Coordination:
     if place.coordination == "kafka":
         from ingest.cluster.kafka_group import KafkaGroup
 
-        return KafkaGroup(place.kafka, place.topic, place.group, place.client_id)
+        return KafkaGroup(place.kafka, place.topic, place.group, place.client_id, place.weight)
     from ingest.cluster.blob_group import BlobGroup
     from ingest.cluster.ownership_blobs import OwnershipBlobs
 
     folder = place.group.partition("/")[2]
-    return BlobGroup(OwnershipBlobs(place.checkpoints, place.proxy, folder), partitions, place.client_id)
+    return BlobGroup(OwnershipBlobs(place.checkpoints, place.proxy, folder), partitions, place.client_id, place.weight)
 
 
 class Sharing:
@@ -114,6 +116,9 @@ class Sharing:
         """Partition that this node was given → when, until its process is ready."""
         self._take_overs = Histogram(CLUSTER_TAKE_OVER.buckets)
         self._meter = Meter()
+        self._no_place = ""
+        """Why no node can read some of the partitions; empty if each can be some node's."""
+        self._repeated = Repeated()
 
     @property
     def active(self) -> bool:
@@ -134,6 +139,7 @@ class Sharing:
             config.proxy,
             found["group"],
             client_id,
+            config.cluster.weight,
         )
         self._all[:] = found["partitions"]
         self._found, self._found_at = found, self._clock()
@@ -142,7 +148,23 @@ class Sharing:
             self._place, self._group = place, self._join(place, self._all)
             self._group.start()
             logger.info("The %d partitions of the hub are shared in the group %s.", len(self._all), place.group)
+        self.hear(found)
         return self._share.held
+
+    def placed(self, partitions: Sequence[str]) -> Sequence[str]:
+        """Returns those of the hub's partitions about which nothing is left to ask: none while some have no place in the topic
+        by which the nodes share."""
+        return [] if self._no_place else partitions
+
+    def hear(self, answer: Mapping[str, Any]) -> None:
+        """Takes an answer of `ingest.source.discover`: whether the topic by which the nodes share has grown with the hub."""
+        if "trouble" in answer or self._group is None:
+            return
+        before, self._no_place = self._no_place, (answer.get("no_place") or "").rstrip(".")
+        if self._no_place and self._repeated.admit("place") is not None:
+            logger.warning("No node can read some of the hub's partitions: %s.", self._no_place)
+        if before and not self._no_place:
+            logger.info("All partitions of the hub can be read by some node again.")
 
     def grown(self, partitions: Iterable[str], facts: Found) -> None:
         """Takes partitions that the hub was given: the nodes share them, too."""
@@ -182,6 +204,7 @@ class Sharing:
             logger.warning("Kafka has not heard that this node leaves: the others wait until its session runs out.")
         self._group = self._place = None
         self._share, self._meter, self._take_overs = Share(), Meter(), Histogram(CLUSTER_TAKE_OVER.buckets)
+        self._no_place = ""
         self._awaited.clear()
         self._registry.forget(_OWNER)
 
@@ -200,7 +223,8 @@ class Sharing:
             return None
         members = group.members
         nodes = f", {len(members)} node{'s' * (len(members) != 1)}" if members else ""
-        return f"{self._owned} of {len(self._all)} partitions{nodes}"
+        nobody = f"; nobody can read some: {self._no_place}" if self._no_place else ""
+        return f"{self._owned} of {len(self._all)} partitions{nodes}{nobody}"
 
     @property
     def members(self) -> Mapping[str, Collection[str]]:

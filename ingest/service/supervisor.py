@@ -261,7 +261,7 @@ class Supervisor:
             if self._watch.due:
                 self._watch.asked()
                 [direction] = [each for each in self.directions.values() if each.look_again]
-                facts = {"known": self._watch.known}
+                facts = {"known": self.sharing.placed(self._watch.known)}
                 self._question = self._slot("discover", "0", direction.look_again, facts, joins=True)
                 self._question.start()
             return
@@ -270,6 +270,7 @@ class Supervisor:
         answer: dict[str, Any] = self._question.result
         self._question = None
         new = self._watch.answer(answer)
+        self.sharing.hear(answer)
         if new:
             logger.info("The hub was given more partitions, read from their oldest event: %s.", ", ".join(new))
             if self.sharing.active:

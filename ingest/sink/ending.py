@@ -12,6 +12,8 @@ from ingest.timing import Deadline
 
 SEND_SHARE = 0.7
 """Share of the time for answers: the rest is to commit and to leave the group."""
+COMMIT_SHARE = 0.7
+"""Share of that rest in which a commit is tried again, while others come and go."""
 
 
 class Closing(Protocol):
@@ -36,7 +38,7 @@ def end(
         child.beat(False, "draining")
 
     def leave() -> None:
-        commands.close()
+        commands.close(deadline.remaining() * COMMIT_SHARE)
         for client in others:
             client.close()
 

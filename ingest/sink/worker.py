@@ -49,7 +49,7 @@ IDLE_SECONDS = 0.05
 PACED_SECONDS = 0.005
 """Commands that the pace allows within this time go out together: a loop costs more than a command."""
 COMMIT_SECONDS = 1.0
-REVOKE_SECONDS = 5.0
+REVOKE_SECONDS = 4.0
 """How long commands in flight have to be answered when partitions go to another process."""
 CREDIT_SECONDS = 3_600.0
 """The hub's default time to live: without feedback for this long a message no longer waits in the hub."""
@@ -121,6 +121,7 @@ class Worker:
                 else f"ingest-sink-{self.worker}"
             ),
             on_revoked=self._revoked,
+            on_lost=self._drop,
         )
         self._again = Again(config.kafka, client_id=f"ingest-sink-{self.worker}-again")
         self._child = child
@@ -367,16 +368,20 @@ class Worker:
 
     def _revoked(self, places: list[Place]) -> None:
         """Partitions go to another process: it gets what waits; what is in flight can still be answered here."""
-        self._again.drop(places)
-        for topic, partition in places:
-            self.lanes.drop(topic, partition)
+        self._drop(places)
         left = self._child.deadline.remaining() if self._child.deadline is not None else REVOKE_SECONDS
         deadline = Deadline(min(REVOKE_SECONDS, left))
         while not deadline.expired and (self.sender.in_flight or self.dead_letters.in_flight):
             self._settle(0.05)
             self.dead_letters.poll()
             self._child.beat(True, "handing partitions over")
+
+    def _drop(self, places: list[Place]) -> None:
+        """Sends nothing more of these partitions, and reads nothing of them again."""
         gone = set(places)
+        self._again.drop(places)
+        for topic, partition in places:
+            self.lanes.drop(topic, partition)
         self._arrived.drop(lambda ticket: ticket.origin[:2] in gone)
         self._found.drop(lambda found: found.origin[:2] in gone)
 

@@ -12,6 +12,7 @@ from ingest.config import Config
 from ingest.errors import IngestError, Refused, Unreachable
 from ingest.hub import event_hubs
 from ingest.hub.partition_look import SAMPLE, try_to_read
+from ingest.kafka.position_topic import Room
 from ingest.process.child import Child
 from ingest.process.waiting import wait_until_available
 from ingest.source import hot_path
@@ -19,19 +20,20 @@ from ingest.source.checkpoints import open_store
 from ingest.source.checkpoints.scope import group_id, scope
 from ingest.source.delivery.schema import schema_id
 from ingest.source.endpoint import facts, find, settle
-from ingest.source.preflight import check_topics, with_positions, with_schema
+from ingest.source.preflight import check_topics, places, with_schema
 from ingest.timing import Deadline
 
 ANSWER_SECONDS = 25.0
 """The hub's client usually gives up by itself before that."""
 _LOOK_SECONDS = 0.2
+NO_PLACE = "no_place"
 
 logger = logging.getLogger(__name__)
 
 
 def run(child: Child) -> None:
     """Hands up `{"partitions": [id, …], "created_ms": when the hub was created, "topics": Topics, "group": the name of the
-    group in which nodes share the partitions}`.
+    group in which nodes share the partitions, "no_place": why some of them cannot be shared, or None}`.
 
     With `trial` among the task's facts, as for a configuration that is not in force yet, it also checks that the hub
     lets it read; otherwise the partitions' own processes do. Raises Refused if a key is wrong, a hub, consumer group or
@@ -51,20 +53,25 @@ def run(child: Child) -> None:
     topics = wait_until_available(
         child, f"connecting to Kafka at {config.kafka.bootstrap_servers}", lambda: check_topics(config)
     )
+    no_place = None
     if topics is not None and told is not None:
-        placed = with_positions(child, topics, told.partition_ids)
-        topics = None if placed is None else with_schema(child, placed)
+        names = told.partition_ids
+        room = wait_until_available(child, "looking at the topic of positions", lambda: _places(child, config, names))
+        if room is not None:
+            no_place = room.wrong
+            topics = with_schema(child, replace(topics, positions=room.partitions))
     if not child.stopping and told is not None:
         group = group_id(scope(config))
         found = {"partitions": told.partition_ids, "created_ms": told.created_ms, "topics": topics, "group": group}
-        child.result(found | facts(written, config))
+        child.result(found | {NO_PLACE: no_place} | facts(written, config))
 
 
 def look_again(child: Child) -> None:
     """Asks the hub once which partitions it has, within `ANSWER_SECONDS`. Raises nothing that the hub or Kafka causes.
 
-    Hands up `{"partitions": [id, …], "topics": Topics | None}`, or `{"trouble": sentence}`. The topics are checked only
-    if there are partitions besides `known` of the task's facts, as those start next.
+    Hands up `{"partitions": [id, …], "topics": Topics | None, "no_place": as for `run`}`, or `{"trouble": sentence}`. The topics
+    are checked only if there are partitions besides `known` of the task's facts, as those start next; then the topic of
+    positions grows, too.
     """
     answers: list[dict[str, Any]] = []
     deadline = Deadline(ANSWER_SECONDS)
@@ -88,12 +95,24 @@ def _answer(config: Config, known: Iterable[str]) -> dict[str, Any]:
         partitions = event_hubs.partition_ids(config)
     except IngestError as error:
         return {"trouble": str(error)}
-    topics = None
+    topics, room = None, Room(0)
     if not set(partitions) <= set(known):
+        try:
+            room = places(config, partitions)
+        except IngestError as error:
+            room = Room(0, str(error))
         # If they cannot be checked, each new partition reports that itself.
         with contextlib.suppress(IngestError):
-            topics = replace(check_topics(config), schema_id=schema_id(config))
-    return {"partitions": partitions, "topics": topics} | facts(written, config)
+            topics = replace(check_topics(config), schema_id=schema_id(config), positions=room.partitions)
+    return {"partitions": partitions, "topics": topics, NO_PLACE: room.wrong} | facts(written, config)
+
+
+def _places(child: Child, config: Config, partitions: list[str]) -> Room:
+    """Raises Refused if some partitions have no place and nodes do not share: then all of them are read here."""
+    room = places(config, partitions, grows=not child.task.facts.get("trial"))
+    if room.wrong is not None and config.cluster.coordination != "kafka":
+        raise Refused(room.wrong)
+    return room
 
 
 def _partitions(config: Config) -> event_hubs.Description:

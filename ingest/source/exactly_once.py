@@ -24,7 +24,7 @@ from ingest.source.checkpoints.position_record import decoded, key_of, transacti
 from ingest.source.checkpoints.scope import scope
 from ingest.source.checkpoints.store import Damaged
 from ingest.source.delivery.transactional import Place, TransactionalDelivery
-from ingest.source.preflight import Topics, with_positions
+from ingest.source.preflight import Topics, has_place
 from ingest.source.steps import Steps
 from ingest.timing import Deadline
 
@@ -98,7 +98,7 @@ def open_transactions(child: Child, topics: Topics, steps: Steps) -> Transaction
     """Returns None if a stop is requested first. Raises Refused, or Displaced if another process does the same now."""
     config, partition = child.task.config, child.task.slot
     topic, place = config.source.position_topic, number_of(partition)
-    if with_positions(child, topics, [partition]) is None:
+    if not has_place(child, topics, partition):
         return None
     pool = TransactionalPool(
         config.kafka,

@@ -50,9 +50,10 @@ class Ownership:
         writer: CheckpointWriter,
         identity: Identity,
         *,
+        vacant: Callable[[], bool] = lambda: True,
         clock: Callable[[], float] = _since_boot,
     ) -> None:
-        """`checkpoint`: where this process began."""
+        """`checkpoint`: where this process began. `vacant` is asked, until it says yes, before a link is opened again."""
         self._source = source
         self._partition = partition
         self._base = checkpoint
@@ -60,10 +61,13 @@ class Ownership:
         self._delivery = delivery
         self._writer = writer
         self._identity = identity
+        self._vacant = vacant
         self._clock = clock
         self._seen_at = clock()
         self._doubted_at: float | None = None
         self._attaches = -1
+        self._occupied = False
+        """Whether another process can have gone on since the store was read."""
         self._asked_at: float | None = None
         self._known_until = clock() + FRESH_SECONDS
 
@@ -99,6 +103,8 @@ class Ownership:
         now = self._clock()
         if now < self._known_until:
             return True
+        if self._asked_at is None and not self._vacant():
+            return False
         if self._asked_at is None:
             self._writer.glance()
             self._asked_at = now
@@ -120,6 +126,12 @@ class Ownership:
             return
         if self._delivery.on_the_way and self._clock() - self._doubted_at < ACKS_SECONDS:
             return
+        if not self._vacant():
+            self._occupied = True
+            return
+        if self._occupied:
+            self._occupied = False
+            self._writer.look()
         looked = self._writer.looked()
         if looked is not None:
             self._go_on(looked)

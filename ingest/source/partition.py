@@ -36,6 +36,7 @@ from ingest.source.receiving.identity import Identity
 from ingest.source.receiving.receiver import Receiver
 from ingest.source.receiving.spacing import TurnSpacing
 from ingest.source.receiving.start import start_at
+from ingest.source.receiving.vacancy import Vacancy
 from ingest.source.receiving.watchdog import Asked, HubQuestion, StallWatch
 from ingest.source.stand_by import stand_by
 from ingest.source.steps import Steps
@@ -159,7 +160,14 @@ class PartitionProcess:
         self.question = HubQuestion(lambda created: event_hubs.standing(config, self.partition, created=created))
         self._identity = Identity(checkpoint, child.task.facts.get("created_ms"))
         self.ownership = Ownership(
-            config.source, self.partition, checkpoint, self.receiver, self.delivery, self.writer, self._identity
+            config.source,
+            self.partition,
+            checkpoint,
+            self.receiver,
+            self.delivery,
+            self.writer,
+            self._identity,
+            vacant=Vacancy(config, self.partition).free if config.cluster.coordination == "blob" else lambda: True,
         )
         self._attaches = 0
         self._attached_at = self._ask_at = 0.0

@@ -4,9 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from ingest.config import Config
+from ingest.errors import Refused
 from ingest.kafka.admin import TopicMaker, fix_of_missing
 from ingest.kafka.client import settings
-from ingest.kafka.position_topic import check_position_topic, needed
+from ingest.kafka.position_topic import Room, make_room, needed
 from ingest.kafka.record_limit import max_record_bytes
 from ingest.process.child import Child
 from ingest.process.waiting import wait_until_available
@@ -49,20 +50,25 @@ def check_topics(config: Config) -> Topics:
     return Topics(limit(config.source.topic), partitions, dead_letter_bytes=letters)
 
 
-def with_positions(child: Child, topics: Topics, partitions: Iterable[str]) -> Topics | None:
-    """Returns the topics, with the partitions of the topic of positions if one is needed: it has a place for these of the hub.
-    Asks Kafka unless `topics` says so already. None if a stop is requested first. Raises Refused."""
-    config, wanted = child.task.config, 0
-    if config.needs_position_topic:
-        wanted = needed(partitions)
-    if topics.positions >= wanted:
-        return topics
-    found = wait_until_available(
-        child,
-        "looking at the topic of positions",
-        lambda: check_position_topic(config.kafka, config.source.position_topic, wanted, ANSWER_SECONDS),
-    )
-    return None if found is None else replace(topics, positions=found)
+def places(config: Config, partitions: Iterable[str], *, grows: bool = True) -> Room:
+    """Gives the topic of positions, if one is needed, a place for each of these partitions of the hub. `grows`: whether it may
+    change the topic. Raises Refused or Unreachable."""
+    if not config.needs_position_topic:
+        return Room(0)
+    return make_room(config.kafka, config.source.position_topic, needed(partitions), ANSWER_SECONDS, grows=grows)
+
+
+def has_place(child: Child, topics: Topics, partition: str) -> bool:
+    """Returns whether the topic of positions has a place for this partition of the hub; False if a stop is requested first.
+    Asks Kafka unless `topics` says so already. Raises Refused if there is none."""
+    if topics.positions >= needed([partition]):
+        return True
+    config = child.task.config
+    doing = "looking at the topic of positions"
+    room = wait_until_available(child, doing, lambda: places(config, [partition], grows=False))
+    if room is not None and room.wrong is not None:
+        raise Refused(room.wrong)
+    return room is not None
 
 
 def with_schema(child: Child, topics: Topics) -> Topics | None:

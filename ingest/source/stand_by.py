@@ -5,22 +5,16 @@ without owner level asks the hub whether somebody has the partition, and disturb
 """
 
 import threading
-from collections.abc import Callable, Sequence
 from typing import Final
 
-from ingest.config import Config
 from ingest.hub.partition_look import Attempt, try_to_read
 from ingest.process.child import Child
+from ingest.source.receiving.vacancy import OVER, Look
 
 FIRST_SECONDS: Final = 5.0
 """Who has the transactions of a partition takes its link only after it has read the position."""
 LOOK_SECONDS: Final = 5.0
 _BEAT_SECONDS: Final = 0.5
-OVER: Final = frozenset({"", "unauthorized", "not_found"})
-"""What ends the wait: the hub lets a reader in, or a new process had better say why it does not. Without a word from it, another
-process may well have the partition."""
-
-Look = Callable[[Config, Sequence[str]], list[Attempt]]
 
 
 def stand_by(child: Child, why: str, look: Look = try_to_read) -> None:

@@ -1,13 +1,15 @@
 """bench.scale: what must hold of a cluster whatever the seed is, and that the page has the figures of today's program."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.scale.blobs import JITTER, REQUEST_SECONDS, Blobs
+from bench.scale.blobs import REQUEST_SECONDS, Blobs
 from bench.scale.figures import PAGE, in_page
 from bench.scale.group import HEARTBEAT_SECONDS, SESSION_SECONDS, Group
-from ingest.cluster.blob_group import EXPIRY_SECONDS, INTERVAL_SECONDS
+from bench.scale.manners import DOTNET, GO, INGEST, JAVA, JAVASCRIPT, JAVASCRIPT_GREEDY, PYTHON, Manner
 
 
 def test_the_page_has_the_figures_of_the_program() -> None:
@@ -33,7 +35,35 @@ def test_blobs_come_to_rest_with_even_shares(partitions: int, nodes: int, seed: 
     assert world.owned == before, "nobody takes anything from anybody any more"
     world.crash(1)
     taken_over = world.run(600, world.all_owned) if nodes > 1 else 0.0
-    assert taken_over <= EXPIRY_SECONDS + INTERVAL_SECONDS * (1 + JITTER) * 2 + 2 * partitions * REQUEST_SECONDS
+    look = INGEST.interval * (1 + INGEST.jitter)
+    assert taken_over <= INGEST.expiry + look * 2 + 2 * partitions * REQUEST_SECONDS
+
+
+MAKES = st.lists(st.sampled_from((INGEST, DOTNET, GO, JAVA, JAVASCRIPT, JAVASCRIPT_GREEDY, PYTHON)), max_size=5)
+RESTS_SECONDS = 3_000.0
+"""Python's and Java's processors take one partition each half minute."""
+
+
+@settings(max_examples=25)
+@given(st.integers(1, 48), MAKES, st.integers())
+def test_readers_of_several_makes_come_to_rest(partitions: int, makes: list[Manner], seed: int) -> None:
+    assert changes_of_owner(partitions, [INGEST, *makes], seed) == 0
+
+
+def test_readers_that_judge_each_other_too_early_fight() -> None:
+    hasty = replace(INGEST, expiry=20.0)
+    assert changes_of_owner(12, [hasty, PYTHON], 1) > 10
+
+
+def changes_of_owner(partitions: int, makes: list[Manner], seed: int) -> int:
+    """Returns how often a partition is taken from a reader in an hour, after all have had time to settle."""
+    world = Blobs(partitions, seed)
+    for node, make in enumerate(makes, 1):
+        world.join(node, node / 10, make)
+    world.run(RESTS_SECONDS)
+    world.moves = 0
+    world.run(3600)
+    return world.moves
 
 
 @settings(max_examples=25)

@@ -8,6 +8,7 @@ from ingest.config import Config, Hub, Kafka, Secret, Source
 from ingest.errors import EXIT_OK, Refused, Unreachable
 from ingest.hub import event_hubs
 from ingest.kafka import admin
+from ingest.kafka import position_topic as position_topics
 from ingest.kafka.admin import TopicResult, Topics, TopicSpec
 from ingest.kafka.position_topic import position_topic
 from tests.config.samples import EVENT_HUB, NAMESPACE
@@ -94,5 +95,16 @@ def test_a_hub_that_does_not_answer_can_be_told_by_hand(monkeypatch: pytest.Monk
         create(EXACTLY_ONCE, partitions=4, replication_factor=-1, as_json=False)
     monkeypatch.setattr(admin, "create_topics", lambda *_: [TopicResult("ingest-positions", "exists", 4)])
     assert create(EXACTLY_ONCE, partitions=4, replication_factor=-1, as_json=False, hub_partitions=4) == EXIT_OK
-    with pytest.raises(Refused, match=r"has 4 partitions, and the hub's partitions need 8"):
+
+
+def test_the_topic_of_positions_grows_with_the_hub(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(admin, "create_topics", lambda *_: [TopicResult("ingest-positions", "exists", 4)])
+    monkeypatch.setattr(position_topics, "make_room", lambda *_, **__: position_topics.Room(8))
+    assert create(EXACTLY_ONCE, partitions=4, replication_factor=-1, as_json=False, hub_partitions=8) == EXIT_OK
+    assert capsys.readouterr().out == "grown    ingest-positions (8 partitions)\n"
+    monkeypatch.setattr(position_topics, "make_room", lambda *_, **__: position_topics.Room(4, "it has 4 partitions: fix"))
+    with pytest.raises(Refused, match="it has 4 partitions: fix"):
         create(EXACTLY_ONCE, partitions=4, replication_factor=-1, as_json=False, hub_partitions=8)
+    assert capsys.readouterr().out == "exists   ingest-positions (4 partitions)\n"

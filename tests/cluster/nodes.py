@@ -10,6 +10,7 @@ from typing import Self
 
 from ingest.emulator import Emulator
 from ingest.kafka.admin import TopicSpec, create_topics
+from tests.cluster.networks import Network
 from tests.faults.conftest import basic_config
 from tests.faults.ingest_process import IngestProcess, Sections, write_config
 from tests.faults.waiting import PATIENCE_SECONDS, wait_until
@@ -18,10 +19,18 @@ from tests.faults.waiting import PATIENCE_SECONDS, wait_until
 class Node(IngestProcess):
     """One node; `kill_all` is what a power cut does to it."""
 
-    def __init__(self, folder: Path, name: str) -> None:
+    def __init__(self, folder: Path, name: str, network: Network | None = None) -> None:
+        """`network`: where it runs; None: with us."""
         folder.mkdir()
         super().__init__(folder, "source")
         self.name = name
+        self.network = network
+
+    def start(self) -> None:
+        if self.network is None:
+            super().start()
+        else:
+            self.network.inside(super().start)
 
     @property
     def owned(self) -> int:
@@ -45,8 +54,11 @@ class Node(IngestProcess):
 class Nodes:
     """The nodes of one hub. Use as a `with` block."""
 
-    def __init__(self, folder: Path, hub: Emulator, bootstrap: str, topic: str, *layers: Sections) -> None:
-        """`topic`: where telemetry goes, by which the positions' topic is named, too. `layers`: more configuration."""
+    def __init__(
+        self, folder: Path, hub: Emulator, bootstrap: str, topic: str, *layers: Sections, networks: bool = False
+    ) -> None:
+        """`topic`: where telemetry goes, by which the positions' topic is named, too. `layers`: more configuration.
+        `networks`: whether each has a network of its own; then `hub` and the rest are at `networks.ADDRESS`."""
         self.members: list[Node] = []
         self.positions = f"{topic}.positions"
         self._folder = folder
@@ -54,11 +66,14 @@ class Nodes:
         self._bootstrap = bootstrap
         self._topic = topic
         self._layers = layers
+        self._networks = networks
         create_topics(bootstrap, {}, [TopicSpec(self.positions, len(hub.stats().partitions), -1)], PATIENCE_SECONDS)
 
     def add(self) -> Node:
         """Starts one more node."""
-        node = Node(self._folder / f"node-{len(self.members)}", f"node {len(self.members)}")
+        number = len(self.members)
+        network = Network(number) if self._networks else None
+        node = Node(self._folder / f"node-{number}", f"node {number}", network)
         hub = self._hub.endpoints.event_hub_connection_string
         write_config(
             node.config,
@@ -67,6 +82,7 @@ class Nodes:
                 "source": {"position_topic": self.positions},
                 "cluster": {"coordination": "kafka", "shared_checkpoint_folder": True},
             },
+            {"metrics": {"host": network.address}} if network is not None else {},
             *self._layers,
         )
         self.members.append(node)
@@ -74,10 +90,11 @@ class Nodes:
         return node
 
     def levels(self) -> dict[str, int | None]:
-        """Partition → owner level of who reads it; None while nobody does."""
-        found = {}
+        """Partition → how many readers have been let in so far, of which the last has it; None while nobody has it."""
+        found: dict[str, int | None] = {}
         for partition, stats in self._hub.stats().partitions.items():
-            found[partition] = max((each.epoch for each in stats.receivers if each.epoch is not None), default=None)
+            read = any(each.epoch is not None for each in stats.receivers)
+            found[partition] = stats.attaches - stats.refused if read else None
         return found
 
     def wait_shared(self, *nodes: Node, seconds: float = PATIENCE_SECONDS) -> float:
@@ -94,7 +111,7 @@ class Nodes:
         return time.monotonic() - began
 
     def wait_taken(self, before: dict[str, int | None], partitions: Collection[str], seconds: float) -> float:
-        """Waits until each of the partitions is read with another owner level than `before`. Returns the seconds."""
+        """Waits until each of the partitions is read by another reader than `before`. Returns the seconds."""
         began = time.monotonic()
 
         def taken() -> bool:
@@ -112,3 +129,5 @@ class Nodes:
     ) -> None:
         for node in self.members:
             node.__exit__(kind, error, traceback)
+            if node.network is not None:
+                node.network.close()

@@ -1,7 +1,7 @@
 """A node among owners of blobs: a store in memory first, then Azurite."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from random import Random
 
 import pytest
@@ -24,6 +24,8 @@ class Memory:
     def __init__(self) -> None:
         self.blobs: dict[str, Ownership] = {}
         self.away = False
+        self.reads = 0
+        self.numbers: dict[str, int] = {}
         self.thief: str | None = None
         """Takes a partition between a look and the claim."""
         self._tags = iter(range(10_000))
@@ -31,7 +33,13 @@ class Memory:
     def read(self) -> Mapping[str, Ownership]:
         if self.away:
             raise Unreachable("the ownership blobs cannot be read")
+        self.reads += 1
         return dict(self.blobs)
+
+    def sequence_numbers(self) -> Mapping[str, int]:
+        if self.away:
+            raise Unreachable("the checkpoints cannot be read")
+        return self.numbers
 
     def claim(self, partition: str, owner: str, over: Ownership | None) -> Ownership | None:
         if partition == self.thief:
@@ -48,8 +56,8 @@ class Memory:
     def close(self) -> None: ...
 
 
-def node(blobs: Memory) -> BlobGroup:
-    return BlobGroup(blobs, ALL, "ingest/edge-1/127.0.0.1:9464", rng=Random(1))
+def node(blobs: Memory, weight: int = 1, partitions: Sequence[str] = ALL) -> BlobGroup:
+    return BlobGroup(blobs, partitions, "ingest/edge-1/127.0.0.1:9464", weight, rng=Random(1))
 
 
 def gained(changes: list[Change]) -> set[str]:
@@ -114,6 +122,75 @@ def test_an_outage_of_the_store_takes_nothing_away() -> None:
     assert one.poll() == []
 
 
+def test_a_node_of_weight_two_has_twice_as_many_and_is_one_node() -> None:
+    blobs, six = Memory(), [str(number) for number in range(6)]
+    one, heavy = node(blobs, partitions=six), node(blobs, 2, six)
+    one.look()
+    heavy.look()
+    assert len(gained(list(heavy.poll()))) == 4
+    one.look()
+    assert {name: len(each) for name, each in (one.members or {}).items()} == {one.owner: 2, heavy.owner: 4}
+    tags = {each.etag for each in blobs.blobs.values()}
+    heavy.look()
+    assert heavy.poll() == [], "what goes from one of its owners to another stays where it is"
+    assert len({each.etag for each in blobs.blobs.values()} - tags) == 4
+    heavy.leave()
+    assert sum(each.owner == "" for each in blobs.blobs.values()) == 4
+
+
+def test_a_glance_takes_what_nobody_has_and_nothing_else() -> None:
+    blobs = Memory()
+    one, other = node(blobs), node(blobs)
+    one.look()
+    before = dict(blobs.blobs)
+    other.look(glance=True)
+    assert blobs.blobs == before, "nothing is renewed, and nobody robbed"
+    other.look()
+    mine = gained(list(other.poll()))
+    one.leave()
+    before = dict(blobs.blobs)
+    assert other.look(glance=True)
+    assert gained(list(other.poll())) == set(ALL) - mine
+    assert {each: blobs.blobs[each] for each in mine} == {each: before[each] for each in mine}
+
+
+def test_the_busiest_do_not_gather_on_one_node() -> None:
+    blobs, eight = Memory(), [str(number) for number in range(8)]
+    blobs.numbers = {each: 1_000 if each < "4" else 1 for each in eight}
+    one, other = node(blobs, partitions=eight), node(blobs, partitions=eight)
+    one.look()
+    other.look_at_rates()
+    other.look()
+    assert len([each for each in gained(list(other.poll())) if each < "4"]) == 2
+    blobs.away = True
+    other._rates_at = float("-inf")
+    other.look_at_rates()
+    assert other._rates.known(), "what was known holds"
+
+
+def test_one_that_leaves_is_followed_at_once_and_who_is_alone_asks_seldom() -> None:
+    blobs = Memory()
+    one = BlobGroup(blobs, ALL, "ingest/edge-1/127.0.0.1:1", interval=3_600, glance=0.05)
+    blobs.set("0", "other")
+    blobs.set("1", "other")
+    one.start()
+    deadline = Deadline(60)
+    while blobs.reads < 5 and not deadline.expired:
+        one.join(Deadline(0.01))
+    for partition in "01":
+        blobs.set(partition, "")
+    held = gained(list(one.poll()))
+    while len(held) < len(ALL) and not deadline.expired:
+        held |= gained(list(one.poll()))
+        one.join(Deadline(0.01))
+    assert held == set(ALL)
+    reads = blobs.reads
+    one.join(Deadline(0.3))
+    assert blobs.reads <= reads + 1
+    one.close()
+    assert one.join(deadline)
+
+
 @pytest.mark.services
 def test_blobs_of_azurite(blob: Azurite) -> None:
     settings = Checkpoints("blob", Secret(blob.connection_string), container=f"c-{uuid.uuid4().hex}")
@@ -124,6 +201,9 @@ def test_blobs_of_azurite(blob: Azurite) -> None:
     first = opened()
     first._client.create_container()
     assert first.read() == {}
+    for partition, number in (("0", "41"), ("1", "no number")):
+        first._client.upload_blob(f"ns/hub/$default/checkpoint/{partition}", b"", metadata={"sequencenumber": number})
+    assert first.sequence_numbers() == {"0": 41}
     assert first.claim("0", "a", None) is not None
     assert first.claim("0", "b", None) is None, "exactly one creates it"
     found = first.read()["0"]
@@ -131,7 +211,7 @@ def test_blobs_of_azurite(blob: Azurite) -> None:
     assert 0 <= found.age < 30
     assert first.claim("0", "b", found) is not None
     assert first.claim("0", "c", found) is None, "only the state that was read is replaced"
-    assert [blob.name for blob in first._client.list_blobs()] == ["ns/hub/$default/ownership/0"]
+    assert [blob.name for blob in first._client.list_blobs()][2:] == ["ns/hub/$default/ownership/0"]
     one = BlobGroup(opened(), ALL, "ingest/edge-1/127.0.0.1:9464", interval=0.1)
     one.start()
     deadline = Deadline(60)

@@ -18,8 +18,9 @@ ALL = ("0", "1", "2", "3")
 class Member:
     """One node, without processes: what it was told, and what it has."""
 
-    def __init__(self, bootstrap: str, topic: str, name: str) -> None:
-        self.group = KafkaGroup(Kafka(bootstrap, librdkafka={"session.timeout.ms": "6000"}), topic, topic, name)
+    def __init__(self, bootstrap: str, topic: str, name: str, weight: int = 1) -> None:
+        kafka = Kafka(bootstrap, librdkafka={"session.timeout.ms": "6000"})
+        self.group = KafkaGroup(kafka, topic, topic, name, weight)
         self.told: list[tuple[str, tuple[str, ...]]] = []
         self.held: set[str] = set()
         self.lost: set[str] = set()
@@ -39,14 +40,14 @@ class Member:
 
 
 class Nodes:
-    def __init__(self, bootstrap: str) -> None:
+    def __init__(self, bootstrap: str, partitions: int = len(ALL)) -> None:
         self.topic = f"positions-{uuid.uuid4().hex[:8]}"
         self.bootstrap = bootstrap
         self.members: list[Member] = []
-        create_topics(bootstrap, {}, [TopicSpec(self.topic, len(ALL), 1)], PATIENCE)
+        create_topics(bootstrap, {}, [TopicSpec(self.topic, partitions, 1)], PATIENCE)
 
-    def join(self) -> Member:
-        made = Member(self.bootstrap, self.topic, f"ingest/edge-{len(self.members)}/127.0.0.1:9464")
+    def join(self, weight: int = 1) -> Member:
+        made = Member(self.bootstrap, self.topic, f"ingest/edge-{len(self.members)}/127.0.0.1:9464", weight)
         self.members.append(made)
         made.group.start()
         return made
@@ -60,8 +61,8 @@ class Nodes:
 
 
 @pytest.fixture
-def nodes(kafka: KafkaCluster) -> Iterator[Nodes]:
-    made = Nodes(kafka.bootstrap)
+def nodes(kafka: KafkaCluster, request: pytest.FixtureRequest) -> Iterator[Nodes]:
+    made = Nodes(kafka.bootstrap, getattr(request, "param", len(ALL)))
     yield made
     for member in made.members:
         member.group.close()
@@ -89,6 +90,23 @@ def test_partitions_go_from_node_to_node(nodes: Nodes) -> None:
     first.group.close()
     nodes.until(lambda: second.held == set(ALL))
     assert second.told[-1][0] == "gained"
+
+
+@pytest.mark.parametrize("nodes", [6], indirect=True)
+def test_a_node_of_weight_two_has_twice_as_many(nodes: Nodes) -> None:
+    light, heavy = nodes.join(), nodes.join(weight=2)
+
+    def shared() -> bool:
+        for member in nodes.members:
+            member.release()
+        return (len(light.held), len(heavy.held)) == (2, 4)
+
+    nodes.until(shared)
+    assert light.held | heavy.held == {str(number) for number in range(6)}
+    known = {"ingest/edge-0/127.0.0.1:9464": 2, "ingest/edge-1/127.0.0.1:9464": 4}
+    nodes.until(lambda: {name: len(each) for name, each in (light.group.members or {}).items()} == known)
+    heavy.group.close()
+    nodes.until(lambda: len(light.held) == 6)
 
 
 def test_a_group_that_cannot_be_reached_says_so() -> None:

@@ -1,6 +1,6 @@
 import pytest
 
-from ingest.cluster.node import Node, client_id, node_of
+from ingest.cluster.node import Node, client_id, member_name, node_of, of_nodes
 
 
 @pytest.mark.parametrize(
@@ -24,3 +24,12 @@ def test_odd_machines_have_plain_names(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("name", ["", "rdkafka", "ingest", "ingest/a", "a/b/c", "ingest-sink-0"])
 def test_others_are_no_nodes(name: str) -> None:
     assert node_of(name) is None
+
+
+def test_members_of_one_node_are_one() -> None:
+    one, two = client_id("10.0.0.7", 1), client_id("10.0.0.8", 1)
+    owner = f"{two}/5a0b6f0e-0000-4000-8000-000000000000"
+    shares = {member_name(name, number): [f"{number}"] for name in (one, owner) for number in range(3)}
+    others = {"py/7": ["9"], f"{one}/sink-1": ["8"]}
+    assert of_nodes(shares | others) == {one: ["0", "1", "2"], owner: ["0", "1", "2"]} | others
+    assert {node_of(name) for name in shares} == {node_of(one), node_of(two)}

@@ -18,6 +18,8 @@ from ingest.cli.main import command_parser
 from ingest.config import Sink, Source, load
 from ingest.source.checkpoints import Checkpoint, open_store
 from ingest.source.checkpoints.scope import scope
+from tests.cluster.__main__ import parsed as clusters_options
+from tests.cluster.beside import parsed as besides_options
 from tests.discovery.toy_ambari import toy_ambari
 from tests.end_to_end.documents import squeezed
 from tests.end_to_end.pages import COMMANDS, PAGES, README
@@ -279,6 +281,12 @@ def names_a_storm(command: str, folder: Path) -> None:
     assert storms_options(shlex.split(command)[3:]).events > 0
 
 
+def names_a_cluster(command: str, folder: Path) -> None:
+    """`tests/cluster/test_cut.py` runs a short one."""
+    program, *options = shlex.split(command)[2:]
+    {"tests.cluster": clusters_options, "tests.cluster.beside": besides_options}[program](options)
+
+
 def typed(command: str, folder: Path) -> None:
     path = f"{folder}:{Path(sys.executable).parent}:{os.environ['PATH']}"
     subprocess.run(["sh", "-ec", command], cwd=folder, env=os.environ | {"PATH": path}, timeout=60, check=True)
@@ -294,6 +302,7 @@ ALONE: Mapping[str, Callable[[str, Path], None]] = {
     r"\.venv/bin/python -m pytest .*": names_tests,
     r"\.venv/bin/python -m (tests\.docs|ingest\.config\.example > systemd/example\.toml)": writes_what_is_committed,
     r"\.venv/bin/python -m tests\.storm .*": names_a_storm,
+    r"\.venv/bin/python -m tests\.cluster.*": names_a_cluster,
     r"\.venv/bin/python -m grafana\.generate": writes_the_dashboard,
     r"\.venv/bin/python -m tests\.cli\.command_line > tests/cli/command_line\.txt": writes_what_is_committed,
     r"python3 -m venv venv && \. venv/bin/activate && pip install \.": installs,

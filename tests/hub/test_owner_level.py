@@ -1,8 +1,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ingest.config import Cluster, Config
 from ingest.emulator import conditions
-from ingest.hub.owner_level import OwnerLevel, level_in
+from ingest.hub.owner_level import SHARED, OwnerLevel, level_in, own_level
 
 LEVELS = st.integers(0, (1 << 63) - 2)
 
@@ -29,3 +30,10 @@ def test_other_words_change_nothing() -> None:
     level.refused(f"higher epoch '{(1 << 63) - 1}'")
     assert level.value == 5
     assert level_in("") is None
+
+
+def test_who_shares_partitions_with_other_processors_has_their_level() -> None:
+    level = own_level(Config(cluster=Cluster("blob")))
+    level.refused(str(conditions.higher_epoch_present(7, SHARED)))
+    assert level.value == SHARED
+    assert own_level(Config(cluster=Cluster("kafka"))).value > SHARED

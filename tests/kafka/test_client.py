@@ -34,7 +34,7 @@ UP = {"name": "rdkafka#producer-1", "ts": 0, "msg_cnt": 0, "msg_size": 0, "topic
         lambda: new_admin(CHOSEN),
         lambda: ProducerPool(NONSENSE, client_id="x").start(),
         lambda: ShippingPool(NONSENSE, client_id="x").start(),
-        lambda: CommandConsumer(NONSENSE, ("t",), "g", client_id="x", on_revoked=lambda _: None).start(),
+        lambda: CommandConsumer(NONSENSE, ("t",), "g", client_id="x", on_revoked=print, on_lost=print).start(),
         lambda: FeedbackReader(NONSENSE, "t", client_id="x").start(),
         lambda: Redrive(NONSENSE, "t"),
         lambda: Originals(CHOSEN, "g").read(Place("t", 0, 0)),
@@ -58,7 +58,7 @@ def test_a_machine_without_room_for_a_client_is_waited_for(monkeypatch: pytest.M
 
     monkeypatch.setattr("confluent_kafka.Consumer", no_thread)
     with pytest.raises(Unreachable, match="no client of Kafka can be made"):
-        CommandConsumer(Kafka(), ("t",), "g", client_id="x", on_revoked=lambda _: None).start()
+        CommandConsumer(Kafka(), ("t",), "g", client_id="x", on_revoked=print, on_lost=print).start()
 
 
 def document(*, state: str = "UP", owes: int = 0, at: int = 0) -> str:

@@ -149,7 +149,7 @@ def test_event_hubs_in_both_directions(world: World) -> None:
     pool.start()
     pool.send(topic, b"k", b"v", None, 0, lambda *_: None)
     assert pool.join(Deadline(PATIENCE))
-    commands = CommandConsumer(kafka, (topic,), topic, client_id="test", on_revoked=lambda _: None)
+    commands = CommandConsumer(kafka, (topic,), topic, client_id="test", on_revoked=print, on_lost=print)
     commands.start()
     deadline = Deadline(PATIENCE)
     while not commands.poll(1, 0.1):

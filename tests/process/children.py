@@ -177,6 +177,12 @@ def finds(child: Child) -> None:
     child.result({"partitions": child.task.config.source.topic.split("."), "topics": None})
 
 
+def finds_no_place(child: Child) -> None:
+    """As `finds`, of which some cannot be shared."""
+    found = child.task.config.source.topic.split(".")
+    child.result({"partitions": found, "topics": None, "no_place": "topic 'p' is small."})
+
+
 def finds_none(child: Child) -> None:
     child.result({"partitions": [], "topics": None})
 

@@ -15,7 +15,7 @@ from ingest.metrics.cluster import CLUSTER_MEMBERS, CLUSTER_OWNED, CLUSTER_PARTI
 from ingest.service.sharing import Place, Sharing
 from ingest.service.supervisor import Supervisor
 from ingest.timing import Deadline
-from tests.service.toys import toy_directions
+from tests.service.toys import toy_directions, use
 
 PATIENCE = 60.0
 CONFIG = Config(
@@ -219,6 +219,38 @@ def test_a_reload_hands_nothing_over(node: Callable[..., Node]) -> None:
     assert one.pid("0") != first
     assert len(one.groups) == 1
     assert not one.group.left
+
+
+def test_partitions_that_nobody_can_read_are_told_until_there_is_a_place(
+    node: Callable[..., Node], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    one = node(config=replace(CONFIG, source=replace(CONFIG.source, topic="0.1.2", partitions_check_seconds=30)))
+    one.group.say("gained", "0", "1")
+    one.ready("0", "1")
+    supervisor = one.supervisor
+
+    def asks(known: list[str], look_again: str) -> None:
+        use(one.directions, "look_again", look_again)
+        supervisor._watch._next = time.monotonic()
+        one.until(lambda: supervisor._question is not None)
+        assert supervisor._question is not None
+        assert list(supervisor._question.task.facts["known"]) == known
+        one.until(lambda: supervisor._question is None)
+
+    asks(["0", "1"], "finds_no_place")
+    one.ready("0", "1")
+    assert (
+        supervisor.status == "receiving 2 of 2 partitions; 2 of 3 partitions; nobody can read some: topic 'p' is small"
+    )
+    assert caplog.messages.count("No node can read some of the hub's partitions: topic 'p' is small.") == 1
+    one.until(
+        lambda: supervisor.registry.value(CLUSTER_PARTITIONS, "ingest/toys") == 3
+    )  # so that the alert hears of it
+    asks([], "finds")
+    assert supervisor.status == "receiving 2 of 2 partitions; 2 of 3 partitions"
+    assert caplog.messages[-1] == "All partitions of the hub can be read by some node again."
+    asks(["0", "1", "2"], "finds")
 
 
 def test_a_reload_that_ends_the_sharing_leaves_the_others(node: Callable[..., Node]) -> None:

@@ -16,13 +16,16 @@ _ACCOUNT = "ingesttests"
 
 
 class Azurite:
-    """One blob store on 127.0.0.1. Port, account and key survive `kill` and `restart`; blobs do with `keep_data`."""
+    """One blob store, on loopback unless `host` says otherwise. Port, account and key survive `kill` and `restart`; blobs do
+    with `keep_data`."""
 
-    def __init__(self, *, keep_data: bool = False, certificate: Certificate | None = None) -> None:
+    def __init__(
+        self, *, keep_data: bool = False, certificate: Certificate | None = None, host: str = "127.0.0.1"
+    ) -> None:
         """`certificate`: it is spoken to over TLS, and takes the tokens of identities, too."""
         self._keep_data = keep_data
         self._certificate = certificate
-        self._port = ReservedPort()
+        self._port = ReservedPort(host)
         self._key = base64.b64encode(secrets.token_bytes(32)).decode()
         self._guard: Guard | None = None
         self._process: ServiceProcess | None = None
@@ -56,7 +59,7 @@ class Azurite:
         script = javascript.ensure() / "node_modules" / "azurite" / "dist" / "src" / "blob" / "main.js"
         self._guard = Guard("azurite")
         place = ["--location", str(self._guard.folder / "data")] if self._keep_data else ["--inMemoryPersistence"]
-        command = [*javascript.node_command(), str(script), "--blobHost", "127.0.0.1"]
+        command = [*javascript.node_command(), str(script), "--blobHost", self._port.host]
         command += ["--blobPort", str(self._port.number), *place]
         command += ["--skipApiVersionCheck", "--disableTelemetry", "--silent"]
         if self._certificate is not None:

@@ -32,10 +32,11 @@ class KafkaCluster:
         *,
         short_lived: bool = False,
         proxied_at: str | None = None,
+        host: str = "127.0.0.1",
     ) -> None:
         """`settings` are broker properties over the ones chosen here, such as `message.max.bytes`. `short_lived` brokers
         start sooner, and are slower under load. `proxied_at`: the address of a proxy in front of `behind_proxy`, which
-        the broker, one alone, tells to clients that come that way."""
+        the broker, one alone, tells to clients that come that way. `host`: the address that all listen on."""
         if brokers < 1:
             raise ValueError(f"brokers = {brokers}: at least 1.")
         if proxied_at is not None and brokers > 1:
@@ -44,10 +45,10 @@ class KafkaCluster:
         self._controllers = self._nodes[: 3 if brokers >= 3 else 1]
         self._settings = settings or {}
         self._jvm = (*_JVM, _QUICK) if short_lived else _JVM
-        self._ports = {node: ReservedPort() for node in self._nodes}
-        self._controller_ports = {node: ReservedPort() for node in self._controllers}
+        self._ports = {node: ReservedPort(host) for node in self._nodes}
+        self._controller_ports = {node: ReservedPort(host) for node in self._controllers}
         self._proxied_at = proxied_at
-        self._behind_proxy = ReservedPort() if proxied_at is not None else None
+        self._behind_proxy = ReservedPort(host) if proxied_at is not None else None
         self._processes: dict[int, ServiceProcess] = {}
         self._guard: Guard | None = None
 

@@ -1,10 +1,10 @@
-"""Loopback ports that stay ours, also while the server that listens on them is down."""
+"""Ports that stay ours, also while the server that listens on them is down."""
 
 import socket
 
 
 class ReservedPort:
-    """A free port of 127.0.0.1, bound but not listening until `close`.
+    """A free port of an address of this machine, loopback unless told otherwise, bound but not listening until `close`.
 
     The kernel gives a bound port to nobody else, neither for binding port 0 nor for an outgoing connection.
     A server that sets SO_REUSEADDR (Java and Node do) may still listen on it, as the flag is set here too and this
@@ -12,9 +12,10 @@ class ReservedPort:
     server is started again.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, host: str = "127.0.0.1") -> None:
+        self.host = host
         self._socket = socket.socket()
-        self._socket.bind(("127.0.0.1", 0))
+        self._socket.bind((host, 0))
         # After bind: with the flag on, two reservations may be given the same port.
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.number: int = self._socket.getsockname()[1]
@@ -22,7 +23,7 @@ class ReservedPort:
     @property
     def address(self) -> str:
         """`host:port`."""
-        return f"127.0.0.1:{self.number}"
+        return f"{self.host}:{self.number}"
 
     def answers(self) -> bool:
         """Whether a server accepts connections on the port now."""

@@ -20,7 +20,7 @@ class Rig:
         self.child = SimpleNamespace(beat=lambda *_: None, unsaved=self.told.append)
         self.sender = SimpleNamespace(in_flight=0, close=lambda: None)
         self.dead_letters = SimpleNamespace(in_flight=0, join=lambda *_, **__: True)
-        self.commands = SimpleNamespace(uncommitted=False, close=lambda: None)
+        self.commands = SimpleNamespace(uncommitted=False, close=lambda _: None)
         self.closed: list[str] = []
 
     def end(self, seconds: float = 0.3) -> None:
@@ -47,7 +47,7 @@ def test_an_end_that_saves_everything_tells_nothing(rig: Rig) -> None:
 
 
 def test_a_kafka_that_is_frozen_is_left_behind(rig: Rig) -> None:
-    def close() -> None:
+    def close(_: float) -> None:
         rig.commands.uncommitted = True
         rig.frozen.wait()
 

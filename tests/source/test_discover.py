@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 
 from ingest.config import Checkpoints, Config, Hub, SchemaRegistry, Secret
+from ingest.config.cluster import Cluster
 from ingest.emulator import Emulator
 from ingest.errors import ConfigError, Refused, Unreachable
 from ingest.hub import event_hubs
 from ingest.process.child import Child, ProcessSpec
-from ingest.source import discover
+from ingest.kafka.position_topic import Room
+from ingest.source import discover, preflight
 from ingest.source.preflight import Topics
 from tests.config.samples import EVENT_HUB
 from tests.kafka.toy_registry import ToyRegistry
@@ -50,10 +52,10 @@ def test_what_the_hub_has_been_given_since(emulator: Emulator, monkeypatch: pyte
     topics: list[Topics] = []
     monkeypatch.setattr(discover, "check_topics", lambda _: topics[0])
     config = configured(emulator, "fast")
-    assert asked(config, known=["0"]) == {"partitions": ["0"], "topics": None}
+    assert asked(config, known=["0"]) == {"partitions": ["0"], "topics": None, "no_place": None}
     emulator.add_partitions(2)
     topics.append(Topics(1_000, 4))
-    assert asked(config, known=["0"]) == {"partitions": ["0", "1", "2"], "topics": Topics(1_000, 4)}
+    assert asked(config, known=["0"]) == {"partitions": ["0", "1", "2"], "topics": Topics(1_000, 4), "no_place": None}
 
 
 def test_a_kafka_that_is_away_holds_no_new_partition_up(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,7 +64,27 @@ def test_a_kafka_that_is_away_holds_no_new_partition_up(config: Config, monkeypa
 
     monkeypatch.setattr(event_hubs, "partition_ids", lambda _: ["0"])
     monkeypatch.setattr(discover, "check_topics", away)
-    assert asked(config, known=[]) == {"partitions": ["0"], "topics": None}
+    assert asked(config, known=[]) == {"partitions": ["0"], "topics": None, "no_place": None}
+
+
+def test_the_topic_of_positions_grows_with_the_hub_or_it_is_told(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted: list[tuple[int, bool]] = []
+
+    def make_room(_: object, name: str, places: int, seconds: float, *, grows: bool) -> Room:
+        wanted.append((places, grows))
+        return Room(places) if len(wanted) == 1 else Room(2, f"topic {name!r} has 2 partitions")
+
+    monkeypatch.setattr(event_hubs, "partition_ids", lambda _: ["0", "1", "2"])
+    monkeypatch.setattr(discover, "check_topics", lambda _: Topics(1_000, 4))
+    monkeypatch.setattr(preflight, "make_room", make_room)
+    config = replace(config, cluster=Cluster("kafka"))
+    assert asked(config, known=["0", "1", "2"])["no_place"] is None
+    assert wanted == []
+    assert asked(config, known=["0", "1"])["no_place"] is None
+    assert asked(config, known=[])["no_place"] == "topic 'ingest-positions' has 2 partitions"
+    assert wanted == [(3, True)] * 2
 
 
 @pytest.mark.parametrize("error", [Unreachable("hub h: connection lost"), Refused("no"), ConfigError([])])

@@ -5,6 +5,7 @@ skips it (`finished`).
 """
 
 import logging
+import time
 from collections.abc import Callable
 from typing import Final, TypeAlias
 
@@ -20,6 +21,7 @@ from ingest.sink.commands.command import Origin
 from ingest.sink.intake.finished import MAX_BYTES, NOTHING, decode, encode
 from ingest.sink.intake.offsets import OffsetTracker
 from ingest.sink.intake.ticket import Ticket
+from ingest.timing import Deadline
 
 Place: TypeAlias = tuple[str, int]
 """(topic, partition)"""
@@ -32,6 +34,8 @@ DEFAULTS = {
     "partition.assignment.strategy": "cooperative-sticky",
     # The partitions of a killed process stand still for this long; the default is 45 s.
     "session.timeout.ms": 10_000,
+    # At each heartbeat a member hears that others have come or gone; until the last one has, none can commit.
+    "heartbeat.interval.ms": 1_000,
     "queued.max.messages.kbytes": 8_192,
     # The only sign of the partition's end if its last offsets are without a record (transactions, compaction).
     "enable.partition.eof": True,
@@ -40,6 +44,12 @@ DEFAULTS = {
 
 COMMITTED_SECONDS: Final = 5.0
 """How long a new partition waits to learn what was finished after its committed offset."""
+LAST_COMMIT_SECONDS: Final = 1.0
+"""How long the last commit of partitions that go to another member is tried."""
+_AGAIN_SECONDS: Final = 0.05
+_SHARING: Final = frozenset({KafkaError.ILLEGAL_GENERATION, KafkaError.REBALANCE_IN_PROGRESS})
+"""Answers to a commit while the group shares out anew. A commit waits behind the request to join, on the same connection, and
+the group is a generation further when its turn comes: so every commit in that time fails, and only a later one succeeds."""
 logger = logging.getLogger(__name__)
 
 
@@ -55,9 +65,11 @@ class CommandConsumer:
         *,
         client_id: str,
         on_revoked: Callable[[list[Place]], None],
+        on_lost: Callable[[list[Place]], None],
     ) -> None:
         """`on_revoked` is called, inside `poll` or `close`, before partitions go to another member: it finishes or
-        drops their tickets in flight."""
+        drops their tickets in flight. `on_lost`, when they already are another's, or are not what they were: it drops
+        their tickets, and nothing of them is committed."""
         self.unreadable: list[tuple[Ticket, str]] = []
         """Tickets of unreadable places that `poll` skipped, and why; the caller takes them out and finishes them."""
         self.uncommitted = False
@@ -66,9 +78,12 @@ class CommandConsumer:
         self._config = {**DEFAULTS, "client.id": client_id, "group.id": group, **settings(kafka)}
         self._health = ClientHealth(self._config)
         self._on_revoked = on_revoked
+        self._on_lost = on_lost
         self._prefixes: dict[Place, OffsetTracker] = {}
         self._committed: dict[Place, tuple[int, int]] = {}
-        """Offset and number of finishes as of the last commit."""
+        """Offset and number of finishes as of the last commit, answered or not."""
+        self._confirmed: dict[Place, tuple[int, int]] = {}
+        """The same as Kafka has it, by what was read at first, and by the last commit that was waited for."""
         self._metadata_bytes = MAX_BYTES
         self._stable: dict[Place, int] = {}
         """Where an open transaction begins, or else the end; as of the last statistics."""
@@ -138,39 +153,76 @@ class CommandConsumer:
         """Whether its partition has been this member's since the read. If not, another member reads it again."""
         return ticket.belongs_to(self._prefixes.get((ticket.origin.topic, ticket.origin.partition)))
 
-    def commit(self, *, wait: bool = False, places: list[Place] | None = None) -> None:
-        """Commits what is finished, for all partitions or for `places`."""
+    def commit(self, *, wait: bool = False) -> None:
+        """Commits what is finished. `wait`: returns when Kafka has it, or has not taken it within a second."""
+        if wait:
+            self._commit_for_sure(list(self._prefixes), Deadline(LAST_COMMIT_SECONDS))
+            return
+        offsets = self._to_commit(list(self._prefixes), self._committed)
+        if not offsets:
+            return
+        try:
+            self._started.commit(offsets=offsets, asynchronous=True)
+        except KafkaException as error:
+            self._on_commit(error.args[0], offsets)
+
+    def close(self, seconds: float = LAST_COMMIT_SECONDS) -> None:
+        """Commits, trying for `seconds` at most unless Kafka is silent, and leaves the group."""
+        self._closing = True
+        if self._consumer is not None:
+            self.uncommitted = True
+            # Before the client closes: from then on it hears no more of a new generation.
+            self.uncommitted = not self._commit_for_sure(list(self._prefixes), Deadline(seconds))
+            self._consumer.close()
+            self._consumer = None
+
+    def _to_commit(self, places: list[Place], known: dict[Place, tuple[int, int]]) -> list[TopicPartition]:
+        """Returns what there is to commit besides what is `known`."""
         offsets = []
-        for place in self._prefixes if places is None else places:
+        for place in places:
             prefix = self._prefixes.get(place)
             offset = prefix.commit if prefix is not None else None
-            if prefix is None or offset is None or (offset, prefix.finishes) == self._committed.get(place):
+            if prefix is None or offset is None or (offset, prefix.finishes) == known.get(place):
                 continue
             metadata = encode(offset, prefix.runs(), prefix.epoch, self._metadata_bytes)
             offsets.append(TopicPartition(*place, offset, metadata))
             self._committed[place] = (offset, prefix.finishes)
-        if not offsets:
-            return
-        try:
-            if wait:
-                self._started.commit(offsets=offsets, asynchronous=False)
-            else:
-                self._started.commit(offsets=offsets, asynchronous=True)
-        except KafkaException as error:
-            self._on_commit(error.args[0], offsets)
+        return offsets
 
-    def close(self) -> None:
-        """Commits and leaves the group."""
-        self._closing = True
-        if self._consumer is not None:
-            self.uncommitted = True
-            self.commit(wait=True)
-            self.uncommitted = any(
-                prefix.commit is not None and (prefix.commit, prefix.finishes) != self._committed.get(place)
-                for place, prefix in self._prefixes.items()
-            )
-            self._consumer.close()
-            self._consumer = None
+    def _commit_for_sure(self, places: list[Place], deadline: Deadline) -> bool:
+        """Commits and waits, again while the answers are those of a group that shares out anew, or another try can help.
+        Returns whether Kafka has everything."""
+        while True:
+            # An earlier commit that was not waited for counts as none: its refusal may be on its way.
+            offsets = self._to_commit(places, self._confirmed)
+            error = self._refusal(offsets) if offsets else None
+            if error is None:
+                self._confirmed |= {
+                    (done.topic, done.partition): self._committed[done.topic, done.partition] for done in offsets
+                }
+                return True
+            passing = error.code() in _SHARING or error.retriable() or self._shrinks(error)
+            if deadline.expired or not passing:
+                self._on_commit(error, offsets)
+                return False
+            time.sleep(min(_AGAIN_SECONDS, deadline.remaining()))
+
+    def _refusal(self, offsets: list[TopicPartition]) -> KafkaError | None:
+        """Commits and waits for the answer. Returns the first error in it; None if Kafka has all."""
+        try:
+            answers = self._started.commit(offsets=offsets, asynchronous=False)
+        except KafkaException as error:
+            refusal: KafkaError = error.args[0]
+            return refusal
+        return next((answer.error for answer in answers or () if answer.error is not None), None)
+
+    def _shrinks(self, error: KafkaError) -> bool:
+        """Makes the metadata of the next commits smaller if this error says that it is too large. Returns whether it does."""
+        too_large = error.code() == KafkaError.OFFSET_METADATA_TOO_LARGE
+        if too_large:
+            # The broker's offset.metadata.max.bytes is below its default.
+            self._metadata_bytes //= 2
+        return too_large
 
     @property
     def _started(self) -> Consumer:
@@ -230,7 +282,7 @@ class CommandConsumer:
                 *place,
             )
         prefix = self._prefixes[place] = OffsetTracker(found.offset, finished or NOTHING)
-        self._committed[place] = (found.offset, prefix.finishes)
+        self._committed[place] = self._confirmed[place] = (found.offset, prefix.finishes)
 
     def _prefix(self, place: Place, offset: int) -> OffsetTracker:
         """Returns the partition's tracker; a new one if Kafka restarted the partition at an offset already read."""
@@ -239,27 +291,31 @@ class CommandConsumer:
             logger.warning(
                 "%s[%d] goes on at %d, and was read to %d: it was cut off or made anew.", *place, offset, prefix.end
             )
-            self._on_revoked([place])
+            self._on_lost([place])
             prefix = self._prefixes[place] = OffsetTracker()
             self._committed.pop(place, None)
+            self._confirmed.pop(place, None)
         return prefix
 
     def _revoked(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         places = [(gone.topic, gone.partition) for gone in partitions]
         self._on_revoked(places)
-        self.commit(wait=True, places=places)
+        # While the client closes, one try: `close` has tried before.
+        if not self._commit_for_sure(places, Deadline(0 if self._closing else LAST_COMMIT_SECONDS)):
+            logger.warning("The last commands of partitions that go to another process can be sent twice.")
         self._forget(places)
 
     def _lost(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         """The group went on without this member: what it holds already belongs to others and must not be committed."""
         places = [(gone.topic, gone.partition) for gone in partitions]
         self._forget(places)
-        self._on_revoked(places)
+        self._on_lost(places)
 
     def _forget(self, places: list[Place]) -> None:
         for place in places:
             self._prefixes.pop(place, None)
             self._committed.pop(place, None)
+            self._confirmed.pop(place, None)
             self._stable.pop(place, None)
             self._unreadable.pop(place, None)
 
@@ -270,9 +326,9 @@ class CommandConsumer:
             return
         for failed in partitions:
             self._committed.pop((failed.topic, failed.partition), None)
-        if error.code() == KafkaError.OFFSET_METADATA_TOO_LARGE:
-            # The broker's offset.metadata.max.bytes is below its default.
-            self._metadata_bytes //= 2
+        if error.code() in _SHARING:
+            return  # at each coming and going; the next commit has them
+        self._shrinks(error)
         held = self._repeated.admit(f"commit {error.name()}")
         if held is not None:
             logger.warning("Offsets not committed (they will be again): %s%s.", error.str(), and_more(held))

@@ -16,7 +16,7 @@ from ingest.hub.client.login import Login
 from ingest.hub.client.manners import events
 from ingest.hub.client.partition_link import PartitionLink
 from ingest.hub.link_errors import LinkEnded, link_ended
-from ingest.hub.owner_level import OwnerLevel
+from ingest.hub.owner_level import own_level
 from ingest.hub.position import EARLIEST, StartAt
 from ingest.source.events.decoder import newest_of
 from ingest.source.events.received import Received
@@ -217,7 +217,7 @@ class FastTransport:
     def __init__(self, config: Config, partition: str, *, owned: bool = True) -> None:
         self._config = config
         self._partition = partition
-        self._owner = OwnerLevel() if owned else None
+        self._owner = own_level(config) if owned else None
         self._prefetch = Prefetch(config.source.prefetch)
         self._decoder = decoder_of(config.source.format)
         self._start = StartAt(EARLIEST)

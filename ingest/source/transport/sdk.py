@@ -27,7 +27,7 @@ from ingest.hub.auth.contract import EVENT_HUBS
 from ingest.hub.auth.held import HELD
 from ingest.hub.link_errors import LinkEnded, link_ended
 from ingest.hub.network.eventhub_client import RoutedTransport, StreamSocket
-from ingest.hub.owner_level import OwnerLevel
+from ingest.hub.owner_level import own_level
 from ingest.hub.position import StartAt
 from ingest.source.events.event import Event
 from ingest.source.transport.sdk_message import decode_for_sdk, event_from_sdk
@@ -249,7 +249,7 @@ class SdkTransport:
         self.credit = self._most
         self._config = config
         self._partition = partition
-        self._owner = OwnerLevel() if owned else None
+        self._owner = own_level(config) if owned else None
         self._mean_bytes = 0.0
         self._link: _Link | None = None
 

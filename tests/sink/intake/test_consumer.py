@@ -79,6 +79,7 @@ class Member:
             group.name,
             client_id=f"member-{number}",
             on_revoked=self._on_revoked,
+            on_lost=self._on_revoked,
         )
         self.commands.start()
 
@@ -319,6 +320,22 @@ def test_a_refused_commit_is_tried_again(mock: tuple[MockCluster, Group]) -> Non
         assert member.revoked == []
         member.poll()
         member.commands.commit()
+
+
+@pytest.mark.parametrize("early", [False, True], ids=["then", "before"])
+def test_a_partition_is_not_left_while_its_last_commit_is_refused(mock: tuple[MockCluster, Group], early: bool) -> None:
+    """`before`: the refused commit was not waited for, and its answer has not been read."""
+    cluster, ours = mock
+    ours.write(0, 2)
+    member = ours.join()
+    ours.turn(lambda: len(member.read) == 2)
+    member.finish(0, 0, 1)
+    cluster.push_errors(OFFSET_COMMIT, [REBALANCE_IN_PROGRESS] * (1 if early else 3))
+    if early:
+        member.commands.commit()
+    member.commands.close(PATIENCE)
+    assert not member.commands.uncommitted
+    assert ours.committed(0) == 2
 
 
 @pytest.mark.parametrize("end", ["under way", "over"])

@@ -16,7 +16,12 @@ PLACE = ("commands", 0)
 def member() -> CommandConsumer:
     """Of a group whose brokers do not answer, so that partitions come and go as the test says."""
     made = CommandConsumer(
-        Kafka(bootstrap_servers="127.0.0.1:9"), ("commands",), "group", client_id="test", on_revoked=lambda _: None
+        Kafka(bootstrap_servers="127.0.0.1:9"),
+        ("commands",),
+        "group",
+        client_id="test",
+        on_revoked=print,
+        on_lost=print,
     )
     made._closing = True  # nobody is asked what was committed
     return made

@@ -3,10 +3,12 @@
 import logging
 import weakref
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
+from ingest.config import Cluster
 from ingest.emulator import Emulator
 from ingest.errors import Refused
 from ingest.hub.owner_level import OwnerLevel
@@ -244,6 +246,21 @@ def test_a_link_for_which_no_thread_can_be_started_is_tried_again(
         reader.receiver.poll(0.1)
     reader.until_events(3)
     assert reader.receiver.reconnects["scarcity"] > 0
+
+
+def test_who_shares_with_other_processors_gives_way_to_one_that_has_claimed_the_partition(
+    emulator: Emulator, reading: Reading, transport: str
+) -> None:
+    """They all have owner level 0."""
+    config = replace(configured(emulator, transport), cluster=Cluster("blob"))
+    mine = reading(config)
+    mine.until(lambda: mine.receiver.attached)
+    theirs = reading(config)
+    theirs.transport._owner = OwnerLevel(fixed=0)  # type: ignore[attr-defined]
+    mine.receiver.hold()
+    theirs.until(lambda: theirs.receiver.attached)
+    mine.until(lambda: mine.receiver.reconnects["stolen"] == 1)
+    assert theirs.receiver.reconnects["stolen"] == 0
 
 
 def test_a_later_reader_gets_in_whatever_its_clock_says_and_the_earlier_one_stays_out(
