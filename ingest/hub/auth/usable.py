@@ -4,11 +4,10 @@ The answer is another machine's: what no service could read, or a life that no t
 """
 
 import base64
+import json
 import math
 import re
 from typing import Final
-
-import orjson
 
 from ingest.hub.auth.contract import Held
 
@@ -36,8 +35,8 @@ def usable(text: object, expires: float, now: float) -> Held:
 def own_life(text: str) -> float:
     """Returns the seconds from the making of a JSON Web Token to its end, by its own claims; infinity where it has none."""
     try:
-        claims = orjson.loads(base64.urlsafe_b64decode(text.split(".")[1] + "=="))
+        claims = json.loads(base64.urlsafe_b64decode(text.split(".")[1] + "=="))
         seconds = float(claims["exp"]) - float(claims["iat"])
-    except (LookupError, TypeError, ValueError):
+    except (LookupError, TypeError, ValueError, ArithmeticError, RecursionError):
         return math.inf
     return seconds if seconds > 0 else math.inf
