@@ -37,6 +37,14 @@ for module in pkgutil.walk_packages(ingest.__path__, "ingest."):
 from ingest.cli.main import main
 sys.exit(main(sys.argv[1:]))
 """
+LOADED = """
+import sys
+from ingest.cli.main import main
+status = main(sys.argv[1:])
+import ingest.service.run, ingest.source.preload, ingest.sink.preload
+print(status, [name for name in {names} if name in sys.modules], file=sys.stderr)
+"""
+"""What the supervisor imports, and the fork server for its children."""
 OF_UAMQP = ("ingest.hub.service_client", "ingest.hub.network.uamqp_auth", "ingest.hub.auth.for_uamqp")
 """Imported for sink.transport = "sdk" alone."""
 OF_BLOBS = ("ingest.source.checkpoints.blob", "ingest.cluster.ownership_blobs", "ingest.cluster.blob_group")
@@ -50,28 +58,32 @@ EXTRAS = {
 AWAY = {"aiohttp", "cryptography", "uamqp", "azure.iot", "azure.identity", "msal", "rich"}
 
 
-def on_a_node(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """A command where everything but emulator and demo has been imported, and the packages of the extras and rich are not."""
+@pytest.fixture
+def configuration(tmp_path: Path) -> Path:
+    path = tmp_path / "ingest.toml"
+    path.write_text(COMPLETE)
+    path.chmod(0o600)
+    return path
+
+
+def program(text: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            WITHOUT.format(away=AWAY, work=NODE.format(others=OTHERS)),
-            *arguments,
-        ],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
+        [sys.executable, "-c", text, *arguments], capture_output=True, text=True, timeout=60, check=False
     )
 
 
-def test_a_node_needs_none_of_it(tmp_path: Path) -> None:
-    configuration = tmp_path / "ingest.toml"
-    configuration.write_text(COMPLETE)
-    configuration.chmod(0o600)
-    checked = on_a_node("check-config", "-c", configuration)
+def test_a_node_needs_none_of_it(configuration: Path) -> None:
+    """A command where everything but emulator and demo has been imported, and the packages of the extras and rich are not."""
+    work = NODE.format(others=OTHERS)
+    checked = program(WITHOUT.format(away=AWAY, work=work), "check-config", "-c", configuration)
     assert (checked.returncode, checked.stderr) == (EXIT_OK, "")
+
+
+def test_a_node_loads_none_of_it_where_it_is_installed(configuration: Path) -> None:
+    """An import that does without what is not there, which the test above lets through, costs every process its memory."""
+    names = sorted({*AWAY, "azure"})
+    checked = program(LOADED.format(names=names), "check-config", "-c", configuration)
+    assert checked.stderr == f"{EXIT_OK} []\n"
 
 
 @pytest.mark.parametrize(

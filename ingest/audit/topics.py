@@ -29,7 +29,9 @@ partition of the hub that was behind by less has its records there."""
 ANSWER_SECONDS: Final = 15.0
 STALL_SECONDS: Final = 60.0
 """Without a record for so long, a topic cannot be read."""
-_FETCH: Final = 5_000
+_FETCH: Final = 250
+"""Records at once. Of many more, the objects of their headers leave the processor's cache before they are used, and make the
+garbage collector run again and again."""
 _WAIT_SECONDS: Final = 0.1
 _SETTINGS: Final[Mapping[str, object]] = {
     **CONSUMER,

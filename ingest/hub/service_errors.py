@@ -1,11 +1,15 @@
 """The AMQP client's errors: in words, and whether waiting can mend them."""
 
-from typing import Any
+import re
+from typing import Any, Final
 
 from ingest.hub.auth.contract import NoToken
 from ingest.hub.auth.identity import WRONG_IOT_HUB_KEY
 from ingest.hub.conditions import of_link, of_status
 from ingest.hub.network.faults import REFUSALS, NetworkFault
+
+_OF_A_CLOCK: Final = re.compile(r"(?i)expired|not yet valid|valid from|lifetime")
+_CLOCK_FIX: Final = "see that this machine's clock is right (timedatectl)"
 
 
 class HubError(Exception):
@@ -37,6 +41,8 @@ def hub_error(told: Any) -> HubError | None:
 
 def refused_token(told: HubError, fix: str) -> HubError:
     """The hub's refusal of a token, with what mends it."""
+    # A token is told soon after it was made: one that has run out by then was made by another clock than the hub's.
+    fix = _CLOCK_FIX if _OF_A_CLOCK.search(told.description) else fix
     return HubError(told.condition, f"the hub refuses the token ({told.description.rstrip('.')}): {fix}")
 
 

@@ -11,7 +11,13 @@ from ingest.errors import Unreachable
 from ingest.kafka.unreadable import Unreadable
 from ingest.timing import Deadline
 
-CONSUMER = {"enable.auto.commit": False, "enable.partition.eof": True, "auto.offset.reset": "earliest"}
+CONSUMER: Mapping[str, str | int | bool] = {
+    "enable.auto.commit": False,
+    "enable.partition.eof": True,
+    "auto.offset.reset": "earliest",
+    # Of what is queued, librdkafka would only look after a second whether there is room for more.
+    "fetch.queue.backoff.ms": 10,
+}
 """Settings that the consumer needs; the user's own settings go on top."""
 
 _EARLIEST, _LATEST = -2, -1

@@ -1,4 +1,4 @@
-"""The tokens of an Entra identity for the whole node: fetched once, on a thread of their own, and handed to the children.
+"""The tokens of an Entra identity for the whole node: fetched once, each on a thread of its own, and handed to the children.
 
 They go down each child's pipe, in memory only. Nobody else waits for a token endpoint: while that is slow, down or wrong,
 the last tokens hold on.
@@ -11,13 +11,14 @@ from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple, Protocol
 from weakref import WeakKeyDictionary
 
+from ingest import scarcity
 from ingest.config import Config, Identity, Proxy
 from ingest.errors import ConfigError, IngestError, Refused
 from ingest.hub.auth import entra
 from ingest.hub.auth.contract import Held, Service
 from ingest.hub.auth.held import Fetch, News
 from ingest.hub.auth.identity import needed
-from ingest.hub.auth.renewal import Renewal
+from ingest.hub.auth.renewal import SET_SECONDS, Renewal
 from ingest.logs import Repeated, and_more
 from ingest.metrics.catalogue import TOKEN_EXPIRY, TOKEN_FAILING, TOKEN_FAILURES
 from ingest.metrics.registry import Registry
@@ -25,7 +26,8 @@ from ingest.timing import Clock
 
 ENTRY: Final = "ingest.hub.auth.held:take"
 _OWNER: Final = "identity"
-_LONGEST_LOOK: Final = 60.0
+_LOOK_SECONDS: Final = 5.0
+"""How often it is looked whether the machine's clock was set."""
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +52,11 @@ class _Wanted(NamedTuple):
     service: Service
 
 
+def _since_boot() -> float:
+    """Seconds on a clock that nobody sets, and that goes on while the machine sleeps."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
 def _wanted(config: Config) -> list[_Wanted]:
     return [_Wanted(config.identity, config.proxy, service) for service in needed(config)]
 
@@ -63,15 +70,17 @@ class TokenSupply:
         *,
         fetcher: Callable[[Config], Fetch] = entra.fetcher,
         clock: Clock = time.time,
+        steady: Clock = _since_boot,
     ) -> None:
+        """`clock`: the machine's, which can be set; `steady`: one that cannot."""
         self._registry = registry
         self._fetcher = fetcher
         self._clock = clock
+        self._steady = steady
         self._renewals: dict[_Wanted, tuple[Renewal, Fetch]] = {}
-        """What the children want; read by the thread."""
+        """What the children want; each has a thread."""
         self._told: WeakKeyDictionary[Process, object] = WeakKeyDictionary()
         self._changed = threading.Condition()
-        self._thread: threading.Thread | None = None
         self._closed = False
         self._repeated = Repeated()
 
@@ -82,6 +91,7 @@ class TokenSupply:
         if not asking and not self._renewals:
             return
         self._want({each: config for _, config in asking for each in _wanted(config)})
+        self._complain_of_silence()
         for process, config in asking:
             self._tell(process, _wanted(config))
 
@@ -107,48 +117,58 @@ class TokenSupply:
             return [(each, renewal.news) for each, (renewal, _) in self._renewals.items() if renewal.news is not None]
 
     def _want(self, wanted: dict[_Wanted, Config]) -> None:
-        if wanted.keys() == self._renewals.keys() and self._thread is not None:
+        if wanted.keys() == self._renewals.keys():
             return
+        new = {each: (Renewal(), self._fetcher(wanted[each])) for each in wanted if each not in self._renewals}
         with self._changed:
-            kept = {each: made for each, made in self._renewals.items() if each in wanted}
-            new = {each: (Renewal(), self._fetcher(wanted[each])) for each in wanted if each not in kept}
-            self._renewals = kept | new
+            self._renewals = {each: made for each, made in self._renewals.items() if each in wanted} | new
             self._changed.notify_all()
         names = {each.service.name for each in wanted}
         self._registry.keep_only(_OWNER, names)
         for name in names:
             self._registry.add(TOKEN_FAILURES, 0, name, owner=(_OWNER, name))
-        if self._thread is None and wanted:
-            thread = threading.Thread(target=self._run, name="tokens", daemon=True)
-            thread.start()
-            self._thread = thread
+        for each, made in new.items():
+            try:
+                threading.Thread(target=self._run, args=(each, *made), name="tokens", daemon=True).start()
+            except RuntimeError as error:  # no room for a thread now: the next call tries again
+                with self._changed:
+                    del self._renewals[each]
+                self._complain(each.service, scarcity.words(error) or str(error))
 
     def _tell(self, process: Process, wanted: list[_Wanted]) -> None:
         with self._changed:
-            renewals = [(each, self._renewals[each][0]) for each in wanted]
+            renewals = [(each, self._renewals[each][0]) for each in wanted if each in self._renewals]
             state = (process.pid, [(each, renewal.version) for each, renewal in renewals])
             news = {each.service.name: renewal.news for each, renewal in renewals if renewal.news is not None}
         if news and state != self._told.get(process) and process.tell(ENTRY, news):
             self._told[process] = state
 
-    def _run(self) -> None:
+    def _complain_of_silence(self) -> None:
+        with self._changed:
+            now = self._steady()
+            silent = [(each, renewal.news) for each, (renewal, _) in self._renewals.items() if renewal.is_silent(now)]
+        for wanted, news in silent:
+            self._measure(wanted.service.name, None)
+            self._complain(wanted.service, (news and news.trouble) or "")
+
+    def _run(self, wanted: _Wanted, renewal: Renewal, fetch: Fetch) -> None:
         while True:
             with self._changed:
-                now = self._clock()
-                if self._closed:
-                    return
-                due = [(each, *made) for each, made in self._renewals.items() if made[0].due <= now]
-                if not due:
-                    soonest = min((renewal.due for renewal, _ in self._renewals.values()), default=now + _LONGEST_LOOK)
-                    # Never for long: the machine's clock may be set meanwhile.
-                    self._changed.wait(min(max(0.01, soonest - now), _LONGEST_LOOK))
+                if self._closed or self._renewals.get(wanted) != (renewal, fetch):
+                    return  # or a reload has dropped it
+                now = self._steady()
+                if renewal.follow(now, self._clock()):
+                    logger.info("This machine's clock was set: a new token for %s is fetched.", wanted.service.words)
+                if renewal.due > now:
+                    self._changed.wait(min(max(0.01, renewal.due - now), _LOOK_SECONDS))
                     continue
-            for wanted, renewal, fetch in due:
-                self._renew(wanted, renewal, fetch)
+                renewal.asked(now)
+            self._renew(wanted, renewal, fetch)
 
     def _renew(self, wanted: _Wanted, renewal: Renewal, fetch: Fetch) -> None:
         trouble, refused = None, False
         before, held = renewal.news, None
+        ahead = self._clock() - self._steady()
         try:
             held = fetch(wanted.service)
         except IngestError as error:
@@ -157,18 +177,20 @@ class TokenSupply:
             trouble = f"it cannot be fetched ({type(error).__name__})"
             logger.debug("A token", exc_info=True)
         with self._changed:
-            now = self._clock()
+            now, wall = self._steady(), self._clock()
+            if held is not None and abs(wall - now - ahead) >= SET_SECONDS:
+                held, trouble = None, "this machine's clock was set while it was fetched"
             if held is not None:
-                renewal.fetched(held, now)
+                renewal.fetched(held, now, wall)
             else:
                 renewal.failed(trouble or "", now, refused=refused)
             if wanted not in self._renewals:
-                return  # a reload has dropped it meanwhile
+                return
         self._measure(wanted.service.name, held)
         if held is None:
             self._complain(wanted.service, trouble or "", renewal.due - now)
         elif before is None or before.trouble is not None:
-            logger.info("There is a token for %s, which holds %s.", wanted.service.words, _span(held.seconds(now)))
+            logger.info("There is a token for %s, which holds %s.", wanted.service.words, _span(held.seconds(wall)))
 
     def _measure(self, name: str, held: Held | None) -> None:
         owner = _OWNER, name
@@ -177,12 +199,13 @@ class TokenSupply:
         if held is not None:
             self._registry.set(TOKEN_EXPIRY, held.expires, name, owner=owner)
 
-    def _complain(self, service: Service, trouble: str, wait: float) -> None:
+    def _complain(self, service: Service, trouble: str, wait: float | None = None) -> None:
+        """`wait`: until the next try, where that is known."""
         held_back = self._repeated.admit(service.name)
         if held_back is not None:
-            more = and_more(held_back)
+            then = "" if wait is None else f" Next try in {wait:.1f} s."
             logger.warning(
-                "No new token for %s: %s. Next try in %.1f s%s.", service.words, trouble.rstrip("."), wait, more
+                "No new token for %s: %s%s.%s", service.words, trouble.rstrip("."), and_more(held_back), then
             )
 
 

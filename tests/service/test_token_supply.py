@@ -5,17 +5,20 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from ingest.config import Config, Hub, Identity, Metrics
 from ingest.errors import Refused, Unreachable
-from ingest.hub.auth.contract import Held, Service
-from ingest.hub.auth.held import Fetch
+from ingest.hub.auth.contract import EVENT_HUBS, IOT_HUB, Held, Service
+from ingest.hub.auth.held import Fetch, News
+from ingest.hub.auth.renewal import SILENT_SECONDS
 from ingest.metrics.catalogue import PROCESS_RESTARTS, TOKEN_EXPIRY, TOKEN_FAILING, TOKEN_FAILURES
 from ingest.metrics.registry import Registry
 from ingest.process import supervised
+from ingest.service import token_supply
 from ingest.service.supervisor import Supervisor
 from ingest.service.token_supply import TokenSupply
 from ingest.timing import Deadline
@@ -176,12 +179,20 @@ class Slot:
             self.told.append(news)
         return self.reads
 
+    def knows(self, service: Service) -> News:
+        """What it was told last."""
+        for news in reversed(self.told):
+            if isinstance(news, dict) and service.name in news:
+                found = news[service.name]
+                assert isinstance(found, News)
+                return found
+        return News(None)
+
 
 def test_nothing_is_fetched_for_a_configuration_with_keys(endpoint: Endpoint) -> None:
     supply = TokenSupply(Registry(), fetcher=endpoint.fetcher)
     for _ in range(3):
         supply.serve([Slot(Config())])
-    assert supply._thread is None
     assert endpoint.asked == []
 
 
@@ -202,3 +213,61 @@ def test_each_slot_is_told_once_again_when_it_is_new_and_when_it_did_not_read(en
     supply.serve([first, deaf])
     assert (len(first.told), len(deaf.told)) == (2, 1)
     supply.close()
+
+
+def serve_until(supply: TokenSupply, slot: Slot, reached: Callable[[], bool]) -> None:
+    deadline = Deadline(PATIENCE)
+    while not reached():
+        assert not deadline.expired, slot.told
+        supply.serve([slot])
+
+
+def test_an_answer_that_does_not_end_holds_up_no_other_token_and_is_told() -> None:
+    ends, later = threading.Event(), [0.0]
+
+    def fetcher(config: Config) -> Fetch:
+        def fetch(service: Service) -> Held:
+            if service == EVENT_HUBS:
+                ends.wait(PATIENCE)
+            return Held(service.name, time.time() + 6_000)
+
+        return fetch
+
+    registry, slot = Registry(), Slot(replace(CONFIG, hub=replace(CONFIG.hub, iot_hub_host="mine.azure-devices.net")))
+    supply = TokenSupply(
+        registry,
+        fetcher=fetcher,
+        clock=lambda: time.time() + later[0],
+        steady=lambda: time.monotonic() + later[0],
+    )
+    try:
+        serve_until(supply, slot, lambda: slot.knows(IOT_HUB).held is not None)
+        later[0] = SILENT_SECONDS
+        serve_until(supply, slot, lambda: "has not ended its answer" in (slot.knows(EVENT_HUBS).trouble or ""))
+        assert [registry.value(TOKEN_FAILING, each.name) for each in (EVENT_HUBS, IOT_HUB)] == [1, 0]
+        ends.set()
+        serve_until(supply, slot, lambda: slot.knows(EVENT_HUBS).held is not None)
+        assert slot.knows(EVENT_HUBS).trouble is None
+    finally:
+        ends.set()
+        supply.close()
+
+
+def test_a_clock_that_is_put_back_has_a_new_token_fetched_now_and_not_when_it_is_that_late_again(
+    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As that of a node that starts a year ahead, and is told the time then: the hub's clock was right all the while."""
+    monkeypatch.setattr(token_supply, "_LOOK_SECONDS", 0.05)
+    ahead = [365 * 86_400.0]
+    endpoint.life = 600 + ahead[0]
+    slot = Slot(CONFIG)
+    supply = TokenSupply(Registry(), fetcher=endpoint.fetcher, clock=lambda: time.time() + ahead[0])
+    try:
+        serve_until(supply, slot, lambda: slot.knows(EVENT_HUBS).held is not None)
+        ahead[0], endpoint.life = 0.0, 600
+        serve_until(supply, slot, lambda: len(endpoint.asked) == 2 and (slot.knows(EVENT_HUBS).held or "a1")[0] == "a2")
+        held = slot.knows(EVENT_HUBS).held
+        assert held is not None
+        assert 500 < held.seconds() <= 600
+    finally:
+        supply.close()

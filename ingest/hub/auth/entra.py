@@ -4,8 +4,10 @@ Not DefaultAzureCredential: it tries one way after the other, and its errors nam
 """
 
 import importlib
+import json
 import os
 import re
+import time
 from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -15,8 +17,9 @@ from ingest.errors import ConfigError, IngestError, Problem, Refused, Unreachabl
 from ingest.extras import installation_of
 from ingest.hub.auth.contract import Held, Service
 from ingest.hub.auth.held import HELD, Fetch
+from ingest.hub.auth.usable import NotUsable, usable
 from ingest.hub.network import storage_client
-from ingest.hub.network.faults import REFUSALS, quoted
+from ingest.hub.network.faults import REFUSALS, made_of, quoted
 
 CONNECT_SECONDS: Final = 4.0
 ANSWER_SECONDS: Final = 10.0
@@ -38,7 +41,9 @@ _REFUSALS: Final = {
     "7000215": "write the secret's value, not its id, into the file of identity.client_secret_file",
     "7000222": "the secret has run out: make a new one (portal → App registrations → Certificates & secrets)",
     "700016": "correct identity.client_id: the tenant has no such application",
+    "7000112": "the application is disabled: enable it (portal → Enterprise applications → Properties)",
     "90002": "correct identity.tenant_id: there is no such tenant",
+    "900023": "correct identity.tenant_id: it is neither a tenant's id nor one of its domains",
     "700027": "upload the certificate of identity.certificate_file to the application (portal → App registrations → "
     "Certificates & secrets)",
     "70021": "the application has no federated credential for this service account: add one (issuer, subject, audience)",
@@ -50,6 +55,9 @@ _REFUSALS: Final = {
     "53003": "a Conditional Access policy blocks it: except this workload identity, or let this network in",
 }
 """Numbers of Entra's errors (AADSTS…) that waiting does not mend → what does."""
+_PASSES: Final = {"700024": "see that this machine's clock is right (timedatectl)"}
+"""The same for those that pass by themselves once that is done."""
+_LOOK_UP: Final = "https://login.microsoftonline.com/error?code={} says what the number means"
 _NUMBER: Final = re.compile(r"AADSTS(\d+)")
 _TAIL: Final = re.compile(r"\s*Trace ID:.*", re.DOTALL)
 
@@ -62,22 +70,20 @@ def fetcher(config: Config, environ: Mapping[str, str] = os.environ) -> Fetch:
     """
 
     def fetch(service: Service) -> Held:
-        from azure.core.exceptions import AzureError
-
         # A credential of its own each time: one that is kept gives its last token until that has almost run out.
         try:
             with _credential(config, environ) as credential:
                 token = credential.get_token(service.scope)
-            held = Held(token.token + "", float(token.expires_on))
-        except (AzureError, OSError, AttributeError, LookupError, TypeError, ValueError) as error:
-            # The last ones are what the library raises for an answer that is none.
-            raise _failure(config, environ, error) from None
-        if held.seconds() <= 0:
+            return usable(token.token, float(token.expires_on), time.time())
+        except IngestError:
+            raise
+        except NotUsable as wrong:
             raise Unreachable(
-                f"{_PLACES[config.identity.auth]} gives a token for {service.words} that ran out {-held.seconds():.0f} s ago: "
-                "set this machine's clock right (timedatectl)"
-            )
-        return held
+                f"{_place(config, environ)} gives no token for {service.words} ({wrong}): see what answers there, and that this "
+                "machine's clock is right (timedatectl)"
+            ) from None
+        except Exception as error:  # for an answer that is none the library raises whatever comes of it
+            raise _failure(config, environ, error) from None
 
     return fetch
 
@@ -154,19 +160,40 @@ def _authority(environ: Mapping[str, str]) -> str:
 
 def _failure(config: Config, environ: Mapping[str, str], error: Exception) -> IngestError:
     """What an error of azure-identity or of the connection below it means, without a token or a secret."""
-    place = _PLACES[config.identity.auth]
+    place = _place(config, environ)
     if config.identity.auth != "managed_identity":
         host = _authority(environ)
-        place = f"{place} {host}"
         fault = storage_client.fault(error, config.proxy.towards(host), host)
         if fault is not None:
             kind = Refused if fault.hop in REFUSALS else Unreachable
             return kind(f"{place} cannot be reached: {fault}")
-    words = quoted(_TAIL.sub("", str(error)).split("\nTo mitigate")[0].rstrip("."))
+    words = quoted(_TAIL.sub("", _words(error)).split("\nTo mitigate")[0].rstrip("."))
     number = _NUMBER.search(words)
     if number is not None and number[1] in _REFUSALS:
         return Refused(f"{place} refuses the identity ({words}): {_REFUSALS[number[1]]}")
-    if config.identity.auth == "managed_identity":
+    unread = next((each.filename for each in made_of(error) if isinstance(each, OSError) and each.filename), None)
+    if number is not None:
+        fix = _PASSES.get(number[1], _LOOK_UP.format(number[1]))
+    elif config.identity.auth == "managed_identity":
         fix = _ARC_FIX if environ.get("IDENTITY_ENDPOINT") else _MACHINE_FIX
-        return Unreachable(f"{place} gives no token ({words}): {fix}")
-    return Unreachable(f"{place} gives no token ({words}): see whether this machine reaches it, and its clock is right")
+    elif unread is not None:  # the token of a pod's service account, which Kubernetes writes anew each hour
+        fix = f"see that {unread} is there, and that ingest's user may read it"
+    else:
+        fix = "see whether this machine reaches it, and its clock is right"
+    return Unreachable(f"{place} gives no token ({words}): {fix}")
+
+
+def _place(config: Config, environ: Mapping[str, str]) -> str:
+    """Who is asked for a token, for people."""
+    place = _PLACES[config.identity.auth]
+    return place if config.identity.auth == "managed_identity" else f"{place} {_authority(environ)}"
+
+
+def _words(error: Exception) -> str:
+    chain = list(made_of(error))
+    # What is no JSON is not shown: it can have a token in it all the same.
+    unread = any(isinstance(each, json.JSONDecodeError) for each in chain)
+    words = "its answer is no JSON" if unread else str(error) or type(error).__name__
+    statuses = (getattr(each, "status_code", None) for each in chain)
+    status = next((each for each in statuses if isinstance(each, int) and each >= 300), None)
+    return words if status is None or _NUMBER.search(words) else f"HTTP status {status}: {words}"

@@ -2,6 +2,8 @@
 
 import datetime
 import os
+import re
+import socket
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -19,8 +21,9 @@ from ingest.emulator.certificate import make_certificate
 from ingest.errors import ConfigError, IngestError, Refused, Unreachable
 from ingest.hub.auth import entra
 from ingest.hub.auth.contract import EVENT_HUBS, IOT_HUB, SERVICES, STORAGE
-from tests.hub.auth.fake_entra import CLIENT, TENANT, FakeEntra
+from tests.hub.auth.fake_entra import CLIENT, TENANT, FakeEntra, jwt
 from tests.hub.network.proxy import Proxy as FakeProxy
+from tests.hub.network.proxy import answers
 
 ARC_FOLDER = Path("/var/opt/azcmagent/tokens")
 """azure-identity takes Azure Arc's key from nowhere else."""
@@ -140,18 +143,38 @@ def test_the_endpoint_of_a_machine_is_never_asked_through_a_proxy(
         proxy.close()
 
 
+@pytest.mark.parametrize(
+    ("broken", "kind", "words"),
+    [
+        ("407", Refused, r"wants a user and a password.*proxy\.url as http://USER@HOST:PORT"),
+        ("403", Refused, r'does not let us through to localhost \("403 Filtered"\)'),
+        (
+            "refused",
+            Unreachable,
+            r"the proxy 127\.0\.0\.1:\d+ cannot be used \(.*refused.*see whether proxy\.url is right",
+        ),
+    ],
+)
 def test_entra_is_asked_through_the_proxy_of_the_configuration(
-    config: Config, fake: FakeEntra, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    broken: str,
+    kind: type[IngestError],
+    words: str,
+    config: Config,
+    fake: FakeEntra,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
     config = by(config, "client_secret", fake, monkeypatch, tmp_path)
-    proxy = FakeProxy("somebody", "else")
+    between = FakeProxy("somebody", "else", answers(403, "Filtered") if broken == "403" else None)
     try:
-        config = replace(config, proxy=Proxy(url=f"http://127.0.0.1:{proxy.port}"))
-        with pytest.raises(Refused, match=r"wants a user and a password.*proxy\.url as http://USER@HOST:PORT"):
+        if broken == "refused":
+            between.close()
+        config = replace(config, proxy=Proxy(url=f"http://127.0.0.1:{between.port}"))
+        with pytest.raises(kind, match=rf"the token endpoint localhost cannot be reached: .*{words}"):
             entra.fetcher(config)(EVENT_HUBS)
-        assert proxy.targets == [fake.authority.removeprefix("https://")]
+        assert between.targets == ([] if broken == "refused" else [fake.authority.removeprefix("https://")])
     finally:
-        proxy.close()
+        between.close()
 
 
 @pytest.mark.parametrize(
@@ -173,7 +196,15 @@ def test_entra_is_asked_through_the_proxy_of_the_configuration(
             "upload the certificate",
         ),
         ("workload_identity", 400, "AADSTS70021: No matching federated identity.", Refused, "federated credential"),
-        ("client_secret", 400, "AADSTS90033: A transient error has occurred.", Unreachable, "AADSTS90033"),
+        ("client_secret", 400, "AADSTS90033: A transient error has occurred.", Unreachable, "error?code=90033"),
+        (
+            "client_certificate",
+            401,
+            "AADSTS700024: Client assertion is not within its valid time range.",
+            Unreachable,
+            "this machine's clock is right",
+        ),
+        ("workload_identity", 403, "AADSTS999999: Something of next year.", Unreachable, "error?code=999999"),
         ("client_secret", 500, "AADSTS50000: There was an error issuing a token.", Unreachable, "gives no token"),
         ("managed_identity", 500, "", Unreachable, "endpoint for managed identities of this machine"),
         ("managed_identity", 404, "", Unreachable, "endpoint for managed identities of this machine"),
@@ -203,14 +234,58 @@ def test_a_refusal_is_told_from_what_passes(
     assert len(fake.asked) == 1, "tries again by itself no sooner than we do"
 
 
-@pytest.mark.parametrize("body", [b"", b"<html>login</html>", b"[]", b'{"access_token": 5}', b"{}"])
-@pytest.mark.parametrize("way", ["managed_identity", "client_secret"])
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (200, b" "),
+        (200, b"<html>login</html>"),
+        (302, b"<html>login</html>"),
+        (502, b"<html>Bad gateway</html>"),
+        (200, b"[]"),
+        (200, b"[" * 100_000),
+        (200, b"{}"),
+        (200, b'{"access_token": 5, "expires_in": 60}'),
+        (200, b'{"access_token": "eyJ.a.b", "expires_in": 1e999}'),
+        (200, b'{"access_token": "eyJ.a.b", "expires_in": "soon"}'),
+        (200, b'{"access_token": "eyJ.a.b", "expires_in": 0}'),
+        (200, b'{"access_token": "eyJ a\\r\\nX: b", "expires_in": 60}'),
+        (200, b'{"access_token": "eyJ.a.b", '),
+    ],
+)
+@pytest.mark.parametrize("way", ["managed_identity", "client_secret", "workload_identity"])
 def test_an_answer_that_is_no_token_is_one_that_passes(
-    way: Way, body: bytes, config: Config, fake: FakeEntra, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    way: Way, body: bytes, status: int, config: Config, fake: FakeEntra, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     config = by(config, way, fake, monkeypatch, tmp_path)
-    fake.body = body or b" "
-    with pytest.raises(Unreachable):
+    fake.body, fake.status = body, status
+    with pytest.raises(Unreachable) as raised:
+        entra.fetcher(config)(EVENT_HUBS)
+    text = str(raised.value)
+    assert re.fullmatch(r"the (token )?endpoint.* gives no token .*\(.+\): see [^\n]+", text), text
+    assert "eyJ" not in text
+
+
+def test_an_endpoint_that_accepts_and_never_answers_is_given_up(
+    config: Config, fake: FakeEntra, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(entra, "ANSWER_SECONDS", 0.3)
+    monkeypatch.setattr(entra, "CONNECT_SECONDS", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        for way in (WAYS[0], WAYS[-1]):
+            config = by(config, way, fake, monkeypatch, tmp_path)
+            monkeypatch.setenv("AZURE_POD_IDENTITY_AUTHORITY_HOST", f"http://127.0.0.1:{port}")
+            monkeypatch.setenv("AZURE_AUTHORITY_HOST", f"https://localhost:{port}")
+            with pytest.raises(Unreachable, match=r"gives no token \(.+\): see"):
+                entra.fetcher(config)(EVENT_HUBS)
+
+
+def test_the_file_that_a_pod_does_not_have_is_named(
+    config: Config, fake: FakeEntra, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    config = by(config, "workload_identity", fake, monkeypatch, tmp_path)
+    (tmp_path / "federated").unlink()
+    with pytest.raises(Unreachable, match=rf"gives no token \(.+\): see that {tmp_path}/federated is there"):
         entra.fetcher(config)(EVENT_HUBS)
 
 
@@ -219,8 +294,19 @@ def test_a_token_that_has_run_out_is_none(
 ) -> None:
     config = by(config, "managed_identity", fake, monkeypatch, tmp_path)
     fake.life = -5
-    with pytest.raises(Unreachable, match="set this machine's clock right"):
+    with pytest.raises(
+        Unreachable, match=r"run out when it comes, [56] s ago\): .* that this machine's clock is right"
+    ):
         entra.fetcher(config)(EVENT_HUBS)
+
+
+def test_a_life_that_no_token_has_is_not_believed(
+    config: Config, fake: FakeEntra, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for way in (WAYS[0], WAYS[-1]):
+        config = by(config, way, fake, monkeypatch, tmp_path)
+        fake.body = f'{{"access_token": "{jwt("x", 300)}", "expires_in": {10**17}}}'.encode()
+        assert 0 < entra.fetcher(config)(EVENT_HUBS).seconds() < 400
 
 
 @pytest.mark.parametrize("way", ["managed_identity", "client_secret"])

@@ -48,6 +48,8 @@ class Kept:
         self.now = 0.0
         self.made = 0
         self.key = hub.keys.service
+        self.ahead = 0
+        """Of the hub's clock, seconds: that of the machine that makes the tokens."""
         self.client: Client = connected(hub, IOT_HUB)
         self.keeper = TokenKeeper(
             self.client, Claim(f"https://{HOST}", self._make, WRONG_IOT_HUB_KEY), clock=lambda: self.now
@@ -55,7 +57,7 @@ class Kept:
 
     def _make(self) -> Token:
         self.made += 1
-        return Token(sign(HOST, base64.b64decode(self.key), int(time.time()) + 3600, POLICY), LIFE)
+        return Token(sign(HOST, base64.b64decode(self.key), int(time.time()) + 3600 + self.ahead, POLICY), LIFE)
 
     def at(self, seconds: float, reached: Callable[[], bool]) -> None:
         self.now = seconds
@@ -137,6 +139,15 @@ def test_a_renewal_that_is_refused_to_the_end_ends_the_connection(kept: Kept) ->
         kept.at(LIFE + 1, lambda: False)
     assert is_refusal(refused.value)
     assert "hub.iot_hub_connection_string" in words(refused.value)
+
+
+def test_a_token_that_is_refused_for_its_time_makes_the_clock_suspect_and_not_the_key(kept: Kept) -> None:
+    kept.ahead = -7200
+    kept.at(JUST_AFTER, lambda: kept.made == 2 and not kept.keeper.asking)
+    with pytest.raises(HubError, match=r"ExpiredToken.*\): see that this machine's clock is right") as refused:
+        kept.at(LIFE + 1, lambda: False)
+    assert is_refusal(refused.value)
+    assert WRONG_IOT_HUB_KEY not in str(refused.value)
 
 
 def test_a_question_without_an_answer_is_asked_again(kept: Kept) -> None:

@@ -23,7 +23,7 @@ from ingest.doctor.iot_hub import iot_hub_checks
 from ingest.doctor.runner import run_checks
 from ingest.emulator import Emulator
 from ingest.emulator.certificate import make_certificate
-from ingest.errors import IngestError, Refused
+from ingest.errors import IngestError, Refused, Unreachable
 from ingest.hub import event_hubs
 from ingest.hub.network import dialing
 from ingest.hub.network.route import iot_hub_route
@@ -47,6 +47,8 @@ from tests.source.readers import Reader, fill
 PATIENCE: Final = 60.0
 USER: Final = "plant"
 PASSWORD: Final = "hunter22"
+KINDS: Final[tuple[type[Sender] | type[FeedbackLink], ...]] = (Sender, FeedbackLink)
+"""Links to the service side of the hub."""
 WAYS: Final = ("TLS", "WebSocket", "AMQP through a proxy", "proxy", "proxy with password")
 
 
@@ -287,11 +289,44 @@ def test_a_proxy_refuses_checkpoints_in_its_own_words(hub: Emulator, front: str)
             store.check()
 
 
-def until_in_trouble(sender: Sender, words: str) -> None:
+@pytest.mark.services
+@pytest.mark.parametrize(
+    ("broken", "words"),
+    [
+        ("refused", r"the proxy 127\.0\.0\.1:\d+ cannot be used \(.*refused.*\): see whether proxy\.url is right"),
+        ("wrong CA", r"the certificate of localhost:\d+ is not trusted \(.+\): set REQUESTS_CA_BUNDLE"),
+    ],
+)
+def test_the_hop_that_fails_is_named_for_checkpoints(
+    hub: Emulator, front: str, broken: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Checkpoints(blob_connection_string=Secret(front), container="ways")
+    with proxy() as between:
+        config = configured(hub, f"http://127.0.0.1:{between.port}")
+        if broken == "refused":
+            between.close()
+        else:
+            (tmp_path / "other").mkdir()
+            monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(make_certificate(tmp_path / "other").ca_file))
+        store = open_store(settings, scope(config), config.proxy)
+        try:
+            with pytest.raises(Unreachable, match=words):
+                store.check()
+        finally:
+            store.close()
+        config = replace(config, checkpoints=settings)
+        said = [each for each in run_checks(checkpoint_checks(config), seconds=PATIENCE) if each.result == "fail"]
+        assert any(re.search(words, f"{each.seen}: {each.fix}") for each in said), said
+
+
+def until_in_trouble(link: Sender | FeedbackLink, words: str) -> None:
     deadline = Deadline(PATIENCE)
-    while words not in (sender.trouble or "") or sender.links < 3:
-        assert not deadline.expired, sender.trouble
-        sender.poll(0.05)
+    while words not in (link.trouble or "") or link.links < 3:
+        assert not deadline.expired, link.trouble
+        if isinstance(link, Sender):
+            link.poll(0.05)
+        else:
+            link.poll()
 
 
 @pytest.mark.parametrize(
@@ -328,28 +363,28 @@ def test_the_hop_that_fails_is_named_everywhere(
         with pytest.raises(IngestError) as raised:
             event_hubs.partition_ids(config)
         assert words in str(raised.value)
-        reader = Reader(config) if failed != "through proxy" else None
+        refuses = pytest.raises(Refused, match=re.escape(words)) if failed == "through proxy" else nullcontext()
+        reader = Reader(config)
         address = config.hub.iot_hub
         assert address is not None
         said: list[str | None] = []
         try:
-            if reader is not None:
+            with refuses:
                 reader.until(lambda: words in (reader.receiver.trouble or ""))
-            for transport in HERE if broken != "404" else HERE[:1]:  # uamqp asks for a path of its own
-                sender = Sender(
-                    address,
-                    config.hub.ca_file,
-                    transport=transport,
-                    route=iot_hub_route(config, address),
-                    backoff=Backoff(0.01, 0.05),
-                )
-                stack.callback(sender.close)
-                sender.start()
-                refuses = pytest.raises(Refused, match=re.escape(words)) if failed == "through proxy" else nullcontext()
-                with refuses:
-                    until_in_trouble(sender, words)
-                said.append(sender.trouble)
+            for kind in KINDS:
+                for transport in HERE if broken != "404" else HERE[:1]:  # uamqp asks for a path of its own
+                    link = kind(
+                        address,
+                        config.hub.ca_file,
+                        transport=transport,
+                        route=iot_hub_route(config, address),
+                        backoff=Backoff(0.01, 0.05),
+                    )
+                    stack.callback(link.close)
+                    link.start()
+                    with refuses:
+                        until_in_trouble(link, words)
+                    said.append(link.trouble)
         finally:
-            if reader is not None:
-                reader.receiver.close()
+            reader.receiver.close()
         assert PASSWORD not in f"{found} {raised.value} {said} {config!r}"
