@@ -16,16 +16,14 @@ def main() -> int:
         sys.stdout.reconfigure(
             errors="backslashreplace"
         )  # as of stderr: no locale lacks a character that ends the program
-    from ingest.errors import EXIT_INTERRUPTED
-
     try:
         from ingest.cli.main import main as run
 
         return run()
     except KeyboardInterrupt:
-        return EXIT_INTERRUPTED
+        return early_signals.INTERRUPTED
     finally:
-        early_signals.leave_quietly(EXIT_INTERRUPTED)
+        early_signals.leave_quietly()
 
 
 if __name__ == "__main__":

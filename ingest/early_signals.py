@@ -1,17 +1,26 @@
 """What a signal means before a process listens: a service while Python imports and reads the configuration, for some tenths
 of a second, and its children before they have their handlers.
 
-Otherwise a service that is told to stop right after its start would be killed, as if it had failed. Imports nothing but what
-Python has loaded anyway.
+Otherwise a service that is told to stop right after its start would be killed, as if it had failed. Imports nothing that takes
+time: not even `signal`, which loads enum.
 """
 
 import os
-import signal
+from _signal import (  # type: ignore[import-not-found]  # typeshed has no such module
+    SIGHUP,
+    SIGINT,
+    SIGTERM,
+    default_int_handler,
+    getsignal,
+    signal,
+)
 
-SENT_TO_ALL = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+SENT_TO_ALL = (SIGTERM, SIGINT, SIGHUP)
 """What people, shells and terminals send to all processes of a service at once. Child processes are born with them blocked,
 and unblock them once they have their handlers (`ingest.process.forkserver`)."""
-_STOPS = (signal.SIGTERM, signal.SIGINT)
+INTERRUPTED = 130
+"""`ingest.errors.EXIT_INTERRUPTED`, whose module takes time to load."""
+_STOPS = (SIGTERM, SIGINT)
 _SERVICES = ("run", "source", "sink")
 _SERVES = (*_SERVICES, "emulator")
 """Commands that a signal ends well, as that is how they end."""
@@ -24,9 +33,9 @@ def heed(arguments: list[str]) -> None:
     command = next((word for word in arguments if not word.startswith("-")), "")
     if command in _SERVES:
         for number in _STOPS:
-            signal.signal(number, _end)
+            signal(number, _end)
     if command in _SERVICES:
-        signal.signal(signal.SIGHUP, _remember)
+        signal(SIGHUP, _remember)
 
 
 def take_reload() -> bool:
@@ -36,11 +45,10 @@ def take_reload() -> bool:
     return asked
 
 
-def leave_quietly(code: int) -> None:
-    """Call it when a command is over, with the exit code of an interrupted one: while Python winds up, Ctrl-C would show a
-    traceback."""
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, lambda *_: os._exit(code))
+def leave_quietly() -> None:
+    """Call it when a command is over: while Python winds up, Ctrl-C would show a traceback."""
+    if getsignal(SIGINT) is default_int_handler:
+        signal(SIGINT, lambda *_: os._exit(INTERRUPTED))
 
 
 def _end(number: int, _: object) -> None:
