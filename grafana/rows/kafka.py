@@ -37,14 +37,14 @@ PANELS: tuple[Panel, ...] = (
         "Transactions",
         "short",
         "With source.delivery = exactly_once, per interval of the graph. Aborted ones: Kafka refuses records, see 'Records "
-        "refused'; their events go again, and readers of committed records never see them.",
+        "refused'; their events go again, and readers of committed records never see them. Runbook: IngestTransactionsAborted.",
         Query(f"sum by (outcome) ({growth('source_transactions_total')})", "{{outcome}}"),
     ),
     series_of(
         "Commit time",
         "s",
         "Within how many seconds 99 % of the transactions were committed; meanwhile the partition sends nothing more. High: the "
-        "brokers or the network are slow; a longer source.commit_interval_ms makes fewer of them.",
+        "brokers or the network are slow; a longer source.commit_interval_ms makes fewer of them. Runbook: IngestCommitsStuck.",
         Query(quantile(0.99, "source_commit_seconds", "partition"), "partition {{partition}}"),
     ),
     series_of(

@@ -59,6 +59,8 @@ def run(args: argparse.Namespace) -> int:
         args.parser.error("name the first time with --from, or write --yesterday")
     if args.to_ms is None:
         args.to_ms = int(time.time() * 1000) - 60_000
+        if args.from_ms >= args.to_ms:
+            args.parser.error("--from is later than a minute ago, where the audit ends: name an earlier time")
     check_stretch(args)
     config = load_config(args, "topics")
     from ingest.audit.audit import audit

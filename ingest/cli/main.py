@@ -4,6 +4,7 @@ Results go to stdout, logs and errors to stderr.
 """
 
 import argparse
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -48,6 +49,8 @@ COMMANDS = (
 )
 """The files of all commands, in the order of the help: each has `add`."""
 
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+"""Why stdout may take nothing, if it is a file."""
 _DESCRIPTION = "Moves data between Azure IoT Hub and Apache Kafka, both ways, from an edge node."
 _EPILOG = """\
 first steps:
@@ -65,30 +68,47 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code. argparse itself exits with 2 on wrong use."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        args = command_parser().parse_args(arguments)
-        if args.version:
-            from ingest.cli import version
-
-            return version.run(verbose=args.verbose)
-        if args.handler is None:
-            args.parser.print_help(sys.stderr)
-            return EXIT_USAGE
-        code = int(args.handler(args))
-        sys.stdout.flush()
-        return code
-    except ConfigError as error:
-        for problem in error.problems:
-            print(f"ingest: config: {printable(str(problem))}", file=sys.stderr)
-        return error.exit_code
-    except IngestError as error:
-        print(f"ingest: {printable(str(error))}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        return EXIT_INTERRUPTED
+        try:
+            return _run(arguments)
+        except ConfigError as error:
+            for problem in error.problems:
+                print(f"ingest: config: {printable(str(problem))}", file=sys.stderr)
+            return error.exit_code
+        except IngestError as error:
+            print(f"ingest: {printable(str(error))}", file=sys.stderr)
+            return error.exit_code
+        except KeyboardInterrupt:
+            return EXIT_INTERRUPTED
+        finally:
+            # Python itself does so at exit, and reports an error in words of its own.
+            if sys.stdout is not None:
+                sys.stdout.flush()
     except BrokenPipeError:
-        # The reader of our output is gone; Python would report that again when it flushes stdout at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return EXIT_CRASH
+    except OSError as error:
+        if error.errno not in _NO_ROOM or error.filename is not None:
+            raise
+        _drop_output()
+        print(f"ingest: the output cannot be written: {error.strerror}", file=sys.stderr)
+        return EXIT_CRASH
+
+
+def _run(arguments: list[str]) -> int:
+    args = command_parser().parse_args(arguments)
+    if args.version:
+        from ingest.cli import version
+
+        return version.run(verbose=args.verbose)
+    if args.handler is None:
+        args.parser.print_help(sys.stderr)
+        return EXIT_USAGE
+    return int(args.handler(args))
+
+
+def _drop_output() -> None:
+    """Nobody takes it, and Python would report that again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def command_parser() -> argparse.ArgumentParser:

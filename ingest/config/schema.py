@@ -212,7 +212,7 @@ class Sink:
     """Commands: Kafka → cloud-to-device messages."""
 
     topics: tuple[str, ...] = key(("iotout",), Names(values.topic_name, "iotout"), "Kafka topics with commands.")
-    group_id: str = key("ingest-sink", Name(None, "ingest-sink"), "Kafka consumer group.")
+    group_id: str = key("ingest-sink", Name(None, "ingest-sink"), "Kafka consumer group; each hub needs its own.")
     format: Literal["auto", "json", "connect-json-schema", "connect-avro"] = key(
         "auto",
         Choice(),
@@ -263,6 +263,12 @@ class Metrics:
 
     host: str = key("127.0.0.1", Name(None, "127.0.0.1"), "Address to listen on.")
     port: int = key(9464, Whole(0, 65535), "Port to listen on. 0: any free one.")
+    allowed_hosts: tuple[str, ...] = key(
+        (),
+        Names(values.host_name, "ingest.example.com", empty=True),
+        "On a loopback address: names besides this machine's own under which a reverse proxy on this machine may ask, or\n"
+        'domains such as ".example.com".',
+    )
 
 
 @dataclass(frozen=True, slots=True)

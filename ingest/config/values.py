@@ -208,6 +208,15 @@ def bootstrap_servers(text: str) -> None:
         port_number(match[1])
 
 
+def host_name(text: str) -> None:
+    """Checks for a name as the header Host of HTTP has it, without a port; with a dot in front it is a domain."""
+    if not re.fullmatch(r"(?i)\.?[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?", text):
+        raise BadValue(
+            "not the name of a host; write it alone, such as ingest.example.com, without https:// or a port, or "
+            ".example.com for all names of that domain"
+        )
+
+
 def port_number(text: str) -> int:
     """Returns a TCP port from 1 to 65535. Raises BadValue."""
     if not re.fullmatch(r"[0-9]{1,5}", text) or not 1 <= int(text) <= 65535:

@@ -11,10 +11,12 @@ from ingest.doctor.transactions import transaction_checks
 from ingest.errors import ConfigError
 from ingest.kafka import listener
 from ingest.kafka.client import new_admin, settings
+from ingest.kafka.group_readers import readers
 from ingest.kafka.listener import Address, Doubt, addresses
 from ingest.kafka.record_limit import max_record_bytes
 from ingest.kafka.security import Security
 from ingest.kafka.topics_in_use import Use, topics_in_use
+from ingest.sink.intake import other_hubs
 
 NAME = "Kafka"
 _ASK_SECONDS = 4.0
@@ -150,9 +152,12 @@ class KafkaChecks:
             return judges.judge_group_error(group, failed.args[0].name(), failed.args[0].str())
         except TimeoutError:
             return judges.judge_group_error(group, "_TIMED_OUT", "no answer in time")
-        allowed = found.authorized_operations
+        allowed, hub = found.authorized_operations, self._config.hub.iot_hub
+        members = readers(self._client, group, _RIGHTS_SECONDS) if found.members and hub is not None else []
+        others = other_hubs.intruders(members, hub, set(self._config.sink.topics)) if hub is not None else []
         return judges.judge_group(
             group,
             None if allowed is None else [operation.name for operation in allowed],
             sorted({f"{member.client_id} on {member.host.lstrip('/')}" for member in found.members}),
+            other_hubs.words(group, others[0]) if others else "",
         )

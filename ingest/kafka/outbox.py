@@ -248,10 +248,16 @@ class Outbox(Generic[Item]):
     def _send(self, items: Sequence[Item]) -> bool:
         """Returns False if there is no room before something is answered."""
         for place, item in enumerate(items):
+            queued, why = False, None
             try:
                 queued = self._queue(item)
-            except Undeliverable as why:
-                if self._give_up(item, why, None):
+            except Undeliverable as refusal:
+                why = refusal
+            if why is not None:
+                # Not above: confluent-kafka 2.16 never frees an exception that is being handled when its client raises
+                # another, as it does for a dead letter that is too large, too; nor the record, which its frames hold.
+                given_up, why = self._give_up(item, why, None), None
+                if given_up:
                     self._isolation.forget(item)
                     continue
                 self._isolation.put_back(items[place:])

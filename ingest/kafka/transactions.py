@@ -162,16 +162,18 @@ class TransactionalPool(ShippingPool):
         return self._ask(self._producer.abort_transaction, max(seconds, END_SECONDS))
 
     def poll(self, timeout: float) -> None:
-        try:
-            super().poll(timeout)
-        except RestartRequired as broken:
-            raise self._cause(broken) from None
+        self._served(super().poll, timeout)
 
     def flush(self, timeout: float) -> None:
+        self._served(super().flush, timeout)
+
+    def _served(self, serve: Callable[[float], None], timeout: float) -> None:
         try:
-            super().flush(timeout)
-        except RestartRequired as broken:
-            raise self._cause(broken) from None
+            serve(timeout)
+            return
+        except RestartRequired as error:
+            broken = error
+        raise self._cause(broken)  # not above: see Outbox._send
 
     def _ask(self, call: Callable[[float], Any], seconds: float) -> bool:
         try:

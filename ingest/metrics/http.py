@@ -1,6 +1,6 @@
 """The supervisor's HTTP port: the status page, /status.json, /metrics, /healthz and /readyz."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
@@ -19,8 +19,8 @@ from ingest.recent_warnings import RECENT
 
 _SAFE: Final = (("X-Content-Type-Options", "nosniff"), ("Cross-Origin-Resource-Policy", "same-origin"))
 _FOREIGN: Final = (
-    b"this port is for this machine alone, and the request is for another name: ask for 127.0.0.1 or localhost, or set "
-    b"metrics.host\n"
+    b"this port is for this machine alone, and the request is for another name: ask for 127.0.0.1 or localhost, write the name "
+    b"that a reverse proxy passes on into metrics.allowed_hosts, or set metrics.host\n"
 )
 
 
@@ -29,7 +29,8 @@ class Exposition:
 
     Each request of a health check calls `healthy` and `unready`: whether the supervisor's loop is alive, and the reasons
     why the service is not ready (empty if it is). `note` is one more line of /readyz, and does not make the service
-    unready. `about` tells the status page what metrics do not.
+    unready. `about` tells the status page what metrics do not. `allowed`: names that a loopback address answers to besides its
+    own.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class Exposition:
         unready: Callable[[], list[str]],
         note: Callable[[], str | None] = lambda: None,
         about: Callable[[], About] = About,
+        allowed: Callable[[], Sequence[str]] = tuple,
         host: str,
         port: int,
     ) -> None:
@@ -49,6 +51,7 @@ class Exposition:
         self._healthy = healthy
         self._unready = unready
         self._note = note
+        self._allowed = allowed
         self._address = (host, port)
         self._loopback = is_loopback(host)
         self._recorder = Recorder(
@@ -84,7 +87,7 @@ class Exposition:
     def reply(self, asked: Asked) -> Reply:
         """Returns what the port answers. On a loopback address, it refuses names of others: a web page elsewhere can
         make its own name stand for 127.0.0.1 (DNS rebinding), and would read what is here."""
-        if self._loopback and asked.host is not None and not is_own_name(asked.host):
+        if self._loopback and asked.host is not None and not is_own_name(asked.host, self._allowed()):
             return Reply(403, PLAIN, _FOREIGN, _SAFE)
         match asked.path:
             case "/":

@@ -26,6 +26,7 @@ from setproctitle import setproctitle
 
 from ingest import logs, scarcity
 from ingest.config import Config
+from ingest.early_signals import SENT_TO_ALL
 from ingest.errors import EXIT_CRASH, EXIT_OK, IngestError
 from ingest.metrics.catalogue import PROCESS_CPU, PROCESS_RESIDENT
 from ingest.metrics.meter import Meter
@@ -204,9 +205,11 @@ def main(task: ProcessSpec, pipe: Connection) -> None:
     faulthandler.enable()  # the supervisor's SIGABRT to a hung child logs the stack of every thread
     logs.configure(task.config.service.log_format, task.config.service.log_level)
     child = Child(task, pipe)
-    # Ctrl-C reaches the whole foreground group; only the supervisor decides what it means.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Ctrl-C and a terminal's end reach the whole foreground group; only the supervisor decides what they mean.
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: child.stop(task.config.service.shutdown_seconds))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SENT_TO_ALL)
     code = EXIT_CRASH
     try:
         threading.Thread(target=child.control, name="control", daemon=True).start()

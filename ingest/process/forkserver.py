@@ -6,14 +6,17 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from importlib.machinery import ModuleSpec
-from multiprocessing import forkserver, process
+from multiprocessing import forkserver, process, resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from typing import Any, Final
 
 from ingest import scarcity
+from ingest.early_signals import SENT_TO_ALL
+from ingest.timing import Deadline
 
 PRELOAD = "ingest.process.preload"
 LONGEST_TEMPORARY_FOLDER = 70
@@ -22,6 +25,8 @@ DESCRIPTORS: Final = 16
 """More than the start of a child and of a fork server takes."""
 GONE: Final = 255
 """The exit code that multiprocessing reports for a child if the fork server has ended."""
+
+LOOK_SECONDS: Final = 0.005
 
 _left_alone: list[int] = []
 """Unreachable fork servers; each ends with its last child."""
@@ -50,6 +55,7 @@ def start(
     try:
         _have_descriptors()
         ours, theirs = context.Pipe()
+        _ensure_running()
         made = context.Process(target=target, args=(task, theirs), name=name, daemon=True)
         made.start()
     except (OSError, EOFError, MemoryError, RuntimeError, multiprocessing.ProcessError) as error:
@@ -61,6 +67,24 @@ def start(
         raise NotStarted(_words(error)) from error
     theirs.close()
     return made, ours
+
+
+def _ensure_running() -> None:
+    """Starts the fork server, unless it runs; it heeds none of these signals, and its children are born with them blocked. The
+    start of a child is not done here: a signal must interrupt it when a frozen fork server never answers."""
+    with _blocked():
+        resource_tracker.ensure_running()
+        with _blocked():  # again: it unblocks two of them
+            forkserver.ensure_running()
+
+
+@contextlib.contextmanager
+def _blocked() -> Iterator[None]:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SENT_TO_ALL)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _words(error: Exception) -> str:
@@ -101,12 +125,39 @@ def _leave_server() -> None:
         _left_alone.remove(pid)
 
 
-def kill() -> None:
-    """Ends a fork server that does not answer, when this process is about to end."""
+def end(deadline: Deadline) -> None:
+    """Ends the fork servers and multiprocessing's resource tracker, and waits for them, when the children have ended or are
+    killed: systemd kills and reports what a service leaves behind.
+
+    Takes no lock: another thread can hang in a start, and hold it.
+    """
     server: Any = forkserver._forkserver
+    pids, _left_alone[:] = list(_left_alone), []
     if server._forkserver_pid is not None:
+        pids.append(server._forkserver_pid)
+        os.close(server._forkserver_alive_fd)
+        server._forkserver_address = server._forkserver_alive_fd = server._forkserver_pid = None
+    for pid in pids:  # they have nothing to save, and would take their time
         with contextlib.suppress(OSError):
-            os.kill(server._forkserver_pid, signal.SIGKILL)
+            os.kill(pid, signal.SIGKILL)
+    for pid in pids:
+        _await_end(pid, deadline)
+    tracker: Any = resource_tracker._resource_tracker
+    if tracker._pid is not None and tracker._fd is not None:
+        # It removes what is left, and ends, once nobody holds this.
+        os.close(tracker._fd)
+        _await_end(tracker._pid, deadline)
+        tracker._fd = tracker._pid = None
+
+
+def _await_end(pid: int, deadline: Deadline) -> None:
+    """Waits for one of our own processes; kills it at the deadline."""
+    with contextlib.suppress(ChildProcessError):  # somebody else has waited for it
+        while os.waitpid(pid, os.WNOHANG)[0] == 0:
+            if deadline.expired:
+                os.kill(pid, signal.SIGKILL)
+                return
+            time.sleep(LOOK_SECONDS)
 
 
 def _hide_program() -> None:

@@ -18,7 +18,10 @@ from ingest.service.reload import Reload
 from ingest.service.signals import Signals
 from ingest.service.supervisor import KILLED_SECONDS, LEAVE_SECONDS, Supervisor
 from ingest.service.systemd import Notifier
+from ingest.timing import Deadline
 
+END_SECONDS = 1.0
+"""Time for the fork server to end, which has nothing to save."""
 SPARE_SECONDS = 2.0
 """Added to the time for a drain and for the end of those that do not drain."""
 
@@ -60,13 +63,14 @@ def run(config: Config, *, roles: tuple[str, ...], reload: Callable[[], Config])
         own_folder.leave(folder)
         logging.shutdown()
         os._exit(code)
+    forkserver.end(Deadline(END_SECONDS))
     own_folder.leave(folder)
     return code
 
 
 def _end_all(supervisor: Supervisor) -> None:
     supervisor.terminate()
-    forkserver.kill()
+    forkserver.end(Deadline(END_SECONDS))
 
 
 def _unsaved(supervisor: Supervisor) -> str | None:
@@ -97,7 +101,7 @@ def _stop(supervisor: Supervisor, number: signal.Signals) -> int:
     supervisor.notifier.stopping()
 
     def now(*_: object) -> None:
-        supervisor.terminate()
+        _end_all(supervisor)
         os._exit(EXIT_CRASH)
 
     for again in (signal.SIGTERM, signal.SIGINT):

@@ -6,6 +6,8 @@ from collections import deque
 from collections.abc import Callable
 from types import FrameType
 
+from ingest import early_signals
+
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -22,6 +24,8 @@ class Signals:
         signal.set_wakeup_fd(self._writable.fileno(), warn_on_full_buffer=False)
         for number in _SIGNALS:
             signal.signal(number, self._append)
+        if early_signals.take_reload():
+            self.queue.append(signal.SIGHUP)
 
     def _append(self, number: int, _: FrameType | None) -> None:
         self.queue.append(number)

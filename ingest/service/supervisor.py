@@ -98,6 +98,7 @@ class Supervisor:
             unready=self.unready,
             note=lambda: self.notes,
             about=lambda: about(self.config, self.roles, self.sharing.members, self._closing and not self.reloading),
+            allowed=lambda: self.config.metrics.allowed_hosts,
             host=config.metrics.host,
             port=config.metrics.port,
         )

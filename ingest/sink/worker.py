@@ -30,13 +30,14 @@ from ingest.sink.ending import Closing, end
 from ingest.sink.feedback.topic_reader import FeedbackReader
 from ingest.sink.instrumentation import SinkMeasures
 from ingest.sink.intake.consumer import CommandConsumer, Place
+from ingest.sink.intake.other_hubs import member_name
 from ingest.sink.intake.reread import Again, Found
 from ingest.sink.intake.schema_cache import InOrder, registry_schemas
 from ingest.sink.intake.ticket import Ticket
 from ingest.sink.pacing.device_queues import DeviceQueues
 from ingest.sink.pacing.outstanding import OutstandingLimit
 from ingest.sink.pacing.shared_rate import CONTENDED_SECONDS, SharedRate
-from ingest.sink.preflight import check_topics
+from ingest.sink.preflight import check_group, check_topics, must_leave_group
 from ingest.sink.sending.results import LINK_LOST, UNANSWERED, Outcome
 from ingest.sink.sending.sender import Sender
 from ingest.sink.sending.stall_guard import StallGuard
@@ -71,6 +72,7 @@ def run(child: Child) -> None:
     wait_until_available(
         child, f"connecting to Kafka at {config.kafka.bootstrap_servers}", lambda: check_topics(config)
     )
+    wait_until_available(child, f"looking at the consumer group {config.sink.group_id}", lambda: check_group(config))
     if child.stopping:
         return
     worker = Worker(child)
@@ -115,13 +117,15 @@ class Worker:
             config.kafka,
             config.sink.topics,
             config.sink.group_id,
-            client_id=(
+            client_id=member_name(
                 f"{child.task.shared['node']}/sink-{self.worker}"
                 if config.cluster.shares
-                else f"ingest-sink-{self.worker}"
+                else f"ingest-sink-{self.worker}",
+                hub,
             ),
             on_revoked=self._revoked,
             on_lost=self._drop,
+            must_leave=partial(must_leave_group, config),
         )
         self._again = Again(config.kafka, client_id=f"ingest-sink-{self.worker}-again")
         self._child = child

@@ -200,6 +200,7 @@ def test_a_stretch_that_is_none_is_wrong_use(capsys: pytest.CaptureFixture[str])
     for options, why in (
         (("--from", "2026-01-01"), "not an RFC 3339 time with its zone"),
         (("--from", "2026-01-02T00:00Z", "--to", "2026-01-01T00:00Z"), "--to is not later than --from"),
+        (("--from", "2999-01-01T00:00Z"), "--from is later than a minute ago"),
         (("--yesterday", "--from", "2026-01-02T00:00Z"), "leave out --from and --to"),
         ((), "name the first time with --from"),
     ):

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
@@ -259,20 +259,39 @@ def test_the_command_line_imports_nothing_heavy() -> None:
     assert done.stdout == "[]\n"
 
 
-def test_a_reader_that_goes_away_early_is_no_crash() -> None:
-    read, write = os.pipe()
-    os.close(read)
+def shown(*arguments: str, stdout: int | IO[bytes], **environment: str) -> tuple[int, str]:
+    """Exit code and stderr of a command of its own."""
+    known = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     done = subprocess.run(
-        [sys.executable, "-m", "ingest", "print-config", "--example"],
-        stdout=write,
+        [sys.executable, "-m", "ingest", *arguments],
+        stdout=stdout,
         stderr=subprocess.PIPE,
-        env={name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"},
+        env={**known, **environment},
         text=True,
         timeout=60,
         check=False,
     )
-    os.close(write)
-    assert (done.returncode, done.stderr) == (1, "")
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize("arguments", [["print-config", "--example"], ["--help"]])
+def test_a_reader_that_goes_away_early_is_no_crash(arguments: list[str]) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    try:
+        assert shown(*arguments, stdout=write) == (1, "")
+    finally:
+        os.close(write)
+
+
+def test_a_full_disk_under_the_output_is_said_in_one_line() -> None:
+    with Path("/dev/full").open("wb") as full:
+        words = "ingest: the output cannot be written: No space left on device\n"
+        assert shown("print-config", "--example", stdout=full) == (1, words)
+
+
+def test_a_locale_that_lacks_a_character_ends_no_command() -> None:
+    assert shown("run", "--help", stdout=subprocess.DEVNULL, PYTHONIOENCODING="ascii") == (0, "")
 
 
 def test_json_output_is_json(tmp_path: Path, file: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -104,7 +104,9 @@ def test_the_topic_of_positions_grows_with_the_hub(
     monkeypatch.setattr(position_topics, "make_room", lambda *_, **__: position_topics.Room(8))
     assert create(EXACTLY_ONCE, partitions=4, replication_factor=-1, as_json=False, hub_partitions=8) == EXIT_OK
     assert capsys.readouterr().out == "grown    ingest-positions (8 partitions)\n"
-    monkeypatch.setattr(position_topics, "make_room", lambda *_, **__: position_topics.Room(4, "it has 4 partitions: fix"))
+    monkeypatch.setattr(
+        position_topics, "make_room", lambda *_, **__: position_topics.Room(4, "it has 4 partitions: fix")
+    )
     with pytest.raises(Refused, match="it has 4 partitions: fix"):
         create(EXACTLY_ONCE, partitions=4, replication_factor=-1, as_json=False, hub_partitions=8)
     assert capsys.readouterr().out == "exists   ingest-positions (4 partitions)\n"

@@ -109,6 +109,8 @@ def test_a_configuration_survives_a_pipe_and_shows_no_secret(load_text: Load) ->
         ('sink.dead_letter_topic = "iotout"', '"iotout"', "dead letters would be read as commands"),
         ('sink.feedback_topic = "iotout"', '"iotout"', "feedback would be read as commands"),
         ("metrics.port = 65536", "65536", "expects a whole number from 0 to 65535"),
+        ('metrics.allowed_hosts = ["https://a.example"]', '["https://a.example"]', "item 1: not the name of a host"),
+        ('metrics.allowed_hosts = ["*"]', '["*"]', "item 1: not the name of a host"),
         ('service.log_format = "xml"', '"xml"', 'write one of "text", "json"'),
         ('service.log_level = "loud"', '"loud"', "write one of"),
     ],

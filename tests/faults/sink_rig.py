@@ -38,7 +38,7 @@ class SinkRig:
         self._closing = ExitStack()
 
     def __enter__(self) -> Self:
-        self.hub = Emulator(partitions=2, c2d_host=_own_address(), known_devices=self._known_devices)
+        self.hub = Emulator(partitions=2, c2d_host=own_address(), known_devices=self._known_devices)
         self.hub.start()
         self._closing.callback(lambda: self.hub.close())
         try:
@@ -91,9 +91,7 @@ class SinkRig:
 
     def replace_hub(self) -> None:
         """A new hub with the old one's address and keys."""
-        self.hub = Emulator(
-            partitions=2, c2d_host=_own_address(), keys=self.hub.keys, known_devices=self._known_devices
-        )
+        self.hub = Emulator(partitions=2, c2d_host=own_address(), keys=self.hub.keys, known_devices=self._known_devices)
         self.hub.start()
         self._open_hub()
 
@@ -146,7 +144,8 @@ class SinkRig:
         )
 
 
-def _own_address() -> str:
-    """A loopback address that no other test run has: services' clients know one port only."""
+def own_address(number: int = 0) -> str:
+    """A loopback address that no other test run has, for the first hub of a test or another: services' clients know one port
+    only."""
     high, low = divmod(os.getpid(), 254)
-    return f"127.{64 + high // 256 % 64}.{high % 256}.{1 + low}"
+    return f"127.{64 * (1 + number) + high // 256 % 64}.{high % 256}.{1 + low}"

@@ -54,4 +54,6 @@ def test_it_grows_with_the_hub_if_it_is_ours_and_may(kafka: KafkaCluster, monkey
         raise Refused("topic 'p' was not given more partitions: not authorized.")
 
     monkeypatch.setattr(Topics, "grow", refuse)
-    assert (make_room(here, ours, 5, 30).wrong or "").startswith("topic 'p' was not given more partitions: not authorized; ")
+    assert (make_room(here, ours, 5, 30).wrong or "").startswith(
+        "topic 'p' was not given more partitions: not authorized; "
+    )

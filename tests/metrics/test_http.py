@@ -177,6 +177,30 @@ def test_on_loopback_a_name_of_others_is_refused(service: Service, host: str, st
     assert status == 200 or b"metrics.host" in body
 
 
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("ingest.example.com", 200),
+        ("Ingest.Example.COM.:443", 200),
+        ("a.ingest.example.com", 403),
+        ("ingest.example.com.attacker.example", 403),
+        ("plant.example", 200),
+        ("edge1.plant.example", 200),
+        ("otherplant.example", 403),
+        ("127.0.0.1", 200),
+    ],
+)
+def test_a_reverse_proxy_may_pass_on_the_names_that_are_allowed(host: str, status: int) -> None:
+    allowed: list[str] = []
+    exposition = Exposition(
+        Registry(), healthy=lambda: True, unready=list, host="127.0.0.1", port=0, allowed=lambda: allowed
+    )
+    allowed += ["ingest.example.com", ".Plant.example"]  # as a reload does
+    reply = exposition.reply(Asked("/healthz", host))
+    assert reply.status == status
+    assert status == 200 or b"metrics.allowed_hosts" in reply.body
+
+
 def test_where_the_port_is_open_to_others_it_has_any_name() -> None:
     exposition = Exposition(Registry(), healthy=lambda: True, unready=list, host="0.0.0.0", port=0)
     assert exposition.reply(Asked("/status.json", "edge1.example:9464")).status == 200

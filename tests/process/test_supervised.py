@@ -132,6 +132,23 @@ def test_a_child_becomes_ready_counts_and_ends_when_asked(harness: Harness) -> N
     assert harness.counted() > 0
 
 
+def test_a_child_that_is_stopped_right_after_the_fork_ends_well(harness: Harness) -> None:
+    slot = harness.slot("works")
+    assert slot.pid is not None
+    os.kill(slot.pid, signal.SIGTERM)
+    harness.until(slot, lambda: not slot.alive)
+    assert slot.detail == "exit code 0"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_what_a_terminal_sends_to_all_ends_no_child(harness: Harness, number: signal.Signals) -> None:
+    slot = harness.slot("works")
+    assert slot.pid is not None
+    os.kill(slot.pid, number)
+    harness.until(slot, lambda: slot.ready)
+    assert harness.restarts == 0
+
+
 def test_a_first_start_that_is_refused_is_fatal(harness: Harness) -> None:
     slot = harness.slot("refused")
     harness.until(slot, lambda: slot.fatal is not None)

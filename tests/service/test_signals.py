@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from ingest import early_signals
 from ingest.service.signals import Signals
 
 
@@ -32,3 +33,12 @@ def test_a_stop_comes_before_the_reloads_that_wait(signals: Signals) -> None:
     for number in (signal.SIGHUP, signal.SIGHUP, signal.SIGTERM, signal.SIGHUP):
         signal.raise_signal(number)
     assert signals.take() == signal.SIGTERM
+
+
+def test_a_reload_that_came_before_the_service_listened_is_done(
+    monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    monkeypatch.setattr(early_signals, "_reloads", [signal.SIGHUP])
+    signals: Signals = request.getfixturevalue("signals")
+    assert signals.take() == signal.SIGHUP
+    assert signals.take() is None

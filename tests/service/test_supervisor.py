@@ -339,14 +339,46 @@ def program(tmp_path: Path) -> Iterator[Program]:
         psutil.wait_procs(family, PATIENCE)
 
 
+def running_of(family: list[psutil.Process]) -> list[psutil.Process]:
+    """Those that are there now, and not only their exit codes."""
+    found = []
+    for each in family:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if each.status() != psutil.STATUS_ZOMBIE:
+                found.append(each)
+    return found
+
+
 def test_sigterm_drains_and_exits_with_0(program: Program) -> None:
     program.working()
     family = program.family()
     program.process.send_signal(signal.SIGTERM)
     assert program.process.wait(PATIENCE) == 0
     assert "Stopped." in program.log.read_text()
-    _, alive = psutil.wait_procs(family, PATIENCE)
-    assert alive == []
+    assert running_of(family) == [], "systemd would kill and report what outlives the service"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_that_goes_to_all_processes_drains_too(program: Program, number: signal.Signals) -> None:
+    """As `timeout`, `pkill ingest` and a terminal send it."""
+    program.working()
+    family = program.family()
+    program.process.send_signal(number)
+    for each in family:
+        each.send_signal(number)
+    assert program.process.wait(PATIENCE) == 0
+    assert "Stopped." in program.log.read_text()
+    assert "the process that starts the others has ended" not in program.log.read_text()
+    assert running_of(family) == []
+
+
+def test_a_reload_that_goes_to_all_processes_ends_none(program: Program) -> None:
+    program.working()
+    before = {each.pid for each in program.family()}
+    for pid in [*before, program.process.pid]:
+        os.kill(pid, signal.SIGHUP)
+    program.logged("the configuration has not changed")
+    assert {each.pid for each in running_of(program.family())} == before
 
 
 @contextlib.contextmanager

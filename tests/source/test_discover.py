@@ -14,8 +14,8 @@ from ingest.config.cluster import Cluster
 from ingest.emulator import Emulator
 from ingest.errors import ConfigError, Refused, Unreachable
 from ingest.hub import event_hubs
-from ingest.process.child import Child, ProcessSpec
 from ingest.kafka.position_topic import Room
+from ingest.process.child import Child, ProcessSpec
 from ingest.source import discover, preflight
 from ingest.source.preflight import Topics
 from tests.config.samples import EVENT_HUB

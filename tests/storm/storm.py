@@ -41,7 +41,7 @@ _AFTER_THE_FACT_SECONDS = 300.0
 _EXPECTED_ENDS = ("69",)
 """How a service may end by itself: its first start is refused while the hub or Kafka refuses everybody."""
 _EXPECTED_EXITS = ("0", str(-signal.SIGTERM))
-"""How it may end after SIGTERM: also before it listens to any, right after a start."""
+"""How it may end after SIGTERM: also before Python itself runs, right after a start."""
 _BEFORE_SECONDS = 600.0
 """No event is older than the storm by more."""
 _SEVERAL_BROKERS = {"transaction.state.log.min.isr": "2"}

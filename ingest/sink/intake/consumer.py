@@ -66,10 +66,12 @@ class CommandConsumer:
         client_id: str,
         on_revoked: Callable[[list[Place]], None],
         on_lost: Callable[[list[Place]], None],
+        must_leave: Callable[..., str | None] = lambda **_: None,
     ) -> None:
         """`on_revoked` is called, inside `poll` or `close`, before partitions go to another member: it finishes or
         drops their tickets in flight. `on_lost`, when they already are another's, or are not what they were: it drops
-        their tickets, and nothing of them is committed."""
+        their tickets, and nothing of them is committed. `must_leave(holds=…)` is asked after each assignment, with whether
+        this member has partitions: why it may not go on as a member, or None."""
         self.unreadable: list[tuple[Ticket, str]] = []
         """Tickets of unreadable places that `poll` skipped, and why; the caller takes them out and finishes them."""
         self.uncommitted = False
@@ -79,6 +81,8 @@ class CommandConsumer:
         self._health = ClientHealth(self._config)
         self._on_revoked = on_revoked
         self._on_lost = on_lost
+        self._must_leave = must_leave
+        self._unwanted: str | None = None
         self._prefixes: dict[Place, OffsetTracker] = {}
         self._committed: dict[Place, tuple[int, int]] = {}
         """Offset and number of finishes as of the last commit, answered or not."""
@@ -128,10 +132,13 @@ class CommandConsumer:
         return lag
 
     def poll(self, count: int, timeout: float) -> list[Ticket]:
-        """Returns tickets of up to `count` records; with 0, only serves the group and fetches nothing more for now."""
+        """Returns tickets of up to `count` records; with 0, only serves the group and fetches nothing more for now. Raises
+        RestartRequired if this member must leave the group."""
         consumer = self._started
         self._pause(count == 0)
         messages = consumer.consume(max(count, 1), timeout)
+        if self._unwanted is not None:
+            raise RestartRequired(self._unwanted)
         tickets = []
         for message in messages:
             place = (message.topic() or "", message.partition() or 0)
@@ -255,6 +262,8 @@ class CommandConsumer:
         for found in self._found(partitions):
             self._go_on(found)
         self._paused = None
+        if not self._closing:
+            self._unwanted = self._must_leave(holds=bool(self._prefixes))
         if partitions:
             logger.info("Commands come from %s.", ", ".join(f"{new.topic}[{new.partition}]" for new in partitions))
 
