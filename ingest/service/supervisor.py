@@ -348,9 +348,8 @@ class Supervisor:
         began = self._clock()
         graceful = self.join(self.begin_drain(seconds))
         self._end_drain()
-        ended = self._clock()
+        logger.debug("Drained in %.2f s.", self._clock() - began)
         self.sharing.leave(LEAVE_SECONDS)
-        logger.debug("Drained in %.2f s, left in %.2f s.", ended - began, self._clock() - ended)
         return graceful
 
     def begin_drain(self, seconds: float, only: Collection[str] | None = None) -> Deadline:
