@@ -98,7 +98,7 @@ class Deliverer(Protocol):
         ...
 
     def close(self) -> None:
-        """Takes no more batches, and forgets what was not given to Kafka yet: the next process gets it."""
+        """Takes no more batches, and forgets those of which nothing was given to Kafka yet: the next process gets them."""
         ...
 
     def join(self, deadline: Deadline, *, while_waiting: Callable[[], None]) -> bool:

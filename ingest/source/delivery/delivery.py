@@ -236,8 +236,8 @@ class Delivery:
             raise broken
 
     def close(self) -> None:
-        """As `Deliverer`."""
-        self._ready.clear()
+        """As `Deliverer`; a batch of which a part was given is finished, as positions are those of whole batches."""
+        self._ready.clear_behind_first()
         self.pool.close()
 
     def join(self, deadline: Deadline, *, while_waiting: Callable[[], None]) -> bool:

@@ -47,6 +47,13 @@ class Ready:
         self._batches.clear()
         self._events = self._bytes = 0
 
+    def clear_behind_first(self) -> None:
+        """Forgets all batches but the first: a part of that one may have been sent."""
+        while len(self._batches) > 1:
+            batch = self._batches.pop()
+            self._events -= len(batch)
+            self._bytes -= batch.bytes
+
     def everything(self) -> Iterator[Taken]:
         """Takes all events."""
         while self._batches:

@@ -8,7 +8,7 @@ from ingest.errors import RestartRequired
 from ingest.hub.position import Position
 from ingest.kafka.mock_cluster import MockCluster
 from ingest.source.delivery.delivery import Delivery
-from ingest.source.delivery.ready import READY_BYTES, READY_EVENTS
+from ingest.source.delivery.ready import FIRST_SHIPMENT_EVENTS, READY_BYTES, READY_EVENTS
 from ingest.source.events.batch import Batch
 from ingest.source.events.event import Event
 from ingest.timing import Deadline
@@ -216,13 +216,17 @@ def test_more_than_librdkafka_has_room_for_waits_in_order(cluster: MockCluster) 
     assert [int(value.split(b'"sequenceNumber":')[1].split(b",")[0]) for value in values] == list(range(20))
 
 
-def test_the_end_waits_for_what_is_out_and_leaves_the_rest_to_the_next_process(cluster: MockCluster) -> None:
+def test_the_end_finishes_what_is_begun_and_leaves_the_rest_to_the_next_process(cluster: MockCluster) -> None:
+    """A batch of which Kafka has a part is sent to its end: no position is in its middle."""
     delivery = started(cluster)
-    delivery.send(Batch.of([event(n) for n in range(100)]))
-    delivery.send(Batch.of([event(n) for n in range(100, 200)]))
+    count = 2 * FIRST_SHIPMENT_EVENTS
+    for begin in (0, count, 2 * count):
+        delivery.send(Batch.of([event(n) for n in range(begin, begin + count)]))
+    assert delivery.pool.in_flight == FIRST_SHIPMENT_EVENTS
     delivery.close()
     assert delivery.join(Deadline(PATIENCE), while_waiting=lambda: None)
-    assert delivery.position == Position("990", 99)
+    assert delivery.position == event(count - 1).position
+    assert len(read(cluster, "iotin", count)) == count
 
 
 def test_the_end_does_not_wait_for_ever(cluster: MockCluster) -> None:
