@@ -69,7 +69,7 @@ def make_room(kafka: Kafka, name: str, wanted: int, timeout: float, *, grows: bo
     if wrong is None or not grows:
         return wrong
     if topics.setting(name, POLICY, timeout) != SETTINGS[POLICY]:
-        return wrong
+        return f"topic {name!r} is not known to be compacted, so ingest does not change it; {wrong}"
     try:
         topics.grow(name, wanted, timeout)
     except Refused as error:
