@@ -81,7 +81,8 @@ def _source(config: "Config") -> dict[str, str]:
     )
     partitions = f"partitions {', '.join(source.partitions)}" if source.partitions else "all partitions"
     if config.cluster.shares:
-        partitions = f"its share of all partitions (cluster.coordination {config.cluster.coordination})"
+        weight = f", weight {config.cluster.weight}" if config.cluster.weight != 1 else ""
+        partitions = f"its share of all partitions (cluster.coordination {config.cluster.coordination}{weight})"
     form = source.format if source.has_keys else f"{source.format}, without keys"
     if source.format in NEED_REGISTRY:
         form += f", schema registry {config.kafka.schema_registry.url}"

@@ -79,7 +79,7 @@ def make_room(kafka: Kafka, name: str, wanted: int, timeout: float, *, grows: bo
     if wrong is None or not grows:
         return Room(found, wrong)
     if topics.setting(name, POLICY, timeout) != SETTINGS[POLICY]:
-        return Room(found, wrong)
+        return Room(found, f"topic {name!r} is not known to be compacted, so ingest does not change it; {wrong}")
     try:
         topics.grow(name, wanted, timeout)
     except Refused as error:

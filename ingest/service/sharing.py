@@ -23,6 +23,7 @@ from ingest.metrics.cluster import (
 from ingest.metrics.meter import Histogram, Meter
 from ingest.metrics.registry import Registry
 from ingest.process.supervised import SupervisedProcess
+from ingest.service.partition_watch import REPORT_SECONDS
 from ingest.service.roles import Found, Role
 from ingest.timing import Clock, Deadline
 
@@ -118,7 +119,7 @@ class Sharing:
         self._meter = Meter()
         self._no_place = ""
         """Why no node can read some of the partitions; empty if each can be some node's."""
-        self._repeated = Repeated()
+        self._repeated = Repeated(REPORT_SECONDS)
 
     @property
     def active(self) -> bool:

@@ -58,6 +58,8 @@ def test_exactly_once_is_told(config: Config, capsys: pytest.CaptureFixture[str]
 def test_a_node_of_several_says_so(config: Config, capsys: pytest.CaptureFixture[str]) -> None:
     shown = lines(replace(config, cluster=Cluster("kafka")), capsys)
     assert "its share of all partitions (cluster.coordination kafka)" in shown["source"]
+    shown = lines(replace(config, cluster=Cluster("blob", weight=2)), capsys)
+    assert "(cluster.coordination blob, weight 2)" in shown["source"]
 
 
 def test_a_cluster_of_another_kind_is_told(config: Config, capsys: pytest.CaptureFixture[str]) -> None:

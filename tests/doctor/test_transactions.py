@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from ingest.config import Config, Hub, Kafka, Secret, Source
+from ingest.config.cluster import Cluster
 from ingest.doctor.check import Verdict
 from ingest.doctor.kafka_judges import judge_topic
 from ingest.doctor.transactions import RIGHTS, judge_places, judge_refusal, transaction_checks
@@ -51,13 +52,17 @@ def test_refusals(name: str, result: str, fix: str) -> None:
     assert fix in verdict.fix
 
 
-def test_only_exactly_once_is_asked_about_and_its_transaction_is_tried() -> None:
+def test_places_are_asked_about_where_they_are_needed_and_a_transaction_is_tried_for_exactly_once() -> None:
     with MockCluster() as cluster:
         config = Config(
             hub=Hub(event_hub_connection_string=Secret(EVENT_HUB)), kafka=Kafka(bootstrap_servers=cluster.bootstrap)
         )
         assert transaction_checks(config, None, dict, "Kafka") == []
         once = replace(config, source=Source(delivery="exactly_once"))
+        shared = replace(config, cluster=Cluster("kafka"))
+        assert [check.name for check in transaction_checks(shared, None, dict, "Kafka")] == [
+            "places in ingest-positions"
+        ]
         checks = transaction_checks(once, None, dict, "Kafka")
         assert [check.name for check in checks] == [RIGHTS, "places in ingest-positions"]
         assert checks[0].ask() == Verdict("ok", "may use transactional ids that begin with ingest/")
