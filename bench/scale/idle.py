@@ -27,8 +27,8 @@ from tests.services.ports import ReservedPort
 
 COORDINATIONS: Final = ("none", "kafka", "blob")
 NODES: Final = (1, 2)
-GROUP_CLIENTS: Final = "ingest/"
-"""How the names of a group's clients begin (`ingest.cluster.node`)."""
+PARTITION_CLIENTS: Final = "ingest-source-"
+"""How the names of a partition process's clients begin; all others are the group's."""
 _SETTLE_SECONDS = 20.0
 """Until joining, warming up and the first questions are over."""
 _START_SECONDS = 180.0
@@ -127,9 +127,11 @@ def look(nodes: list[IngestProcess], proxies: Proxies, partitions: int, coordina
     ]
     asked = proxies.kafka.counts() - counts[0], proxies.blob.counts() - counts[1]
     hourly = 3600 / seconds / len(nodes)
-    groups = Counter({name.partition(": ")[2]: n for name, n in asked[0].items() if name.startswith(GROUP_CLIENTS)})
+    groups: Counter[str] = Counter()
+    for name, count in asked[0].items():
+        groups[name.partition(": ")[2]] += 0 if name.startswith(PARTITION_CLIENTS) else count
     for name, found_there in (("the group's", groups), ("to Blob Storage", asked[1])):
-        told = ", ".join(f"{what} {count * hourly:,.0f}" for what, count in sorted(found_there.items()))
+        told = ", ".join(f"{what} {count * hourly:,.0f}" for what, count in sorted(found_there.items()) if count)
         print(f"{coordination}, {len(nodes)}: {name}, per node and hour: {told or 'none'}", file=sys.stderr, flush=True)
     return [
         f"{sum(each[0] for each in spent) / len(nodes) / seconds:.2%}",

@@ -6,6 +6,7 @@ when partitions change owners after the first even share.
 """
 
 import argparse
+import contextlib
 import json
 import sys
 import tempfile
@@ -36,6 +37,7 @@ PACES: Final = {"javascript": (10, 60), "python": (30, 180)}
 _SETTLE_SECONDS: Final = 900.0
 """Python's processor takes one partition each half minute."""
 _LOOK_SECONDS: Final = 0.5
+_DRAIN_SECONDS: Final = 240.0
 
 
 class Owners:
@@ -45,18 +47,19 @@ class Owners:
         self.changes = 0
         """How often a partition went from one owner to another, or was let go of."""
         self._partitions = partitions
-        self._now: dict[str, str] = {}
+        self.now: dict[str, str] = {}
+        """Partition → owner, as it was seen last."""
 
     def note(self, owners: Mapping[str, str]) -> bool:
         """`owners`: partition → owner, empty for nobody. Returns whether anything has changed."""
-        before, self._now = self._now, dict(owners)
+        before, self.now = self.now, dict(owners)
         self.changes += sum(owner != owners.get(partition) for partition, owner in before.items() if owner)
-        return before != self._now
+        return before != self.now
 
     @property
     def shares(self) -> dict[str, int]:
         """Owner → how many it has."""
-        return dict(Counter(owner for owner in self._now.values() if owner))
+        return dict(Counter(owner for owner in self.now.values() if owner))
 
     def even(self, readers: int) -> bool:
         """Whether so many share all partitions, none having more than one partition more than another."""
@@ -121,7 +124,8 @@ def share(folder: Path, partitions: int, rate: int, seconds: float) -> dict[str,
             for partition, stats in hub.stats().partitions.items()
             for number in range(stats.last_sequence_number + 1)
         }
-        wait_until(lambda: _read(readers.values()).keys() >= expected or None, "events are missing", 120.0)
+        with contextlib.suppress(AssertionError):
+            wait_until(lambda: _read(readers.values()).keys() >= expected, "they are counted below", _DRAIN_SECONDS)
         changes, shares = watch.owners.changes - until_settled, watch.owners.shares
         for reader in readers.values():
             reader.stop()
@@ -137,6 +141,8 @@ def share(folder: Path, partitions: int, rate: int, seconds: float) -> dict[str,
             "sent": len(expected),
             "read": seen,
             "lost": len(expected - read.keys()),
+            "lost_of": Counter(partition for partition, _ in expected - read.keys()),
+            "owners": {partition: watch.called(owner) for partition, owner in watch.owners.now.items()},
             "repeated": read.total() - len(read),
         }
 
@@ -151,8 +157,12 @@ class Watch:
 
     def look(self) -> None:
         if self.owners.note({partition: each.owner for partition, each in self._blobs.read().items()}):
-            names = {owner.partition("/")[0][:8]: count for owner, count in sorted(self.owners.shares.items())}
+            names = {self.called(owner): count for owner, count in sorted(self.owners.shares.items())}
             print(f"{time.monotonic() - self._began:6.1f} s: {names}", flush=True)
+
+    def called(self, owner: str) -> str:
+        """Returns ingest, or the beginning of a processor's number."""
+        return owner.partition("/")[0][:8]
 
     def until_even(self, readers: int) -> float:
         """Returns after how many seconds so many readers have even shares. Raises AssertionError."""

@@ -16,10 +16,10 @@ from tests.services.kafka import KafkaCluster
 from tests.storm import load
 
 EVENTS: Final = ("join", "leave", "kill", "freeze", "cut", "broker", "upgrade")
-LEFT_SECONDS: Final = {"kafka": 3.0, "blob": 20.0}
-"""Coordination → the promise for a graceful end. With blobs the others look every 15 to 18 s."""
+LEFT_SECONDS: Final = 3.0
+"""The promise for a graceful end."""
 GONE_SECONDS: Final = {"kafka": 12.0, "blob": 75.0}
-"""The promise after a node is gone without a word: killed, frozen or cut off."""
+"""Coordination → the promise after a node is gone without a word: killed, frozen or cut off."""
 _SECONDS: Final = 180.0
 _BROKER_SECONDS: Final = 30.0
 
@@ -142,8 +142,7 @@ class Life:
         if code != 0:
             self._problems.append(f"graceful leave: exit code {code}")
         self._nodes.wait_shared(*members[1:], seconds=_SECONDS)
-        limit = LEFT_SECONDS[self._settings.coordination]
-        self._tell("graceful leave", seconds, members[1:], limit, f"all in {time.monotonic() - began:.1f} s")
+        self._tell("graceful leave", seconds, members[1:], LEFT_SECONDS, f"all in {time.monotonic() - began:.1f} s")
         self._start_again(members)
 
     def _kill(self, members: list[Node]) -> None:

@@ -20,7 +20,7 @@ OPTIONS = {
     "--brokers": "1",
     "--rate": "400",
     "--session-ms": "4000",
-    "--away-seconds": "7",
+    "--away-seconds": "6",
     "--settle-seconds": "1",
 }
 

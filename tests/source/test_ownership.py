@@ -1,0 +1,55 @@
+"""When a process that can have lost its partition opens a link again, and reads the store."""
+
+from unittest.mock import Mock
+
+from ingest.config import Source
+from ingest.source.checkpoints.writer import Looked
+from ingest.source.ownership import ACKS_SECONDS, FRESH_SECONDS, Ownership
+
+
+class World:
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.vacant = False
+        self.receiver, self.delivery, self.writer = (
+            Mock(attaches=1),
+            Mock(on_the_way=0, position=None),
+            Mock(overtaken=None),
+        )
+        self.writer.glanced = self.writer.looked.return_value = Looked(None, changed=False)
+        self.ownership = Ownership(
+            Source(),
+            "3",
+            None,
+            self.receiver,
+            self.delivery,
+            self.writer,
+            Mock(),
+            vacant=lambda: self.vacant,
+            clock=lambda: self.now,
+        )
+
+
+def test_the_first_link_takes_the_partition_and_a_later_one_leaves_it_to_who_reads_it() -> None:
+    world = World()
+    assert world.ownership.may_open()
+    world.now += FRESH_SECONDS
+    assert not world.ownership.may_open()
+    world.writer.glance.assert_not_called()
+    world.vacant = True
+    assert not world.ownership.may_open()
+    world.writer.glance.assert_called_once_with()
+    assert world.ownership.may_open()
+
+
+def test_who_has_lost_a_partition_waits_until_nobody_reads_it_and_reads_the_store_then() -> None:
+    world = World()
+    world.ownership.doubt("stolen")
+    world.now += ACKS_SECONDS
+    world.ownership.poll()
+    world.receiver.resume.assert_not_called()
+    assert world.writer.look.call_count == 1
+    world.vacant = True
+    world.ownership.poll()
+    assert world.writer.look.call_count == 2, "what it read before is old"
+    world.receiver.resume.assert_called_once()
