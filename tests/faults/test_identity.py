@@ -95,7 +95,10 @@ def test_nothing_ends_while_tokens_come_and_nothing_is_lost_when_none_does(
         return stats.attaches, stats.c2d.service_link_attaches
 
     with Topic(kafka.bootstrap, name=f"{node.topics.name}.telemetry") as topic:
+        fake.status = 500
         service.start()
+        service.wait_unready("the endpoint for managed identities of this machine gives no token")
+        fake.status = 200
         service.wait_ready()
         node.wait_shared()
         before, asked = attaches(), len(fake.asked)

@@ -30,8 +30,9 @@ def consumer(cluster: MockCluster) -> Iterator[Consumer]:
     made.close()
 
 
-def write(cluster: MockCluster, partition: int, *values: bytes) -> None:
-    producer = Producer({"bootstrap.servers": cluster.bootstrap})
+def write(cluster: MockCluster, partition: int, *values: bytes, batch: int = 10_000) -> None:
+    """`batch`: the most records that go together."""
+    producer = Producer({"bootstrap.servers": cluster.bootstrap, "batch.num.messages": batch})
     for value in values:
         producer.produce("t", value, partition=partition)
     assert producer.flush(PATIENCE) == 0
@@ -67,6 +68,18 @@ def test_the_end_of_the_partition_ends_a_stretch_whose_last_offsets_hold_no_reco
     stretch = BoundedReader(consumer, "t", {0: (0, 5)})
     assert read(stretch) == [(0, b"a"), (0, b"b")]
     assert stretch.next == {0: 5}
+
+
+def test_a_full_queue_is_no_reason_to_wait(cluster: MockCluster) -> None:
+    """By itself librdkafka asks for more a second after its queue was full, and here that is full after each answer."""
+    write(cluster, 0, *(b"%1000d" % number for number in range(1_200)), batch=10)
+    small = {"queued.min.messages": 1, "queued.max.messages.kbytes": 1, "max.partition.fetch.bytes": 10_000}
+    consumer = Consumer({**CONSUMER, **small, "bootstrap.servers": cluster.bootstrap, "group.id": "g"})
+    try:
+        stretch, deadline = BoundedReader(consumer, "t", {0: (0, 1_200)}), Deadline(PATIENCE / 4)
+        assert len(list(stretch.to_the_end(deadline))) == 1_200
+    finally:
+        consumer.close()
 
 
 def test_nothing_to_read(consumer: Consumer) -> None:

@@ -271,3 +271,21 @@ def test_a_clock_that_is_put_back_has_a_new_token_fetched_now_and_not_when_it_is
         assert 500 < held.seconds() <= 600
     finally:
         supply.close()
+
+
+def test_a_machine_without_room_for_a_thread_is_asked_for_one_again(
+    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    endpoint.life = 600
+    slot, supply = Slot(CONFIG), TokenSupply(Registry(), fetcher=endpoint.fetcher)
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", full)
+        supply.serve([slot])
+    assert "No new token for Event Hubs: no process or thread can be started" in caplog.text
+    try:
+        serve_until(supply, slot, lambda: slot.knows(EVENT_HUBS).held is not None)
+    finally:
+        supply.close()
