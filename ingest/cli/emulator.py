@@ -4,6 +4,7 @@ import argparse
 import dataclasses
 import json
 import math
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -139,7 +140,9 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(as_json) if args.json else _in_words(endpoints, args, devices), flush=True)
         signal.sigwait(STOP_SIGNALS)
     except OSError as error:
-        return _wrong_host(args.host, error.strerror or str(error))
+        return _wrong_host(
+            args.host, os.strerror(error.errno) if error.errno is not None and error.errno > 0 else str(error)
+        )
     except IngestError as error:
         return _usage(f"--c2d-host: {error}")
     finally:

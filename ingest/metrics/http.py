@@ -1,5 +1,7 @@
 """The supervisor's HTTP port: the status page, /status.json, /metrics, /healthz and /readyz."""
 
+import errno
+import os
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -76,9 +78,7 @@ class Exposition:
                 raise Unreachable(f"metrics cannot be served on {host}:{port}: {lacking}") from None
             if isinstance(error, RuntimeError):
                 raise
-            raise ConfigError(
-                [Problem("metrics.port", f"{host}:{port}", f"cannot listen there ({error.strerror}); choose another")]
-            ) from None
+            raise ConfigError([_unusable(host, port, error)]) from None
 
     def answer(self, path: str) -> tuple[int, str, bytes]:
         """Returns (status, content type, body) for a path."""
@@ -126,3 +126,13 @@ class Exposition:
     def close(self) -> None:
         """Stops listening and ends the serving thread."""
         self._port.close()
+
+
+def _unusable(host: str, port: int, error: OSError) -> Problem:
+    number = error.errno or 0
+    if number < 0 or number == errno.EADDRNOTAVAIL:  # below 0: of getaddrinfo(3)
+        return Problem(
+            "metrics.host", f'"{host}"', "no address of this machine; write one of its own, such as 127.0.0.1"
+        )
+    # Not the error's own words: Python adds what it tried.
+    return Problem("metrics.port", f"{host}:{port}", f"cannot listen there ({os.strerror(number)}); choose another")

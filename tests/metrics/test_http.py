@@ -273,3 +273,12 @@ def test_what_nobody_owns_stays() -> None:
     registry.lapse(("source", "0"))
     registry.keep_only("source", [])
     assert registry.value(m.BUILD_INFO, "1", "3") == 1
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "no-such-host.invalid", "2001:db8::1"])
+def test_an_address_of_another_machine_is_an_error_of_the_host(host: str) -> None:
+    exposition = Exposition(Registry(), healthy=lambda: True, unready=list, host=host, port=0)
+    with pytest.raises(ConfigError) as raised:
+        exposition.start()
+    [problem] = raised.value.problems
+    assert (problem.key, problem.value) == ("metrics.host", f'"{host}"')
