@@ -96,9 +96,8 @@ class TransactionalPool(ShippingPool):
         """Waits until brokers, and the leaders of a topic that exists, are known: without them librdkafka looks for the
         coordinator of transactions only every 500 ms. Raises nothing: `initialize` says what is wrong."""
         with contextlib.suppress(KafkaException):
-            for _ in range(
-                2
-            ):  # with the first answer the brokers it names take the place of those that were configured
+            # With the first answer the brokers that it names take the place of those that were configured.
+            for _ in range(2):
                 self._producer.list_topics(topic, seconds)
 
     def initialize(self, seconds: float) -> None:
