@@ -13,9 +13,8 @@ def main() -> int:
     """Runs the command of `sys.argv`; returns its exit code."""
     early_signals.heed(sys.argv[1:])
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(
-            errors="backslashreplace"
-        )  # as of stderr: no locale lacks a character that ends the program
+        # As of stderr: no locale lacks a character that ends the program.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         from ingest.cli.main import main as run
 
