@@ -179,21 +179,23 @@ class TransactionalPool(ShippingPool):
             call(max(_LEAST_SECONDS, seconds))
         except (KafkaException, SystemError) as failed:
             error = failed.args[0]
-            if not isinstance(error, KafkaError):
-                raise self._cause(RestartRequired(f"Kafka producer: {error}")) from None
-            if fenced(error):
-                raise self.displaced() from None
-            if error.fatal():
-                raise RestartRequired(f"Kafka producer: {error.str()}") from None
-            if error.txn_requires_abort():
-                raise Aborted(error) from None
-            if error.retriable() or error.code() == KafkaError._TIMED_OUT:
-                self._look()
-                return False
-            raise RestartRequired(f"Kafka transaction: {error.name()}: {error.str()}") from None
-        self.health.answered()
-        self._look()
-        return True
+        else:
+            self.health.answered()
+            self._look()
+            return True
+        # Not above, as it asks the client again: see Outbox._send.
+        if not isinstance(error, KafkaError):
+            raise self._cause(RestartRequired(f"Kafka producer: {error}"))
+        if fenced(error):
+            raise self.displaced()
+        if error.fatal():
+            raise RestartRequired(f"Kafka producer: {error.str()}")
+        if error.txn_requires_abort():
+            raise Aborted(error)
+        if error.retriable() or error.code() == KafkaError._TIMED_OUT:
+            self._look()
+            return False
+        raise RestartRequired(f"Kafka transaction: {error.name()}: {error.str()}")
 
     def _look(self) -> None:
         super()._look()
