@@ -358,7 +358,7 @@ class TransactionalDelivery:
             raise RestartRequired(f"Kafka does not abort a transaction: {aborted}") from None
         self.transactions["aborted"] += 1
         self._acked_at = self._clock()
-        held, refusal, abandoned = self._held, self._refusal, self._abandoned
+        held, refusal, abandoned = self._held, self._refusal, self._abandoned or self._closed_at is not None
         self._over()
         if abandoned:
             return

@@ -125,6 +125,18 @@ def test_an_end_is_not_held_up_by_records_that_kafka_does_not_take() -> None:
     check(rig, stream)
 
 
+def test_what_kafka_refuses_at_the_end_is_not_tried_again() -> None:
+    rig = Rig(TransactionalKafka(1))
+    stream = stream_of([(1, GOOD)] * 9 + [(1, BAD)])
+    rig.delivery.send(Batch.of(stream))
+    rig.delivery.close()
+    assert rig.delivery.join(Deadline(60), while_waiting=lambda: None)
+    assert (rig.kafka.commits, rig.kafka.aborts) == (0, 1)
+    rig.kill()
+    rig.run(stream)
+    check(rig, stream)
+
+
 def test_an_end_in_the_middle_of_tries_aborts_them() -> None:
     rig = Rig(TransactionalKafka(1))
     stream = stream_of([(1, GOOD)] * 9 + [(1, BAD)] + [(1, GOOD)] * 20)
@@ -261,7 +273,7 @@ def test_a_commit_that_fails_after_all_is_not_tried_again_once_it_is_abandoned()
     rig = Rig(TransactionalKafka(1))
     stream = stream_of([(1, GOOD)] * 9 + [(1, BAD)])
     rig.delivery.send(Batch.of(stream))
-    rig.delivery.close()
+    rig.now += 1  # it is due
     rig.kafka.away = True
     rig.poll()
     rig.delivery.abandon()
