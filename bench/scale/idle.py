@@ -51,6 +51,8 @@ class Proxies(NamedTuple):
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.scale.idle", description=__doc__)
     parser.add_argument("--partitions", type=int, default=32)
+    parser.add_argument("--nodes", type=int, nargs="+", default=NODES)
+    parser.add_argument("--coordination", nargs="+", choices=COORDINATIONS, default=COORDINATIONS)
     parser.add_argument("--seconds", type=float, default=120.0, help="to look at each")
     options = parser.parse_args()
     print(f"| {' | '.join(_COLUMNS)} |\n|{'---|' * len(_COLUMNS)}")
@@ -65,8 +67,8 @@ def main() -> None:
             stack.enter_context(CountingProxy(blob.address, HttpRequests)),
         )
         store = blob.connection_string_through(proxies.blob.address)
-        for nodes in NODES:
-            for coordination in COORDINATIONS:
+        for nodes in options.nodes:
+            for coordination in options.coordination:
                 place = folder / f"{coordination}-{nodes}"
                 place.mkdir()
                 with HubProcess("--partitions", str(options.partitions)) as hub, ExitStack() as running:

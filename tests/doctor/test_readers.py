@@ -96,6 +96,7 @@ def test_an_ingest_that_runs_here_is_no_surprise() -> None:
     ("words", "holder"),
     [
         ("Receiver 'nil' with a higher epoch '7' already exists.", "owner level 7"),
+        ("created with epoch of '0', and so", "an Event Hubs processor, or an ingest that shares partitions"),
         ("created with epoch of '99999999999999999999', and", "owner level 99999999999999999999"),
         ("New words of the hub.", "another reader with an owner level"),
     ],
