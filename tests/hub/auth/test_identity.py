@@ -19,6 +19,7 @@ from ingest.sink.sending.sender import Sender
 from ingest.timing import Backoff, Deadline
 from tests.hub.auth.fake_entra import GRACE, jwt
 from tests.sink.hub import command
+from tests.sink.transports import HERE
 from tests.source.readers import Reader, fill
 
 PATIENCE = 60.0
@@ -64,10 +65,7 @@ class Traffic:
         assert address is not None
         self.hub = hub
         self.readers = [Reader(configured(hub, way)) for way in GROUPS]
-        self.senders = [
-            Sender(address, config.hub.ca_file, transport=way, backoff=Backoff(0.05, 0.5))  # type: ignore[arg-type]
-            for way in GROUPS
-        ]
+        self.senders = [Sender(address, config.hub.ca_file, transport=way, backoff=Backoff(0.05, 0.5)) for way in HERE]
         self.filled = hub.hub.bounds("0")[1].sequence_number + 1
         self.sent = self.taken = 0
         for each in self.senders:
@@ -94,7 +92,7 @@ class Traffic:
 
     @property
     def up(self) -> bool:
-        return self.troubles == [None] * 4
+        return not any(self.troubles)
 
     @property
     def say_why(self) -> bool:
@@ -139,7 +137,7 @@ def test_short_tokens_and_an_endpoint_that_is_away(held: HeldTokens, traffic: Tr
     finally:
         renewed.set()
         renewing.join()
-    assert traffic.links == [1] * 4, traffic.troubles
+    assert set(traffic.links) == {1}, traffic.troubles
     traffic.until(lambda: traffic.say_why)
     give(held, 600)
     traffic.until(lambda: traffic.up)
