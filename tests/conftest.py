@@ -7,6 +7,7 @@ from typing import get_args
 import pytest
 from hypothesis import settings
 
+from tests.clients_left import ClientsLeft
 from tests.left_out import LeftOut
 from tests.longest_first import longest_first
 from tests.services.azurite import Azurite
@@ -21,6 +22,7 @@ _SERVICES = (KafkaCluster, Azurite)
 
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(LeftOut())
+    config.pluginmanager.register(ClientsLeft())
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` chooses
