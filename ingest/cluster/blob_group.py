@@ -33,7 +33,7 @@ RATES_SECONDS: Final = 60.0
 """How often the checkpoints are looked at for the partitions' rates."""
 EXPIRY_SECONDS: Final = 60.0
 """What is not renewed for this long is nobody's: as long as with the JavaScript, Go and C++ processors, which take it then."""
-AGAIN_SECONDS: Final = 1.0
+AGAIN_SECONDS: Final = 0.5
 """Until the next look when another was faster with a claim."""
 RETRY_SECONDS: Final = 3.0
 

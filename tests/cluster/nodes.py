@@ -1,5 +1,6 @@
 """Nodes that share the partitions of one emulated hub: supervisors of their own on this machine, one folder of checkpoints."""
 
+import contextlib
 import os
 import signal
 import time
@@ -48,7 +49,8 @@ class Node(IngestProcess):
 
     def wake(self) -> None:
         for pid in (self.pid, *self.descendants()):
-            os.kill(pid, signal.SIGCONT)
+            with contextlib.suppress(ProcessLookupError):  # the supervisor, awake, has ended it already
+                os.kill(pid, signal.SIGCONT)
 
 
 class Nodes:
