@@ -1,22 +1,20 @@
-"""Who is in a consumer group, by the word of its coordinator."""
+"""Who is in a consumer group, asked again and again."""
 
 import logging
-import struct
 import threading
-import warnings
 from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from confluent_kafka import KafkaException
 
 from ingest.errors import IngestError
+from ingest.kafka import group_readers
 from ingest.kafka.client import new_admin
+from ingest.kafka.group_readers import Place, places
 
 if TYPE_CHECKING:
     from confluent_kafka.admin import AdminClient
 
-Place = tuple[str, int]
-"""(topic, partition)"""
 Members = Mapping[str, Collection[Place]]
 """Name of a member → its partitions."""
 
@@ -76,15 +74,11 @@ class GroupMembers:
                 continue
             try:
                 admin = admin or new_admin(self._chosen, error_cb=lambda _: None)
-                # Not describe_consumer_groups: librdkafka 2.16.0 aborts the process when brokers come back that were away
-                # during that request (rd_kafka_enq_once_del_source_return).
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore", DeprecationWarning)
-                    found = admin.list_groups(self._group, timeout=ANSWER_SECONDS)
+                found = group_readers.members(admin, self._group, ANSWER_SECONDS)
             except (KafkaException, IngestError, RuntimeError) as error:  # the last answer holds
                 logger.debug("Who is in the group %s: %s", self._group, error)
                 continue
-            self._take([member for each in found if each.id == self._group for member in each.members])
+            self._take(found)
 
     def _take(self, described: Collection[Any]) -> None:
         """Members with the same name are told apart by what the coordinator calls them."""
@@ -95,23 +89,3 @@ class GroupMembers:
         if members != self.members:
             self.members = members
             self._changed()
-
-
-def places(assignment: bytes) -> list[Place]:
-    """Returns what a member of a consumer group is assigned, from Kafka's ConsumerProtocolAssignment: version, then topics
-    with their partitions, then user data; nothing if it cannot be read. Pure."""
-    found: list[Place] = []
-    try:
-        (topics,) = struct.unpack_from(">i", assignment, 2)
-        at = 6
-        for _ in range(topics):
-            (length,) = struct.unpack_from(">h", assignment, at)
-            topic = assignment[at + 2 : at + 2 + length].decode()
-            at += 2 + length
-            (count,) = struct.unpack_from(">i", assignment, at)
-            numbers = struct.unpack_from(f">{count}i", assignment, at + 4)
-            at += 4 + 4 * count
-            found += [(topic, number) for number in numbers]
-    except (struct.error, UnicodeDecodeError):
-        return []
-    return sorted(found)

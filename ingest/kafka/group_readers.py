@@ -1,4 +1,4 @@
-"""Which topics the members of a consumer group read, by the word of its coordinator."""
+"""Who is in a consumer group, and what its members read, by the word of its coordinator."""
 
 import struct
 import warnings
@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from confluent_kafka.admin import AdminClient
+
+Place = tuple[str, int]
+"""(topic, partition)"""
 
 
 class Reader(NamedTuple):
@@ -20,15 +23,23 @@ class Reader(NamedTuple):
     """Topics of which it has partitions."""
 
 
+def members(admin: "AdminClient", group: str, timeout: float) -> list[Any]:
+    """Returns confluent-kafka's `GroupMember` of each. Raises KafkaException or RuntimeError if the cluster does not tell them
+    within `timeout` seconds."""
+    # Not describe_consumer_groups: librdkafka 2.16.0 aborts the process when brokers come back that were away during that
+    # request (rd_kafka_enq_once_del_source_return).
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        found: list[Any] = admin.list_groups(group, timeout=timeout)
+    return [member for each in found if each.id == group for member in each.members]
+
+
 def readers(admin: "AdminClient", group: str, timeout: float) -> list[Reader]:
     """Returns the members; none if the cluster does not tell them within `timeout` seconds."""
     from confluent_kafka import KafkaException
 
     try:
-        # Not describe_consumer_groups: see ingest/cluster/members.py.
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)
-            found: list[Any] = admin.list_groups(group, timeout=timeout)
+        found = members(admin, group, timeout)
     except (KafkaException, RuntimeError):
         return []
     return [
@@ -38,28 +49,39 @@ def readers(admin: "AdminClient", group: str, timeout: float) -> list[Reader]:
             frozenset(topics(member.metadata or b"")),
             frozenset(topics(member.assignment or b"", partitions=True)),
         )
-        for each in found
-        if each.id == group
-        for member in each.members
+        for member in found
     ]
 
 
 def topics(protocol: bytes, *, partitions: bool = False) -> list[str]:
     """Returns the topics of Kafka's ConsumerProtocolSubscription, or with `partitions` of a ConsumerProtocolAssignment;
     nothing if it cannot be read. Pure."""
+    return [topic for topic, _ in _entries(protocol, partitions=partitions)]
+
+
+def places(assignment: bytes) -> list[Place]:
+    """Returns what a member is assigned, from Kafka's ConsumerProtocolAssignment; nothing if it cannot be read. Pure."""
+    entries = _entries(assignment, partitions=True)
+    return sorted((topic, number) for topic, numbers in entries for number in numbers)
+
+
+def _entries(protocol: bytes, *, partitions: bool) -> list[tuple[str, tuple[int, ...]]]:
     try:
-        return list(_topics(protocol, partitions=partitions))
+        return list(_read(protocol, partitions=partitions))
     except (struct.error, UnicodeDecodeError):
         return []
 
 
-def _topics(protocol: bytes, *, partitions: bool) -> Iterator[str]:
-    (count,) = struct.unpack_from(">i", protocol, 2)  # after the version
+def _read(protocol: bytes, *, partitions: bool) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Version, then topics, each with its partitions if those are there, then what does not matter here."""
+    (count,) = struct.unpack_from(">i", protocol, 2)
     at = 6
     for _ in range(count):
         (length,) = struct.unpack_from(">h", protocol, at)
         at += 2 + length
-        yield struct.unpack_from(f"{length}s", protocol, at - length)[0].decode()
+        topic, numbers = struct.unpack_from(f"{length}s", protocol, at - length)[0].decode(), ()
         if partitions:
-            (numbers,) = struct.unpack_from(">i", protocol, at)
-            at += 4 + 4 * numbers
+            (many,) = struct.unpack_from(">i", protocol, at)
+            numbers = struct.unpack_from(f">{many}i", protocol, at + 4)
+            at += 4 + 4 * many
+        yield topic, numbers

@@ -1,13 +1,12 @@
 """Which sinks of other hubs are in the way, and which of two leaves."""
 
-import struct
 from collections.abc import Sequence
 
 import pytest
 
 from ingest.config.connection_strings import IotHubAddress
 from ingest.config.values import Secret
-from ingest.kafka.group_readers import Reader, topics
+from ingest.kafka.group_readers import Reader
 from ingest.sink.intake.other_hubs import hub_of, intruders, member_name, must_leave, words
 
 TOPICS = {"iotout"}
@@ -59,16 +58,3 @@ def test_the_words_name_both_hubs_and_the_keys() -> None:
     assert "'ingest-sink'" in said
     assert "b.azure-devices.net (on 10.0.0.7)" in said
     assert said.rpartition(": ")[2] == "give each hub a group and topics of its own, sink.group_id and sink.topics"
-
-
-def test_topics_of_what_kafka_says_of_a_member() -> None:
-    name = struct.pack(">h", 6) + b"iotout"
-    subscription = struct.pack(">hi", 3, 2) + name + struct.pack(">h", 1) + b"x" + struct.pack(">i", -1)
-    assignment = (
-        struct.pack(">hi", 1, 2)
-        + (name + struct.pack(">iii", 2, 0, 1))
-        + (struct.pack(">h", 1) + b"x" + struct.pack(">ii", 1, 7))
-    )
-    assert topics(subscription) == ["iotout", "x"]
-    assert topics(assignment, partitions=True) == ["iotout", "x"]
-    assert topics(b"") == topics(b"\0\1\0\0\0\7\0") == topics(subscription[:12]) == []
