@@ -1,11 +1,17 @@
 """Time: one budget for all steps of a shutdown, and how long to wait before the next try."""
 
 import random
+import threading
 import time
 from collections.abc import Callable
 
 Clock = Callable[[], float]
 """Returns seconds: since 1970 (`time.time`) or on a clock that never goes back (`time.monotonic`)."""
+
+
+def since_boot() -> float:
+    """Returns seconds on a clock that nobody sets; unlike those of `time.monotonic` they pass while the machine is suspended."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 class Deadline:
@@ -24,6 +30,14 @@ class Deadline:
     @property
     def expired(self) -> bool:
         return self._clock() >= self._end
+
+
+def joined(thread: threading.Thread, deadline: Deadline) -> bool:
+    """Waits for a thread's end; returns whether it has ended by the deadline. One that was never started has."""
+    if thread.ident is None:
+        return True
+    thread.join(deadline.remaining())
+    return not thread.is_alive()
 
 
 class Backoff:

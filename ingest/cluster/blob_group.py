@@ -21,7 +21,7 @@ from ingest.cluster.node import member_name, of_nodes
 from ingest.cluster.rates import Rates
 from ingest.errors import IngestError, Unreachable
 from ingest.logs import Repeated, and_more
-from ingest.timing import Clock, Deadline
+from ingest.timing import Clock, Deadline, joined
 
 INTERVAL_SECONDS: Final = 15.0
 """From one round to the next, plus up to a fifth of it, so that nodes do not look at the same moment."""
@@ -121,10 +121,7 @@ class BlobGroup:
             self._condition.notify_all()
 
     def join(self, deadline: Deadline) -> bool:
-        if self._thread.ident is None:
-            return True
-        self._thread.join(deadline.remaining())
-        return not self._thread.is_alive()
+        return joined(self._thread, deadline)
 
     def look(self, *, glance: bool = False) -> bool:
         """Renews what is this node's, takes what it lacks, and finds out what others have taken; at a `glance` it renews

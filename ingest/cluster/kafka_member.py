@@ -14,7 +14,7 @@ from ingest.cluster.contract import Change
 from ingest.errors import IngestError
 from ingest.kafka.client import ClientHealth, new_consumer
 from ingest.logs import Repeated, and_more
-from ingest.timing import Deadline
+from ingest.timing import Deadline, joined
 
 POLL_SECONDS: Final = 0.1
 """How long `close` can go unnoticed."""
@@ -66,10 +66,7 @@ class KafkaMember:
             self._condition.notify_all()
 
     def join(self, deadline: Deadline) -> bool:
-        if self._thread.ident is None:
-            return True
-        self._thread.join(deadline.remaining())
-        return not self._thread.is_alive()
+        return joined(self._thread, deadline)
 
     def _run(self) -> None:
         consumer = self._opened()

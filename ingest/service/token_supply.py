@@ -22,7 +22,7 @@ from ingest.hub.auth.renewal import SET_SECONDS, Renewal
 from ingest.logs import Repeated, and_more
 from ingest.metrics.catalogue import TOKEN_EXPIRY, TOKEN_FAILING, TOKEN_FAILURES
 from ingest.metrics.registry import Registry
-from ingest.timing import Clock
+from ingest.timing import Clock, since_boot
 
 ENTRY: Final = "ingest.hub.auth.held:take"
 _OWNER: Final = "identity"
@@ -52,11 +52,6 @@ class _Wanted(NamedTuple):
     service: Service
 
 
-def _since_boot() -> float:
-    """Seconds on a clock that nobody sets, and that goes on while the machine sleeps."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
-
-
 def _wanted(config: Config) -> list[_Wanted]:
     return [_Wanted(config.identity, config.proxy, service) for service in needed(config)]
 
@@ -70,7 +65,7 @@ class TokenSupply:
         *,
         fetcher: Callable[[Config], Fetch] = entra.fetcher,
         clock: Clock = time.time,
-        steady: Clock = _since_boot,
+        steady: Clock = since_boot,
     ) -> None:
         """`clock`: the machine's, which can be set; `steady`: one that cannot."""
         self._registry = registry

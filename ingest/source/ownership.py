@@ -8,7 +8,6 @@ again.
 """
 
 import logging
-import time
 from collections.abc import Callable
 
 from ingest.config import Source
@@ -19,6 +18,7 @@ from ingest.source.delivery.contract import Deliverer
 from ingest.source.receiving.identity import Identity
 from ingest.source.receiving.receiver import Receiver
 from ingest.source.receiving.start import start_at
+from ingest.timing import since_boot
 
 PAUSE_SECONDS = 5.0
 """A loop that took this long cannot know what happened meanwhile. Normally no part of it waits that long."""
@@ -30,11 +30,6 @@ ANSWER_SECONDS = 3.0
 """How long the store has to say whether another process has gone on while there was no link."""
 
 logger = logging.getLogger(__name__)
-
-
-def _since_boot() -> float:
-    """Returns seconds; unlike `time.monotonic` they pass while the machine is suspended."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 class Ownership:
@@ -51,7 +46,7 @@ class Ownership:
         identity: Identity,
         *,
         vacant: Callable[[], bool] = lambda: True,
-        clock: Callable[[], float] = _since_boot,
+        clock: Callable[[], float] = since_boot,
     ) -> None:
         """`checkpoint`: where this process began. `vacant` is asked, until it says yes, before a link is opened again."""
         self._source = source

@@ -10,7 +10,7 @@ from ingest.errors import IngestError, Unreachable
 from ingest.logs import Repeated
 from ingest.source.checkpoints.order import further
 from ingest.source.checkpoints.store import WHATEVER, Before, Changed, Checkpoint, CheckpointStore, Damaged
-from ingest.timing import Backoff, Deadline
+from ingest.timing import Backoff, Deadline, joined
 
 _LOG = logging.getLogger(__name__)
 
@@ -169,10 +169,7 @@ class CheckpointWriter:
 
     def join(self, deadline: Deadline) -> bool:
         """Waits for the thread; returns False if it is still in a save at the deadline."""
-        if self._thread.ident is None:
-            return True
-        self._thread.join(deadline.remaining())
-        return not self._thread.is_alive()
+        return joined(self._thread, deadline)
 
     @property
     def pending(self) -> bool:
