@@ -4,12 +4,10 @@ import asyncio
 import struct
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from types import TracebackType
-from typing import Final, Protocol, Self
+from typing import Final, Protocol
 
-from ingest.emulator.loop_thread import LoopThread
+from tests.services.tcp_proxy import End, TcpProxy
 
-END_SECONDS: Final = 10.0
 API_NAMES: Final[Mapping[int, str]] = {
     0: "Produce",
     1: "Fetch",
@@ -81,76 +79,30 @@ class HttpRequests:
             yield lines[0].partition(" ")[0]
 
 
-class CountingProxy:
-    """A port in front of `target` (`host:port`), at the target's host. Use as a `with` block."""
+class CountingProxy(TcpProxy):
+    """See `TcpProxy`."""
 
     def __init__(self, target: str, requests: Callable[[], Requests], *, port: int = 0) -> None:
-        """`requests` makes one for each connection. `port` is the one to listen on; 0 for any."""
-        host, _, target_port = target.rpartition(":")
-        self._target = host, int(target_port)
+        """`requests` makes one for each connection."""
+        super().__init__(target, port=port)
         self._requests = requests
-        self._bound = port
         self._counts: Counter[str] = Counter()
-        self._thread = LoopThread("counting proxy")
-        self._server: asyncio.Server | None = None
-        self._open: set[asyncio.StreamWriter] = set()
-
-    @property
-    def address(self) -> str:
-        """`host:port` for clients."""
-        assert self._server is not None, "the proxy is not started"
-        host, port = self._server.sockets[0].getsockname()
-        return f"{host}:{port}"
 
     def counts(self) -> Counter[str]:
         """Returns how many of each were asked so far."""
         return self._thread.call(lambda: Counter(self._counts))
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        listening = asyncio.start_server(self._serve, self._target[0], self._bound)
-        self._server = self._thread.submit(listening).result(END_SECONDS)
-        return self
+    def near(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> End:
+        return _Counted(reader, writer, self._requests(), self._counts)
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+
+class _Counted(End):
+    def __init__(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, requests: Requests, counts: Counter[str]
     ) -> None:
-        self._thread.call(self._close)
-        self._thread.close(END_SECONDS)
+        super().__init__(reader, writer)
+        self._requests = requests
+        self._counts = counts
 
-    def _close(self) -> None:
-        if self._server is not None:
-            self._server.close()
-        for writer in self._open:
-            writer.transport.abort()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            far_reader, far_writer = await asyncio.open_connection(*self._target)
-        except OSError:
-            writer.transport.abort()
-            return
-        requests = self._requests()
-        self._open |= {writer, far_writer}
-        try:
-            await asyncio.gather(
-                _carry(reader, far_writer, lambda data: self._counts.update(requests.take(data))),
-                _carry(far_reader, writer, lambda _: None),
-            )
-        except asyncio.CancelledError:
-            pass  # the proxy ends; asyncio's streams would print a task of theirs that was cancelled (Python 3.11)
-        finally:
-            self._open -= {writer, far_writer}
-            for each in (writer, far_writer):
-                each.transport.abort()
-
-
-async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, look: Callable[[bytes], None]) -> None:
-    try:
-        while data := await reader.read(1 << 16):
-            look(data)
-            writer.write(data)
-            await writer.drain()
-    except OSError:
-        pass  # a reset is an end
-    writer.close()
+    def take(self, data: bytes) -> None:
+        self._counts.update(self._requests.take(data))
