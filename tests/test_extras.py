@@ -12,7 +12,7 @@ from ingest import extras
 from ingest.cli.main import main
 from ingest.config import Command, load
 from ingest.errors import EXIT_CONFIG, EXIT_CRASH, EXIT_OK, ConfigError
-from tests.config.samples import COMPLETE, EVENT_HUB, IOT_HUB
+from tests.config.samples import EVENT_HUB, IOT_HUB, written
 from tests.services import ROOT
 from tests.test_house import imported, modules
 
@@ -60,10 +60,7 @@ AWAY = {"aiohttp", "cryptography", "uamqp", "azure.iot", "azure.identity", "msal
 
 @pytest.fixture
 def configuration(tmp_path: Path) -> Path:
-    path = tmp_path / "ingest.toml"
-    path.write_text(COMPLETE)
-    path.chmod(0o600)
-    return path
+    return written(tmp_path)
 
 
 def program(text: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:

@@ -9,15 +9,12 @@ from ingest.cli import check_config, doctor
 from ingest.config import At, Checkpoints, Cluster, Config, Hub, Kafka, Proxy, SchemaRegistry, Secret, Sink, load
 from ingest.doctor.check import Finding, Result
 from ingest.errors import EXIT_OK, EXIT_UNAVAILABLE
-from tests.config.samples import COMPLETE, NAMESPACE
+from tests.config.samples import NAMESPACE, written
 
 
 @pytest.fixture
 def config(tmp_path: Path) -> Config:
-    path = tmp_path / "ingest.toml"
-    path.write_text(COMPLETE)
-    path.chmod(0o600)
-    return load(path, environ={}, for_command="check-config")
+    return load(written(tmp_path), environ={}, for_command="check-config")
 
 
 def test_a_right_configuration_is_summed_up(config: Config, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,7 +15,7 @@ from ingest.cli.main import main
 from ingest.config import Config, load
 from ingest.errors import EXIT_CONFIG, EXIT_OK, EXIT_UNAVAILABLE, EXIT_USAGE, Refused
 from ingest.source import hot_path
-from tests.config.samples import COMPLETE
+from tests.config.samples import COMPLETE, written
 
 COMMANDS = [
     "run",
@@ -42,10 +42,7 @@ def _no_configuration_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    path = tmp_path / "ingest.toml"
-    path.write_text(COMPLETE)
-    path.chmod(0o600)
-    return path
+    return written(tmp_path)
 
 
 @pytest.fixture

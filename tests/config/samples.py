@@ -1,5 +1,7 @@
 """Connection strings and a complete configuration that are right, for tests to break one thing at a time."""
 
+from pathlib import Path
+
 EVENT_HUB_KEY = "s3cr3tEventHubKey+/=="
 IOT_HUB_KEY = "czNjcjN0SW90SHViS2V5"
 BLOB_KEY = "czNjcjN0QmxvYktleQ=="
@@ -18,3 +20,11 @@ iot_hub_connection_string = "{IOT_HUB}"
 [checkpoints]
 blob_connection_string = "{BLOB}"
 """
+
+
+def written(folder: Path) -> Path:
+    """Returns a file of `COMPLETE`, which none but its owner can read."""
+    path = folder / "ingest.toml"
+    path.write_text(COMPLETE)
+    path.chmod(0o600)
+    return path

@@ -12,15 +12,12 @@ from ingest.metrics.catalogue import BUILD_INFO, PROCESS_UP
 from ingest.metrics.http import Exposition
 from ingest.metrics.registry import Registry
 from ingest.source import hot_path
-from tests.config.samples import COMPLETE, EVENT_HUB
+from tests.config.samples import EVENT_HUB, written
 
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    path = tmp_path / "ingest.toml"
-    path.write_text(COMPLETE)
-    path.chmod(0o600)
-    return path
+    return written(tmp_path)
 
 
 def test_the_compiled_core_is_there() -> None:
