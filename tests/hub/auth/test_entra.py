@@ -265,6 +265,12 @@ def test_an_answer_that_is_no_token_is_one_that_passes(
     assert "eyJ" not in text
 
 
+def endpoints_at(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All token endpoints are on this port of this machine."""
+    monkeypatch.setenv("AZURE_POD_IDENTITY_AUTHORITY_HOST", f"http://127.0.0.1:{port}")
+    monkeypatch.setenv("AZURE_AUTHORITY_HOST", f"https://localhost:{port}")
+
+
 def test_an_endpoint_that_accepts_and_never_answers_is_given_up(
     config: Config, fake: FakeEntra, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -274,8 +280,7 @@ def test_an_endpoint_that_accepts_and_never_answers_is_given_up(
         port = silent.getsockname()[1]
         for way in (WAYS[0], WAYS[-1]):
             config = by(config, way, fake, monkeypatch, tmp_path)
-            monkeypatch.setenv("AZURE_POD_IDENTITY_AUTHORITY_HOST", f"http://127.0.0.1:{port}")
-            monkeypatch.setenv("AZURE_AUTHORITY_HOST", f"https://localhost:{port}")
+            endpoints_at(port, monkeypatch)
             with pytest.raises(Unreachable, match=r"gives no token \(.+\): see"):
                 entra.fetcher(config)(EVENT_HUBS)
 
@@ -314,8 +319,7 @@ def test_an_endpoint_that_is_not_there_passes(
     way: Way, config: Config, fake: FakeEntra, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     config = by(config, way, fake, monkeypatch, tmp_path)
-    monkeypatch.setenv("AZURE_POD_IDENTITY_AUTHORITY_HOST", "http://127.0.0.1:9")
-    monkeypatch.setenv("AZURE_AUTHORITY_HOST", "https://localhost:9")
+    endpoints_at(9, monkeypatch)
     with pytest.raises(Unreachable):
         entra.fetcher(config)(EVENT_HUBS)
 
