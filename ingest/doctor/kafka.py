@@ -159,5 +159,5 @@ class KafkaChecks:
             group,
             None if allowed is None else [operation.name for operation in allowed],
             sorted({f"{member.client_id} on {member.host.lstrip('/')}" for member in found.members}),
-            other_hubs.words(group, others[0]) if others else "",
+            (other_hubs.seen(group, others[0]), other_hubs.FIX) if others else None,
         )

@@ -110,16 +110,18 @@ def _needed(form: str) -> int:
     return EVENT_BYTES + FORMATS[form].overhead_bytes(EVENT_BYTES) + _ENVELOPE_BYTES
 
 
-def judge_group(group: str, rights: Sequence[str] | None, members: Sequence[str], other_hub: str = "") -> Verdict:
-    """Judges the sink's consumer group. `members`: its members now. `other_hub`: words and fix if one is another hub's."""
+def judge_group(
+    group: str, rights: Sequence[str] | None, members: Sequence[str], other_hub: tuple[str, str] | None = None
+) -> Verdict:
+    """Judges the sink's consumer group. `members`: its members now. `other_hub`: what is wrong, and the fix, if one
+    is another hub's."""
     if rights is not None and "READ" not in rights:
         return fail(
             f"this user may not read as group {group}",
             f"allow it: kafka-acls.sh --add --allow-principal User:NAME --operation Read --group {group}",
         )
     if other_hub:
-        seen, _, fix = other_hub.rpartition(": ")
-        return fail(seen, fix)
+        return fail(*other_hub)
     if members:
         return ok(f"{group} is in use by {', '.join(members[:4])}; partitions are shared with who comes")
     return ok(f"{group} has no members now")

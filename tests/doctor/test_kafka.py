@@ -253,7 +253,7 @@ def test_what_kind_of_cluster_it_is() -> None:
 def test_groups() -> None:
     assert judge_group("g", ("READ",), ["ingest-sink-0 on 10.0.0.1"]).seen.startswith("g is in use by ingest-sink-0 on")
     other = judge_group(
-        "g", ("READ",), ["ingest-sink-0@b on 10.0.0.1"], "it has a sink of another hub, b: give each its own"
+        "g", ("READ",), ["ingest-sink-0@b on 10.0.0.1"], ("it has a sink of another hub, b", "give each its own")
     )
     assert (other.result, other.fix) == ("fail", "give each its own")
     assert judge_group("g", None, ()).result == "ok"

@@ -9,6 +9,7 @@ from collections.abc import Sequence, Set
 from ingest.config.connection_strings import IotHubAddress
 from ingest.kafka.group_readers import Reader
 
+FIX = "give each hub a group and topics of its own, sink.group_id and sink.topics"
 _AT = "@"
 _OURS = "ingest"
 
@@ -49,9 +50,14 @@ def must_leave(members: Sequence[Reader], hub: IotHubAddress, topics: Set[str], 
     return None
 
 
-def words(group: str, other: Reader) -> str:
-    """Returns what is wrong, and the fix."""
+def seen(group: str, other: Reader) -> str:
+    """Returns what is wrong; FIX mends it."""
     return (
         f"the consumer group {group!r} has a sink of another hub, {hub_of(other.client_id)} (on {other.host}), and each would "
-        "get commands for the other's devices: give each hub a group and topics of its own, sink.group_id and sink.topics"
+        "get commands for the other's devices"
     )
+
+
+def words(group: str, other: Reader) -> str:
+    """Returns what is wrong, and the fix."""
+    return f"{seen(group, other)}: {FIX}"
