@@ -247,5 +247,6 @@ def test_every_good_command_is_sent_in_order_and_every_bad_one_set_aside_with_al
     assert streams >= STREAMS
     counts = Counter(bench.worker.counts)
     assert counts["sent"] + counts["dead_letter"] + counts["tombstone"] == bench.written, "nothing is lost"
-    assert counts["retried"] > STREAMS
+    # How often is chance: hypothesis may choose streams of tombstones, or a hub that refuses little.
+    assert counts["retried"] > 0
     assert counts["possible_repeat"] > 0
