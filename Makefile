@@ -11,6 +11,8 @@ SANITIZED := build/sanitized
 SANITIZERS := -fsanitize=address,undefined -fno-sanitize-recover=undefined
 # Whole files, those that last longest first (tests/longest_first.py). Five at a time: most tests wait for other processes.
 PYTEST := $(BIN)/python -m pytest --numprocesses=5 --dist=loadfile --no-loadscope-reorder -p no:benchmark
+# Once for each environment, as five processes would otherwise do it five times over: 12 s of CPU time each.
+COMPILE_TESTS := $(BIN)/python -m pytest --collect-only -qq -p no:benchmark >/dev/null
 # Where it is set, as in many containers, every process of a test would compile its modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 # Where there is no uamqp, from Python 3.14 on, that extra is empty.
@@ -30,7 +32,7 @@ demo: $(VENV)/.demo ## Simulated devices into an embedded Kafka, with a summary:
 
 .PHONY: test
 test: $(VENV)/.test ## All tests, against Apache Kafka and Azurite: make test ARGS="-k checkpoints"
-	@$(BIN)/python -m tests.services install
+	@[ -e $(VENV)/.compiled ] || { $(COMPILE_TESTS) && touch $(VENV)/.compiled; } & $(BIN)/python -m tests.services install && wait
 	@$(PYTEST) $(ARGS)
 
 .PHONY: boot

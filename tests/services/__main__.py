@@ -12,6 +12,7 @@ from types import FrameType
 from tests.migrate import worker
 from tests.services import (
     ServiceError,
+    broker_classes,
     javascript,
     kafka_jars,
     prerequisites,
@@ -49,6 +50,7 @@ def install(say: Say) -> None:
     say("Fetching Apache Kafka, if it is not there yet.")
     kafka_jars.ensure()
     kafka_jars.ensure_console()
+    broker_classes.ensure()
     say("Fetching Azurite and the JavaScript clients, if they are not there yet.")
     javascript.ensure()
 

@@ -2,7 +2,7 @@
 
 import base64
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -33,10 +33,12 @@ class KafkaCluster:
         short_lived: bool = False,
         proxied_at: str | None = None,
         host: str = "127.0.0.1",
+        jvm: Sequence[str] = (),
     ) -> None:
         """`settings` are broker properties over the ones chosen here, such as `message.max.bytes`. `short_lived` brokers
         start sooner, and are slower under load. `proxied_at`: the address of a proxy in front of `behind_proxy`, which
-        the broker, one alone, tells to clients that come that way. `host`: the address that all listen on."""
+        the broker, one alone, tells to clients that come that way. `host`: the address that all listen on. `jvm`: more
+        options of Java's machine."""
         if brokers < 1:
             raise ValueError(f"brokers = {brokers}: at least 1.")
         if proxied_at is not None and brokers > 1:
@@ -44,7 +46,7 @@ class KafkaCluster:
         self._nodes = range(1, brokers + 1)
         self._controllers = self._nodes[: 3 if brokers >= 3 else 1]
         self._settings = settings or {}
-        self._jvm = (*_JVM, _QUICK) if short_lived else _JVM
+        self._jvm = (*_JVM, *((_QUICK,) if short_lived else ()), *jvm)
         self._ports = {node: ReservedPort(host) for node in self._nodes}
         self._controller_ports = {node: ReservedPort(host) for node in self._controllers}
         self._proxied_at = proxied_at
@@ -70,11 +72,13 @@ class KafkaCluster:
         """Start all brokers and return when every one is in the cluster's metadata. Raises ServiceError."""
         jars = kafka_jars.ensure()
         java = prerequisites.java()
+        classes = kafka_jars.class_archive()
+        prepared = [f"-XX:SharedArchiveFile={classes}"] if classes.exists() else []
         self._guard = Guard("kafka")
         cluster_id = _kafka_uuid()
         for node in self._nodes:
             properties = self._prepare(node, self._guard.folder / f"broker-{node}", cluster_id)
-            command = [java, *self._jvm, "-cp", f"{jars}/*", "kafka.Kafka", str(properties)]
+            command = [java, *prepared, *self._jvm, "-cp", f"{jars}/*", "kafka.Kafka", str(properties)]
             self._processes[node] = ServiceProcess(f"Kafka broker {node}", command, self._guard)
         for process in self._processes.values():
             process.start()

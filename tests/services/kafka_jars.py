@@ -1,8 +1,10 @@
 """Apache Kafka's jar files: the broker's, and the console producer's."""
 
+import hashlib
 from pathlib import Path
 
-from tests.services import maven
+from tests.services import maven, prerequisites
+from tests.services.cache import FOLDER
 
 _BROKER = Path(__file__).with_name("pom.xml")
 _CONSOLE = Path(__file__).with_name("console.xml")
@@ -16,3 +18,10 @@ def ensure() -> Path:
 def ensure_console() -> Path:
     """The folder with the console producer's jar files, downloaded first if need be (24 MB). Raises ServiceError."""
     return maven.jars(_CONSOLE, "kafka")
+
+
+def class_archive() -> Path:
+    """Where the broker's classes are, as this Java has prepared them; missing until `broker_classes` has made it."""
+    java = Path(prerequisites.java()).resolve()
+    made_for = f"{ensure()} {java} {java.stat().st_mtime_ns}"
+    return FOLDER / f"kafka-classes-{hashlib.sha256(made_for.encode()).hexdigest()[:12]}.jsa"

@@ -1,12 +1,13 @@
 """tests.services.kafka: a broker keeps port and data when it is killed; three outlive the loss of one."""
 
 import uuid
+from pathlib import Path
 
 import pytest
 from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient
 
-from tests.services import ServiceError
+from tests.services import ServiceError, kafka_jars
 from tests.services.kafka import KafkaCluster
 
 pytestmark = pytest.mark.services
@@ -48,6 +49,11 @@ def test_the_shared_broker_creates_topics_and_serves_consumer_groups(kafka: Kafk
     assert _consume(kafka.bootstrap, topic, 1000) == set(values)
     described = AdminClient({"bootstrap.servers": kafka.bootstrap}).list_topics(topic, timeout=10)
     assert len(described.topics[topic].partitions) == 4
+
+
+def test_a_broker_takes_the_classes_that_were_prepared(kafka: KafkaCluster) -> None:
+    with_them = Path(f"/proc/{kafka.pid(1)}/maps").read_text(encoding="utf-8")
+    assert f"{kafka_jars.class_archive()}\n" in with_them
 
 
 @pytest.mark.faults

@@ -257,9 +257,9 @@ TRAFFIC: dict[str, Callable[[int], bytes]] = {
 @pytest.mark.parametrize("kind", TRAFFIC)
 def test_memory_is_bounded_in_bytes(kind: str, record_format: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """That of all that is remembered, with what the record format keeps beside it, whatever is sent."""
-    monkeypatch.setattr(template_decoder, "BUDGET", budget := 1 << 19)
-    monkeypatch.setattr(template_decoder, "BUDGET_OF_SENDERS", 7 << 16)
-    payloads = [TRAFFIC[kind](n) for n in range(350)]
+    monkeypatch.setattr(template_decoder, "BUDGET", budget := 1 << 18)
+    monkeypatch.setattr(template_decoder, "BUDGET_OF_SENDERS", 7 << 15)
+    payloads = [TRAFFIC[kind](n) for n in range(180)]
     decoder, encode = TemplateDecoder(), FORMATS[record_format]("0").encode
     gc.collect()
     tracemalloc.start()
