@@ -23,12 +23,11 @@ class SecureKafka(KafkaCluster):
     def __init__(self, folder: Path, authority: Authority, server: Issued, tokens: TokenEndpoint) -> None:
         """`server`: the broker's certificate. It takes the certificates of clients from `authority`, and tokens of
         `tokens`."""
-        super().__init__(short_lived=True)
-        self._listeners = {name: ReservedPort() for name in _PROTOCOLS}
-        self.at = {name: port.address for name, port in self._listeners.items()} | {"PLAINTEXT": self.bootstrap}
         keys = folder / "keys.json"
         tokens.write_keys(keys)
-        self._jvm = (*self._jvm, f"-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls=file://{keys}")
+        super().__init__(short_lived=True, jvm=[f"-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls=file://{keys}"])
+        self._listeners = {name: ReservedPort() for name in _PROTOCOLS}
+        self.at = {name: port.address for name, port in self._listeners.items()} | {"PLAINTEXT": self.bootstrap}
         scram = f"{_MODULE}.scram.ScramLoginModule required;"
         plain = (
             f'{_MODULE}.plain.PlainLoginModule required user_{USER}="{PASSWORD}" user_$ConnectionString="{NAMESPACE}";'
