@@ -180,6 +180,12 @@ def consumer_group(name: str) -> None:
         raise BadValue("not a consumer group of Event Hubs; write one that the hub lists, such as $Default")
 
 
+def group_id(name: str) -> None:
+    """Checks the name of a consumer group of Kafka, which allows any text; a NUL would cut it, and no tool shows others."""
+    if not name.isprintable():
+        raise BadValue("there is a line break or another control character inside: leave it out")
+
+
 def entity_name(name: str) -> None:
     """Checks a name by the rule of Event Hubs: 1 to 256 letters, digits, `.`, `-`, `_`."""
     if not re.fullmatch(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,254}[A-Za-z0-9])?", name):

@@ -107,6 +107,7 @@ def test_a_configuration_survives_a_pipe_and_shows_no_secret(load_text: Load) ->
         ('sink.lenient_expiry = "true"', '"true"', "write true or false, without quotation marks"),
         ("sink.lenient_expiry = 1", "1", "write true or false"),
         ("sink.topics = []", "[]", "expects at least one"),
+        ('sink.group_id = "a\\u0000b"', '"a\\u0000b"', "control character inside"),
         ('sink.dead_letter_topic = "iotout"', '"iotout"', "dead letters would be read as commands"),
         ('sink.feedback_topic = "iotout"', '"iotout"', "feedback would be read as commands"),
         ("metrics.port = 65536", "65536", "expects a whole number from 0 to 65535"),
