@@ -77,7 +77,9 @@ class TransactionalPool(ShippingPool):
         if that is more."""
         super().__init__(kafka, client_id=client_id, max_record_bytes=max_record_bytes)
         self.transactional_id = transactional_id
-        self._config = {TIMEOUT: TIMEOUT_MS, **self._config, "transactional.id": transactional_id}
+        # A topic of positions that was deleted must not be made by the next record: it would not be compacted.
+        made = {"allow.auto.create.topics": False, "transactional.id": transactional_id}
+        self._config = {TIMEOUT: TIMEOUT_MS, **self._config, **made}
         if largest_bytes is not None and largest_bytes > self.max_record_bytes:
             self._config["message.max.bytes"] = min(largest_bytes, self._most_bytes)
         self._count = 1

@@ -63,6 +63,15 @@ class Transactions:
         """Returns where to go on: at the position in Kafka, or behind the checkpoint if there is none, or if that is further on,
         as after a time with at_least_once."""
         self.stored, position = stored, self._position
+        if position is None and stored is not None and not stored.lease:
+            logger.info(
+                "Partition %s has no position in %s, and goes on behind its checkpoint in %s, sequence number %s: what came to "
+                "Kafka after that comes again.",
+                self._partition,
+                self._config.source.position_topic,
+                stored.place,
+                stored.sequence_number,
+            )
         if position is None or stored is None or stored.lease:
             return position or stored
         if not further(stored, position):

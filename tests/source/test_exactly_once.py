@@ -290,6 +290,12 @@ def test_where_it_goes_on(stored: int | None, position: int | None, expected: in
     assert transactions.stored == at(stored), "what the checkpoint is written over"
 
 
+def test_a_position_that_is_gone_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    Transactions(Config(), "0", None, None).start(Checkpoint("0", "7", 7))  # type: ignore[arg-type]
+    assert "Partition 0 has no position in ingest-positions, and goes on behind its checkpoint" in caplog.text
+
+
 def test_a_lease_of_an_old_processor_is_behind_every_position() -> None:
     lease, position = Checkpoint("0", "9", 9, lease=True), Checkpoint("0", "5", 5)
     assert Transactions(Config(), "0", None, position).start(lease) == position  # type: ignore[arg-type]
