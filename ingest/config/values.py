@@ -7,7 +7,7 @@ never repeats the value (the loader shows it, redacted if necessary).
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Final
 
 
@@ -143,6 +143,10 @@ def start_position(value: object) -> Start:
 def _with_zone(time: datetime) -> datetime:
     if time.tzinfo is None:
         raise BadValue("a time without a zone; add Z for UTC or an offset such as +02:00")
+    try:
+        time.astimezone(UTC)
+    except OverflowError:
+        raise BadValue("there is no such time in UTC, whose years are 1 to 9999; write another") from None
     return time
 
 

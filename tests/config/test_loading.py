@@ -78,6 +78,8 @@ def test_a_configuration_survives_a_pipe_and_shows_no_secret(load_text: Load) ->
         ('source.partitions = ["x"]', '["x"]', "item 1: a partition is a number"),
         ('source.start = "2024-13-01T00:00:00Z"', '"2024-13-01T00:00:00Z"', "there is no such time"),
         ("source.start = 2024-05-01T00:00:00", "2024-05-01T00:00:00", "without a zone"),
+        ("source.start = 0001-01-01T00:00:00+14:00", "0001-01-01T00:00:00+14:00", "no such time in UTC"),
+        ('source.start = "9999-12-31T23:59:59-14:00"', '"9999-12-31T23:59:59-14:00"', "no such time in UTC"),
         ('source.start = {x = "1"}', '{ "x" = "1" }', "a partition is a number"),
         ('source.format = "xml"', '"xml"', 'write one of "json", "raw"'),
         ('source.transport = "quick"', '"quick"', 'write one of "fast", "sdk"'),
