@@ -21,6 +21,7 @@ from ingest.shadow.decoding import SchemaOf
 from ingest.source.receiving.beside import read_beside, since
 
 PROGRESS_SECONDS: Final = 1.0
+_OTHER_GROUP: Final = "name a consumer group of the hub that nobody reads with --consumer-group"
 LOOK_SECONDS: Final = 5.0
 """How often, while it is looked for what is missing, whether that has come."""
 
@@ -93,14 +94,19 @@ class _Audit:
             self._look_further(held)
             self._check_placed()
             verdicts = {name: self._judge(name, held.get(name, NOTHING_HELD)) for name in self._names()}
-        if not verdicts:
+        if all(each.first is None and not each.is_whole for each in verdicts.values()):
             raise self._nothing_known()
+        if self._plan.refetch and self._ends.why_not is not None:
+            raise Refused(
+                f"--refetch reads from the hub, which does not let this reader in: {self._ends.why_not}; {_OTHER_GROUP}"
+            )
         if self._plan.refetch:
             verdicts = {name: self._refetched(verdict) for name, verdict in verdicts.items()}
         return self._report(verdicts)
 
     def _nothing_known(self) -> Unreachable:
-        why = "; ".join([str(self._figures.why_not), *(each.rstrip(".") for each in self._topic.doubts())])
+        hub = self._figures.why_not or f"{self._ends.why_not}; {_OTHER_GROUP}"
+        why = "; ".join([hub, *(each.rstrip(".") for each in self._topic.doubts())])
         return Unreachable(
             f"nothing can be said: topic {self._plan.topic} has no record of ingest of this time, and the hub does not say how "
             f"many there should be: {why}"
@@ -206,10 +212,7 @@ class _Audit:
         if self._figures.why_not is not None:
             notes.append(f"The hub's own figures are not known: {self._figures.why_not}.")
         if self._ends.why_not is not None:
-            notes.append(
-                f"The hub did not let this look at its events: {self._ends.why_not}. Name a consumer group of the hub that "
-                "nobody reads with --consumer-group."
-            )
+            notes.append(f"The hub did not let this look at its events: {self._ends.why_not}; {_OTHER_GROUP}.")
         if any(verdict.is_open for verdict in verdicts.values()):
             notes += [
                 doubt for reader in (self._topic, self._letters) if reader is not None for doubt in reader.doubts()

@@ -241,6 +241,21 @@ def test_without_hub_and_records_there_is_no_result(
     assert (shown.out, list(tmp_path.iterdir())) == ("", [])
 
 
+@pytest.mark.parametrize("more", [(), ("--refetch",)])
+def test_a_hub_that_lets_nobody_look_at_what_the_topic_lacks_is_no_result(
+    more: tuple[str, ...], hub: Emulator, kafka: KafkaCluster, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rig = Rig(hub, kafka, size=40)
+    assert rig.audit(10, 19, "--consumer-group", "none", *more) == EXIT_UNAVAILABLE
+    assert "nothing can be said: topic" in (error := capsys.readouterr().err)
+    assert "could not be found" in error
+    assert "name a consumer group of the hub that nobody reads with --consumer-group" in error
+    rig.write("0", rig.logs["0"])
+    rig.write("1", rig.logs["1"][15:])  # its begin is not known
+    assert rig.audit(10, 19, "--consumer-group", "none", *more) == (EXIT_UNAVAILABLE if more else EXIT_OK)
+    assert not more or "--refetch reads from the hub, which does not let this reader in" in capsys.readouterr().err
+
+
 def test_a_format_without_the_partition_cannot_be_audited(
     hub: Emulator, kafka: KafkaCluster, capsys: pytest.CaptureFixture[str]
 ) -> None:
