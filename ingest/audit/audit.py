@@ -143,7 +143,9 @@ class _Audit:
 
     def _check_placed(self) -> None:
         unplaced = self._topic.reading.unplaced
-        if unplaced:
+        # Those of an earlier configuration, or of a connector that wrote there before.
+        are_others = self._format in ("json", "raw") and bool(self._counts(self._topic))
+        if unplaced and not are_others:
             raise ConfigError(
                 [
                     Problem(
@@ -213,6 +215,11 @@ class _Audit:
             notes.append(f"The hub's own figures are not known: {self._figures.why_not}.")
         if self._ends.why_not is not None:
             notes.append(f"The hub did not let this look at its events: {self._ends.why_not}; {_OTHER_GROUP}.")
+        if topic.unplaced:
+            notes.append(
+                f"{topic.unplaced} records do not say which partition of the hub they come from, as those of the formats "
+                "connect-…: they do not count, and what they hold counts as missing."
+            )
         if any(verdict.is_open for verdict in verdicts.values()):
             notes += [
                 doubt for reader in (self._topic, self._letters) if reader is not None for doubt in reader.doubts()

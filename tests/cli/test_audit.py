@@ -266,6 +266,20 @@ def test_a_format_without_the_partition_cannot_be_audited(
     assert 'only "json" and "raw" can be audited' in shown
 
 
+def test_records_of_a_format_that_was_configured_before_are_told_and_do_not_count(
+    hub: Emulator, kafka: KafkaCluster, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rig = Rig(hub, kafka, size=20)
+    rig.write("1", rig.logs["1"])
+    for rig.record_format, part in (("connect-json", slice(0, 8)), ("raw", slice(8, 12)), ("json", slice(12, 20))):
+        rig.write("0", rig.logs["0"][part])
+    told = rig.told(lambda: capsys.readouterr().out, 8, 19)
+    assert found(told) == [NOTHING, NOTHING]
+    assert told["notes"][0].startswith("8 records do not say which partition of the hub they come from")
+    told = rig.told(lambda: capsys.readouterr().out, 0, 19)
+    assert found(told)[0]["missing_ranges"] == [[0, 7]]
+
+
 def test_a_stretch_that_is_none_is_wrong_use(capsys: pytest.CaptureFixture[str]) -> None:
     from ingest.cli.main import main
 
