@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote, unquote
 
+from ingest.address import before_port
 from ingest.config.layers import Given, Layer
 from ingest.config.values import NO_SECRET, BadValue, Secret, port_number
 
@@ -36,7 +37,7 @@ class ProxyAddress:
     password: Secret = NO_SECRET
 
     def __str__(self) -> str:
-        return f"{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
+        return f"{before_port(self.host)}:{self.port}"
 
     @property
     def url(self) -> Secret:
