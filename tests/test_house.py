@@ -20,7 +20,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("config", "metrics", "amqp"),
     ("logs", "timing", "extras"),
     ("recent_warnings",),
-    ("errors", "printable", "scarcity", "instants", "early_signals"),
+    ("errors", "printable", "scarcity", "instants", "early_signals", "address"),
     ("",),
 )
 """Top to bottom; a module imports only from floors below its own, or from its own package."""

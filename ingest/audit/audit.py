@@ -15,12 +15,13 @@ from ingest.audit.report import Line, Report
 from ingest.audit.topics import Reading, TopicReader, partitions_of
 from ingest.audit.verdict import NOTHING_HELD, Counted, Held, Verdict, judge, seen_of
 from ingest.config import Config
-from ingest.errors import ConfigError, Problem, Refused
+from ingest.errors import ConfigError, Problem, Refused, Unreachable
 from ingest.hub.standing import Standing
 from ingest.shadow.decoding import SchemaOf
 from ingest.source.receiving.beside import read_beside, since
 
 PROGRESS_SECONDS: Final = 1.0
+_OTHER_GROUP: Final = "name a consumer group of the hub that nobody reads with --consumer-group"
 LOOK_SECONDS: Final = 5.0
 """How often, while it is looked for what is missing, whether that has come."""
 
@@ -33,7 +34,8 @@ def audit(
     progress: Callable[[str], None],
     clock: Callable[[], float] = time.monotonic,
 ) -> Report:
-    """Raises Refused, Unreachable, and ConfigError if the topic's records do not say where their events stood."""
+    """Raises Refused; Unreachable, also if neither topic nor hub tell anything; and ConfigError if the topic's records do not say
+    where their events stood."""
     with ExitStack() as stack:
         return _Audit(config, plan, schema_of, progress, clock, stack).run()
 
@@ -92,9 +94,23 @@ class _Audit:
             self._look_further(held)
             self._check_placed()
             verdicts = {name: self._judge(name, held.get(name, NOTHING_HELD)) for name in self._names()}
+        if all(each.first is None and not each.is_whole for each in verdicts.values()):
+            raise self._nothing_known()
+        if self._plan.refetch and self._ends.why_not is not None:
+            raise Refused(
+                f"--refetch reads from the hub, which does not let this reader in: {self._ends.why_not}; {_OTHER_GROUP}"
+            )
         if self._plan.refetch:
             verdicts = {name: self._refetched(verdict) for name, verdict in verdicts.items()}
         return self._report(verdicts)
+
+    def _nothing_known(self) -> Unreachable:
+        hub = self._figures.why_not or f"{self._ends.why_not}; {_OTHER_GROUP}"
+        why = "; ".join([hub, *(each.rstrip(".") for each in self._topic.doubts())])
+        return Unreachable(
+            f"nothing can be said: topic {self._plan.topic} has no record of ingest of this time, and the hub does not say how "
+            f"many there should be: {why}"
+        )
 
     def _names(self) -> list[str]:
         seen = self._counts(self._topic).keys() | self._counts(self._letters).keys()
@@ -127,7 +143,9 @@ class _Audit:
 
     def _check_placed(self) -> None:
         unplaced = self._topic.reading.unplaced
-        if unplaced:
+        # Those of an earlier configuration, or of a connector that wrote there before.
+        are_others = self._format in ("json", "raw") and bool(self._counts(self._topic))
+        if unplaced and not are_others:
             raise ConfigError(
                 [
                     Problem(
@@ -196,19 +214,18 @@ class _Audit:
         if self._figures.why_not is not None:
             notes.append(f"The hub's own figures are not known: {self._figures.why_not}.")
         if self._ends.why_not is not None:
+            notes.append(f"The hub did not let this look at its events: {self._ends.why_not}; {_OTHER_GROUP}.")
+        if topic.unplaced:
             notes.append(
-                f"The hub did not let this look at its events: {self._ends.why_not}. Name a consumer group of the hub that "
-                "nobody reads with --consumer-group."
+                f"{topic.unplaced} records do not say which partition of the hub they come from, as those of the formats "
+                "connect-…: they do not count, and what they hold counts as missing."
             )
-        if topic.is_cut:
-            notes.append(
-                f"Topic {topic.name} has deleted what is older, perhaps of this time too: that counts as missing, or is not "
-                "known."
-            )
+        if any(verdict.is_open for verdict in verdicts.values()):
+            notes += [
+                doubt for reader in (self._topic, self._letters) if reader is not None for doubt in reader.doubts()
+            ]
         if topic.counting.is_full:
             notes.append("There are more devices than fit into memory: the order was judged for the first ones.")
-        if not verdicts:
-            notes.append("There is no record of ingest in the topic, and no hub to say how many there should be.")
         lines = []
         for verdict in verdicts.values():
             standing = self._standing(verdict)

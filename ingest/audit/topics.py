@@ -7,19 +7,23 @@ the time of their writing, so they are read to the end of their topic.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from typing import Final
 
 from confluent_kafka import Consumer, Message
 
+from ingest.audit import uncommitted
 from ingest.audit.bodies import Bodies, content_of
 from ingest.audit.counting import Held, new_counting
 from ingest.audit.sightings import Foreign, Sighting, of_letter, of_record
+from ingest.audit.uncommitted import settled_ends
 from ingest.config import Kafka
 from ingest.errors import Refused, Unreachable
 from ingest.kafka.admin import Topics
-from ingest.kafka.bounded_reader import CONSUMER, BoundedReader, Ends, ends_of, offsets_at
+from ingest.kafka.bounded_reader import CONSUMER, BoundedReader, ends_of, offsets_at
 from ingest.kafka.client import new_consumer, settings
 from ingest.kafka.headers import UndecodableNamesKept
+from ingest.kafka.position_topic import POLICY
 from ingest.shadow.decoding import SchemaOf
 from ingest.timing import Deadline
 
@@ -142,11 +146,16 @@ class TopicReader:
     def __init__(self, kafka: Kafka, reading: Reading, partitions: int, from_ms: int, to_ms: int) -> None:
         """Raises Unreachable."""
         self.reading = reading
+        self._kafka = kafka
         self._name = reading.name
         deadline = Deadline(ANSWER_SECONDS)
-        self._consumer: Consumer = new_consumer({**_SETTINGS, **settings(kafka), **_OURS})
+        chosen = {**_SETTINGS, **settings(kafka), **_OURS}
+        self._consumer: Consumer = new_consumer(chosen)
         try:
-            self._ends: dict[int, Ends] = ends_of(self._consumer, self._name, partitions, deadline)
+            with closing(new_consumer({**chosen, "isolation.level": "read_uncommitted"})) as written:
+                self._ends, held = settled_ends(self._consumer, written, self._name, partitions, deadline)
+            self.held_back = uncommitted.words(self._name, self._ends, held) if held else None
+            """Why records that were written are not read; None if they are."""
             begin = self._at(from_ms, deadline)
             reading.is_cut = any(end.low == begin[partition] > 0 for partition, end in self._ends.items())
             self._from, self._until = begin, {partition: end.high for partition, end in self._ends.items()}
@@ -162,6 +171,24 @@ class TopicReader:
 
     def close(self) -> None:
         self._consumer.close()
+
+    def doubts(self) -> list[str]:
+        """Returns sentences on why what is missing can have been there. Raises Unreachable."""
+        found = [] if self.held_back is None else [self.held_back]
+        deadline = Deadline(ANSWER_SECONDS)
+        policy = Topics(settings(self._kafka)).setting(self._name, POLICY, deadline.remaining()) or ""
+        if "compact" in policy:
+            found.append(
+                f"Topic {self._name} is compacted ({POLICY} = {policy}). Kafka keeps the last record of each key alone, and "
+                "what it dropped counts as missing."
+            )
+        lows = ends_of(self._consumer, self._name, len(self._ends), deadline)
+        if self.reading.is_cut or any(lows[partition].low > first for partition, first in self._from.items()):
+            found.append(
+                f"Topic {self._name} has deleted what is older, perhaps of this time too: that counts as missing, or is not "
+                "known."
+            )
+        return found
 
     @property
     def is_at_end(self) -> bool:

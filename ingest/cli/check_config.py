@@ -51,6 +51,7 @@ def run(config: "Config", *, connect: bool) -> int:
 
 def summary(config: "Config") -> str:
     """Returns one line per part, without secrets, and the reason for a direction that is not run."""
+    from ingest.address import before_port
     from ingest.config import directions
 
     running = directions(config)
@@ -62,7 +63,7 @@ def summary(config: "Config") -> str:
     settings = f", {len(config.kafka.librdkafka)} librdkafka settings" if config.kafka.librdkafka else ""
     lines |= {
         "kafka": f"{config.kafka.bootstrap_servers}{', Azure Event Hubs' * (config.kafka.kind == 'event_hubs')}{settings}",
-        "metrics": f"http://{config.metrics.host}:{config.metrics.port or 'any free port'}/metrics",
+        "metrics": f"http://{before_port(config.metrics.host)}:{config.metrics.port or 'any free port'}/metrics",
     }
     return "\n".join(f"{name:<12}{text}" for name, text in lines.items())
 

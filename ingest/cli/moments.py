@@ -1,16 +1,17 @@
 """Reads moments on the command line, for argparse's `type`."""
 
 import argparse
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 
 def moment(text: str) -> datetime:
     """Returns an RFC 3339 time with its zone."""
     try:
         found = datetime.fromisoformat(text)
-    except ValueError:
-        found = None
-    if found is None or found.tzinfo is None:
+        known = found.tzinfo is not None and found.astimezone(UTC) is not None
+    except (ValueError, OverflowError):  # the latter of the year 0 or 10000 in UTC
+        known = False
+    if not known:
         raise argparse.ArgumentTypeError(
             f"{text!r} is not an RFC 3339 time with its zone, such as 2026-11-27T09:00:00Z"
         )

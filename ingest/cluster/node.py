@@ -7,6 +7,8 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping
 from typing import Final, NamedTuple
 
+from ingest.address import before_port
+
 _MOST: Final = 60
 _MEMBER: Final = re.compile(r"^(ingest/.+)/[0-9]+$")
 _NOT_PLAIN: Final = re.compile(r"[^A-Za-z0-9._:\[\]-]")
@@ -24,7 +26,7 @@ def client_id(host: str, port: int) -> str:
     """Returns Kafka's `client.id` of the node with this address of its metrics."""
     machine = socket.gethostname()
     shown = machine if host in ("", "0.0.0.0", "::") else host  # noqa: S104 - compared, not bound
-    return f"ingest/{_plain(machine)}/{_plain(shown)}:{port}"
+    return f"ingest/{_plain(machine)}/{before_port(_plain(shown))}:{port}"
 
 
 def node_of(name: str) -> Node | None:

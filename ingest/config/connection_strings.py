@@ -165,8 +165,12 @@ def check_host(text: str) -> None:
 
 def check_account_url(text: str) -> None:
     """Raises BadValue for what is no address of a storage account that takes tokens of an identity."""
-    url = urlsplit(text)
-    if url.scheme != "https" or not url.hostname or url.username or url.query or url.fragment:
+    try:
+        url = urlsplit(text)
+        usable = url.scheme == "https" and bool(url.hostname) and url.port != 0
+    except ValueError:  # a port that is none, half an IPv6 address
+        usable = False
+    if not usable or url.username or url.query or url.fragment:
         raise BadValue("not the address of a storage account; write https://ACCOUNT.blob.core.windows.net")
 
 

@@ -4,6 +4,8 @@
 BadValue. `from_text` turns text of the environment into the value that TOML would give.
 """
 
+import os
+import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -192,9 +194,20 @@ class FilePath(_Text):
         if looks_secret(raw):
             raise BadValue("expects a path, and this looks like a secret")
         path = base / raw
-        if self.must_exist and not path.is_file():
-            raise BadValue(f"there is no such file ({path})" if not path.exists() else f"not a file ({path})")
+        if self.must_exist:
+            _check_file(path)
         return path
+
+
+def _check_file(path: Path) -> None:
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        raise BadValue(f"there is no such file ({path})") from None
+    except OSError as error:
+        raise BadValue(f"it cannot be read ({os.strerror(error.errno or 0)}); correct the path or its rights") from None
+    if not stat.S_ISREG(mode):
+        raise BadValue(f"not a file ({path})")
 
 
 @dataclass(frozen=True, slots=True)

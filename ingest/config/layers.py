@@ -67,6 +67,8 @@ def read_file(path: Path) -> tuple[Layer, list[Problem]]:
         return {}, [Problem(str(path), "", f"is not UTF-8 text (byte {error.start}); save it as UTF-8")]
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         return {}, [Problem(str(path), "", f"is not TOML: {error or 'nested too deeply'}")]
+    except ValueError:  # Python reads no decimal number of more than 4300 digits
+        return {}, [Problem(str(path), "", "has a number of thousands of digits, which no key takes: correct it")]
     base = path.absolute().parent
     layer: Layer = {}
     for section, keys in document.items():
@@ -126,7 +128,7 @@ def read_flags(overrides: Sequence[str]) -> tuple[Layer, list[Problem]]:
             continue
         try:
             document = tomllib.loads(f"value = {text.strip()}")
-        except (tomllib.TOMLDecodeError, RecursionError):
+        except (ValueError, RecursionError):
             document = {}
         # More than one key: the text has a line break and only looks like TOML.
         is_text = document.keys() != {"value"}

@@ -3,6 +3,7 @@ break a promise, with the reason. Names and meanings: librdkafka's CONFIGURATION
 """
 
 import difflib
+import math
 import re
 from typing import Final
 
@@ -39,8 +40,11 @@ _REFUSED: Final = {
     "enable.auto.commit": _COMMIT,
     "enable.auto.offset.store": _COMMIT,
     "statistics.interval.ms": _OWN,
+    "default.topic.config": "librdkafka takes a topic's settings beside all others: write them here",
     "sasl.jaas.config": "is Kafka's Java setting; here write sasl.mechanism, sasl.username and sasl.password",
 }
+_FUNCTIONS: Final = re.compile(r".*_cb|on_delivery|on_commit|logger|opaque")
+"""Settings of confluent-kafka that take no text, for which it raises whatever comes of it."""
 _ALLOWED: Final = {
     "acks": ({"all", "-1"}, 'fewer acknowledgements can lose events: write "all" or leave it out'),
     "request.required.acks": ({"all", "-1"}, 'fewer acknowledgements can lose events: write "all" or leave it out'),
@@ -86,6 +90,8 @@ def librdkafka_setting(name: str, raw: object) -> str | Secret:
     """
     if name in _REFUSED:
         raise BadValue(_REFUSED[name])
+    if _FUNCTIONS.fullmatch(name):
+        raise BadValue("is a function in a program, and no text: leave it out")
     near = difflib.get_close_matches(name, _SECRETS, n=1, cutoff=0.9)
     if near and name not in _SECRETS:
         raise BadValue(f"librdkafka has no such setting; did you mean {near[0]}?")
@@ -95,6 +101,10 @@ def librdkafka_setting(name: str, raw: object) -> str | Secret:
         text = str(raw)
     else:
         raise BadValue(f'expects text, a number or true/false, such as "{name}" = "…" (a list is text with commas)')
+    if "\0" in text:
+        raise BadValue("has a NUL inside, behind which librdkafka reads nothing: leave it out")
+    if isinstance(raw, float) and not math.isfinite(raw):
+        raise BadValue("expects a number, and librdkafka takes this one without a word: leave it out")
     if name in _ALLOWED:
         allowed, fix = _ALLOWED[name]
         if text.lower() not in allowed:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote, unquote
 
+from ingest.address import before_port
 from ingest.config.layers import Given, Layer
 from ingest.config.values import NO_SECRET, BadValue, Secret, port_number
 
@@ -21,7 +22,9 @@ _URL: Final = re.compile(
     r"(?i)(?:(?P<scheme>[a-z][a-z0-9+.-]*)://)?(?:(?P<user>[^\s@/?#]*)@)?"
     r"(?P<host>\[[0-9a-f:.]+\]|[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?)(?::(?P<port>[0-9]+))?/?"
 )
-_HOST: Final = re.compile(r"(?i)\*|\.?[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?|[0-9a-f:.]+(?:/[0-9]{1,3})?")
+_HOST: Final = re.compile(
+    r"(?i)\*|(?:\*?\.)?[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\]|[0-9a-f:.]+(?:/[0-9]{1,3})?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,7 @@ class ProxyAddress:
     password: Secret = NO_SECRET
 
     def __str__(self) -> str:
-        return f"{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
+        return f"{before_port(self.host)}:{self.port}"
 
     @property
     def url(self) -> Secret:
@@ -123,7 +126,7 @@ def environment_layer(environ: Mapping[str, str]) -> Layer:
     if scheme.lower() == "http" and not re.search(r":[0-9]+/?$", place):
         place = f"{place.rstrip('/')}:80"
     unwanted = next((environ[each] for each in _NOT_FOR if environ.get(each)), "")
-    hosts = [_without_port(each.strip()) for each in unwanted.split(",")]
+    hosts = map(_without_port, re.split(r"[\s,]+", unwanted))
     exceptions = list(dict.fromkeys([*(each for each in hosts if _HOST.fullmatch(each)), *_THIS_MACHINE]))
     found = {"url": f"{scheme}://{user}{at}{place}", "no_proxy": exceptions, "password": unquote(password)}
     return {("proxy", key): Given(value, Path.cwd(), f"set by {variable}") for key, value in found.items() if value}
@@ -131,5 +134,5 @@ def environment_layer(environ: Mapping[str, str]) -> Layer:
 
 def _without_port(host: str) -> str:
     """Of `host:port`, as NO_PROXY may have it: each of our hosts has one port."""
-    found = re.fullmatch(r"(?i)([a-z0-9.*_-]+):[0-9]+", host)
+    found = re.fullmatch(r"(?i)([a-z0-9.*_-]+|\[[0-9a-f:.]+\]):[0-9]+", host)
     return found[1] if found else host

@@ -94,6 +94,8 @@ def toml_value(value: object) -> str:
     match value:
         case bool():
             return "true" if value else "false"
+        case int() if abs(value) >> 64:
+            return hex(value)  # Python writes no number of thousands of digits in decimals
         case int() | float():
             return repr(value)
         case None:

@@ -104,7 +104,7 @@ def _packages(config: Config, command: Command) -> Broken:
 
 def _missing(section: str, name: str, otherwise: str = "") -> tuple[tuple[str, ...], Problem]:
     key = key_of((section, name))
-    where = key.doc.rstrip(".") if key else ""
+    where = " ".join(key.doc.split()).rstrip(".") if key else ""
     dotted = f"{section}.{name}"
     fix = f"is required: write it, or the path of a file with it as {dotted}_file{otherwise} ({where})"
     return (dotted,), Problem(dotted, "", fix)

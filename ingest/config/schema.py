@@ -212,7 +212,9 @@ class Sink:
     """Commands: Kafka → cloud-to-device messages."""
 
     topics: tuple[str, ...] = key(("iotout",), Names(values.topic_name, "iotout"), "Kafka topics with commands.")
-    group_id: str = key("ingest-sink", Name(None, "ingest-sink"), "Kafka consumer group; each hub needs its own.")
+    group_id: str = key(
+        "ingest-sink", Name(values.group_id, "ingest-sink"), "Kafka consumer group; each hub needs its own."
+    )
     format: Literal["auto", "json", "connect-json-schema", "connect-avro"] = key(
         "auto",
         Choice(),

@@ -7,7 +7,7 @@ never repeats the value (the loader shows it, redacted if necessary).
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Final
 
 
@@ -143,6 +143,10 @@ def start_position(value: object) -> Start:
 def _with_zone(time: datetime) -> datetime:
     if time.tzinfo is None:
         raise BadValue("a time without a zone; add Z for UTC or an offset such as +02:00")
+    try:
+        time.astimezone(UTC)
+    except OverflowError:
+        raise BadValue("there is no such time in UTC, whose years are 1 to 9999; write another") from None
     return time
 
 
@@ -178,6 +182,12 @@ def consumer_group(name: str) -> None:
     """Checks a name by the rule of Event Hubs: 1 to 50 letters, digits, `.`, `-`, `_`; or `$Default`."""
     if name.lower() != "$default" and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,49}", name):
         raise BadValue("not a consumer group of Event Hubs; write one that the hub lists, such as $Default")
+
+
+def group_id(name: str) -> None:
+    """Checks the name of a consumer group of Kafka, which allows any text; a NUL would cut it, and no tool shows others."""
+    if not name.isprintable():
+        raise BadValue("there is a line break or another control character inside: leave it out")
 
 
 def entity_name(name: str) -> None:

@@ -41,10 +41,11 @@ def checkpoint_checks(config: Config) -> list[Check]:
 def _ask_folder(config: Config) -> Verdict:
     """Writes nothing: the service's user could not write files that root creates here."""
     path = config.checkpoints.path
-    if not path.exists():
-        parent = next(folder for folder in path.absolute().parents if folder.exists())
+    # Path's own questions raise where this user may not look, until Python 3.13.
+    if not os.path.exists(path):  # noqa: PTH110
+        parent = next(folder for folder in path.absolute().parents if os.path.exists(folder))  # noqa: PTH110
         return judge_missing_folder(path, parent, writable=_usable(parent))
-    below = [path, *(each for each in path.rglob("*") if each.is_dir())]
+    below = [path, *(each for each in path.rglob("*") if os.path.isdir(each))]  # noqa: PTH112
     locked = [folder for folder in below if not _usable(folder)]
     store = open_store(config.checkpoints, scope(config), config.proxy)
     damaged: list[Damaged] = []
@@ -53,7 +54,7 @@ def _ask_folder(config: Config) -> Verdict:
 
 
 def _usable(folder: Path) -> bool:
-    return folder.is_dir() and os.access(folder, os.R_OK | os.W_OK | os.X_OK)
+    return os.path.isdir(folder) and os.access(folder, os.R_OK | os.W_OK | os.X_OK)  # noqa: PTH112
 
 
 def judge_folder(path: Path, locked: Sequence[Path], partitions: int, *, as_root: bool) -> Verdict:

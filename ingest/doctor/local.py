@@ -39,7 +39,7 @@ def ask_secret_files(path: Path | None, environ: Mapping[str, str]) -> Verdict:
 
 
 def _modes(paths: Sequence[Path]) -> dict[Path, int]:
-    return {path: path.stat().st_mode for path in paths if path.exists()}
+    return {path: path.stat().st_mode for path in paths if os.path.exists(path)}  # noqa: PTH110
 
 
 def judge_modes(secret: Mapping[Path, int], plain: Mapping[Path, int]) -> Verdict:

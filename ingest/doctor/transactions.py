@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from ingest.config import Config
 from ingest.doctor.check import Check, Verdict, fail, ok, warn
 from ingest.errors import IngestError
+from ingest.kafka import transaction_log
 from ingest.kafka.admin import Topics
 from ingest.kafka.client import new_producer, settings
 from ingest.kafka.complaints import fix_of
@@ -14,7 +15,9 @@ from ingest.kafka.position_topic import POLICY, needed, too_few
 from ingest.source.checkpoints.position_record import ID_PREFIX
 
 RIGHTS = "transactions"
-_ASK_SECONDS = 4.0
+_ASK_SECONDS = 3.0
+_LOOK_SECONDS = 1.0
+"""Both are within the time of a check."""
 _ALLOW = (
     "allow it: kafka-acls.sh --add --allow-principal User:NAME --operation Write --operation Describe "
     f"--transactional-id {ID_PREFIX} --resource-pattern-type prefixed"
@@ -66,8 +69,9 @@ def judge_places(topic: str, found: int, hub_partitions: Sequence[str], policy: 
     return ok(f"{for_all}, compacted" if policy else f"{for_all} (the cluster does not tell whether it is compacted)")
 
 
-def judge_refusal(name: str, words: str) -> Verdict:
-    """Judges librdkafka's error `name` of the first transaction, with its text."""
+def judge_refusal(name: str, words: str, hindrance: str | None = None) -> Verdict:
+    """Judges librdkafka's error `name` of the first transaction, with its text. `hindrance`: why no broker coordinates
+    transactions, and the fix; None: unknown."""
     if name == "TRANSACTIONAL_ID_AUTHORIZATION_FAILED":
         return fail(f"this user may not use transactional ids that begin with {ID_PREFIX}", _ALLOW)
     if name == "CLUSTER_AUTHORIZATION_FAILED":
@@ -75,6 +79,9 @@ def judge_refusal(name: str, words: str) -> Verdict:
             "this user may not write idempotently",
             "allow it: kafka-acls.sh --add --allow-principal User:NAME --operation IdempotentWrite --cluster",
         )
+    if hindrance is not None:
+        seen, _, fix = hindrance.partition(": ")
+        return warn(seen, f"{fix}; try again if they were just started")
     if name == "_TIMED_OUT":
         return warn(
             f"no answer in {_ASK_SECONDS:g} s ({words})",
@@ -94,5 +101,7 @@ def _try(config: Config) -> Verdict:
     try:
         producer.init_transactions(_ASK_SECONDS)
     except KafkaException as failed:
-        return judge_refusal(failed.args[0].name(), failed.args[0].str())
+        error = failed.args[0]
+        hindrance = transaction_log.hindrance(producer, _LOOK_SECONDS) if error.name() == "_TIMED_OUT" else None
+        return judge_refusal(error.name(), error.str(), hindrance)
     return ok(f"may use transactional ids that begin with {ID_PREFIX}")

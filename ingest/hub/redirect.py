@@ -10,7 +10,7 @@ from ingest.amqp.link import Detached
 from ingest.amqp.performatives import Error
 from ingest.config import Config, Secret
 from ingest.config.connection_strings import IotHubAddress, event_hub
-from ingest.config.values import BadValue
+from ingest.config.values import BadValue, entity_name
 from ingest.errors import ConfigError, Problem, Refused, Unreachable
 from ingest.hub.client import manners
 from ingest.hub.client.client import Client, hub_error
@@ -88,8 +88,11 @@ def redirected(error: Error | None, hub: IotHubAddress) -> Endpoint:
     """Reads where a link is sent to. Raises HubError if it is sent nowhere, or to no endpoint."""
     if error is None or error.condition != REDIRECT:
         raise hub_error(error, "the hub ended the link for its events without a word")
-    info = {str(key): value for key, value in (error.info or {}).items()}
-    url = urlsplit(str(info.get("address") or ""))
+    info = {str(key): value for key, value in error.info.items()} if isinstance(error.info, dict) else {}
+    try:
+        url = urlsplit(str(info.get("address") or ""))
+    except ValueError:
+        raise HubError(REDIRECT, "the hub redirects to what is no address") from None
     host = info.get("hostname") or info.get("network-host") or url.hostname
     port = info.get("port") or AMQPS_PORT
     event_hub_name = url.path.strip("/").partition("/")[0]
@@ -97,6 +100,7 @@ def redirected(error: Error | None, hub: IotHubAddress) -> Endpoint:
         raise HubError(REDIRECT, "the hub redirects to no host")
     found = Endpoint(host if int(port) == AMQPS_PORT else f"{host}:{int(port)}", event_hub_name)
     try:
+        entity_name(event_hub_name)
         connection_string(found, hub)
     except BadValue as bad:
         raise HubError(REDIRECT, f"the hub redirects to what is no Event Hub-compatible endpoint ({bad})") from None

@@ -189,19 +189,15 @@ class Topics:
         self._create = create
         self._client = new_admin(settings, error_cb=self._complaints)
 
-    def describe(self, topic: str, timeout: float) -> int:
-        """As `describe` above."""
-        return describe(self._client, topic, timeout, self._complaints, self._settings, self._create)
-
-    def partitions(self, deadline: Deadline) -> dict[str, int]:
-        """Returns topic → number of partitions, for all topics that this client may see."""
-        found = _metadata(self._client, None, deadline, self._complaints, self._settings, "Kafka does not answer")
+    def partitions(self, deadline: Deadline, sentence: str = "Kafka does not answer") -> dict[str, int]:
+        """Returns topic → number of partitions, for all topics that this client may see. Errors begin with `sentence`."""
+        found = _metadata(self._client, None, deadline, self._complaints, self._settings, sentence)
         return {name: len(topic.partitions) for name, topic in found.topics.items()}
 
-    def find(self, topic: str, timeout: float) -> int:
-        """As `describe`, and never makes the topic: it asks for all of them, as a question about one can make it."""
+    def describe(self, topic: str, timeout: float) -> int:
+        """As `describe` above, and never makes the topic: it asks for all of them, as a question about one can make it."""
         deadline, appear = Deadline(timeout), Deadline(min(timeout, _APPEAR_SECONDS))
-        while (found := self.partitions(deadline).get(topic)) is None:
+        while (found := self.partitions(deadline, f"topic {topic!r} cannot be looked up").get(topic)) is None:
             if appear.expired:
                 raise Refused(f"topic {topic!r} does not exist, or this user may not see it: {self._create}")
             self._client.poll(_LEAST_SECONDS)

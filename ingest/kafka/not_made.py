@@ -35,7 +35,7 @@ _FIXES: Final = (
 
 def not_made(error: "KafkaException") -> IngestError:
     """Returns the error to raise instead of the constructor's: ConfigError, or Unreachable, which is tried again."""
-    told = error.args[0].str()
+    told = error.args[0].str().rstrip()  # some of its words end with a line break
     # librdkafka gives the system's words, and only for some clients its own code (_CRIT_SYS_RESOURCE).
     lacking = scarcity.in_words_of_the_system(told)
     if lacking is not None or error.args[0].name() == "_CRIT_SYS_RESOURCE":

@@ -74,7 +74,7 @@ def make_room(kafka: Kafka, name: str, wanted: int, timeout: float, *, grows: bo
     that makes topics on first use would not compact it.
     """
     topics = Topics(settings(kafka))
-    found = topics.find(name, timeout)
+    found = topics.describe(name, timeout)
     wrong = too_few(name, found, wanted)
     if wrong is None or not grows:
         return Room(found, wrong)

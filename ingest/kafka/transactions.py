@@ -13,6 +13,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 from ingest.config import Kafka
 from ingest.config.delivery_rules import TIMEOUT
 from ingest.errors import Displaced, IngestError, Refused, RestartRequired, Undeliverable, Unreachable
+from ingest.kafka import transaction_log
 from ingest.kafka.complaints import words
 from ingest.kafka.records import Record
 from ingest.kafka.shipment import OnDelivery
@@ -26,6 +27,7 @@ END_SECONDS: Final = 1.0
 it was when the call is made again, but not always: a call that comes while its own thread still handles the one before can find
 the transaction in a state that it does not allow (_STATE), and one of a millisecond often does."""
 _LEAST_SECONDS: Final = 0.001
+_LOOK_SECONDS: Final = 2.0
 _FENCED: Final = frozenset(
     {
         KafkaError._FENCED,
@@ -75,7 +77,9 @@ class TransactionalPool(ShippingPool):
         if that is more."""
         super().__init__(kafka, client_id=client_id, max_record_bytes=max_record_bytes)
         self.transactional_id = transactional_id
-        self._config = {TIMEOUT: TIMEOUT_MS, **self._config, "transactional.id": transactional_id}
+        # A topic of positions that was deleted must not be made by the next record: it would not be compacted.
+        made = {"allow.auto.create.topics": False, "transactional.id": transactional_id}
+        self._config = {TIMEOUT: TIMEOUT_MS, **self._config, **made}
         if largest_bytes is not None and largest_bytes > self.max_record_bytes:
             self._config["message.max.bytes"] = min(largest_bytes, self._most_bytes)
         self._count = 1
@@ -115,8 +119,13 @@ class TransactionalPool(ShippingPool):
                     f"this user may not use the transactional id {self.transactional_id!r}: {error.str()}; allow it: {_ACLS}"
                 ) from None
             if error.retriable() or error.code() == KafkaError._TIMED_OUT:
-                raise Unreachable(self.trouble or f"Kafka's transactions cannot begin: {words(error)}") from None
+                why = self.trouble or self.hindrance(_LOOK_SECONDS)
+                raise Unreachable(f"Kafka's transactions cannot begin: {why or words(error)}") from None
             raise Refused(f"Kafka's transactions cannot begin: {words(error)}") from None
+
+    def hindrance(self, seconds: float) -> str | None:
+        """Returns why no broker coordinates transactions, as far as that can be seen within `seconds`."""
+        return transaction_log.hindrance(self._producer, seconds)
 
     def begin(self) -> None:
         """Asks no broker. Raises as `commit`."""

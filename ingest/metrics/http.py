@@ -8,6 +8,7 @@ from typing import Final
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 from ingest import scarcity
+from ingest.address import before_port
 from ingest.errors import ConfigError, Problem, Unreachable
 from ingest.metrics.hosts import is_loopback, is_own_name
 from ingest.metrics.http_port import NOT_MODIFIED, PLAIN, Asked, HttpPort, Reply
@@ -65,6 +66,11 @@ class Exposition:
     def port(self) -> int:
         """The port in use; before `start`, the requested port."""
         return self._port.port
+
+    @property
+    def url(self) -> str:
+        """Where it is served, without a path."""
+        return f"http://{before_port(self._address[0])}:{self.port}"
 
     def start(self) -> None:
         """Binds and serves. Raises ConfigError if the address is taken or not ours, Unreachable if the machine has no

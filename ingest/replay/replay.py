@@ -35,6 +35,7 @@ AT_ONCE: Final = 1_000
 """Events that wait for their acknowledgement together: the most that come again after a kill."""
 ANSWER_SECONDS: Final = 30.0
 _POLL_SECONDS: Final = 0.2
+_NO_TOPIC: Final = "name another with --topic, or create it with kafka-topics.sh --create"
 
 
 class Plan(NamedTuple):
@@ -107,7 +108,7 @@ class Replay:
 
     def run(self, progress: Callable[[Tally], None] = lambda _: None) -> Tally:
         """Calls `progress` a few times a second. Raises Refused or Unreachable; `tally.reached` says where to go on."""
-        Topics(settings(self._config.kafka)).describe(self._plan.topic, ANSWER_SECONDS)
+        Topics(settings(self._config.kafka), create=_NO_TOPIC).describe(self._plan.topic, ANSWER_SECONDS)
         schema = schema_id(self._config)
         known = event_hubs.partition_ids(self._config)
         wanted = [each for each in known if not self._plan.partitions or each in self._plan.partitions]

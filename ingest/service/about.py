@@ -9,6 +9,7 @@ from ingest import __version__
 from ingest.cluster.node import node_of
 from ingest.config import Config
 from ingest.metrics.status.document import About
+from ingest.printable import printable
 
 _STARTED: Final = time.time()
 
@@ -60,7 +61,7 @@ def _node(name: str, partitions: Collection[str]) -> dict[str, Any]:
     """One of another program has no address. In ownership blobs a node's name has one part more, new with each start."""
     node = node_of(name) or node_of(name.rpartition("/")[0])
     return {
-        "node": node.machine if node else name,
-        "url": f"http://{node.address}" if node else None,
+        "node": printable(node.machine if node else name),
+        "url": printable(f"http://{node.address}") if node else None,
         "partitions": list(partitions),
     }

@@ -108,7 +108,7 @@ class Supervisor:
         self.exposition.start()
         self._name = client_id(self.config.metrics.host, self.exposition.port)
         self.registry.set(BUILD_INFO, 1, __version__, platform.python_version())
-        logger.info("Metrics are served on http://%s:%d/metrics.", self.config.metrics.host, self.exposition.port)
+        logger.info("Metrics are served on %s/metrics.", self.exposition.url)
         self.start_roles(self.roles)
 
     def start_roles(self, running: tuple[str, ...], only: Collection[str] | None = None) -> None:

@@ -32,6 +32,8 @@ MEET_SECONDS = 2.0
 INITIALIZE_SECONDS = SILENT_MS / 1000 + 1
 """Until then a request without an answer is over. A call that is made again while one is on its way sends another, which fences
 the producer that takes the first one's answer."""
+PATIENCE_SECONDS = 4.0
+"""Brokers take some milliseconds; then it is looked what hinders them."""
 LOOK_SECONDS = 0.1
 """How long a stop can go unnoticed meanwhile."""
 READ_SECONDS = 8.0
@@ -61,6 +63,15 @@ class Transactions:
         """Returns where to go on: at the position in Kafka, or behind the checkpoint if there is none, or if that is further on,
         as after a time with at_least_once."""
         self.stored, position = stored, self._position
+        if position is None and stored is not None and not stored.lease:
+            logger.info(
+                "Partition %s has no position in %s, and goes on behind its checkpoint in %s, sequence number %s: what came to "
+                "Kafka after that comes again.",
+                self._partition,
+                self._config.source.position_topic,
+                stored.place,
+                stored.sequence_number,
+            )
         if position is None or stored is None or stored.lease:
             return position or stored
         if not further(stored, position):
@@ -140,10 +151,15 @@ def _initialized(child: Child, pool: TransactionalPool) -> bool:
             over.set()
 
         threading.Thread(target=run, name="transactions", daemon=True).start()
+        patience, hindrance = Deadline(PATIENCE_SECONDS), None
         while not over.wait(LOOK_SECONDS):
             if child.stopping:
                 return False
-            child.beat(False, pool.trouble or doing)
+            if patience.expired and hindrance is None:
+                hindrance = pool.hindrance(MEET_SECONDS) or ""
+                if hindrance:
+                    logger.warning("Partition %s waits: %s.", child.task.slot, hindrance)
+            child.beat(False, pool.trouble or hindrance or doing)
         if raised:
             raise raised[0]
         return True

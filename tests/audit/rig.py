@@ -27,7 +27,9 @@ PLACES = 3
 class Rig:
     """Two partitions of the hub; two devices in each, whose events alternate, one a second."""
 
-    def __init__(self, hub: Emulator, kafka: KafkaCluster, record_format: str = "json", size: int = 100) -> None:
+    def __init__(
+        self, hub: Emulator, kafka: KafkaCluster, record_format: str = "json", size: int = 100, policy: str = "delete"
+    ) -> None:
         self.hub = hub
         self.bootstrap = kafka.bootstrap
         self.topic = f"audit-{uuid4().hex[:8]}"
@@ -36,7 +38,10 @@ class Rig:
             kafka.bootstrap,
             {},
             # Without retention: the events are old.
-            [TopicSpec(name, PLACES, config={"retention.ms": "-1"}) for name in (self.topic, f"{self.topic}.dead")],
+            [
+                TopicSpec(name, PLACES, config={"retention.ms": "-1", "cleanup.policy": policy})
+                for name in (self.topic, f"{self.topic}.dead")
+            ],
             PATIENCE,
         )
         self.logs: dict[str, list[Event]] = {}
@@ -69,6 +74,16 @@ class Rig:
             writer.produce(self.topic, value, key, partition=sum(key or b"") % PLACES, timestamp=time_ms)
         assert writer.flush(PATIENCE) == 0
         writer.abort_transaction(PATIENCE)
+
+    def open_transaction(self) -> Producer:
+        """Returns a producer that has begun a transaction with a record in each partition of the topic."""
+        writer = Producer({"bootstrap.servers": self.bootstrap, "transactional.id": self.topic})
+        writer.init_transactions(PATIENCE)
+        writer.begin_transaction()
+        for place in range(PLACES):
+            writer.produce(self.topic, b"of another program", partition=place)
+        assert writer.flush(PATIENCE) == 0
+        return writer
 
     def write_letter(self, partition: str, one: Event) -> None:
         letters = Letters(Config(source=Source(dead_letter_topic=f"{self.topic}.dead")), partition)

@@ -1,15 +1,19 @@
 """`ingest audit` over an emulated hub and Apache Kafka: exactly what was done to a topic is found."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
+from confluent_kafka import Producer
 
+from ingest.audit import uncommitted
 from ingest.emulator import Emulator
 from ingest.errors import EXIT_CONFIG, EXIT_CRASH, EXIT_OK, EXIT_UNAVAILABLE, EXIT_USAGE
 from tests.audit.records import event
-from tests.audit.rig import Rig
+from tests.audit.rig import PATIENCE, Rig
 from tests.services.kafka import KafkaCluster
 from tests.source.readers import Reader, configured
 
@@ -184,6 +188,74 @@ def test_without_the_hub_what_came_long_after_proves_the_end(
     assert (told["present"], told["certain"]) == (40, True)
 
 
+def test_what_an_open_transaction_holds_back_is_told_and_not_only_missing(
+    hub: Emulator, kafka: KafkaCluster, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(uncommitted, "WAIT_SECONDS", 0.1)
+    rig = Rig(hub, kafka, size=40)
+    rig.write("1", rig.logs["1"])
+    rig.write("0", rig.logs["0"][:20])
+    writer = rig.open_transaction()
+    rig.write("0", rig.logs["0"][20:])
+    told = rig.told(lambda: capsys.readouterr().out, 0, 39)
+    assert found(told)[0]["missing_ranges"] == [[20, 39]]
+    [note] = told["notes"]
+    assert note.startswith("An open transaction holds back 2")
+    # Such as a running ingest has: what is written when the audit begins counts.
+    monkeypatch.setattr(uncommitted, "WAIT_SECONDS", PATIENCE)
+    with ThreadPoolExecutor(1) as others:
+        committed = others.submit(ended_soon, writer)
+        told = rig.told(lambda: capsys.readouterr().out, 0, 39)
+        committed.result()
+    assert (found(told), told["notes"]) == ([NOTHING, NOTHING], [])
+
+
+def ended_soon(writer: Producer) -> None:
+    Event().wait(1.0)
+    writer.commit_transaction(PATIENCE)
+
+
+def test_where_kafka_may_have_dropped_what_is_missing_that_is_told(
+    hub: Emulator, kafka: KafkaCluster, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rig = Rig(hub, kafka, size=20, policy="compact")
+    rig.write("0", rig.logs["0"])
+    rig.write("1", rig.logs["1"][:10])
+    notes = rig.told(lambda: capsys.readouterr().out, 0, 19)["notes"]
+    assert any("is compacted (cleanup.policy = compact)" in note for note in notes)
+
+
+def test_without_hub_and_records_there_is_no_result(
+    hub: Emulator,
+    kafka: KafkaCluster,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    rig = Rig(hub, kafka, size=0)
+    monkeypatch.delenv("INGEST__HUB__EVENT_HUB_CONNECTION_STRING")
+    assert rig.audit(0, 19, "--json", "--metrics-file", str(tmp_path / "a.prom")) == EXIT_UNAVAILABLE
+    shown = capsys.readouterr()
+    assert "nothing can be said: topic" in shown.err
+    assert "no hub is configured" in shown.err
+    assert (shown.out, list(tmp_path.iterdir())) == ("", [])
+
+
+@pytest.mark.parametrize("more", [(), ("--refetch",)])
+def test_a_hub_that_lets_nobody_look_at_what_the_topic_lacks_is_no_result(
+    more: tuple[str, ...], hub: Emulator, kafka: KafkaCluster, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rig = Rig(hub, kafka, size=40)
+    assert rig.audit(10, 19, "--consumer-group", "none", *more) == EXIT_UNAVAILABLE
+    assert "nothing can be said: topic" in (error := capsys.readouterr().err)
+    assert "could not be found" in error
+    assert "name a consumer group of the hub that nobody reads with --consumer-group" in error
+    rig.write("0", rig.logs["0"])
+    rig.write("1", rig.logs["1"][15:])  # its begin is not known
+    assert rig.audit(10, 19, "--consumer-group", "none", *more) == (EXIT_UNAVAILABLE if more else EXIT_OK)
+    assert not more or "--refetch reads from the hub, which does not let this reader in" in capsys.readouterr().err
+
+
 def test_a_format_without_the_partition_cannot_be_audited(
     hub: Emulator, kafka: KafkaCluster, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -194,11 +266,27 @@ def test_a_format_without_the_partition_cannot_be_audited(
     assert 'only "json" and "raw" can be audited' in shown
 
 
+def test_records_of_a_format_that_was_configured_before_are_told_and_do_not_count(
+    hub: Emulator, kafka: KafkaCluster, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rig = Rig(hub, kafka, size=20)
+    rig.write("1", rig.logs["1"])
+    for rig.record_format, part in (("connect-json", slice(0, 8)), ("raw", slice(8, 12)), ("json", slice(12, 20))):
+        rig.write("0", rig.logs["0"][part])
+    told = rig.told(lambda: capsys.readouterr().out, 8, 19)
+    assert found(told) == [NOTHING, NOTHING]
+    assert told["notes"][0].startswith("8 records do not say which partition of the hub they come from")
+    told = rig.told(lambda: capsys.readouterr().out, 0, 19)
+    assert found(told)[0]["missing_ranges"] == [[0, 7]]
+
+
 def test_a_stretch_that_is_none_is_wrong_use(capsys: pytest.CaptureFixture[str]) -> None:
     from ingest.cli.main import main
 
     for options, why in (
         (("--from", "2026-01-01"), "not an RFC 3339 time with its zone"),
+        (("--from", "0001-01-01T00:00+14:00"), "not an RFC 3339 time with its zone"),
+        (("--from", "2026-01-01T00:00Z", "--to", "9999-12-31T23:59-14:00"), "not an RFC 3339 time with its zone"),
         (("--from", "2026-01-02T00:00Z", "--to", "2026-01-01T00:00Z"), "--to is not later than --from"),
         (("--from", "2999-01-01T00:00Z"), "--from is later than a minute ago"),
         (("--yesterday", "--from", "2026-01-02T00:00Z"), "leave out --from and --to"),

@@ -33,6 +33,11 @@ def lines(config: Config, capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
     return {line[:12].rstrip(): line[12:] for line in capsys.readouterr().out.splitlines()}
 
 
+def test_an_address_of_ipv6_has_its_brackets(config: Config, capsys: pytest.CaptureFixture[str]) -> None:
+    config = replace(config, metrics=replace(config.metrics, host="::1"))
+    assert lines(config, capsys)["metrics"] == "http://[::1]:9464/metrics"
+
+
 def test_both_directions_are_spoken_of(config: Config, capsys: pytest.CaptureFixture[str]) -> None:
     shown = lines(config, capsys)
     assert shown["runs"] == "source and sink, with `ingest run`"

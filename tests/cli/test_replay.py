@@ -9,7 +9,7 @@ from confluent_kafka import Consumer
 
 from ingest.emulator import Emulator
 from ingest.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_UNAVAILABLE, EXIT_USAGE
-from ingest.kafka.admin import TopicSpec, create_topics
+from ingest.kafka.admin import Topics, TopicSpec, create_topics
 from ingest.kafka.bounded_reader import CONSUMER, BoundedReader, ends_of
 from ingest.replay import replay as module
 from ingest.timing import Deadline
@@ -123,3 +123,15 @@ def test_a_topic_in_use_is_refused(topic: str, why: str, hub: Emulator, capsys: 
         main(["replay", *span(0, 1), "--topic", topic, "--set", "checkpoints.store=file"])
     assert ended.value.code == EXIT_USAGE
     assert why in capsys.readouterr().err
+
+
+def test_a_topic_that_does_not_exist_is_not_made(
+    hub: Emulator, kafka: KafkaCluster, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The broker makes topics on first use: one that is misspelt would take all events."""
+    rig = Rig(hub, kafka, size=1)
+    name = f"again-{uuid4().hex[:8]}"
+    more = ("--set", "checkpoints.store=file", "--consumer-group", "audit")
+    assert rig.run("replay", *span(0, 0), "--topic", name, *more) == EXIT_UNAVAILABLE
+    assert f"topic '{name}' does not exist, or this user may not see it: name another" in capsys.readouterr().err
+    assert name not in Topics({"bootstrap.servers": kafka.bootstrap}).partitions(Deadline(PATIENCE))

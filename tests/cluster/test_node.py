@@ -5,7 +5,7 @@ from ingest.cluster.node import Node, client_id, member_name, node_of, of_nodes
 
 @pytest.mark.parametrize(
     ("host", "shown"),
-    [("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "edge-1"), ("", "edge-1"), ("::1", "::1"), ("10.0.0.7", "10.0.0.7")],
+    [("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "edge-1"), ("", "edge-1"), ("::1", "[::1]"), ("10.0.0.7", "10.0.0.7")],
 )
 def test_a_node_is_found_by_its_name(monkeypatch: pytest.MonkeyPatch, host: str, shown: str) -> None:
     monkeypatch.setattr("socket.gethostname", lambda: "edge-1")

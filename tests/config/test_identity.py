@@ -150,6 +150,8 @@ def test_the_built_in_endpoint_takes_keys_only(tmp_path: Path) -> None:
         ),
         (HUB.replace("mine.servicebus", "sb://mine.servicebus"), {}, "hub.event_hub_namespace", "write the name alone"),
         (HUB + BLOB.replace("https", "http"), {}, "checkpoints.blob_account_url", "write https://ACCOUNT"),
+        (HUB + BLOB.replace("https://", "https://["), {}, "checkpoints.blob_account_url", "write https://ACCOUNT"),
+        (HUB + BLOB.replace(".net", ".net:70000"), {}, "checkpoints.blob_account_url", "write https://ACCOUNT"),
     ],
 )
 def test_what_does_not_go_together_is_said_with_its_key(

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 
 from ingest.config.librdkafka import is_secret, librdkafka_setting
@@ -48,6 +50,12 @@ def test_settings_that_pass_through(name: str, raw: object, expected: str | Secr
         ("sasl.jaas.config", "x", "sasl.username and sasl.password"),
         ("sasl.pasword", "x", "did you mean sasl.password?"),
         ("brokers", ["a"], "a list is text with commas"),
+        ("oauth_cb", "x", "a function in a program"),
+        ("on_commit", "x", "a function in a program"),
+        ("default.topic.config", "x", "beside all others"),
+        ("linger.ms", math.nan, "expects a number"),
+        ("linger.ms", math.inf, "expects a number"),
+        ("sasl.password", "hunter2\0", "a NUL inside"),
     ],
 )
 def test_settings_that_would_break_a_promise(name: str, raw: object, why: str) -> None:

@@ -78,6 +78,8 @@ def test_a_configuration_survives_a_pipe_and_shows_no_secret(load_text: Load) ->
         ('source.partitions = ["x"]', '["x"]', "item 1: a partition is a number"),
         ('source.start = "2024-13-01T00:00:00Z"', '"2024-13-01T00:00:00Z"', "there is no such time"),
         ("source.start = 2024-05-01T00:00:00", "2024-05-01T00:00:00", "without a zone"),
+        ("source.start = 0001-01-01T00:00:00+14:00", "0001-01-01T00:00:00+14:00", "no such time in UTC"),
+        ('source.start = "9999-12-31T23:59:59-14:00"', '"9999-12-31T23:59:59-14:00"', "no such time in UTC"),
         ('source.start = {x = "1"}', '{ "x" = "1" }', "a partition is a number"),
         ('source.format = "xml"', '"xml"', 'write one of "json", "raw"'),
         ('source.transport = "quick"', '"quick"', 'write one of "fast", "sdk"'),
@@ -86,6 +88,7 @@ def test_a_configuration_survives_a_pipe_and_shows_no_secret(load_text: Load) ->
         ('source.consumer_group = "a b"', '"a b"', "not a consumer group"),
         ('hub.ca_file = "nope.pem"', '"nope.pem"', "there is no such file"),
         ('hub.ca_file = "."', '"."', "not a file"),
+        (f'hub.ca_file = "{"a" * 400}"', f'"{"a" * 99}…', "it cannot be read (File name too long)"),
         ("hub.ca_file = 1", "1", "expects a path"),
         ('hub.event_hub_connection_string = "Endpoint=sb://a/"', "***", "SharedAccessKeyName is missing"),
         ("hub.iot_hub_connection_string = 5", "***", "expects text"),
@@ -106,9 +109,11 @@ def test_a_configuration_survives_a_pipe_and_shows_no_secret(load_text: Load) ->
         ('sink.lenient_expiry = "true"', '"true"', "write true or false, without quotation marks"),
         ("sink.lenient_expiry = 1", "1", "write true or false"),
         ("sink.topics = []", "[]", "expects at least one"),
+        ('sink.group_id = "a\\u0000b"', '"a\\u0000b"', "control character inside"),
         ('sink.dead_letter_topic = "iotout"', '"iotout"', "dead letters would be read as commands"),
         ('sink.feedback_topic = "iotout"', '"iotout"', "feedback would be read as commands"),
         ("metrics.port = 65536", "65536", "expects a whole number from 0 to 65535"),
+        (f"metrics.port = 0x{'f' * 5000}", f"0x{'f' * 98}…", "expects a whole number from 0 to 65535"),
         ('metrics.allowed_hosts = ["https://a.example"]', '["https://a.example"]', "item 1: not the name of a host"),
         ('metrics.allowed_hosts = ["*"]', '["*"]', "item 1: not the name of a host"),
         ('service.log_format = "xml"', '"xml"', 'write one of "text", "json"'),
@@ -121,6 +126,20 @@ def test_each_problem_has_its_key_value_and_fix(load_text: Load, line: str, valu
     assert problem.key == (key.split(".")[0] if "[" in fix and "[source]?" in fix else key)
     assert problem.value == value
     assert fix in problem.fix
+
+
+def test_a_number_that_python_does_not_read_is_told_where_it_is_written(load_text: Load, tmp_path: Path) -> None:
+    digits = "9" * 5000
+    [problem] = problems_of(lambda: load_text(f"metrics.port = {digits}")).values()
+    assert (problem.key, problem.value) == (str(tmp_path / "ingest.toml"), "")
+    assert "a number of thousands of digits" in problem.fix
+    [problem] = problems_of(lambda: load_text("", overrides=[f"metrics.port={digits}"])).values()
+    assert problem.key == "metrics.port"
+
+
+def test_what_is_required_is_told_on_one_line(load_text: Load) -> None:
+    for problem in problems_of(lambda: load_text("", command="run")).values():
+        assert "\n" not in str(problem)
 
 
 def test_every_problem_is_reported_at_once(load_text: Load) -> None:

@@ -80,6 +80,23 @@ def test_what_the_environment_excepts() -> None:
     assert found.towards("example.org") is not None
 
 
+@pytest.mark.parametrize(
+    "written",
+    ["*.example.com", ".example.com", "EXAMPLE.COM", "*.example.com:5671", "localhost hub.example.com", "other.org,,*"],
+)
+def test_every_spelling_of_an_excepted_name(written: str) -> None:
+    environ = {"HTTPS_PROXY": "http://proxy.corp:3128", "NO_PROXY": written}
+    assert loaded(environ).proxy.towards(HUB) is None
+    assert loaded({}, "proxy.url=http://proxy.corp:3128", 'proxy.no_proxy=["*.example.com"]').proxy.towards(HUB) is None
+
+
+@pytest.mark.parametrize("written", ["fd00::1", "[fd00::1]", "[fd00::1]:5671", "fd00::/8", "FD00:0:0::1"])
+def test_every_spelling_of_an_excepted_address(written: str) -> None:
+    found = loaded({"HTTPS_PROXY": "http://proxy.corp:3128", "NO_PROXY": written}).proxy
+    assert found.towards("fd00::1") is None
+    assert found.towards("fe80::1") is not None
+
+
 def test_the_environments_can_be_turned_off() -> None:
     assert loaded({"HTTPS_PROXY": "http://proxy.corp:3128"}, 'proxy.no_proxy=["*"]').proxy.towards(HUB) is None
 

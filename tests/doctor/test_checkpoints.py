@@ -83,6 +83,10 @@ class TestFolder:
         assert finding.result == "fail"
         assert "install -d" in finding.fix
 
+    def test_one_that_cannot_even_be_looked_at(self, tmp_path: Path) -> None:
+        finding = in_folder(tmp_path / ("a" * 400))
+        assert "fault of ingest" not in finding.fix
+
     def test_one_below_a_folder_of_somebody_else(self) -> None:
         verdict = judge_missing_folder(Path("/var/lib/a/b"), Path("/var/lib"), writable=False)
         assert verdict.result == "fail"

@@ -52,6 +52,12 @@ def test_refusals(name: str, result: str, fix: str) -> None:
     assert fix in verdict.fix
 
 
+def test_what_hinders_transactions_is_told_in_place_of_a_time_that_is_over() -> None:
+    verdict = judge_refusal("_TIMED_OUT", "no", "no broker coordinates transactions: start more")
+    assert (verdict.result, verdict.seen) == ("warn", "no broker coordinates transactions")
+    assert verdict.fix.startswith("start more; try again")
+
+
 def test_places_are_asked_about_where_they_are_needed_and_a_transaction_is_tried_for_exactly_once() -> None:
     with MockCluster() as cluster:
         config = Config(

@@ -95,6 +95,8 @@ def test_what_the_real_service_says_is_read() -> None:
         told(hostname="h.servicebus.windows.net", address="amqps://h/a;UseDevelopmentEmulator=true"),
         told(hostname="h.servicebus.windows.net", address="amqps://h/name", port="many"),
         told(hostname=5, address=7),
+        told(hostname="h.servicebus.windows.net", address="amqps://[h/name"),
+        told(hostname="h.servicebus.windows.net", address="amqps://h/two words"),
     ],
 )
 def test_an_answer_that_names_no_endpoint_is_an_error_in_words(error: Error | None) -> None:

@@ -45,3 +45,9 @@ def test_a_file_or_login_that_cannot_be_used_is_told_by_its_key(settings: dict[s
 def test_a_setting_that_librdkafka_does_not_take_is_the_configuration_s_fault() -> None:
     with pytest.raises(ConfigError, match=r"kafka\.librdkafka.*no\.such\.setting"):
         TopicMaker({"no.such.setting": 1})
+
+
+def test_what_librdkafka_says_of_a_value_is_one_line() -> None:
+    with pytest.raises(ConfigError) as wrong:
+        TopicMaker({"linger.ms": 99_999_999_999})
+    assert str(wrong.value).endswith("allowed range 0..900000")

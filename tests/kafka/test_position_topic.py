@@ -47,7 +47,7 @@ def test_it_grows_with_the_hub_if_it_is_ours_and_may(kafka: KafkaCluster, monkey
     # Others' records would move, as their keys choose the partition.
     assert "is not known to be compacted, so ingest does not change it; " in (wrong or "")
     topics = Topics(settings(here))
-    assert (topics.find(ours, 30), topics.find(theirs, 30)) == (4, 2)
+    assert (topics.describe(ours, 30), topics.describe(theirs, 30)) == (4, 2)
     assert topics.setting(ours, "cleanup.policy", 30) == SETTINGS["cleanup.policy"]
     topics.grow(ours, 4, 30)  # as if another node had been faster
 

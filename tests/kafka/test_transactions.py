@@ -3,6 +3,7 @@
 import contextlib
 import os
 import uuid
+from dataclasses import replace
 
 import pytest
 from confluent_kafka import Consumer, KafkaError, TopicPartition
@@ -11,6 +12,8 @@ from confluent_kafka.cimpl import NewTopic
 
 from ingest.config import Kafka
 from ingest.errors import Displaced, RestartRequired, Unreachable
+from ingest.kafka.admin import Topics
+from ingest.kafka.client import settings
 from ingest.kafka.last_record import TAIL, TailReader
 from ingest.kafka.mock_cluster import MockCluster
 from ingest.kafka.records import Records
@@ -199,6 +202,24 @@ def test_brokers_that_are_away_shorter_than_the_timeout_change_nothing(cluster: 
     until(pool)
     place.commit(pool, b"2")
     assert place.committed() == [b"1", b"2"]
+
+
+def test_a_topic_that_is_deleted_is_not_made_again(place: Place) -> None:
+    """As the broker would, with its own settings: a topic of positions must be compacted."""
+    place.kafka = replace(place.kafka, librdkafka={"topic.metadata.propagation.max.ms": "4000"})
+    pool = place.pool()
+    place.commit(pool, b"1")
+    admin = AdminClient({"bootstrap.servers": place.kafka.bootstrap_servers, "log_level": 0})
+    for deleted in admin.delete_topics([place.topic]).values():
+        deleted.result(30)
+    pool.begin()
+    refused = place.put(pool, b"2")
+    deadline = Deadline(PATIENCE)
+    with contextlib.suppress(Aborted, RestartRequired):
+        while not refused and not pool.commit(1.0):
+            assert not deadline.expired
+    assert place.topic not in Topics(settings(place.kafka)).partitions(Deadline(PATIENCE))
+    pool.terminate()
 
 
 def test_without_a_broker_it_does_not_begin_and_is_asked_again(cluster: MockCluster) -> None:

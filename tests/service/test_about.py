@@ -1,3 +1,5 @@
+import orjson
+
 from ingest.cluster.node import client_id
 from ingest.config import Config, load
 from ingest.service.about import about
@@ -45,3 +47,11 @@ def test_every_node_of_the_group_is_told_with_its_address_and_partitions() -> No
     assert (ours["url"], ours["partitions"]) == ("http://10.0.0.7:9464", ["0", "1"])
     assert (in_blobs["node"], in_blobs["url"]) == (ours["node"], "http://10.0.0.8:9464")
     assert theirs == {"node": "somebody", "url": None, "partitions": ["2"]}
+
+
+def test_names_that_other_programs_gave_themselves_are_printable() -> None:
+    hostile = {"ingest/edge\u202e1/127.0.0.1\x1b:1": ["0"], "</script>\u202e\ud800": ["1"]}
+    nodes = about(Config(), (), hostile).cluster["nodes"]
+    assert [each["node"] for each in nodes] == ["</script>\\u202e\\ud800", "edge\\u202e1"]
+    assert nodes[1]["url"] == "http://127.0.0.1\\x1b:1"
+    orjson.dumps(nodes)

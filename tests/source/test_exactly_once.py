@@ -21,6 +21,7 @@ from ingest.emulator import Emulator
 from ingest.errors import Displaced, Refused, Unreachable
 from ingest.kafka.position_topic import SETTINGS
 from ingest.process.child import Child, ProcessSpec
+from ingest.source import exactly_once
 from ingest.source.checkpoints import Checkpoint, open_store
 from ingest.source.checkpoints.scope import scope
 from ingest.source.exactly_once import Transactions, _initialized, forget_position, open_transactions
@@ -212,13 +213,16 @@ def test_a_start_does_not_wait_for_the_client_to_look_again(config: Config, capl
 class Slow:
     """A pool whose broker takes its time."""
 
-    trouble = "Kafka at kafka:9092 is slow"
-
-    def __init__(self, answer: threading.Event) -> None:
-        self.asked = 0
+    def __init__(self, answer: threading.Event, trouble: str | None = "Kafka at kafka:9092 is slow") -> None:
+        self.asked = self.looked = 0
+        self.trouble = trouble
         self._answer = answer
 
     def meet(self, topic: str, seconds: float) -> None: ...
+
+    def hindrance(self, seconds: float) -> str | None:
+        self.looked += 1
+        return "no broker coordinates transactions: start more"
 
     def initialize(self, seconds: float) -> None:
         self.asked += 1
@@ -244,7 +248,20 @@ def test_a_broker_that_is_slow_is_asked_once_for_transactions() -> None:
     child, pool = Watched(Config(), answer.set), Slow(answer)
     assert _initialized(child, pool)  # type: ignore[arg-type]
     assert pool.asked == 1
-    assert Slow.trouble in child.said
+    assert pool.trouble in child.said
+    assert not pool.looked
+
+
+def test_what_hinders_transactions_is_looked_for_once_and_told_long_before_the_time_is_over(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(exactly_once, "PATIENCE_SECONDS", 0.0)
+    answer = threading.Event()
+    child, pool = Watched(Config(), answer.set), Slow(answer, None)
+    assert _initialized(child, pool)  # type: ignore[arg-type]
+    assert (pool.asked, pool.looked) == (1, 1)
+    assert child.said[-1] == "no broker coordinates transactions: start more"
+    assert "Partition 0 waits: no broker coordinates transactions: start more." in caplog.text
 
 
 def test_a_stop_does_not_wait_for_a_slow_broker() -> None:
@@ -271,6 +288,12 @@ def test_where_it_goes_on(stored: int | None, position: int | None, expected: in
     transactions = Transactions(Config(), "0", None, at(position))  # type: ignore[arg-type]
     assert transactions.start(at(stored)) == at(expected)
     assert transactions.stored == at(stored), "what the checkpoint is written over"
+
+
+def test_a_position_that_is_gone_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    Transactions(Config(), "0", None, None).start(Checkpoint("0", "7", 7))  # type: ignore[arg-type]
+    assert "Partition 0 has no position in ingest-positions, and goes on behind its checkpoint" in caplog.text
 
 
 def test_a_lease_of_an_old_processor_is_behind_every_position() -> None:

@@ -41,8 +41,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _url(text: str) -> str:
-    parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.netloc:
+    try:
+        parts = urlsplit(text)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if "@" in text:
+        raise argparse.ArgumentTypeError(f"it has a user, and the port asks for none: write it like {URL}")
+    if not usable:
         raise argparse.ArgumentTypeError(f"{text!r} is no address such as {URL}")
     return text
 

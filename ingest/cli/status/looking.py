@@ -4,21 +4,23 @@ import http.client
 import json
 import time
 import urllib.error
-import urllib.request
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from ingest.cli.status.bounded_http import get
 from ingest.errors import Unreachable
 from ingest.metrics.hosts import is_loopback
 from ingest.metrics.status.rows import Look, read
 from ingest.printable import printable
 
 HTTP_SECONDS: Final = 5.0
+"""For a connection, and for the whole of an answer."""
 LARGEST_PAGE: Final = 32 << 20
 """Bytes; 32 partitions have about 100 KB."""
 NOT_READY: Final = 503
+MOST_NODES: Final = 1_000
 _AT_ONCE: Final = 16
 
 
@@ -28,14 +30,16 @@ class Looking:
     def __init__(self, url: str) -> None:
         """`url` as given by the user: of the port, or of its /metrics."""
         self._url = url.rstrip("/").removesuffix("/metrics").removesuffix("/status.json")
-        # The port is on this machine or nearby: a proxy from the environment does not lead there.
-        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
     @property
     def name(self) -> str:
         """`host:port`, and the path if there is one."""
         parts = urlsplit(self._url)
-        return f"{parts.netloc.rpartition('@')[2]}{parts.path}"
+        return printable(f"{parts.netloc.rpartition('@')[2]}{parts.path}")
+
+    @property
+    def _shown(self) -> str:
+        return printable(self._url)
 
     def __call__(self) -> Look:
         page = self._get("/metrics")
@@ -45,7 +49,7 @@ class Looking:
         except ValueError:
             look = None
         if look is None or not look.series:
-            raise Unreachable(f"{self._url} answers, but not with ingest's metrics: check --url")
+            raise Unreachable(f"{self._shown} answers, but not with ingest's metrics: check --url")
         return look
 
     def nodes(self) -> list[str]:
@@ -53,13 +57,14 @@ class Looking:
         cannot be reached from here."""
         try:
             found: Any = json.loads(self._get("/status.json"))
-            nodes = [(str(node["node"]), str(node["url"])) for node in found["cluster"]["nodes"]]
-        except (ValueError, LookupError, TypeError):
-            nodes = []
-        # An opener reads files, too.
-        nodes = [(machine, url) for machine, url in nodes if url.startswith(("http://", "https://"))]
+            named = [(str(node["node"]), str(node["url"])) for node in found["cluster"]["nodes"]]
+        except (ValueError, LookupError, TypeError, RecursionError):
+            named = []
+        nodes = [(machine, url) for machine, url in named if _is_address(url)]
+        if len(nodes) > MOST_NODES:
+            raise Unreachable(f"{self._shown} names {len(nodes)} nodes, more than any cluster has: check --url")
         if not nodes:
-            raise Unreachable(f"{self._url} names no other nodes: name each one with --url")
+            raise Unreachable(f"{self._shown} names no other nodes: name each one with --url")
         away = not is_loopback(urlsplit(self._url).hostname or "")
         machines = {machine for machine, _ in nodes}
         for machine, url in nodes:
@@ -73,17 +78,14 @@ class Looking:
     def _get(self, path: str, allowed: int = 200) -> str:
         """Returns the text of the path; "" unless the answer's status is `allowed`."""
         try:
-            with self._opener.open(f"{self._url}{path}", timeout=HTTP_SECONDS) as answer:
-                return _text(answer) if allowed == answer.status else ""
-        except urllib.error.HTTPError as error:
-            with error:
-                return _text(error) if allowed == error.code else ""
+            status, body = get(f"{self._url}{path}", HTTP_SECONDS, LARGEST_PAGE)
         except (OSError, http.client.HTTPException, ValueError) as error:
             why = error.reason if isinstance(error, urllib.error.URLError) else error
-            words = getattr(why, "strerror", None) or " ".join(str(why).split()) or type(why).__name__
+            words = getattr(why, "strerror", None) or printable(" ".join(str(why).split())) or type(why).__name__
             raise Unreachable(
-                f"no answer from {self._url} ({words}): start ingest, or name its [metrics] host and port with --url"
+                f"no answer from {self._shown} ({words}): start ingest, or name its [metrics] host and port with --url"
             ) from None
+        return body.decode("utf-8", "replace") if status == allowed else ""
 
 
 class Everyone:
@@ -121,5 +123,10 @@ def _look(node: Looking) -> Look | str:
         return str(error)
 
 
-def _text(answer: http.client.HTTPResponse | urllib.error.HTTPError) -> str:
-    return answer.read(LARGEST_PAGE).decode("utf-8", "replace")
+def _is_address(url: str) -> bool:
+    """Whether it is one of a metrics port: other programs can write into the group, too."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and printable(url) == url
+    except ValueError:
+        return False

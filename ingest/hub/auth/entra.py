@@ -24,6 +24,7 @@ from ingest.hub.network.faults import REFUSALS, made_of, quoted
 CONNECT_SECONDS: Final = 4.0
 ANSWER_SECONDS: Final = 10.0
 _AUTHORITY: Final = "login.microsoftonline.com"
+_AUTHORITY_VARIABLE: Final = "AZURE_AUTHORITY_HOST"
 _PLACES: Final = {
     "managed_identity": "the endpoint for managed identities of this machine",
     "workload_identity": "the token endpoint",
@@ -153,9 +154,17 @@ def _unusable(identity: Identity, error: Exception) -> Problem:
 
 
 def _authority(environ: Mapping[str, str]) -> str:
-    """The host of the token endpoint, as azure-identity finds it."""
-    text = environ.get("AZURE_AUTHORITY_HOST", "").strip() or _AUTHORITY
-    return urlsplit(text if "://" in text else f"https://{text}").hostname or _AUTHORITY
+    """The host of the token endpoint, as azure-identity finds it. Raises ConfigError."""
+    text = environ.get(_AUTHORITY_VARIABLE, "").strip() or _AUTHORITY
+    try:
+        url = urlsplit(text if "://" in text else f"https://{text}")
+        host = url.hostname if url.scheme == "https" and url.port != 0 else None
+    except ValueError:  # a port that is none, half an IPv6 address
+        host = None
+    if not host or url.username:
+        fix = "is not the address of a token endpoint: write https://HOST, or leave the variable out"
+        raise ConfigError([Problem(_AUTHORITY_VARIABLE, "", fix)])
+    return host
 
 
 def _failure(config: Config, environ: Mapping[str, str], error: Exception) -> IngestError:

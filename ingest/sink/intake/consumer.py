@@ -19,6 +19,7 @@ from ingest.kafka.unreadable import Unreadable
 from ingest.logs import Repeated, and_more
 from ingest.sink.commands.command import Origin
 from ingest.sink.intake.finished import MAX_BYTES, NOTHING, decode, encode
+from ingest.sink.intake.held_back import HeldBack
 from ingest.sink.intake.offsets import OffsetTracker
 from ingest.sink.intake.ticket import Ticket
 from ingest.timing import Deadline
@@ -91,6 +92,7 @@ class CommandConsumer:
         self._metadata_bytes = MAX_BYTES
         self._stable: dict[Place, int] = {}
         """Where an open transaction begins, or else the end; as of the last statistics."""
+        self._held_back = HeldBack()
         self._unreadable: dict[Place, Unreadable] = {}
         self._paused: bool | None = False
         """None: some partitions can be paused and others not."""
@@ -374,3 +376,4 @@ class CommandConsumer:
                 place = (topic, partition["partition"])
                 if place in self._prefixes and partition["ls_offset"] >= 0:
                     self._stable[place] = partition["ls_offset"]
+                    self._held_back.take(*place, partition["ls_offset"], partition["hi_offset"])

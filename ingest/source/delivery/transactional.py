@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 from confluent_kafka import KafkaError, Message
 
 from ingest.config import Config
-from ingest.errors import RestartRequired, Undeliverable
+from ingest.errors import Displaced, RestartRequired, Undeliverable
 from ingest.hub.position import Position
 from ingest.kafka.errors import outcome
 from ingest.kafka.records import Records
@@ -238,12 +238,8 @@ class TransactionalDelivery:
     @property
     def _until_due(self) -> float:
         """Seconds until the present transaction is to be committed."""
-        enough = (
-            self._attempts.in_order.busy
-            or self._held_events >= HELD_EVENTS
-            or self._held_bytes >= HELD_BYTES
-            or self._closed_at is not None
-        )
+        full = self._held_events >= HELD_EVENTS or self._held_bytes >= HELD_BYTES
+        enough = full or self._attempts.in_order.busy or self._closed_at is not None
         return 0 if enough or self._began_at is None else max(0.0, self._began_at + self._interval - self._clock())
 
     def _go_on(self) -> None:
@@ -338,6 +334,9 @@ class TransactionalDelivery:
                 self._note(aborted.error)
             self._phase = "aborting"
             return
+        except RestartRequired as lost:
+            # librdkafka says only that records failed; they have said why.
+            raise (lost if isinstance(lost, Displaced) else self._broken or lost) from None
         now, events = self._clock(), sorted(map(_ENQUEUED_MS, chain.from_iterable(self._held)))
         self.transactions["committed"] += 1
         self.commit_seconds.observe(now - self._commit_at)
@@ -381,19 +380,20 @@ class TransactionalDelivery:
 
     def _arrived(self, shipment: Shipment) -> None:
         for refusal in shipment.refused:
-            self._note(refusal.error)
+            self._note(refusal.error, self._topic)
 
     def _reported(self, error: KafkaError | None, _: Message) -> None:
         if error is not None:
-            self._note(error)
+            self._note(error, self._place.topic)
 
-    def _note(self, error: KafkaError) -> None:
-        """Takes an error of a record, or of the commit."""
+    def _note(self, error: KafkaError, topic: str = "") -> None:
+        """Takes an error of a record to `topic`, or of the commit."""
         if purged(error):
             return
         self.errors[error.name()] += 1
         if fenced(error):
             self._broken = self.pool.displaced()
         elif outcome(error) == "recycle" and error.code() not in _PASSING:
-            self._broken = RestartRequired(f"Kafka transaction: {error.name()}: {error.str()}")
+            where = topic and f"topic {topic}: "
+            self._broken = RestartRequired(f"Kafka transaction: {where}{error.name()}: {error.str()}")
         self._refusal = error

@@ -2,13 +2,15 @@
 
 import json
 import socket
+import threading
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing, suppress
 from typing import Any
 
 import pytest
 
 from ingest.cli.main import main
+from ingest.cli.status import looking
 from ingest.cli.status.looking import Everyone, Looking, look_at
 from ingest.cli.status.table import nodes_as_lines
 from ingest.errors import EXIT_OK, EXIT_UNAVAILABLE
@@ -137,3 +139,100 @@ def test_a_partition_that_two_nodes_read_is_said() -> None:
     both = {name: status(look(node_registry("3")), look(node_registry("3"))) for name in ("a:1", "b:1")}
     assert any("partition 3 is read by a:1 and b:1" in line for line in nodes_as_lines(both))
     assert not any("is read by" in line for line in nodes_as_lines({"a:1": both["a:1"], "b:1": "no answer"}))
+
+
+class Liar:
+    """A port that is no node: it says `answer` to everything, and then a byte now and again until it is closed."""
+
+    def __init__(self, answer: bytes, *, ends: bool = True) -> None:
+        self._answer = answer
+        self._ends = ends
+        self._closing = threading.Event()
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self._threads = [threading.Thread(target=self._serve)]
+        self._threads[0].start()
+
+    def close(self) -> None:
+        self._closing.set()
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for thread in self._threads:
+            thread.join()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connected, _ = self._listener.accept()
+            except OSError:
+                return
+            self._threads.append(threading.Thread(target=self._tell, args=(connected,)))
+            self._threads[-1].start()
+
+    def _tell(self, connected: socket.socket) -> None:
+        with connected, suppress(OSError):
+            connected.recv(4096)
+            connected.sendall(self._answer)
+            while not self._ends and not self._closing.wait(0.05):
+                connected.sendall(b"a")
+
+
+def told(body: bytes) -> bytes:
+    return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+
+
+@pytest.mark.parametrize(
+    "answer", [b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", b""]
+)
+def test_a_node_whose_answer_never_ends_holds_up_no_other(
+    answer: bytes, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(looking, "HTTP_SECONDS", 0.5)
+    with closing(Liar(answer, ends=False)) as liar:
+        found = look_at([Looking(liar.url), *map(Looking, cluster.urls)])
+    silent, *others = found.values()
+    assert isinstance(silent, str)
+    assert "timed out" in silent
+    assert not any(isinstance(each, str) for each in others)
+
+
+@pytest.mark.parametrize(
+    "nodes",
+    [
+        b"[" * 100_000,
+        b'{"cluster":{"nodes":[{"node":"a","url":"http://["}]}}',
+        b'{"cluster":{"nodes":[{"node":"a","url":"http://a:99999"}]}}',
+        b'{"cluster":{"nodes":[{"node":"a","url":"http://\\u001b[31m:1"}]}}',
+        b'{"cluster":{"nodes":[{"node":"a","url":"file:///etc/passwd"}]}}',
+        b'{"cluster":{"nodes":[3]}}',
+    ],
+)
+def test_what_names_no_node_that_can_be_asked_is_told(nodes: bytes, capsys: pytest.CaptureFixture[str]) -> None:
+    with closing(Liar(told(nodes))) as liar:
+        assert once("--all", "--url", liar.url) == EXIT_UNAVAILABLE
+    assert "names no other nodes" in capsys.readouterr().err
+
+
+def test_more_nodes_than_there_can_be_are_not_asked(capsys: pytest.CaptureFixture[str]) -> None:
+    nodes = [{"node": "a", "url": f"http://a:{port}"} for port in range(1, 2000)]
+    with closing(Liar(told(json.dumps({"cluster": {"nodes": nodes}}).encode()))) as liar:
+        assert once("--all", "--url", liar.url) == EXIT_UNAVAILABLE
+    assert "names 1999 nodes, more than any cluster has" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("place", ["ftp://127.0.0.1/x", "file:///etc/passwd", "http://["])
+def test_a_node_that_sends_elsewhere_is_silent(place: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with closing(Liar(b"HTTP/1.1 302 Found\r\nLocation: %s\r\nContent-Length: 0\r\n\r\n" % place.encode())) as liar:
+        assert once("--url", liar.url) == EXIT_UNAVAILABLE
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize("url", ["http://admin:hunter2@127.0.0.1:1", "http://[", "http://a:99999", "127.0.0.1:9464"])
+def test_an_address_that_is_none_is_told_without_what_is_secret_in_it(
+    url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        once("--url", url)
+    error = capsys.readouterr().err
+    assert "such as http://127.0.0.1:9464" in error or "like http://127.0.0.1:9464" in error
+    assert "hunter2" not in error

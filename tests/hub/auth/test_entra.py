@@ -265,6 +265,19 @@ def test_an_answer_that_is_no_token_is_one_that_passes(
     assert "eyJ" not in text
 
 
+@pytest.mark.parametrize(
+    "authority", ["https://[", "https://a:b", "http://login.example", "https://me:hunter2@login.example"]
+)
+def test_an_authority_that_is_no_address_is_told_and_the_secret_is_not_blamed(
+    authority: str, config: Config, fake: FakeEntra, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    config = by(config, "client_secret", fake, monkeypatch, tmp_path)
+    monkeypatch.setenv("AZURE_AUTHORITY_HOST", authority)
+    with pytest.raises(ConfigError, match="AZURE_AUTHORITY_HOST: is not the address of a token endpoint") as raised:
+        entra.check(config)
+    assert "hunter2" not in str(raised.value)
+
+
 def endpoints_at(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """All token endpoints are on this port of this machine."""
     monkeypatch.setenv("AZURE_POD_IDENTITY_AUTHORITY_HOST", f"http://127.0.0.1:{port}")

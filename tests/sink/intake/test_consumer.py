@@ -13,7 +13,7 @@ from ingest.kafka.admin import TopicSpec, create_topics
 from ingest.kafka.client import EVERY_CLIENT
 from ingest.kafka.mock_cluster import MockCluster
 from ingest.sink.commands.command import Origin
-from ingest.sink.intake import consumer
+from ingest.sink.intake import consumer, held_back
 from ingest.sink.intake.consumer import CommandConsumer, Place
 from ingest.sink.intake.ticket import Ticket
 from ingest.timing import Deadline
@@ -397,7 +397,9 @@ def test_a_broker_that_falls_silent_is_told_until_it_answers(
 
 
 @pytest.mark.services
-def test_nothing_lags_behind_records_that_are_not_there(group: Callable[[int], Group]) -> None:
+def test_nothing_lags_behind_records_that_are_not_there(
+    group: Callable[[int], Group], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     """An aborted transaction, and one that is not ended: no consumer ever sees the one, or sees the other yet."""
     ours = group(1)
     ours.write(0, 2)
@@ -421,9 +423,12 @@ def test_nothing_lags_behind_records_that_are_not_there(group: Callable[[int], G
     assert member.commands.lag == 0
     member.commands.commit(wait=True)
     assert ours.committed(0) == 53, "behind the transaction and its end"
+    monkeypatch.setattr(held_back, "HELD_SECONDS", 0.0)
     write_in_a_transaction(10)
     ours.turn(lambda: member.commands._high(ours.topic, 0) == 63)
     ours.turn(lambda: member.commands.lag == 0)
+    # Nothing else shows that they wait.
+    ours.turn(lambda: "offsets from 53 on for more than" in caplog.text)
     writer.commit_transaction(PATIENCE)
     ours.turn(lambda: len(member.read) == 12)
     ours.turn(lambda: member.commands.lag == 10)

@@ -245,6 +245,21 @@ def test_an_error_of_no_record_needs_a_new_process() -> None:
         settle(rig)
 
 
+def test_a_commit_that_fails_for_its_records_says_what_is_wrong_with_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    rig = Rig(TransactionalKafka(1))
+    rig.kafka.failing, rig.kafka.failure = {0, 1, 2}, KafkaError._UNKNOWN_TOPIC
+
+    def commit(seconds: float) -> bool:
+        rig.pool.flush(seconds)
+        raise RestartRequired("Kafka transaction: _INCONSISTENT: 1 message(s) failed delivery")
+
+    monkeypatch.setattr(rig.delivery.pool, "commit", commit)
+    rig.delivery.send(Batch.of(stream_of([(1, GOOD)])))
+    rig.delivery.close()
+    with pytest.raises(RestartRequired, match=r"Kafka transaction: topic .*: _UNKNOWN_TOPIC"):
+        settle(rig)
+
+
 def test_what_was_abandoned_is_aborted_and_what_comes_again_counts_once() -> None:
     rig = Rig(TransactionalKafka(1))
     stream = stream_of([(1, GOOD)] * 30)
