@@ -19,7 +19,8 @@ from ingest.hub.position import Position
 from ingest.kafka.records import Record, Records
 from ingest.kafka.shipment import Refusal, Shipment
 from ingest.kafka.transactions import Aborted
-from ingest.source.delivery.transactional import Place, TransactionalDelivery
+from ingest.source.delivery.place import Place
+from ingest.source.delivery.transactional import TransactionalDelivery
 from ingest.source.events.batch import Batch
 from ingest.source.events.event import Event
 from ingest.source.ownership import ACKS_SECONDS
@@ -64,6 +65,11 @@ class Pool:
         self._pending: list[tuple[str, Record]] = []
         self._failed: KafkaError | None = None
         kafka.owner = self
+
+    @property
+    def queued_topics(self) -> list[str]:
+        """Of the records that Kafka is to get at the next occasion, in order."""
+        return [topic for topic, _, _ in self._queued]
 
     def displaced(self) -> Displaced:
         return Displaced("another one has its place")
