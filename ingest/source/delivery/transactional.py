@@ -25,6 +25,7 @@ from ingest.metrics.catalogue import COMMIT_BUCKETS, DELIVERY_BUCKETS
 from ingest.metrics.meter import Histogram
 from ingest.source.delivery.attempts import Attempts
 from ingest.source.delivery.delivery import HELD_SECONDS, SILENCE_SECONDS, SLOW_SECONDS
+from ingest.source.delivery.due import Due
 from ingest.source.delivery.encoding import records_of
 from ingest.source.delivery.held import Held
 from ingest.source.delivery.place import Place
@@ -42,6 +43,9 @@ ABORT_SECONDS = 120.0
 COMMIT_SECONDS = 1.5
 """How long, at the end of the process, Kafka has to take the records of the last transaction. It is aborted then: a partition
 that another node waits for is worth more than a few events that come again."""
+HAND_OVER_SECONDS = 0.5
+"""How long Kafka has for the end of the last transaction if another node follows, whose process waits for that end in any case,
+and reads the position after it."""
 VOID_MOST = 10
 """How many transactions in a row can be aborted without a record to blame before a new producer must do it."""
 
@@ -99,14 +103,14 @@ class TransactionalDelivery:
         )
         self._measured_from = max(0, (max_record_bytes or pool.max_record_bytes) - ENVELOPE_BYTES)
         self._may_send = may_send
+        self._hands_over = config.cluster.shares
         self._clock = clock
         self._ready = Ready(topic_partitions)
         self._phase: Phase = "open"
         self._began_at: float | None = None
         """When the present transaction began; None without one."""
         self._commit_at = 0.0
-        self._gathers_since = self._due_since = clock()
-        """Since when the first of the events that wait for a transaction waits, and of those in the present one."""
+        self._due = Due(self._interval)
         self._held = Held()
         self._refusal: KafkaError | None = None
         """Why Kafka refused one of them, before it was asked to commit."""
@@ -188,7 +192,7 @@ class TransactionalDelivery:
 
     def _gather(self, batch: Batch) -> None:
         if not self._ready:
-            self._gathers_since = self._clock()
+            self._due.wait(self._clock())
         self._ready.add(batch)
 
     def poll(self, timeout: float) -> None:
@@ -218,7 +222,10 @@ class TransactionalDelivery:
     def join(self, deadline: Deadline, *, while_waiting: Callable[[], None]) -> bool:
         """As `Deliverer`. What is not committed by then, the next producer aborts."""
         while not (self.idle or self._attempts.trouble is not None or deadline.expired):
-            if self._takes_too_long:
+            late = self._clock() - (self._closed_at or 0)
+            if self._hands_over and late > HAND_OVER_SECONDS:
+                return True
+            if late > COMMIT_SECONDS and self.pool.in_flight > 0 and self._phase != "aborting":
                 self._drop()
                 self._phase, self._abandoned = "aborting", True
             try:
@@ -229,18 +236,11 @@ class TransactionalDelivery:
         return self.idle
 
     @property
-    def _takes_too_long(self) -> bool:
-        """Whether Kafka has not taken all records of the last transaction; it is not asked to commit before that."""
-        late = self._closed_at is not None and self._clock() - self._closed_at > COMMIT_SECONDS
-        return late and self.pool.in_flight > 0 and self._phase != "aborting"
-
-    @property
     def _until_due(self) -> float:
         """Seconds until the present transaction is to be committed, or, without one, a transaction of what waits."""
         if self._attempts.in_order.busy or self._held.enough or self._closed_at is not None:
             return 0
-        since = self._gathers_since if self._began_at is None else self._due_since
-        return max(0.0, since + self._interval - self._clock())
+        return self._due.seconds(self._clock(), begun=self._began_at is not None)
 
     def _go_on(self) -> None:
         """Takes the next steps that need no answer."""
@@ -276,7 +276,7 @@ class TransactionalDelivery:
         records, sent, slow = self._ready.encoded(self.pool.batch_bytes, self._records)
         if records or (sent and not slow):
             if self._began_at is None:
-                self._due_since = self._gathers_since
+                self._due.begin()
                 self._begin()
             queued = self.pool.send_all(self._topic, records, self._arrived) if records else 0
             self._ready.shipped(records, queued, self.pool.in_flight_bytes)
@@ -341,6 +341,7 @@ class TransactionalDelivery:
         now, events = self._clock(), sorted(map(_ENQUEUED_MS, self._held.events))
         self.transactions["committed"] += 1
         self.commit_seconds.observe(now - self._commit_at)
+        self._due.committed(now - self._commit_at, now)
         self._acked_at, self._voids = now, 0
         if not self._attempts.committed():
             self.acked += len(events)

@@ -5,10 +5,11 @@ from confluent_kafka import KafkaError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ingest.config import Cluster
 from ingest.errors import Displaced, RestartRequired
 from ingest.hub.position import BEFORE_FIRST
 from ingest.source.delivery import held, ready
-from ingest.source.delivery.transactional import COMMIT_SECONDS
+from ingest.source.delivery.transactional import COMMIT_SECONDS, HAND_OVER_SECONDS
 from ingest.source.events.batch import Batch
 from ingest.source.formats import FORMATS
 from ingest.timing import Deadline
@@ -171,6 +172,32 @@ def test_an_end_is_not_held_up_by_records_that_kafka_does_not_take() -> None:
 
     assert rig.delivery.join(Deadline(60), while_waiting=time_passes)
     assert (rig.kafka.commits, rig.kafka.aborts) == (0, 1)
+    rig.kill()
+    rig.run(stream)
+    check(rig, stream)
+
+
+@pytest.mark.usefixtures("at_once")
+@pytest.mark.parametrize("asked", [False, True])
+def test_a_node_that_hands_over_leaves_the_end_of_its_transaction_to_the_next(asked: bool) -> None:
+    """`asked`: whether Kafka was asked to commit, and does, but has not said so."""
+    rig = Rig(TransactionalKafka(1), cluster=Cluster(coordination="kafka"))
+    stream = stream_of([(1, GOOD)] * 50)
+    rig.delivery.send(Batch.of(stream))
+    if asked:
+        rig.now += 0.5
+        rig.poll()
+    rig.kafka.away = True
+    closed = rig.now
+    rig.delivery.close()
+
+    def time_passes() -> None:
+        rig.now += STEP_SECONDS
+
+    assert rig.delivery.join(Deadline(60), while_waiting=time_passes)
+    assert HAND_OVER_SECONDS <= rig.now - closed <= HAND_OVER_SECONDS + 2 * STEP_SECONDS
+    assert rig.delivery.position is None
+    rig.kafka.away = False
     rig.kill()
     rig.run(stream)
     check(rig, stream)

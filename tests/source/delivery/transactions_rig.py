@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError
 
-from ingest.config import Config, Source
+from ingest.config import Cluster, Config, Source
 from ingest.errors import Displaced, RestartRequired, Undeliverable
 from ingest.hub.position import Position
 from ingest.kafka.records import Record, Records
@@ -192,19 +192,28 @@ class Pool:
 class Rig:
     """One partition's process after another, with a clock of its own; the events are numbered from 0 without gaps."""
 
-    def __init__(self, kafka: TransactionalKafka, seed: int = 0, *, per_minute: int = 0, room: int = 1_000) -> None:
+    def __init__(
+        self,
+        kafka: TransactionalKafka,
+        seed: int = 0,
+        *,
+        per_minute: int = 0,
+        room: int = 1_000,
+        cluster: Cluster | None = None,
+    ) -> None:
         self.now = 1_000.0
         self.kafka = kafka
         self.written: Counter[str] = Counter()
         self._chosen = random.Random(seed)
         self._per_minute = per_minute
         self._room = room
+        self._cluster = cluster or Cluster()
         self.start()
 
     def start(self) -> None:
         self.pool = Pool(self.kafka, self._chosen, room=self._room)
         self.delivery = TransactionalDelivery(
-            Config(source=Source(format="toy", max_dead_letters_per_minute=self._per_minute)),
+            Config(source=Source(format="toy", max_dead_letters_per_minute=self._per_minute), cluster=self._cluster),
             "0",
             self.pool,  # type: ignore[arg-type]
             Place(POSITIONS, 0, b"key", lambda position: b"%d" % position.sequence_number),
