@@ -19,6 +19,9 @@ from tests.faults.waiting import PATIENCE_SECONDS, wait_until
 
 _OWNED: Final = re.compile(r"^ingest_cluster_partitions_owned\{.*\} (\S+)$", re.MULTILINE)
 
+_ASK_SECONDS: Final = 0.25
+"""Between two questions to the nodes how many partitions they own: the answers cost time that the cluster needs."""
+
 
 class Node(IngestProcess):
     """One node; `kill_all` is what a power cut does to it."""
@@ -38,7 +41,6 @@ class Node(IngestProcess):
 
     @property
     def owned(self) -> int:
-        """Not by `metric`: to parse all series of 32 partitions, 20 times a second, takes a core that the cluster needs."""
         found = _OWNED.search(self._get("/metrics")[1])
         return int(float(found[1])) if found else 0
 
@@ -115,11 +117,13 @@ class Nodes:
     def wait_shared(self, *nodes: Node, seconds: float = PATIENCE_SECONDS) -> float:
         """Waits until these nodes read all partitions, and none more than one partition more than another. Returns the
         seconds that it took."""
-        began = time.monotonic()
+        began = asked = time.monotonic()
 
         def shared() -> bool:
-            if None in self.levels().values():
+            nonlocal asked
+            if None in self.levels().values() or time.monotonic() - asked < _ASK_SECONDS:
                 return False
+            asked = time.monotonic()
             owned = [node.owned for node in nodes]
             return sum(owned) == len(self.levels()) and max(owned) - min(owned) <= 1
 
