@@ -139,7 +139,9 @@ class PartitionProcess:
         """`transactions`: for exactly once."""
         config, self.partition = child.task.config, child.task.slot
         start, last = start_at(config.source, self.partition, checkpoint)
-        self.transport = open_transport(config, self.partition)
+        # Another node waits for the end.
+        interrupt = child.bell if config.cluster.shares else None
+        self.transport = open_transport(config, self.partition, interrupt=interrupt)
         self._endpoint = endpoint or EndpointWatch(config, config, time.monotonic)
         self.decoder = decoder_in_use(config.source.format, self.transport.name)
         self.receiver = Receiver(
