@@ -80,7 +80,8 @@ class Source:
     commit_interval_ms: int = key(
         500,
         Whole(10, 30_000),
-        "For exactly_once: when a transaction is committed; sooner at 10,000 events or 4 MiB.",
+        "For exactly_once: when a transaction is committed; sooner at 10,000 events or 4 MiB, later while Kafka is slow\n"
+        "to commit.",
     )
     # The last one, as `key` means this field from here on in this class.
     key: Literal["auto", "device_id", "none"] = key(

@@ -14,6 +14,24 @@ if TYPE_CHECKING:
 
 _LASTING: Final = frozenset({"_AUTHENTICATION", "_SSL", "_INVALID_ARG"})
 """Waiting does not mend these. A connection that ends during a handshake is _TRANSPORT."""
+_PASSING: Final = frozenset(
+    {
+        "LEADER_NOT_AVAILABLE",
+        "NOT_LEADER_FOR_PARTITION",
+        "REPLICA_NOT_AVAILABLE",
+        "FENCED_LEADER_EPOCH",
+        "UNKNOWN_LEADER_EPOCH",
+        "OFFSET_NOT_AVAILABLE",
+        "KAFKA_STORAGE_ERROR",
+        "REQUEST_TIMED_OUT",
+        "NETWORK_EXCEPTION",
+        "COORDINATOR_LOAD_IN_PROGRESS",
+        "COORDINATOR_NOT_AVAILABLE",
+        "NOT_COORDINATOR",
+        "NOT_CONTROLLER",
+    }
+)
+"""Brokers' answers while leaders move. librdkafka calls them retriable only in the answer to some of its calls."""
 _SILENCE: Final = frozenset({"_TRANSPORT", "_TIMED_OUT", "_ALL_BROKERS_DOWN"})
 """No broker has answered: another complaint can say why."""
 _ALERT: Final = re.compile(r"SSL alert number (\d+)")
@@ -139,7 +157,7 @@ def lasting(error: "KafkaError") -> bool:
     """Whether a service has refused, so that waiting does not help."""
     if error.code() < 0:
         return _refuses(error.name(), error.str())
-    return not error.retriable()
+    return not (error.retriable() or error.name() in _PASSING)
 
 
 def _refuses(name: str, text: str) -> bool:

@@ -17,6 +17,7 @@ import select
 import signal
 import threading
 import time
+import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
@@ -84,6 +85,13 @@ class Child:
         """Whether the supervisor (or a SIGTERM to this process alone) has asked for a graceful end."""
         return self._stop.is_set()
 
+    @functools.cached_property
+    def bell(self) -> int:
+        """A descriptor that is readable once a stop is requested, for waits on something else."""
+        made = os.eventfd(int(self.stopping), os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        weakref.finalize(self, os.close, made)
+        return made
+
     def wait(self, seconds: float) -> None:
         """Waits, but no longer than until a stop is requested."""
         self._stop.wait(seconds)
@@ -150,6 +158,8 @@ class Child:
             self.deadline = Deadline(seconds)
         self._stop.set()
         self._turn.set()
+        if "bell" in self.__dict__:
+            os.eventfd_write(self.bell, 1)
 
     def control(self) -> None:
         """Reads the supervisor's orders until it is gone; runs on its own thread."""

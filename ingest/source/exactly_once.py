@@ -23,7 +23,8 @@ from ingest.source.checkpoints.order import further
 from ingest.source.checkpoints.position_record import decoded, key_of, transactional_id
 from ingest.source.checkpoints.scope import scope
 from ingest.source.checkpoints.store import Damaged
-from ingest.source.delivery.transactional import Place, TransactionalDelivery
+from ingest.source.delivery.place import Place
+from ingest.source.delivery.transactional import TransactionalDelivery
 from ingest.source.preflight import Topics, has_place
 from ingest.source.steps import Steps
 from ingest.timing import Deadline

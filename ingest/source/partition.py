@@ -23,7 +23,8 @@ from ingest.source.checkpoints.scope import scope
 from ingest.source.checkpoints.store import Damaged
 from ingest.source.checkpoints.writer import CheckpointWriter
 from ingest.source.delivery.contract import Deliverer
-from ingest.source.delivery.delivery import ACK_WAIT_SECONDS, Delivery
+from ingest.source.delivery.delivery import Delivery
+from ingest.source.delivery.patience import Patience
 from ingest.source.delivery.transactional import TransactionalDelivery
 from ingest.source.endpoint import EndpointWatch, forget, settle
 from ingest.source.exactly_once import Transactions, open_transactions
@@ -51,7 +52,7 @@ SMALL_TURN = 128
 COLLECT_BACKLOG = 1_000
 COLLECT_SECONDS = 0.05
 """A loop costs as much for one event as for many, and so does a request to Kafka. A process that is far behind can wait
-for more events."""
+for more events, and so can one whose events are not sent yet."""
 SAVE_SECONDS = 5.0
 ASK_AGAIN_SECONDS = 10.0
 """How long until an unanswered question to the hub is asked again."""
@@ -138,7 +139,9 @@ class PartitionProcess:
         """`transactions`: for exactly once."""
         config, self.partition = child.task.config, child.task.slot
         start, last = start_at(config.source, self.partition, checkpoint)
-        self.transport = open_transport(config, self.partition)
+        # Another node waits for the end.
+        interrupt = child.bell if config.cluster.shares else None
+        self.transport = open_transport(config, self.partition, interrupt=interrupt)
         self._endpoint = endpoint or EndpointWatch(config, config, time.monotonic)
         self.decoder = decoder_in_use(config.source.format, self.transport.name)
         self.receiver = Receiver(
@@ -178,6 +181,7 @@ class PartitionProcess:
         self.shares = TimeShares()
         self.catch_up = CatchUpTurn(child)
         self._spacing = TurnSpacing()
+        self._patience = Patience()
         child.measure(SourceMeasures(self, config.hub.retention_days))
         if isinstance(self.delivery, TransactionalDelivery):
             child.measure(TransactionMeasures(self.delivery, self.partition))
@@ -230,9 +234,9 @@ class PartitionProcess:
                 self.delivery.send(batch)
             self.catch_up.received(events, more=self.transport.more)
             self._look_for_stall(moved=events > 0 or not self.receiver.attached)
-            self._acknowledgements(read_next)
-            if 0 < events < SMALL_TURN and self.backlog > COLLECT_BACKLOG:
-                self._child.wait(COLLECT_SECONDS)
+            self._acknowledgements(events, read_next)
+            if 0 < events < SMALL_TURN and (pause := self._pause):
+                self._child.wait(pause)
             else:
                 self._wait_until(read_next)
         else:
@@ -250,6 +254,11 @@ class PartitionProcess:
         wait, most = self.delivery.event_wait, CONTENT_SECONDS if self.catch_up.has_turn else EVENT_WAIT_SECONDS
         return most if wait is None else min(most, wait)
 
+    @property
+    def _pause(self) -> float:
+        """Seconds for which more events are waited for after a few."""
+        return COLLECT_SECONDS if self.backlog > COLLECT_BACKLOG else min(COLLECT_SECONDS, self.delivery.sends_in)
+
     def _wait_until(self, moment: float) -> None:
         """A few milliseconds at most, so no stop is asked for."""
         left = moment - time.monotonic()
@@ -263,14 +272,15 @@ class PartitionProcess:
         self.delivery.poll(seconds)
         self.shares.enter("decode")
 
-    def _acknowledgements(self, read_next: float) -> None:
+    def _acknowledgements(self, events: int, read_next: float) -> None:
         """Takes those that have come, and waits for the others if there is nothing better to do: what comes from the
         hub now cannot be sent before them, and nothing is read before `read_next`."""
         if self.transport.more or not self.delivery.on_the_way:
+            self._patience.over()
             self.delivery.poll(0)
             return
         self.shares.enter("kafka_queue" if self.backlog > COLLECT_BACKLOG else "idle")
-        self.delivery.poll(max(ACK_WAIT_SECONDS, read_next - time.monotonic()))
+        self.delivery.poll(max(self._patience.turn(events), read_next - time.monotonic()))
         self.shares.enter("decode")
 
     @property

@@ -14,6 +14,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
+from ingest.config import Config
 from ingest.emulator import Emulator
 from tests.cluster import networks
 from tests.cluster.life import EVENTS, Life, Settings
@@ -101,16 +102,21 @@ def live(settings: Settings, folder: Path, more: Sections) -> dict[str, object]:
         networks.enter()
     host = "127.0.0.1" if lack else networks.ADDRESS
     with ExitStack() as stack:
-        kafka = stack.enter_context(
-            KafkaCluster(settings.brokers, _SHORT_SESSIONS, host=host, short_lived=settings.brokers == 1)
-        )
+        # Brokers that optimize their code for minutes take the cores that they share with the nodes.
+        kafka = stack.enter_context(KafkaCluster(settings.brokers, _SHORT_SESSIONS, host=host, short_lived=True))
         hub = stack.enter_context(Emulator(partitions=settings.partitions, host=host))
-        topic = stack.enter_context(Topic(kafka.bootstrap, partitions=8))
-        layer: dict[str, dict[str, object]] = {"source": {"delivery": settings.delivery}}
+        # For each broker one to lead: more of them are more requests, and prove no more.
+        topic = stack.enter_context(Topic(kafka.bootstrap, partitions=max(2, settings.brokers)))
+        # The defaults, where other tests are in a hurry: 32 partitions would write 64 checkpoints a second.
+        defaults = Config()
+        layer: dict[str, dict[str, object]] = {
+            "source": {"delivery": settings.delivery, "stall_seconds": defaults.source.stall_seconds},
+            "checkpoints": {"interval_seconds": defaults.checkpoints.interval_seconds},
+        }
         if settings.coordination == "blob":
             store = stack.enter_context(Azurite(host=host))
             layer["cluster"] = {"coordination": "blob"}
-            layer["checkpoints"] = {"store": "blob", "blob_connection_string": store.connection_string}
+            layer["checkpoints"] |= {"store": "blob", "blob_connection_string": store.connection_string}
         nodes = stack.enter_context(Nodes(folder, hub, kafka.bootstrap, topic.name, layer, more, networks=not lack))
         life = Life(settings, kafka, hub, topic, nodes)
         life.live()

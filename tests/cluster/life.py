@@ -1,17 +1,21 @@
 """What can happen to the nodes of a cluster under load, one event after the other, and an independent count at the end."""
 
 import contextlib
+import os
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from ingest.emulator import Emulator
+from tests.cluster import cores
+from tests.cluster.cores import Cores, own_seconds
 from tests.cluster.networks import CUTS
 from tests.cluster.nodes import Node, Nodes
 from tests.faults.telemetry import Feeder, Topic
 from tests.faults.waiting import wait_until
+from tests.services import ServiceError
 from tests.services.kafka import KafkaCluster
 from tests.storm import load
 
@@ -51,6 +55,8 @@ class Happened:
     """What is promised."""
     owned: list[int]
     """Partitions of each node afterwards."""
+    cores: Mapping[str, float]
+    """Who has used how many cores since the last event."""
 
 
 class Life:
@@ -64,7 +70,14 @@ class Life:
         self._feeder = Feeder(hub)
         self._happened: list[Happened] = []
         self._problems: list[str] = []
-        self._started = 0.0
+        self._cores = Cores(
+            {
+                "brokers": self._brokers,
+                "services": lambda: {node.pid: own_seconds(node.pid) for node in nodes.running},
+                "partitions": lambda: {node.pid: sum(map(cores.seconds, node.descendants())) for node in nodes.running},
+                "hub, devices and reader": lambda: {os.getpid(): time.process_time()},
+            }
+        )
 
     def live(self) -> None:
         """Raises AssertionError when the nodes do not come to rest."""
@@ -132,6 +145,14 @@ class Life:
         finally:
             devices.finish()
             reading.finish()
+
+    def _brokers(self) -> dict[int, float]:
+        found = {}
+        for number in range(1, self._settings.brokers + 1):
+            with contextlib.suppress(ServiceError):  # it is down
+                pid = self._kafka.pid(number)
+                found[pid] = own_seconds(pid)
+        return found
 
     def _leave(self, members: list[Node]) -> None:
         before, mine = self._nodes.levels(), partitions_of(members[0])
@@ -220,10 +241,13 @@ class Life:
             wait_until(lambda: False, "time passes", seconds)
 
     def _tell(self, what: str, seconds: float, members: list[Node], limit: float | None = None, more: str = "") -> None:
-        owned = [node.owned for node in members]
-        self._happened.append(Happened(what, round(seconds, 1), limit, owned))
+        owned, used = [node.owned for node in members], self._cores.since()
+        self._happened.append(Happened(what, round(seconds, 1), limit, owned, used))
         promised = f" (promised: {limit:g} s)" if limit else ""
-        print(f"{what}: {seconds:.1f} s{promised}, partitions {owned}{', ' if more else ''}{more}", flush=True)
+        print(
+            f"{what}: {seconds:.1f} s{promised}, partitions {owned}{', ' if more else ''}{more}; {cores.words(used)}",
+            flush=True,
+        )
 
 
 def partitions_of(node: Node) -> list[str]:

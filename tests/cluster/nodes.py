@@ -2,12 +2,13 @@
 
 import contextlib
 import os
+import re
 import signal
 import time
 from collections.abc import Collection
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 from ingest.emulator import Emulator
 from ingest.kafka.admin import TopicSpec, create_topics
@@ -15,6 +16,11 @@ from tests.cluster.networks import Network
 from tests.faults.conftest import basic_config
 from tests.faults.ingest_process import IngestProcess, Sections, write_config
 from tests.faults.waiting import PATIENCE_SECONDS, wait_until
+
+_OWNED: Final = re.compile(r"^ingest_cluster_partitions_owned\{.*\} (\S+)$", re.MULTILINE)
+
+_ASK_SECONDS: Final = 0.25
+"""Between two questions to the nodes how many partitions they own: the answers cost time that the cluster needs."""
 
 
 class Node(IngestProcess):
@@ -35,7 +41,12 @@ class Node(IngestProcess):
 
     @property
     def owned(self) -> int:
-        return int(self.metric("cluster_partitions_owned"))
+        found = _OWNED.search(self._get("/metrics")[1])
+        return int(float(found[1])) if found else 0
+
+    @property
+    def runs(self) -> bool:
+        return self._process is not None and self._process.poll() is None
 
     def kill_all(self) -> None:
         """SIGKILL to the supervisor, whose children end at once without it."""
@@ -91,6 +102,10 @@ class Nodes:
         node.start()
         return node
 
+    @property
+    def running(self) -> list[Node]:
+        return [node for node in self.members if node.runs]
+
     def levels(self) -> dict[str, int | None]:
         """Partition → how many readers have been let in so far, of which the last has it; None while nobody has it."""
         found: dict[str, int | None] = {}
@@ -102,12 +117,15 @@ class Nodes:
     def wait_shared(self, *nodes: Node, seconds: float = PATIENCE_SECONDS) -> float:
         """Waits until these nodes read all partitions, and none more than one partition more than another. Returns the
         seconds that it took."""
-        began = time.monotonic()
+        began = asked = time.monotonic()
 
         def shared() -> bool:
+            nonlocal asked
+            if None in self.levels().values() or time.monotonic() - asked < _ASK_SECONDS:
+                return False
+            asked = time.monotonic()
             owned = [node.owned for node in nodes]
-            everything = None not in self.levels().values()
-            return everything and sum(owned) == len(self.levels()) and max(owned) - min(owned) <= 1
+            return sum(owned) == len(self.levels()) and max(owned) - min(owned) <= 1
 
         wait_until(shared, lambda: nodes[0].story(f"{[each.owned for each in nodes]} of {self.levels()}"), seconds)
         return time.monotonic() - began

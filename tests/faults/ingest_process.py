@@ -56,10 +56,12 @@ class IngestProcess:
         self._guard: Guard | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._begins_at = 0
+        self._address: str | None = None
 
     def start(self) -> None:
         self._guard = self._guard or Guard(self._command)
         self._begins_at = self._log.stat().st_size if self._log.exists() else 0
+        self._address = None
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "ingest", self._command, "-c", str(self.config), *self._options],
@@ -210,7 +212,8 @@ class IngestProcess:
                 return refusal.code, refusal.read().decode()
 
     def _url(self) -> str:
-        return self.wait_said(r"(http://\S+)/metrics")[1]
+        self._address = self._address or self.wait_said(r"(http://\S+)/metrics")[1]
+        return self._address
 
     def story(self, what: str) -> str:
         """`what`, and the end of the log, for a failing test."""

@@ -22,9 +22,16 @@ class Feeder:
         self.sent: dict[str, int] = {}
         """Device id → its last counter."""
         self._hub = hub
+        self._devices: dict[tuple[str, int], str] = {}
 
     def device(self, partition: str, number: int = 0) -> str:
         """The id of a device whose events go to this partition."""
+        known = self._devices.get((partition, number))
+        if known is None:
+            known = self._devices[partition, number] = self._found(partition, number)
+        return known
+
+    def _found(self, partition: str, number: int) -> str:
         tries = (f"device-{partition}-{number}-{salt}" for salt in range(10_000))
         return next(device for device in tries if self._hub.partition_of(device) == partition)
 

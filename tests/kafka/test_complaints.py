@@ -87,3 +87,18 @@ def test_complaints_are_over_when_the_brokers_answer() -> None:
     complaints.clear()
     assert complaints.reason(FAILED) is FAILED
     assert not complaints.refused
+
+
+@pytest.mark.parametrize(
+    ("code", "refused"),
+    [
+        (KafkaError.NOT_LEADER_FOR_PARTITION, False),
+        (KafkaError.OFFSET_NOT_AVAILABLE, False),
+        (KafkaError.NOT_COORDINATOR, False),
+        (KafkaError.TOPIC_AUTHORIZATION_FAILED, True),
+        (KafkaError.UNKNOWN_TOPIC_OR_PART, True),
+    ],
+)
+def test_a_leader_that_moves_is_waited_for(code: int, refused: bool) -> None:
+    raised = classified(KafkaError(code), "it cannot be read")
+    assert isinstance(raised, Refused if refused else Unreachable)

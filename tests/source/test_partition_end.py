@@ -1,5 +1,6 @@
 """The graceful end of a partition process that Kafka or the checkpoint store does not answer."""
 
+import threading
 import time
 from dataclasses import replace
 from multiprocessing import Pipe
@@ -7,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from ingest.config import Checkpoints, Config, Kafka
+from ingest.config import Checkpoints, Cluster, Config, Kafka
 from ingest.emulator import Emulator
 from ingest.kafka.mock_cluster import MockCluster
 from ingest.process.child import Child, ProcessSpec
+from ingest.source import partition
 from ingest.source.checkpoints import open_store
 from ingest.source.checkpoints.scope import scope
 from ingest.source.partition import PartitionProcess
@@ -54,6 +56,10 @@ def child(emulator: Emulator, cluster: MockCluster, tmp_path: Path) -> Ending:
 
 @pytest.fixture
 def process(child: Ending, emulator: Emulator) -> PartitionProcess:
+    return started(child, emulator)
+
+
+def started(child: Ending, emulator: Emulator) -> PartitionProcess:
     """It has sent some events, and the checkpoint of the first that Kafka had is written."""
     made = PartitionProcess(
         child, open_store(child.task.config.checkpoints, scope(child.task.config)), None, Topics(None, 1)
@@ -71,6 +77,21 @@ def send(emulator: Emulator, process: PartitionProcess) -> None:
     while process.delivery.acked < expected or not process.writer.writes:
         assert not deadline.expired
         process.poll()
+
+
+def test_a_node_of_several_heeds_a_stop_at_once_while_no_event_comes(
+    child: Ending, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    child.task = replace(child.task, config=replace(child.task.config, cluster=Cluster(coordination="kafka")))
+    process = started(child, emulator)
+    monkeypatch.setattr(partition, "EVENT_WAIT_SECONDS", PATIENCE)
+    stopping = threading.Timer(0.1, child.stop, (PATIENCE,))
+    stopping.start()
+    began = time.monotonic()
+    while not child.stopping:
+        process.poll()
+    assert time.monotonic() - began < PATIENCE / 2
+    process.close(Deadline(PATIENCE))
 
 
 def saved(child: Ending) -> int | None:

@@ -1,5 +1,6 @@
 """Counted telemetry and commands that flow until told otherwise, and checkpoints that somebody watches."""
 
+import itertools
 import threading
 from collections.abc import Callable, Mapping
 
@@ -11,17 +12,19 @@ _TURN_SECONDS = 0.5
 
 
 class Repeated(threading.Thread):
-    """Calls `turn` twice a second until `finish`. What it raises ends the calls and is raised by `finish`."""
+    """Calls `turn` again and again until `finish`. What it raises ends the calls and is raised by `finish`."""
 
-    def __init__(self, name: str, turn: Callable[[], None]) -> None:
+    def __init__(self, name: str, turn: Callable[[], None], seconds: float = _TURN_SECONDS) -> None:
+        """`seconds`: between two calls."""
         super().__init__(name=name, daemon=True)
         self._turn = turn
+        self._seconds = seconds
         self._ended = threading.Event()
         self._error: BaseException | None = None
 
     def run(self) -> None:
         try:
-            while not self._ended.wait(_TURN_SECONDS):
+            while not self._ended.wait(self._seconds):
                 self._turn()
         except BaseException as error:
             self._error = error
@@ -36,14 +39,10 @@ class Repeated(threading.Thread):
 
 
 def telemetry(feeder: Feeder, partitions: tuple[str, ...], rate: int) -> Repeated:
-    """About `rate` events/s in all, from four devices of each partition."""
+    """About `rate` events/s in all, from four devices of each partition, one partition after the other."""
     each = max(1, int(rate * _TURN_SECONDS / len(partitions)))
-
-    def turn() -> None:
-        for partition in partitions:
-            feeder.send(partition, each)
-
-    return Repeated("telemetry", turn)
+    turns = itertools.cycle(partitions)
+    return Repeated("telemetry", lambda: feeder.send(next(turns), each), _TURN_SECONDS / len(partitions))
 
 
 def commands(topics: CommandTopics, devices: list[str]) -> Repeated:

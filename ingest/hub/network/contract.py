@@ -28,6 +28,10 @@ class Stream(Protocol):
         """Whether `read` has something to say, waited for `seconds` at most."""
         ...
 
+    def interrupt_on(self, descriptor: int) -> None:
+        """From now on `wait` also ends, with what it knows, as soon as this descriptor is readable."""
+        ...
+
     def read(self, most: int) -> bytes | None:
         """The next bytes, `most` at most; None when none are there, b"" when the other side has ended. Never blocks.
 

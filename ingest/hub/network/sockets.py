@@ -16,6 +16,7 @@ class SocketStream:
     def __init__(self, connected: socket.socket) -> None:
         connected.setblocking(False)
         self._socket = connected
+        self._number = connected.fileno()
         self._readable, self._writable = select.poll(), select.poll()
         self._readable.register(connected, select.POLLIN)
         self._writable.register(connected, select.POLLOUT)
@@ -34,7 +35,11 @@ class SocketStream:
         if self._over:
             return True
         # What the kernel rounds down must not end before its time.
-        return bool(self._readable.poll(seconds * 1000 + (0.999 if seconds else 0)))
+        ready = self._readable.poll(seconds * 1000 + (0.999 if seconds else 0))
+        return bool(ready) and (self._number == ready[0][0] or len(ready) > 1)
+
+    def interrupt_on(self, descriptor: int) -> None:
+        self._readable.register(descriptor, select.POLLIN)
 
     def read(self, most: int) -> bytes | None:
         try:

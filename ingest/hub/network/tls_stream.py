@@ -108,6 +108,9 @@ class TlsStream:
     def wait(self, seconds: float) -> bool:
         return self.held or self._inner.wait(seconds)
 
+    def interrupt_on(self, descriptor: int) -> None:
+        self._inner.interrupt_on(descriptor)
+
     def read(self, most: int) -> bytes | None:
         if self._late is not None:
             raise self._late

@@ -81,6 +81,9 @@ class WebSocketStream:
     def wait(self, seconds: float) -> bool:
         return bool(self._rest or self._over or self._reader.error) or self._inner.wait(seconds)
 
+    def interrupt_on(self, descriptor: int) -> None:
+        self._inner.interrupt_on(descriptor)
+
     def read(self, most: int) -> bytes | None:
         if self._over:
             if isinstance(self._over, OSError):

@@ -59,6 +59,11 @@ class Deliverer(Protocol):
         ...
 
     @property
+    def sends_in(self) -> float:
+        """Seconds for which what is given now is not sent: it costs nobody any time to give it only then."""
+        ...
+
+    @property
     def position(self) -> Position | None:
         """Everything up to here is safe; None until something is."""
         ...

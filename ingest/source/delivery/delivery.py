@@ -116,6 +116,10 @@ class Delivery:
         return HELD_SECONDS if any(self.held_back.values()) else ACK_WAIT_SECONDS
 
     @property
+    def sends_in(self) -> float:
+        return 0.0
+
+    @property
     def dead_lettered(self) -> Mapping[str, int]:
         return self.dead_letters.topic.written
 

@@ -11,6 +11,9 @@ READY_EVENTS = 4_000
 READY_BYTES = 768 << 10
 """No more events are taken while this many wait for the acknowledgement of earlier ones. Less than a large turn has: with the
 next one on top, and their records, and those on their way, each MiB here is some four of the process."""
+PLENTY_EVENTS = 1_000
+PLENTY_BYTES = 256 << 10
+"""So many that it saves nothing to wait for more of them."""
 FILLED, FILLED_ALONE = 0.75, 0.95
 """How full a request should be on average: keys fall unevenly on the topic's partitions, unless there is only one."""
 FIRST_SHIPMENT_EVENTS = 1_000
@@ -37,6 +40,10 @@ class Ready:
     @property
     def full(self) -> bool:
         return self._events >= READY_EVENTS or self._bytes >= READY_BYTES
+
+    @property
+    def plenty(self) -> bool:
+        return self._events >= PLENTY_EVENTS or self._bytes >= PLENTY_BYTES
 
     def add(self, batch: Batch) -> None:
         self._batches.append(batch)

@@ -1,15 +1,16 @@
 """Exactly once: records, dead letters and the position of their last event go into one Kafka transaction.
 
-A transaction begins with the first events, and is committed after `source.commit_interval_ms`, or sooner if many are in it; one
-with nothing in it never begins. Its events are held until it is committed: if it is aborted, they go again, `InOrder`.
+`source.commit_interval_ms` after the first events they are committed, or sooner if there are many. Nobody who reads committed
+records gets one before that, so few events are gathered until then: one request for each broker takes all of them, and a process
+that ends meanwhile leaves no transaction open that the next one would have to end. Events of a transaction are held until it is
+committed: if it is aborted, they go again, `InOrder`.
 """
 
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from itertools import chain
 from operator import attrgetter
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from confluent_kafka import KafkaError, Message
 
@@ -24,16 +25,16 @@ from ingest.metrics.catalogue import COMMIT_BUCKETS, DELIVERY_BUCKETS
 from ingest.metrics.meter import Histogram
 from ingest.source.delivery.attempts import Attempts
 from ingest.source.delivery.delivery import HELD_SECONDS, SILENCE_SECONDS, SLOW_SECONDS
+from ingest.source.delivery.due import Due
 from ingest.source.delivery.encoding import records_of
+from ingest.source.delivery.held import Held
+from ingest.source.delivery.place import Place
 from ingest.source.delivery.ready import Ready, behind, first
 from ingest.source.events.batch import Batch
 from ingest.source.events.received import Received
 from ingest.source.hot_path import encoder_of
 from ingest.timing import Deadline
 
-HELD_EVENTS = 10_000
-HELD_BYTES = 4 << 20
-"""A transaction with so many events, or so many bytes of their records, is committed at once: they are all held."""
 ENVELOPE_BYTES = 8_192
 """A record this much smaller than the topic's limit is not measured: only its headers could make it too large, and then the
 broker says so."""
@@ -42,6 +43,9 @@ ABORT_SECONDS = 120.0
 COMMIT_SECONDS = 1.5
 """How long, at the end of the process, Kafka has to take the records of the last transaction. It is aborted then: a partition
 that another node waits for is worth more than a few events that come again."""
+HAND_OVER_SECONDS = 0.5
+"""How long Kafka has for the end of the last transaction if another node follows, whose process waits for that end in any case,
+and reads the position after it."""
 VOID_MOST = 10
 """How many transactions in a row can be aborted without a record to blame before a new producer must do it."""
 
@@ -52,15 +56,6 @@ _PASSING = frozenset(
 """What a transaction can meet after one that was aborted; the next one does not."""
 
 Phase = Literal["open", "committing", "aborting"]
-
-
-class Place(NamedTuple):
-    """Where the position is kept."""
-
-    topic: str
-    partition: int
-    key: bytes
-    value: Callable[[Position], bytes]
 
 
 class TransactionalDelivery:
@@ -108,17 +103,15 @@ class TransactionalDelivery:
         )
         self._measured_from = max(0, (max_record_bytes or pool.max_record_bytes) - ENVELOPE_BYTES)
         self._may_send = may_send
+        self._hands_over = config.cluster.shares
         self._clock = clock
         self._ready = Ready(topic_partitions)
         self._phase: Phase = "open"
         self._began_at: float | None = None
         """When the present transaction began; None without one."""
         self._commit_at = 0.0
-        self._held: list[Sequence[Received]] = []
-        """The events of the present transaction, in order."""
-        self._held_events = self._held_bytes = 0
-        self._last: Position | None = None
-        """That of the last one."""
+        self._due = Due(self._interval)
+        self._held = Held()
         self._refusal: KafkaError | None = None
         """Why Kafka refused one of them, before it was asked to commit."""
         self._abandoned = False
@@ -153,7 +146,12 @@ class TransactionalDelivery:
             return None
         if self.on_the_way:
             return 0
-        return HELD_SECONDS if self._began_at is None else self._until_due
+        return self._until_due if self._began_at is not None or self._ready else HELD_SECONDS
+
+    @property
+    def sends_in(self) -> float:
+        gathers = self._phase == "open" and not self.pool.in_flight and not self._ready.plenty
+        return self._until_due if gathers else 0.0
 
     @property
     def trouble(self) -> str | None:
@@ -167,7 +165,7 @@ class TransactionalDelivery:
         return self._attempts.held_back
 
     def restart(self, position: Position) -> None:
-        self._ready.add(Batch(position, 0))
+        self._gather(Batch(position, 0))
 
     def abandon(self) -> None:
         self._ready.clear()
@@ -189,8 +187,13 @@ class TransactionalDelivery:
     def send(self, batch: Batch) -> None:
         if self.idle:
             self._acked_at = self._clock()
-        self._ready.add(batch)
+        self._gather(batch)
         self._go_on()
+
+    def _gather(self, batch: Batch) -> None:
+        if not self._ready:
+            self._due.wait(self._clock())
+        self._ready.add(batch)
 
     def poll(self, timeout: float) -> None:
         before = self.pool.in_flight
@@ -219,7 +222,10 @@ class TransactionalDelivery:
     def join(self, deadline: Deadline, *, while_waiting: Callable[[], None]) -> bool:
         """As `Deliverer`. What is not committed by then, the next producer aborts."""
         while not (self.idle or self._attempts.trouble is not None or deadline.expired):
-            if self._takes_too_long:
+            late = self._clock() - (self._closed_at or 0)
+            if self._hands_over and late > HAND_OVER_SECONDS:
+                return True
+            if late > COMMIT_SECONDS and self.pool.in_flight > 0 and self._phase != "aborting":
                 self._drop()
                 self._phase, self._abandoned = "aborting", True
             try:
@@ -230,20 +236,14 @@ class TransactionalDelivery:
         return self.idle
 
     @property
-    def _takes_too_long(self) -> bool:
-        """Whether Kafka has not taken all records of the last transaction; it is not asked to commit before that."""
-        late = self._closed_at is not None and self._clock() - self._closed_at > COMMIT_SECONDS
-        return late and self.pool.in_flight > 0 and self._phase != "aborting"
-
-    @property
     def _until_due(self) -> float:
-        """Seconds until the present transaction is to be committed."""
-        full = self._held_events >= HELD_EVENTS or self._held_bytes >= HELD_BYTES
-        enough = full or self._attempts.in_order.busy or self._closed_at is not None
-        return 0 if enough or self._began_at is None else max(0.0, self._began_at + self._interval - self._clock())
+        """Seconds until the present transaction is to be committed, or, without one, a transaction of what waits."""
+        if self._attempts.in_order.busy or self._held.enough or self._closed_at is not None:
+            return 0
+        return self._due.seconds(self._clock(), begun=self._began_at is not None)
 
     def _go_on(self) -> None:
-        """Takes the next step that needs no answer."""
+        """Takes the next steps that need no answer."""
         if self._phase != "open" or self._broken is not None:
             return
         if self._attempts.is_trial:
@@ -251,13 +251,17 @@ class TransactionalDelivery:
                 self._phase = "aborting"
         elif self._refusal is not None:
             self._phase = "aborting"
-        elif self._began_at is not None and not self._until_due:
-            self._begin_commit()
-        elif not self.pool.in_flight and (self._ready or self._attempts.in_order.busy) and self._may_send():
-            if self._attempts.in_order.busy:
+        elif self._attempts.in_order.busy:
+            if self._began_at is not None:
+                self._begin_commit()
+            elif not self.pool.in_flight and self._may_send():
                 self._try_in_order()
-            else:
+        else:
+            due = self._ready.plenty or not self._until_due
+            if self._ready and due and not self.pool.in_flight and self._may_send():
                 self._ship()
+            if self._began_at is not None and not self._until_due and self._phase == "open":
+                self._begin_commit()
 
     def _begin(self) -> None:
         self.pool.begin()
@@ -268,15 +272,16 @@ class TransactionalDelivery:
         records, sent, slow = self._ready.encoded(self.pool.batch_bytes, self._records)
         if records or (sent and not slow):
             if self._began_at is None:
+                self._due.begin()
                 self._begin()
             queued = self.pool.send_all(self._topic, records, self._arrived) if records else 0
             self._ready.shipped(records, queued, self.pool.in_flight_bytes)
             if queued < len(records):
                 slow = [*behind(sent, queued), *slow]
                 sent = list(first(sent, queued))
-            self._held_bytes += self.pool.in_flight_bytes
+            self._held.bytes += self.pool.in_flight_bytes
             for batch, events in sent:
-                self._hold(events, events[-1].position if events else batch.last)
+                self._held.add(events, events[-1].position if events else batch.last)
         self._attempts.in_order.add(event for _, events in slow for event in events)
 
     def _records(self, events: Sequence[Received]) -> Records | None:
@@ -284,14 +289,9 @@ class TransactionalDelivery:
         made = records_of(self._encoder.encode_all, events)
         return None if made and max(map(len, made.values)) > self._measured_from else made
 
-    def _hold(self, events: Sequence[Received], last: Position) -> None:
-        self._held.append(events)
-        self._held_events += len(events)
-        self._last = last
-
     def _drop(self) -> None:
-        self._held, self._held_events, self._held_bytes = [], 0, 0
-        self._last = self._refusal = None
+        self._held.clear()
+        self._refusal = None
 
     def _try_in_order(self) -> None:
         """Tries some of what was refused, each time in a transaction of its own."""
@@ -302,12 +302,12 @@ class TransactionalDelivery:
         if not events:  # the client took none of them
             self._phase = "aborting"
         elif not self._attempts.is_trial:
-            self._hold(events, events[-1].position)
+            self._held.add(events, events[-1].position)
             self._begin_commit()
 
     def _begin_commit(self) -> None:
         """Adds the position, and asks for the commit."""
-        last = self._last
+        last = self._held.last
         if last is None:  # every event of it was refused by the client
             self._phase = "aborting"
             return
@@ -337,14 +337,15 @@ class TransactionalDelivery:
         except RestartRequired as lost:
             # librdkafka says only that records failed; they have said why.
             raise (lost if isinstance(lost, Displaced) else self._broken or lost) from None
-        now, events = self._clock(), sorted(map(_ENQUEUED_MS, chain.from_iterable(self._held)))
+        now, events = self._clock(), sorted(map(_ENQUEUED_MS, self._held.events))
         self.transactions["committed"] += 1
         self.commit_seconds.observe(now - self._commit_at)
+        self._due.committed(now - self._commit_at, now)
         self._acked_at, self._voids = now, 0
         if not self._attempts.committed():
             self.acked += len(events)
             self.seconds.observe_since(events, time.time() * 1000)
-        self.position = self._last
+        self.position = self._held.last
         self._over()
 
     def _abort(self, timeout: float) -> None:
@@ -357,14 +358,14 @@ class TransactionalDelivery:
             raise RestartRequired(f"Kafka does not abort a transaction: {aborted}") from None
         self.transactions["aborted"] += 1
         self._acked_at = self._clock()
-        held, refusal, abandoned = self._held, self._refusal, self._abandoned or self._closed_at is not None
+        held, refusal, abandoned = self._held.events, self._refusal, self._abandoned or self._closed_at is not None
         self._over()
         if abandoned:
             return
         if self._attempts.under_way:
             blamed = self._attempts.aborted()
         else:
-            self._attempts.in_order.add_in_front(list(chain.from_iterable(held)))
+            self._attempts.in_order.add_in_front(held)
             blamed = refusal is not None and outcome(refusal) == "suspect"
             if blamed:
                 self._attempts.in_order.be_careful()

@@ -42,7 +42,9 @@ class _Link:
     What ends the link comes out of `poll`, behind all events that came before it.
     """
 
-    def __init__(self, login: Login, link: PartitionLink, prefetch: Prefetch, decoder: Decoder) -> None:
+    def __init__(
+        self, login: Login, link: PartitionLink, prefetch: Prefetch, decoder: Decoder, interrupt: int | None
+    ) -> None:
         """`link` has come up, and nothing was asked for over it. Raises what `poll` raises."""
         self.newest: int | None = None
         """Sequence number of the newest event in the hub, according to the last delivery."""
@@ -55,6 +57,8 @@ class _Link:
         self._client = login.client
         self._session = self._client.session
         stream, begun = self._client.take_over()
+        if interrupt is not None:
+            stream.interrupt_on(interrupt)
         self._wait = stream.wait
         self._stream = stream
         self._transfers = TransferSplitter(link.remote_handle, self._client.max_frame_size, decoder.slices)
@@ -214,8 +218,9 @@ class FastTransport:
 
     name = "fast"
 
-    def __init__(self, config: Config, partition: str, *, owned: bool = True) -> None:
+    def __init__(self, config: Config, partition: str, *, owned: bool = True, interrupt: int | None = None) -> None:
         self._config = config
+        self._interrupt = interrupt
         self._partition = partition
         self._owner = own_level(config) if owned else None
         self._prefetch = Prefetch(config.source.prefetch)
@@ -300,4 +305,4 @@ class FastTransport:
         elif asked.came_up:
             if self._owner is not None:
                 self._owner.granted()
-            self._link = _Link(login, asked, self._prefetch, self._decoder)
+            self._link = _Link(login, asked, self._prefetch, self._decoder, self._interrupt)

@@ -27,6 +27,8 @@ class MemoryStream:
     def wait(self, seconds: float) -> bool:
         return bool(self.sent)
 
+    def interrupt_on(self, descriptor: int) -> None: ...
+
     def read(self, most: int) -> bytes | None:
         data, self.sent = self.sent[:most], self.sent[most:]
         return data or None

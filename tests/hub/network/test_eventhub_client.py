@@ -24,6 +24,8 @@ class Scripted:
         self.done.append(seconds)
         return bool(self._reads)
 
+    def interrupt_on(self, descriptor: int) -> None: ...
+
     def read(self, most: int) -> bytes | None:
         return self._reads.popleft() if self._reads else None
 

@@ -1,9 +1,12 @@
 """What every stream promises, held over each way to a hub."""
 
+import os
 import random
+import select
 import socket
 import struct
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +16,7 @@ from ingest.hub.network import sockets
 from ingest.hub.network import websocket_frames as frames
 from ingest.hub.network.contract import Stream
 from ingest.hub.network.websocket_frames import frame
+from ingest.timing import Deadline
 from tests.hub.network.wires import KINDS, PATIENCE, Wire, wire
 
 MOST = 1 << 14
@@ -66,6 +70,29 @@ def test_nothing_there_is_told_from_the_end(both: Wire) -> None:
     assert both.ours.wait(PATIENCE)
     assert both.ours.read(MOST) == b""
     assert both.ours.wait(0), "an end stays one"
+
+
+def test_a_wait_can_be_ended_by_something_else_and_what_comes_is_still_told_of(both: Wire) -> None:
+    bell = os.eventfd(0)
+    try:
+        both.ours.interrupt_on(bell)
+        ringing = threading.Timer(0.05, os.eventfd_write, (bell, 1))
+        ringing.start()
+        began = time.monotonic()
+        for _ in range(2):  # it stays readable
+            while both.ours.wait(PATIENCE):  # TLS has something to say of its own
+                assert both.ours.read(MOST) is None
+        assert time.monotonic() - began < PATIENCE
+        assert select.select([bell], [], [], 0)[0]
+        both.hub.send(b"some words")
+        deadline = Deadline(PATIENCE)
+        found = b""
+        while len(found) < 10 and not deadline.expired:
+            if both.ours.wait(0.1):
+                found += both.ours.read(MOST) or b""
+        assert found == b"some words"
+    finally:
+        os.close(bell)
 
 
 def test_what_was_taken_from_the_socket_is_told_of(both: Wire) -> None:

@@ -5,10 +5,11 @@ from confluent_kafka import KafkaError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ingest.config import Cluster
 from ingest.errors import Displaced, RestartRequired
 from ingest.hub.position import BEFORE_FIRST
-from ingest.source.delivery import transactional
-from ingest.source.delivery.transactional import COMMIT_SECONDS
+from ingest.source.delivery import held, ready
+from ingest.source.delivery.transactional import COMMIT_SECONDS, HAND_OVER_SECONDS
 from ingest.source.events.batch import Batch
 from ingest.source.formats import FORMATS
 from ingest.timing import Deadline
@@ -25,6 +26,12 @@ def toy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(FORMATS, "toy", ToyFormat)
 
 
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No event waits for others."""
+    monkeypatch.setattr(ready, "PLENTY_EVENTS", 1)
+
+
 @settings(max_examples=60)
 @given(
     plan=st.lists(
@@ -37,13 +44,16 @@ def toy(monkeypatch: pytest.MonkeyPatch) -> None:
     doubts=st.sampled_from([0, 0.03]),
     names=st.booleans(),
     room=st.sampled_from([3, 40, 1_000]),
+    plenty=st.sampled_from([1, 60, 1_000]),
 )
 def test_every_event_is_committed_once_through_refusals_kills_and_doubts(
-    plan: list[tuple[int, bytes]], seed: int, kills: float, doubts: float, names: bool, room: int
+    plan: list[tuple[int, bytes]], seed: int, kills: float, doubts: float, names: bool, room: int, plenty: int
 ) -> None:
     stream = stream_of(plan)
     rig = Rig(TransactionalKafka(seed, names_culprits=names), seed, room=room)
-    rig.run(stream, batch=17, kills=kills, doubts=doubts)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ready, "PLENTY_EVENTS", plenty)
+        rig.run(stream, batch=17, kills=kills, doubts=doubts)
     check(rig, stream)
 
 
@@ -73,9 +83,36 @@ def test_a_transaction_is_committed_after_its_time_and_none_is_empty() -> None:
     assert rig.delivery.commit_seconds.counts != [0] * len(rig.delivery.commit_seconds.counts)
 
 
+def test_few_events_wait_for_their_time_and_go_with_their_position_in_one_step() -> None:
+    rig = Rig(TransactionalKafka(1))
+    begun = rig.now
+    for event in stream_of([(1, GOOD)] * 4):
+        rig.delivery.send(Batch.of([event]))
+        rig.poll()
+    assert not rig.pool.begun
+    assert rig.delivery.sends_in == rig.delivery.event_wait == pytest.approx(begun + 0.5 - rig.now)
+    while not rig.pool.begun:
+        rig.poll()
+    assert 0.5 <= rig.now - begun < 1
+    assert rig.pool.queued_topics == ["iotin"] * 4 + [POSITIONS]
+    settle(rig)
+    assert rig.delivery.transactions == {"committed": 1}
+    assert rig.delivery.position == at(3)
+
+
+@pytest.mark.parametrize(("name", "most"), [("PLENTY_EVENTS", 40), ("PLENTY_BYTES", 60)])
+def test_many_events_wait_for_nothing(name: str, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ready, name, most)
+    rig = Rig(TransactionalKafka(1))
+    rig.delivery.send(Batch.of(stream_of([(1, GOOD)] * 100)))
+    assert rig.pool.begun
+    assert rig.delivery.sends_in == 0
+
+
+@pytest.mark.usefixtures("at_once")
 @pytest.mark.parametrize(("name", "most"), [("HELD_EVENTS", 100), ("HELD_BYTES", 150)])
 def test_many_events_are_committed_sooner(name: str, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transactional, name, most)
+    monkeypatch.setattr(held, name, most)
     rig = Rig(TransactionalKafka(1))
     stream = stream_of([(1, GOOD)] * 1_000)
     rig.run(stream)
@@ -83,6 +120,7 @@ def test_many_events_are_committed_sooner(name: str, most: int, monkeypatch: pyt
     assert rig.kafka.commits >= 8
 
 
+@pytest.mark.usefixtures("at_once")
 def test_at_the_end_nothing_waits_for_its_time() -> None:
     rig = Rig(TransactionalKafka(1))
     rig.delivery.send(Batch.of(stream_of([(1, GOOD)] * 3)))
@@ -93,6 +131,19 @@ def test_at_the_end_nothing_waits_for_its_time() -> None:
     assert rig.delivery.position == at(2)
 
 
+def test_an_end_waits_for_no_transaction_that_has_not_begun() -> None:
+    rig = Rig(TransactionalKafka(1))
+    stream = stream_of([(1, GOOD)] * 3)
+    rig.delivery.send(Batch.of(stream))
+    rig.delivery.close()
+    assert rig.delivery.idle
+    assert (rig.kafka.commits, rig.kafka.aborts) == (0, 0)
+    rig.kill()
+    rig.run(stream)
+    check(rig, stream)
+
+
+@pytest.mark.usefixtures("at_once")
 def test_what_kafka_was_not_given_at_the_end_is_left_to_the_next_process() -> None:
     rig = Rig(TransactionalKafka(1))
     stream = stream_of([(1, GOOD)] * 100)
@@ -106,6 +157,7 @@ def test_what_kafka_was_not_given_at_the_end_is_left_to_the_next_process() -> No
     check(rig, stream)
 
 
+@pytest.mark.usefixtures("at_once")
 def test_an_end_is_not_held_up_by_records_that_kafka_does_not_take() -> None:
     """The next process would wait until Kafka has aborted their transaction, and so would consumers."""
     rig = Rig(TransactionalKafka(1))
@@ -125,6 +177,33 @@ def test_an_end_is_not_held_up_by_records_that_kafka_does_not_take() -> None:
     check(rig, stream)
 
 
+@pytest.mark.usefixtures("at_once")
+@pytest.mark.parametrize("asked", [False, True])
+def test_a_node_that_hands_over_leaves_the_end_of_its_transaction_to_the_next(asked: bool) -> None:
+    """`asked`: whether Kafka was asked to commit, and does, but has not said so."""
+    rig = Rig(TransactionalKafka(1), cluster=Cluster(coordination="kafka"))
+    stream = stream_of([(1, GOOD)] * 50)
+    rig.delivery.send(Batch.of(stream))
+    if asked:
+        rig.now += 0.5
+        rig.poll()
+    rig.kafka.away = True
+    closed = rig.now
+    rig.delivery.close()
+
+    def time_passes() -> None:
+        rig.now += STEP_SECONDS
+
+    assert rig.delivery.join(Deadline(60), while_waiting=time_passes)
+    assert HAND_OVER_SECONDS <= rig.now - closed <= HAND_OVER_SECONDS + 2 * STEP_SECONDS
+    assert rig.delivery.position is None
+    rig.kafka.away = False
+    rig.kill()
+    rig.run(stream)
+    check(rig, stream)
+
+
+@pytest.mark.usefixtures("at_once")
 def test_what_kafka_refuses_at_the_end_is_not_tried_again() -> None:
     rig = Rig(TransactionalKafka(1))
     stream = stream_of([(1, GOOD)] * 9 + [(1, BAD)])
@@ -137,6 +216,7 @@ def test_what_kafka_refuses_at_the_end_is_not_tried_again() -> None:
     check(rig, stream)
 
 
+@pytest.mark.usefixtures("at_once")
 def test_an_end_in_the_middle_of_tries_aborts_them() -> None:
     rig = Rig(TransactionalKafka(1))
     stream = stream_of([(1, GOOD)] * 9 + [(1, BAD)] + [(1, GOOD)] * 20)
@@ -152,6 +232,7 @@ def test_an_end_in_the_middle_of_tries_aborts_them() -> None:
     check(rig, stream)
 
 
+@pytest.mark.usefixtures("at_once")
 def test_while_no_broker_answers_nothing_more_is_taken_and_then_the_same_commit_succeeds() -> None:
     rig = Rig(TransactionalKafka(1))
     stream = stream_of([(1, GOOD)] * 6_000)
@@ -175,6 +256,7 @@ def test_while_no_broker_answers_nothing_more_is_taken_and_then_the_same_commit_
     check(rig, stream[:sent])
 
 
+@pytest.mark.usefixtures("at_once")
 def test_a_successor_ends_it_quietly_and_nothing_of_it_counts() -> None:
     rig = Rig(TransactionalKafka(1))
     stream = stream_of([(1, GOOD)] * 20)
@@ -260,6 +342,7 @@ def test_a_commit_that_fails_for_its_records_says_what_is_wrong_with_them(monkey
         settle(rig)
 
 
+@pytest.mark.usefixtures("at_once")
 def test_what_was_abandoned_is_aborted_and_what_comes_again_counts_once() -> None:
     rig = Rig(TransactionalKafka(1))
     stream = stream_of([(1, GOOD)] * 30)
@@ -272,6 +355,7 @@ def test_what_was_abandoned_is_aborted_and_what_comes_again_counts_once() -> Non
     assert rig.kafka.aborts == 1
 
 
+@pytest.mark.usefixtures("at_once")
 def test_a_commit_that_is_not_answered_leaves_the_position_unknown() -> None:
     rig = Rig(TransactionalKafka(1))
     rig.delivery.send(Batch.of(stream_of([(1, GOOD)] * 10)))
@@ -301,6 +385,7 @@ def test_a_commit_that_fails_after_all_is_not_tried_again_once_it_is_abandoned()
     check(rig, stream)
 
 
+@pytest.mark.usefixtures("at_once")
 def test_an_abort_that_never_ends_needs_a_new_process() -> None:
     rig = Rig(TransactionalKafka(1))
     rig.delivery.send(Batch.of(stream_of([(1, GOOD)])))

@@ -13,13 +13,14 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError
 
-from ingest.config import Config, Source
+from ingest.config import Cluster, Config, Source
 from ingest.errors import Displaced, RestartRequired, Undeliverable
 from ingest.hub.position import Position
 from ingest.kafka.records import Record, Records
 from ingest.kafka.shipment import Refusal, Shipment
 from ingest.kafka.transactions import Aborted
-from ingest.source.delivery.transactional import Place, TransactionalDelivery
+from ingest.source.delivery.place import Place
+from ingest.source.delivery.transactional import TransactionalDelivery
 from ingest.source.events.batch import Batch
 from ingest.source.events.event import Event
 from ingest.source.ownership import ACKS_SECONDS
@@ -64,6 +65,11 @@ class Pool:
         self._pending: list[tuple[str, Record]] = []
         self._failed: KafkaError | None = None
         kafka.owner = self
+
+    @property
+    def queued_topics(self) -> list[str]:
+        """Of the records that Kafka is to get at the next occasion, in order."""
+        return [topic for topic, _, _ in self._queued]
 
     def displaced(self) -> Displaced:
         return Displaced("another one has its place")
@@ -186,19 +192,28 @@ class Pool:
 class Rig:
     """One partition's process after another, with a clock of its own; the events are numbered from 0 without gaps."""
 
-    def __init__(self, kafka: TransactionalKafka, seed: int = 0, *, per_minute: int = 0, room: int = 1_000) -> None:
+    def __init__(
+        self,
+        kafka: TransactionalKafka,
+        seed: int = 0,
+        *,
+        per_minute: int = 0,
+        room: int = 1_000,
+        cluster: Cluster | None = None,
+    ) -> None:
         self.now = 1_000.0
         self.kafka = kafka
         self.written: Counter[str] = Counter()
         self._chosen = random.Random(seed)
         self._per_minute = per_minute
         self._room = room
+        self._cluster = cluster or Cluster()
         self.start()
 
     def start(self) -> None:
         self.pool = Pool(self.kafka, self._chosen, room=self._room)
         self.delivery = TransactionalDelivery(
-            Config(source=Source(format="toy", max_dead_letters_per_minute=self._per_minute)),
+            Config(source=Source(format="toy", max_dead_letters_per_minute=self._per_minute), cluster=self._cluster),
             "0",
             self.pool,  # type: ignore[arg-type]
             Place(POSITIONS, 0, b"key", lambda position: b"%d" % position.sequence_number),
