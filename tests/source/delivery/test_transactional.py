@@ -327,6 +327,7 @@ def test_an_error_of_no_record_needs_a_new_process() -> None:
         settle(rig)
 
 
+@pytest.mark.usefixtures("at_once")
 def test_a_commit_that_fails_for_its_records_says_what_is_wrong_with_them(monkeypatch: pytest.MonkeyPatch) -> None:
     rig = Rig(TransactionalKafka(1))
     rig.kafka.failing, rig.kafka.failure = {0, 1, 2}, KafkaError._UNKNOWN_TOPIC
