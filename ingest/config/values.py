@@ -46,12 +46,14 @@ class Secret:
 
 
 _LOOKS_SECRET: Final = re.compile(
-    r"(?i)(key|signature|sig|password|secret|token)\s*=|SharedAccess|-----BEGIN|://[^/\s]*:[^/\s]*@"
+    r"(?i)(key|signature|sig|password|secret|token)\s*=|SharedAccess|-----BEGIN"
+    # USER:PASSWORD@, also where the address around it is misspelt, or the password has characters that it must not have.
+    r"""|(?:^|["'\s,=]|:/|//)[^\s/:@"',]*:[^@]*@"""
 )
 _KEY: Final = re.compile(r"(?=.*[a-z])(?=.*[A-Z])(?=.*[0-9])(?!/.*[^=]$)[A-Za-z0-9+/_-]{40,}={0,2}")
 """An access key in base64: 44 characters in IoT Hub and Event Hubs, 88 in storage accounts. Does not match a path."""
 _WEB_TOKEN: Final = re.compile(r"eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")
-_USER_IN_URL: Final = re.compile(r"(?<=://)[^/\s@]*@")
+_USER_IN_URL: Final = re.compile(r"(?<=://)(?:[^/\s:@]*:[^\s@]*|[^/\s@]*)@")
 
 _HTTP_URL: Final = re.compile(r"https?://[^\s/?#@,]+(/[^\s?#]*)?")
 
@@ -70,7 +72,7 @@ def without_user(text: str) -> str:
 
 def http_url(text: str) -> None:
     """Raises BadValue unless the text is the address of a service: http or https, a host, no user."""
-    if _USER_IN_URL.search(text):
+    if "@" in text:
         raise BadValue("expects an address without a user: write that into the keys user and password_file")
     if not _HTTP_URL.fullmatch(text):
         raise BadValue("expects an address that begins with http:// or https://, such as https://registry:8081")

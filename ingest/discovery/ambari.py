@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
+from ingest.address import before_port
 from ingest.config import Secret
 from ingest.discovery.found import Found, Name
 from ingest.discovery.http import Answer
@@ -26,22 +27,21 @@ _PUBLIC: Final = (".azurehdinsight.net", ".azurehdinsight.cn", ".azurehdinsight.
 
 def base_url(text: str) -> str:
     """Returns the root of Ambari's address, whichever of its pages was pasted. Raises Refused."""
-    parts = urlsplit(text.strip())
+    if "@" in text:
+        raise Refused("--url has a user and password in it, which others can see: use --user and --password-file.")
     try:
-        host, port = parts.hostname or "", parts.port
+        parts = urlsplit(text.strip())
+        scheme, host, port = parts.scheme, parts.hostname or "", parts.port
     except ValueError:
-        host, port = "", None
-    if parts.scheme not in ("http", "https") or not host:
+        scheme, host, port = "", "", None
+    if scheme not in ("http", "https") or not host:
         raise Refused(
             f"--url {printable(text)[:200]} is no address: write http://headnodehost:8080 on the head node, or "
             "https://CLUSTER.azurehdinsight.net from outside."
         )
-    if parts.username or parts.password:
-        raise Refused("--url has a user and password in it, which others can see: use --user and --password-file.")
-    if parts.scheme == "http" and host.endswith(_PUBLIC):
+    if scheme == "http" and host.endswith(_PUBLIC):
         raise Refused(f"--url http://{host} would send the password in the clear: write https://{host}.")
-    shown = f"[{host}]" if ":" in host else host
-    return f"{parts.scheme}://{shown}{f':{port}' if port else ''}"
+    return f"{scheme}://{before_port(host)}{f':{port}' if port else ''}"
 
 
 def discover(get: Get, *, cluster: str | None, protocol: str | None) -> Found:

@@ -68,6 +68,14 @@ def test_a_url_among_the_settings_of_librdkafka_hides_its_user(tmp_path: Path) -
     }
 
 
+def test_a_user_in_a_url_is_hidden_however_odd_the_password(tmp_path: Path) -> None:
+    name = "sasl.oauthbearer.token.endpoint.url"
+    config = read_back(tmp_path / "ingest.toml", COMPLETE)
+    kafka = replace(config.kafka, librdkafka={name: "https://user:hun/ter22@login.example/token"})
+    shown = tomllib.loads(effective_toml(replace(config, kafka=kafka)))["kafka"]["librdkafka"]
+    assert shown == {name: "https://***@login.example/token"}
+
+
 KEY_OF_A_POLICY = "q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA="
 
 
@@ -82,6 +90,14 @@ KEY_OF_A_POLICY = "q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA="
         {"0": KEY_OF_A_POLICY},
         "eyJhbGciOiJSUzI1NiJ9.eyJhdWQiOiJodWIifQ.c2lnbmF0dXJl",
         "https://user:hunter22@login.example/token",
+        "http://user:hun/ter22@proxy:3128",
+        "http://user:hun ter22@proxy:3128",
+        'http://user:hun"ter22@proxy:3128',
+        "http:/user:hunter22@proxy:3128",
+        "http//user:hunter22@proxy:3128",
+        "user:hunter22@kafka:9092",
+        "kafka1:9092, user:hunter22@kafka2:9092",
+        "sasl_ssl://:hunter22@kafka:9092",
     ],
 )
 def test_a_key_in_a_wrong_place_is_not_shown(value: object) -> None:
@@ -90,7 +106,11 @@ def test_a_key_in_a_wrong_place_is_not_shown(value: object) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    ["kafka1.example.com:9092,kafka2.example.com:9092", "/var/lib/Ingest2/checkpoints/of/this/node/and/no/other"],
+    [
+        "kafka1.example.com:9092,kafka2.example.com:9092",
+        "/var/lib/Ingest2/checkpoints/of/this/node/and/no/other",
+        "/etc/a:b@c.pem",
+    ],
 )
 def test_a_long_value_that_is_no_key_is_shown(value: str) -> None:
     assert shown_value(value) == f'"{value}"'

@@ -75,6 +75,7 @@ def test_what_is_in_force_can_be_read_again(tmp_path: Path) -> None:
         ('[kafka.schema_registry]\nurl = "registry:8081"', "begins with http:// or https://"),
         ('[kafka.schema_registry]\nurl = "http://a:1,http://b:1"', "begins with http:// or https://"),
         ('[kafka.schema_registry]\nurl = "http://user:word@registry"', "without a user"),
+        ('[kafka.schema_registry]\nurl = "http://user:wo/rd@registry"', "without a user"),
         ('[kafka.schema_registry]\nauto_register = "yes"', "write true or false"),
         (
             '[kafka.schema_registry]\npassword_file = "password"',
