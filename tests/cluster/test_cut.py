@@ -20,7 +20,8 @@ OPTIONS = {
     "--brokers": "1",
     "--rate": "400",
     "--session-ms": "4000",
-    "--away-seconds": "6",
+    # It is back as soon as the other node has its partitions.
+    "--away-seconds": "0",
     "--settle-seconds": "1",
 }
 
