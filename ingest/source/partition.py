@@ -287,7 +287,7 @@ class PartitionProcess:
     def backlog(self) -> int:
         """Events that, as far as we know, the hub holds and we have not received."""
         last = self.receiver.last.sequence_number if self.receiver.last is not None else -1
-        return max(0, *((number or 0) - last for number in (self.transport.newest, self.question.newest)))
+        return max(0, (self.transport.newest or 0) - last, (self.question.newest or 0) - last)
 
     def close(self, deadline: Deadline) -> None:
         """Stops receiving, waits for Kafka, writes the last checkpoint; all within the deadline."""

@@ -85,22 +85,17 @@ class TlsStream:
         self._tls: Any = tls.session
         self._incoming, self._outgoing = tls.incoming, tls.outgoing
         self._pending = tls.session.pending
+        self._more = bool(self._incoming.pending or self._pending())
+        """Whether more than the beginning of a record is here."""
         self._room = memoryview(bytearray(_FETCH_BYTES))
         self._late: ssl.SSLError | None = None
         """Came behind bytes that are read first."""
-        self._starved = False
-        """Whether no more than the beginning of a record is here."""
         self._over = False
         """Whether the other side has ended: TLS says so once, and the socket below it perhaps never."""
 
     @property
     def held(self) -> bool:
-        return (
-            self._over
-            or self._late is not None
-            or bool(self._pending())
-            or (not self._starved and bool(self._incoming.pending))
-        )
+        return self._more or self._over or self._late is not None
 
     def fileno(self) -> int:
         return self._inner.fileno()
@@ -135,12 +130,12 @@ class TlsStream:
         try:
             while got := read(most - size, room[size:]):
                 size += got
-                self._starved = False
-                if size == most or not (self._incoming.pending or self._pending()):
+                self._more = bool(self._incoming.pending or self._pending())
+                if size == most or not self._more:
                     return size
             self._over = True
         except ssl.SSLWantReadError:
-            self._starved = True
+            self._more = False
         except ssl.SSLEOFError:  # it went without a good-bye of TLS, as many do
             self._over = True
         except ssl.SSLError as error:

@@ -101,7 +101,7 @@ class Delivery:
     @property
     def idle(self) -> bool:
         """Whether nothing waits for an acknowledgement."""
-        return not self._ready and self.slow_way.empty and self._all_answered
+        return self._all_answered and not self._ready and self.slow_way.empty
 
     @property
     def on_the_way(self) -> bool:

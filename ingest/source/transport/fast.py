@@ -18,7 +18,7 @@ from ingest.hub.client.partition_link import PartitionLink
 from ingest.hub.link_errors import LinkEnded, link_ended
 from ingest.hub.owner_level import own_level
 from ingest.hub.position import EARLIEST, StartAt
-from ingest.source.events.decoder import newest_of
+from ingest.source.events.newest import Newest
 from ingest.source.events.received import Received
 from ingest.source.events.slices import Slices
 from ingest.source.hot_path import Decoder, decoder_of
@@ -54,6 +54,7 @@ class _Link:
         self._link = link
         self._prefetch = prefetch
         self._decoder = decoder
+        self._newest = Newest()
         self._client = login.client
         self._session = self._client.session
         stream, begun = self._client.take_over()
@@ -200,7 +201,7 @@ class _Link:
                 break
         if events:
             buf, start, end = reads[-1][-1]
-            newest = newest_of(buf[start:end])
+            newest = self._newest.of(buf[start:end])
             self.newest = self.newest if newest is None else newest
         return events
 

@@ -28,7 +28,8 @@ class Hub:
         self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._in, self._out, server_side=True)
 
-    def shake_hands(self) -> None:
+    def shake_hands(self, words: bytes = b"") -> None:
+        """`words` come in one piece with the hub's last message of the handshake."""
         while True:
             try:
                 self._tls.do_handshake()
@@ -36,6 +37,8 @@ class Hub:
             except ssl.SSLWantReadError:
                 self.socket.sendall(self._out.read())
                 self._in.write(self.socket.recv(65_536))
+        if words:
+            self._tls.write(words)
         self.socket.sendall(self._out.read())
 
     def records(self, *messages: bytes) -> bytes:
@@ -55,6 +58,22 @@ def ends(tmp_path: Path) -> Iterator[tuple[TlsStream, Hub]]:
     greeting.join(PATIENCE)
     stream = TlsStream(tls)
     yield stream, hub
+    stream.close()
+    theirs.close()
+
+
+def test_what_came_with_the_handshake_is_there_to_be_read(tmp_path: Path) -> None:
+    certificate = make_certificate(tmp_path)
+    context = certificate.server_context()
+    context.maximum_version = ssl.TLSVersion.TLSv1_2  # where the hub has the last word
+    ours, theirs = socket.socketpair()
+    greeting = threading.Thread(target=Hub(theirs, context).shake_hands, args=(b"words",))
+    greeting.start()
+    stream = TlsStream(Tls(ours, event_hub_context(certificate.ca_file), "localhost", Deadline(PATIENCE)))
+    greeting.join(PATIENCE)
+    assert stream.wait(0)
+    assert stream.read(MOST) == b"words"
+    assert not stream.held
     stream.close()
     theirs.close()
 
