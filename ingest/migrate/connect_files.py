@@ -152,7 +152,10 @@ def _servers(text: str) -> str:
 
 def _connector(direction: str, file: ConnectFile, worker: ConnectFile) -> None:
     translation = file.translation
-    name = file.read("name", ("sink", "group_id") if direction == "sink" else NO_KEY, _name)
+    if direction == "sink":
+        name = file.read("name", ("sink", "group_id"), _group)
+    else:
+        name = file.read("name", NO_KEY, _name)
     tasks = file.read_if_there("tasks.max", NO_KEY, _tasks)
     if direction == "source":
         translation.connector = name or ""
@@ -169,6 +172,11 @@ def _connector(direction: str, file: ConnectFile, worker: ConnectFile) -> None:
 def _name(text: str) -> str:
     if not text:
         raise BadValue("is empty: write the connector's name, which its positions are saved under")
+    return text
+
+
+def _group(text: str) -> str:
+    values.group_id(_name(text))
     return text
 
 

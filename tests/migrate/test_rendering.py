@@ -48,6 +48,7 @@ def test_it_loads_to_what_the_files_load_to(tmp_path: Path) -> None:
 
 @settings(max_examples=60)
 @example({"producer.linger.ms": "\ud800"}, {})
+@example({}, {"name": "\x7f"})
 @given(_CHANGES, _CHANGES)
 def test_any_values_become_toml_or_problems(of_worker: Mapping[str, str], of_connectors: Mapping[str, str]) -> None:
     translation, _ = translated(

@@ -348,7 +348,7 @@ def in_memory(monkeypatch: pytest.MonkeyPatch) -> Callable[[World], None]:
 
         backoff = Backoff(0.2, 2.0, rng=world.random)
         for name, made in {
-            "open_transport": lambda config, name: SimpleNamespace(name="fast", newest=None, more=False),
+            "open_transport": lambda config, name, **_: SimpleNamespace(name="fast", newest=None, more=False),
             "Receiver": partial(Receiver, clock=world.monotonic, backoff=backoff),
             "Delivery": delivery,
             "CheckpointWriter": partial(StepWriter, clock=_Clock(world)),

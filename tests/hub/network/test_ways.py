@@ -319,9 +319,10 @@ def test_the_hop_that_fails_is_named_for_checkpoints(
         assert any(re.search(words, f"{each.seen}: {each.fix}") for each in said), said
 
 
-def until_in_trouble(link: Sender | FeedbackLink, words: str) -> None:
+def until_in_trouble(link: Sender | FeedbackLink, words: str, *, refused: bool = False) -> None:
+    """`refused`: until that is raised, which can be a look later."""
     deadline = Deadline(PATIENCE)
-    while words not in (link.trouble or "") or link.links < 3:
+    while refused or words not in (link.trouble or "") or link.links < 3:
         assert not deadline.expired, link.trouble
         if isinstance(link, Sender):
             link.poll(0.05)
@@ -383,7 +384,7 @@ def test_the_hop_that_fails_is_named_everywhere(
                     stack.callback(link.close)
                     link.start()
                     with refuses:
-                        until_in_trouble(link, words)
+                        until_in_trouble(link, words, refused=failed == "through proxy")
                     said.append(link.trouble)
         finally:
             reader.receiver.close()
