@@ -152,10 +152,7 @@ def _servers(text: str) -> str:
 
 def _connector(direction: str, file: ConnectFile, worker: ConnectFile) -> None:
     translation = file.translation
-    if direction == "sink":
-        name = file.read("name", ("sink", "group_id"), _group)
-    else:
-        name = file.read("name", NO_KEY, _name)
+    name = file.read("name", ("sink", "group_id"), _group) if direction == "sink" else file.read("name", NO_KEY, _name)
     tasks = file.read_if_there("tasks.max", NO_KEY, _tasks)
     if direction == "source":
         translation.connector = name or ""
