@@ -127,7 +127,7 @@ def test_half_requests_never_keep_out_who_asks(port: HttpPort) -> None:
     with ExitStack() as stack:
         halves = [stack.enter_context(connect(port, b"GET /metr")) for _ in range(20 * MOST)]
         assert get(port) == b"/x"
-        assert threading.active_count() == threads
+        assert threading.active_count() <= threads, "one of another test can still have been ending before"
         # All but the last few made room for others at once, these when their time is up.
         assert all(map(ended, halves))
 

@@ -43,4 +43,6 @@ def _unpack(folder: Path) -> None:
         unpacked = Path(temporary, "unpacked")
         unpacked.mkdir()
         prerequisites.unpack("prometheus", unpacked)
+        if not (unpacked / "usr" / "bin" / "promtool").exists():  # a package of its own since Debian 14
+            prerequisites.unpack("promtool", unpacked)
         unpacked.rename(folder)

@@ -64,7 +64,10 @@ class SchemaRegistry:
         try:
             with urllib.request.urlopen(f"{self.url}/subjects", timeout=10) as answer:
                 return isinstance(json.load(answer), list)
-        except (OSError, urllib.error.URLError, ValueError):
+        except urllib.error.HTTPError as refused:
+            refused.close()
+            return False
+        except (OSError, ValueError):
             return False
 
     def __enter__(self) -> Self:

@@ -71,8 +71,9 @@ class OldWorker:
                 return "name" in json.load(answer)
         except urllib.error.HTTPError as refused:
             # While the worker starts and joins its group it answers 404, 409 or 5xx.
-            if refused.code == 400:
-                raise ServiceError(f"The worker refuses {connector['name']}: {refused.read()!r}") from None
+            with refused:
+                if refused.code == 400:
+                    raise ServiceError(f"The worker refuses {connector['name']}: {refused.read()!r}") from None
             return False
         except OSError:
             return False
