@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
+from ingest.address import before_port
 from ingest.timing import Deadline
 
 Speech = Literal["plain", "tls"]
@@ -44,7 +45,7 @@ class Address:
     port: int
 
     def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return f"{before_port(self.host)}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True)

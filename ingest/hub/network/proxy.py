@@ -4,6 +4,7 @@ import base64
 import socket
 from typing import Final
 
+from ingest.address import before_port
 from ingest.config.proxies import ProxyAddress
 from ingest.hub.network.faults import NetworkFault, quoted
 from ingest.hub.network.http_head import Answer, NoHttp, ask
@@ -15,7 +16,7 @@ _REFUSED: Final = 407
 
 def connect_through(connected: socket.socket, proxy: ProxyAddress, host: str, port: int, deadline: Deadline) -> None:
     """Has the proxy connect to host:port; afterwards the socket is a connection with that. Raises NetworkFault."""
-    target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    target = f"{before_port(host)}:{port}"
     try:
         answer = ask(connected, "CONNECT", target, [("Host", target), *authorization(proxy)], deadline)
     except TimeoutError:
