@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
+from ingest.address import parts_of
 from ingest.config.values import NO_SECRET, BadValue, Secret, port_number
 
 _EVENT_HUB_WHERE: Final = "portal → IoT Hub → Built-in endpoints → Event Hub-compatible endpoint"
@@ -165,12 +166,8 @@ def check_host(text: str) -> None:
 
 def check_account_url(text: str) -> None:
     """Raises BadValue for what is no address of a storage account that takes tokens of an identity."""
-    try:
-        url = urlsplit(text)
-        usable = url.scheme == "https" and bool(url.hostname) and url.port != 0
-    except ValueError:  # a port that is none, half an IPv6 address
-        usable = False
-    if not usable or url.username or url.query or url.fragment:
+    url = parts_of(text, "https")
+    if url is None or url.username or url.query or url.fragment:
         raise BadValue("not the address of a storage account; write https://ACCOUNT.blob.core.windows.net")
 
 

@@ -7,8 +7,8 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, NoReturn
-from urllib.parse import urlsplit
 
+from ingest.address import parts_of
 from ingest.cli.options import positive_number
 from ingest.cli.status import table
 from ingest.cli.status.looking import Everyone, Looking, look_at
@@ -41,14 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _url(text: str) -> str:
-    try:
-        parts = urlsplit(text)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        usable = False
     if "@" in text:
         raise argparse.ArgumentTypeError(f"it has a user, and the port asks for none: write it like {URL}")
-    if not usable:
+    if parts_of(text, "http", "https") is None:
         raise argparse.ArgumentTypeError(f"{text!r} is no address such as {URL}")
     return text
 

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from ingest.address import parts_of
 from ingest.cli.status.bounded_http import get
 from ingest.errors import Unreachable
 from ingest.metrics.hosts import is_loopback
@@ -125,8 +126,4 @@ def _look(node: Looking) -> Look | str:
 
 def _is_address(url: str) -> bool:
     """Whether it is one of a metrics port: other programs can write into the group, too."""
-    try:
-        parts = urlsplit(url)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and printable(url) == url
-    except ValueError:
-        return False
+    return parts_of(url, "http", "https") is not None and printable(url) == url

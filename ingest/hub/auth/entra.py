@@ -10,8 +10,8 @@ import re
 import time
 from collections.abc import Mapping
 from typing import Any, Final
-from urllib.parse import urlsplit
 
+from ingest.address import parts_of
 from ingest.config import Config, Identity
 from ingest.errors import ConfigError, IngestError, Problem, Refused, Unreachable
 from ingest.extras import installation_of
@@ -156,15 +156,11 @@ def _unusable(identity: Identity, error: Exception) -> Problem:
 def _authority(environ: Mapping[str, str]) -> str:
     """The host of the token endpoint, as azure-identity finds it. Raises ConfigError."""
     text = environ.get(_AUTHORITY_VARIABLE, "").strip() or _AUTHORITY
-    try:
-        url = urlsplit(text if "://" in text else f"https://{text}")
-        host = url.hostname if url.scheme == "https" and url.port != 0 else None
-    except ValueError:  # a port that is none, half an IPv6 address
-        host = None
-    if not host or url.username:
+    url = parts_of(text if "://" in text else f"https://{text}", "https")
+    if url is None or url.hostname is None or url.username:
         fix = "is not the address of a token endpoint: write https://HOST, or leave the variable out"
         raise ConfigError([Problem(_AUTHORITY_VARIABLE, "", fix)])
-    return host
+    return url.hostname
 
 
 def _failure(config: Config, environ: Mapping[str, str], error: Exception) -> IngestError:
