@@ -12,6 +12,7 @@ from ingest.kafka.admin import Topics
 from ingest.kafka.client import new_producer, settings
 from ingest.kafka.complaints import fix_of
 from ingest.kafka.position_topic import POLICY, needed, too_few
+from ingest.kafka.transaction_log import Hindrance
 from ingest.source.checkpoints.position_record import ID_PREFIX
 
 RIGHTS = "transactions"
@@ -69,7 +70,7 @@ def judge_places(topic: str, found: int, hub_partitions: Sequence[str], policy: 
     return ok(f"{for_all}, compacted" if policy else f"{for_all} (the cluster does not tell whether it is compacted)")
 
 
-def judge_refusal(name: str, words: str, hindrance: str | None = None) -> Verdict:
+def judge_refusal(name: str, words: str, hindrance: Hindrance | None = None) -> Verdict:
     """Judges librdkafka's error `name` of the first transaction, with its text. `hindrance`: why no broker coordinates
     transactions, and the fix; None: unknown."""
     if name == "TRANSACTIONAL_ID_AUTHORIZATION_FAILED":
@@ -80,8 +81,7 @@ def judge_refusal(name: str, words: str, hindrance: str | None = None) -> Verdic
             "allow it: kafka-acls.sh --add --allow-principal User:NAME --operation IdempotentWrite --cluster",
         )
     if hindrance is not None:
-        seen, _, fix = hindrance.partition(": ")
-        return warn(seen, f"{fix}; try again if they were just started")
+        return warn(hindrance.seen, f"{hindrance.fix}; try again if they were just started")
     if name == "_TIMED_OUT":
         return warn(
             f"no answer in {_ASK_SECONDS:g} s ({words})",

@@ -4,7 +4,7 @@ Brokers keep what becomes of transactions in a topic of their own, which they ma
 cannot.
 """
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from confluent_kafka import Producer
@@ -12,9 +12,18 @@ if TYPE_CHECKING:
 TOPIC: Final = "__transaction_state"
 
 
-def hindrance(client: "Producer", seconds: float) -> str | None:
-    """Returns what is wrong with that topic, and the fix, as far as the brokers show it; None if nothing is, or none answers
-    within `seconds`."""
+class Hindrance(NamedTuple):
+    """What is wrong with that topic, and what mends it."""
+
+    seen: str
+    fix: str
+
+    def __str__(self) -> str:
+        return f"{self.seen}: {self.fix}"
+
+
+def hindrance(client: "Producer", seconds: float) -> Hindrance | None:
+    """Returns what the brokers show of it; None if nothing is wrong, or none answers within `seconds`."""
     from confluent_kafka import KafkaException
 
     try:
@@ -23,18 +32,19 @@ def hindrance(client: "Producer", seconds: float) -> str | None:
         return None
     topic = found.topics.get(TOPIC)
     if topic is None or not topic.partitions:
-        return (
-            f"no broker coordinates transactions, and their topic {TOPIC} is not to be seen: brokers can make it only if there "
-            f"are as many as their setting transaction.state.log.replication.factor, and there {_are(len(found.brokers))}"
+        return Hindrance(
+            f"no broker coordinates transactions, and their topic {TOPIC} is not to be seen",
+            "brokers can make it only if there are as many as their setting transaction.state.log.replication.factor, and there "
+            f"{_are(len(found.brokers))}",
         )
     lacking = [each for each in topic.partitions.values() if each.leader < 0 or len(each.isrs) < len(each.replicas)]
     if not lacking:
         return None
     worst = min(lacking, key=lambda each: len(each.isrs))
-    return (
+    return Hindrance(
         f"of the brokers' topic {TOPIC}, in which they keep transactions, {len(lacking)} of {len(topic.partitions)} partitions "
-        f"lack a leader or replicas ({len(worst.isrs)} of {len(worst.replicas)} are in sync): see that all brokers run, and "
-        "their setting transaction.state.log.min.isr"
+        f"lack a leader or replicas ({len(worst.isrs)} of {len(worst.replicas)} are in sync)",
+        "see that all brokers run, and their setting transaction.state.log.min.isr",
     )
 
 

@@ -125,7 +125,8 @@ class TransactionalPool(ShippingPool):
 
     def hindrance(self, seconds: float) -> str | None:
         """Returns why no broker coordinates transactions, as far as that can be seen within `seconds`."""
-        return transaction_log.hindrance(self._producer, seconds)
+        found = transaction_log.hindrance(self._producer, seconds)
+        return None if found is None else str(found)
 
     def begin(self) -> None:
         """Asks no broker. Raises as `commit`."""

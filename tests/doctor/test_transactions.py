@@ -12,6 +12,7 @@ from ingest.doctor.kafka_judges import judge_topic
 from ingest.doctor.transactions import RIGHTS, judge_places, judge_refusal, transaction_checks
 from ingest.kafka.mock_cluster import MockCluster
 from ingest.kafka.topics_in_use import topics_in_use
+from ingest.kafka.transaction_log import Hindrance
 from tests.config.samples import EVENT_HUB
 
 
@@ -53,7 +54,7 @@ def test_refusals(name: str, result: str, fix: str) -> None:
 
 
 def test_what_hinders_transactions_is_told_in_place_of_a_time_that_is_over() -> None:
-    verdict = judge_refusal("_TIMED_OUT", "no", "no broker coordinates transactions: start more")
+    verdict = judge_refusal("_TIMED_OUT", "no", Hindrance("no broker coordinates transactions", "start more"))
     assert (verdict.result, verdict.seen) == ("warn", "no broker coordinates transactions")
     assert verdict.fix.startswith("start more; try again")
 
