@@ -3,7 +3,7 @@
 import tempfile
 from pathlib import Path
 
-from tests.services import kafka_jars
+from tests.services import kafka_jars, prerequisites
 from tests.services.cache import FOLDER, locked
 from tests.services.kafka import KafkaCluster
 
@@ -15,7 +15,7 @@ def ensure() -> None:
 
     Where Java cannot do so, nothing is written, and brokers start as ever.
     """
-    archive = kafka_jars.class_archive()
+    archive = kafka_jars.class_archive(prerequisites.java(), kafka_jars.ensure())
     with locked("kafka-classes"):
         if archive.exists():
             return

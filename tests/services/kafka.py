@@ -72,7 +72,7 @@ class KafkaCluster:
         """Start all brokers and return when every one is in the cluster's metadata. Raises ServiceError."""
         jars = kafka_jars.ensure()
         java = prerequisites.java()
-        classes = kafka_jars.class_archive()
+        classes = kafka_jars.class_archive(java, jars)
         prepared = [f"-XX:SharedArchiveFile={classes}"] if classes.exists() else []
         self._guard = Guard("kafka")
         cluster_id = _kafka_uuid()

@@ -3,7 +3,7 @@
 import hashlib
 from pathlib import Path
 
-from tests.services import maven, prerequisites
+from tests.services import maven
 from tests.services.cache import FOLDER
 
 _BROKER = Path(__file__).with_name("pom.xml")
@@ -20,8 +20,8 @@ def ensure_console() -> Path:
     return maven.jars(_CONSOLE, "kafka")
 
 
-def class_archive() -> Path:
+def class_archive(java: str, jars: Path) -> Path:
     """Where the broker's classes are, as this Java has prepared them; missing until `broker_classes` has made it."""
-    java = Path(prerequisites.java()).resolve()
-    made_for = f"{ensure()} {java} {java.stat().st_mtime_ns}"
+    program = Path(java).resolve()
+    made_for = f"{jars} {program} {program.stat().st_mtime_ns}"
     return FOLDER / f"kafka-classes-{hashlib.sha256(made_for.encode()).hexdigest()[:12]}.jsa"

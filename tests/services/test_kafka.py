@@ -7,7 +7,7 @@ import pytest
 from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient
 
-from tests.services import ServiceError, kafka_jars
+from tests.services import ServiceError, kafka_jars, prerequisites
 from tests.services.kafka import KafkaCluster
 
 pytestmark = pytest.mark.services
@@ -53,7 +53,7 @@ def test_the_shared_broker_creates_topics_and_serves_consumer_groups(kafka: Kafk
 
 def test_a_broker_takes_the_classes_that_were_prepared(kafka: KafkaCluster) -> None:
     with_them = Path(f"/proc/{kafka.pid(1)}/maps").read_text(encoding="utf-8")
-    assert f"{kafka_jars.class_archive()}\n" in with_them
+    assert f"{kafka_jars.class_archive(prerequisites.java(), kafka_jars.ensure())}\n" in with_them
 
 
 @pytest.mark.faults
