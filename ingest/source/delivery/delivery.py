@@ -31,9 +31,8 @@ SILENCE_SECONDS = 10.0
 """How long records wait for their acknowledgement before that counts as trouble."""
 HELD_SECONDS = 0.1
 """Poll interval while events are held back and none is on its way."""
-ACK_WAIT_SECONDS = 0.005
-"""How long the loop waits for acknowledgements before it reads from the hub again. What comes meanwhile cannot be sent
-sooner."""
+UNSENT_SECONDS = 0.005
+"""Poll interval while events wait and none is on its way."""
 SLOW_SECONDS = 0.05
 """The longest wait for Kafka while nothing is on its way there: what is held back can become due."""
 
@@ -113,7 +112,7 @@ class Delivery:
             return None
         if self.pool.in_flight:
             return 0
-        return HELD_SECONDS if any(self.held_back.values()) else ACK_WAIT_SECONDS
+        return HELD_SECONDS if any(self.held_back.values()) else UNSENT_SECONDS
 
     @property
     def sends_in(self) -> float:
