@@ -3,16 +3,11 @@
 import os
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Final
+
+import psutil
 
 Groups = Mapping[str, Callable[[], Mapping[int, float]]]
 """Name → its processes now, each with its CPU time in seconds."""
-
-_TICKS: Final = os.sysconf("SC_CLK_TCK")
-_OWN: Final = 11, 12
-_ENDED: Final = 13, 14
-"""Fields of /proc/PID/stat behind the name (proc(5)): user and system time, its own and of its children that have ended."""
 
 
 class Cores:
@@ -27,7 +22,7 @@ class Cores:
         """Returns name → cores that it used on average since the last call. Processes that are gone are left out."""
         before, began = self._taken, self._at
         self._taken, self._at = self._seconds(), time.monotonic()
-        passed = max(self._at - began, 1 / _TICKS)
+        passed = max(self._at - began, 0.01)
         return {
             name: round(sum(max(0.0, now - before[name].get(pid, 0.0)) for pid, now in found.items()) / passed, 2)
             for name, found in self._taken.items()
@@ -39,20 +34,20 @@ class Cores:
 
 def own_seconds(pid: int) -> float:
     """CPU time of a process; 0 if it is gone."""
-    return _seconds(pid, _OWN)
+    return sum(_times(pid)[:2])
 
 
 def seconds(pid: int) -> float:
     """CPU time of a process and of its children that have ended; 0 if it is gone."""
-    return _seconds(pid, _OWN + _ENDED)
+    return sum(_times(pid)[:4])
 
 
-def _seconds(pid: int, places: tuple[int, ...]) -> float:
+def _times(pid: int) -> tuple[float, ...]:
+    """User and system time, its own and of its children that have ended."""
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return 0.0
-    return sum(int(fields[each]) for each in places) / _TICKS
+        return tuple(psutil.Process(pid).cpu_times())
+    except psutil.NoSuchProcess:
+        return ()
 
 
 def words(cores: Mapping[str, float]) -> str:
