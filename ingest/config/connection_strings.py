@@ -198,6 +198,7 @@ def blob_storage(text: str) -> None:
         raise BadValue(
             f"this is the connection string of a hub; here goes the one of a storage account ({_BLOB_WHERE})"
         )
+    _check_blob_address(parts)
     if parts.get("sharedaccesssignature"):
         _part(parts, "BlobEndpoint", _BLOB_WHERE)
         return
@@ -205,8 +206,18 @@ def blob_storage(text: str) -> None:
     _base64("AccountKey", _part(parts, "AccountKey", _BLOB_WHERE))
 
 
+def _check_blob_address(parts: dict[str, str]) -> None:
+    endpoint = parts.get("blobendpoint", "")
+    if endpoint and parts_of(endpoint, "http", "https") is None:
+        raise BadValue(f"BlobEndpoint is not of the form https://ACCOUNT.blob.core.windows.net ({_BLOB_WHERE})")
+    if parts.get("defaultendpointsprotocol", "https").lower() not in ("http", "https"):
+        raise BadValue(f"DefaultEndpointsProtocol is neither https nor http ({_BLOB_WHERE})")
+    if not _HOST_AND_PORT.fullmatch(parts.get("endpointsuffix") or "core.windows.net"):
+        raise BadValue(f"EndpointSuffix is not a host such as core.windows.net ({_BLOB_WHERE})")
+
+
 def blob_host(text: str) -> str:
-    """The host of a storage account; "" where it is spoken to without TLS. Raises BadValue."""
+    """The host of a storage account; "" where it is spoken to without TLS. `text`: as `blob_storage` accepts it."""
     parts = _parts(text, first="", where=_BLOB_WHERE)
     endpoint = parts.get("blobendpoint", "")
     if endpoint:

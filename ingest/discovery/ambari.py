@@ -6,9 +6,9 @@ Source: Ambari's API reference (docs/api/v1), and the answers in `tests/vectors/
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
-from ingest.address import before_port
+from ingest.address import before_port, parts_of
 from ingest.config import Secret
 from ingest.discovery.found import Found, Name
 from ingest.discovery.http import Answer
@@ -29,16 +29,13 @@ def base_url(text: str) -> str:
     """Returns the root of Ambari's address, whichever of its pages was pasted. Raises Refused."""
     if "@" in text:
         raise Refused("--url has a user and password in it, which others can see: use --user and --password-file.")
-    try:
-        parts = urlsplit(text.strip())
-        scheme, host, port = parts.scheme, parts.hostname or "", parts.port
-    except ValueError:
-        scheme, host, port = "", "", None
-    if scheme not in ("http", "https") or not host:
+    parts = parts_of(text.strip(), "http", "https")
+    if parts is None:
         raise Refused(
             f"--url {printable(text)[:200]} is no address: write http://headnodehost:8080 on the head node, or "
             "https://CLUSTER.azurehdinsight.net from outside."
         )
+    scheme, host, port = parts.scheme, parts.hostname or "", parts.port
     if scheme == "http" and host.endswith(_PUBLIC):
         raise Refused(f"--url http://{host} would send the password in the clear: write https://{host}.")
     return f"{scheme}://{before_port(host)}{f':{port}' if port else ''}"

@@ -161,6 +161,7 @@ def test_the_address_can_be_of_any_page(url: str, base: str) -> None:
         ("ftp://x", "is no address"),
         ("http://x:port", "is no address"),
         ("http://[", "is no address"),
+        ("http://x:0", "is no address"),
         ("http://admin:hun/ter2@x:8080", "has a user and password in it"),
         ("admin:hunter2@x:8080", "has a user and password in it"),
         ("https://admin:hunter2@x", "--password-file"),
