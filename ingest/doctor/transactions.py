@@ -11,7 +11,7 @@ from ingest.kafka import transaction_log
 from ingest.kafka.admin import Topics
 from ingest.kafka.client import new_producer, settings
 from ingest.kafka.complaints import fix_of
-from ingest.kafka.position_topic import POLICY, needed, too_few
+from ingest.kafka.position_topic import POLICY, needed, too_few, uncompacted
 from ingest.kafka.transaction_log import Hindrance
 from ingest.source.checkpoints.position_record import ID_PREFIX
 
@@ -61,11 +61,9 @@ def judge_places(topic: str, found: int, hub_partitions: Sequence[str], policy: 
     if wrong is not None:
         seen, _, fix = wrong.rpartition(": ")
         return fail(seen, fix)
-    if policy is not None and policy != "compact":
-        return fail(
-            f"cleanup.policy is {policy}: Kafka deletes the position of a partition that is quiet for long",
-            f"kafka-configs.sh --alter --entity-type topics --entity-name {topic} --add-config cleanup.policy=compact",
-        )
+    deletes = uncompacted(topic, policy)
+    if deletes is not None:
+        return fail(*deletes)
     for_all = f"a place for each of the hub's {len(hub_partitions)} partitions" if hub_partitions else f"{found} places"
     return ok(f"{for_all}, compacted" if policy else f"{for_all} (the cluster does not tell whether it is compacted)")
 

@@ -66,6 +66,17 @@ def too_few(name: str, found: int, wanted: int) -> str | None:
     )
 
 
+def uncompacted(name: str, policy: str | None) -> tuple[str, str] | None:
+    """Returns what is wrong with a topic of this cleanup.policy, and the fix; None if nothing is, or if the policy is unknown
+    (None)."""
+    if policy is None or policy == SETTINGS[POLICY]:
+        return None
+    return (
+        f"{POLICY} is {policy}: Kafka deletes the position of a partition that is quiet for long",
+        f"kafka-configs.sh --alter --entity-type topics --entity-name {name} --add-config {POLICY}={SETTINGS[POLICY]}",
+    )
+
+
 def make_room(kafka: Kafka, name: str, wanted: int, timeout: float, *, grows: bool = True) -> Room:
     """Gives the topic more partitions if it has fewer than `wanted`; `timeout` in seconds, for each of a few questions.
 
@@ -76,9 +87,15 @@ def make_room(kafka: Kafka, name: str, wanted: int, timeout: float, *, grows: bo
     topics = Topics(settings(kafka))
     found = topics.describe(name, timeout)
     wrong = too_few(name, found, wanted)
-    if wrong is None or not grows:
+    if not grows:
         return Room(found, wrong)
-    if topics.setting(name, POLICY, timeout) != SETTINGS[POLICY]:
+    policy = topics.setting(name, POLICY, timeout)
+    deletes = uncompacted(name, policy)
+    if deletes is not None:
+        logger.warning("The topic %s: %s. Change it: %s", name, *deletes)
+    if wrong is None:
+        return Room(found)
+    if policy != SETTINGS[POLICY]:
         return Room(found, f"topic {name!r} is not known to be compacted, so ingest does not change it; {wrong}")
     try:
         topics.grow(name, wanted, timeout)

@@ -38,6 +38,20 @@ def test_a_topic_that_is_too_small_is_refused_with_the_fix(cluster: MockCluster)
         make_room(kafka, "missing", 4, 1)
 
 
+def test_a_topic_that_keeps_positions_for_a_time_only_is_told_with_the_fix(
+    kafka: KafkaCluster, caplog: pytest.LogCaptureFixture
+) -> None:
+    ours, theirs = f"positions-{uuid.uuid4().hex[:8]}", f"others-{uuid.uuid4().hex[:8]}"
+    create_topics(kafka.bootstrap, {}, [position_topic(ours, 2, 1), TopicSpec(theirs, 2, 1)], 60)
+    assert make_room(Kafka(kafka.bootstrap), ours, 2, 30) == Room(2)
+    assert not caplog.messages
+    assert make_room(Kafka(kafka.bootstrap), theirs, 2, 30) == Room(2)
+    assert caplog.messages == [
+        f"The topic {theirs}: cleanup.policy is delete: Kafka deletes the position of a partition that is quiet for long. Change "
+        f"it: kafka-configs.sh --alter --entity-type topics --entity-name {theirs} --add-config cleanup.policy=compact"
+    ]
+
+
 def test_it_grows_with_the_hub_if_it_is_ours_and_may(kafka: KafkaCluster, monkeypatch: pytest.MonkeyPatch) -> None:
     ours, theirs = f"positions-{uuid.uuid4().hex[:8]}", f"others-{uuid.uuid4().hex[:8]}"
     create_topics(kafka.bootstrap, {}, [position_topic(ours, 2, 1), TopicSpec(theirs, 2, 1)], 60)
