@@ -19,6 +19,7 @@ from azure.eventhub._transport._pyamqp_transport import PyamqpTransport
 from ingest.hub.network.contract import CONNECT_SECONDS, Stream
 from ingest.hub.network.dialing import dial
 from ingest.hub.network.route import Route
+from ingest.timing import Deadline
 
 SUPPORTED = "5.15."
 ANSWER_SECONDS = CONNECT_SECONDS
@@ -56,9 +57,10 @@ class StreamSocket:
         return self.stream.fileno()
 
     def recv(self, most: int) -> bytes:
-        wait = ANSWER_SECONDS if self._timeout is None else self._timeout
+        # One for all reads: what they find can be pings of WebSocket, without end.
+        deadline = Deadline(ANSWER_SECONDS if self._timeout is None else self._timeout)
         while (data := self.stream.read(most)) is None:
-            if not self.stream.wait(wait):
+            if deadline.expired or not self.stream.wait(deadline.remaining()):
                 # As a socket's own: without a time-out of the client's, it is an end and no pause.
                 raise (
                     TimeoutError("timed out")

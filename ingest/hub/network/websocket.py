@@ -105,10 +105,12 @@ class WebSocketStream:
         return payload or (self.read(most) if self._over or self._reader.error else None)
 
     def _control(self) -> None:
+        """Answers the last ping alone, as RFC 6455 allows (section 5.5.3): a flood of them is no flood of answers."""
         controls, self._reader.controls = self._reader.controls, []
+        ping: bytes | None = None
         for opcode, payload in controls:
             if opcode == frames.PING:
-                self._send(frames.PONG, payload)
+                ping = payload
             elif opcode == frames.CLOSE:
                 code, words = frames.close_words(payload)
                 with contextlib.suppress(OSError):
@@ -116,6 +118,8 @@ class WebSocketStream:
                 said = f"{code} {quoted(words)}".strip()
                 self._over = code == frames.NORMAL_END or ConnectionResetError(f"the hub closed the WebSocket: {said}")
                 return
+        if ping is not None:
+            self._send(frames.PONG, ping)
 
     def _broken(self) -> OSError:
         with contextlib.suppress(OSError):

@@ -34,6 +34,10 @@ READ_BYTES = 1 << 16
 TURN_BYTES = 1 << 20
 """One poll reads up to so much before it hands events on. With an eighth of it an event costs 5 to 10 % more: each step of the
 way finds the code of the others in the caches."""
+EMPTY_READ_BYTES = 1 << 14
+"""As much counts a read that finds none, such as of WebSocket's pings: they could come without end, too."""
+TEND_READS = 256
+"""At most in a row while no events are wanted: more than the credit needs, and an end to pings."""
 
 
 class _Link:
@@ -96,7 +100,9 @@ class _Link:
             try:
                 # What has come proves that the hub is there. An answer about the token may be behind all events that it was
                 # allowed to send; those are as many as the credit, however often this reads.
-                while self._wait(0):
+                for _ in range(TEND_READS):
+                    if not self._wait(0):
+                        break
                     self._receive()
                     if not self._is_asking:
                         break
@@ -120,7 +126,7 @@ class _Link:
         read = 0
         try:
             while read < TURN_BYTES:
-                read += self._receive()
+                read += self._receive() or EMPTY_READ_BYTES
                 self._top_up()
                 if not self._wait(0):
                     return

@@ -15,6 +15,7 @@ import pytest
 from ingest.hub.network import sockets
 from ingest.hub.network import websocket_frames as frames
 from ingest.hub.network.contract import Stream
+from ingest.hub.network.websocket import WebSocketStream
 from ingest.hub.network.websocket_frames import frame
 from ingest.timing import Deadline
 from tests.hub.network.wires import KINDS, PATIENCE, Wire, wire
@@ -144,6 +145,16 @@ def test_a_ping_is_answered_and_gives_no_bytes(websocket: Wire) -> None:
     websocket.ours.write(b"mine")
     assert websocket.hub.received(4) == b"mine"
     assert websocket.hub.controls == [(frames.PONG, b"you there")]
+
+
+def test_of_many_pings_in_one_read_the_last_one_is_answered(websocket: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, flood = websocket.ours, b"".join(frame(frames.PING, b"%d" % number) for number in range(5_000))
+    assert isinstance(ours, WebSocketStream)
+    monkeypatch.setattr(ours._inner, "read", lambda most: flood)
+    assert ours.read(MOST) is None
+    ours.write(b"mine")
+    assert websocket.hub.received(4) == b"mine"
+    assert websocket.hub.controls == [(frames.PONG, b"4999")]
 
 
 def test_a_close_has_the_hubs_words_and_comes_behind_what_was_sent(websocket: Wire) -> None:

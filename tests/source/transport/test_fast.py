@@ -17,8 +17,11 @@ from ingest.emulator.conditions import Condition
 from ingest.emulator.stats import ReceiverStats
 from ingest.emulator.telemetry.event_receiver import EventReceiver
 from ingest.hub.auth import key
+from ingest.hub.client.client import Client
+from ingest.hub.network.contract import Stream
 from ingest.hub.position import EARLIEST, StartAt
-from ingest.source.transport.fast import FastTransport
+from ingest.source.transport import fast
+from ingest.source.transport.fast import FastTransport, _Link
 from ingest.timing import Deadline
 from tests.source.readers import PARTITION, PATIENCE, Reading, configured, fill
 
@@ -96,6 +99,48 @@ def test_the_token_is_renewed_while_no_events_are_wanted(emulator: Emulator, rea
     pass_by(TOKEN_SECONDS + 2, reader.receiver.tend)
     reader.until_events(3_000)
     assert emulator.stats().attaches == 1
+
+
+class Pinged:
+    """A stream whose other side sends pings of WebSocket without end, once told to: there is always something, and no byte."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        self.flooded = False
+
+    def wait(self, seconds: float) -> bool:
+        return self.flooded or self._stream.wait(seconds)
+
+    def read(self, most: int) -> bytes | None:
+        return None if self.flooded else self._stream.read(most)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._stream, name)
+
+
+def test_pings_without_end_keep_nobody_from_the_rest(
+    emulator: Emulator, reading: Reading, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    streams: list[Pinged] = []
+    take_over = Client.take_over
+
+    def taken(self: Client) -> tuple[Pinged, bytes]:
+        stream, begun = take_over(self)
+        streams.append(Pinged(stream))
+        return streams[-1], begun
+
+    monkeypatch.setattr(Client, "take_over", taken)
+    reader = reading(configured(emulator, "fast"))
+    reader.until(lambda: reader.receiver.attached and bool(streams))
+    streams[0].flooded = True
+    assert not reader.receiver.poll(0.1)
+    monkeypatch.setattr(fast, "TEND_SECONDS", 0.0)
+    monkeypatch.setattr(_Link, "_is_asking", True)
+    reader.receiver.tend()
+    streams[0].flooded = False
+    fill(emulator, 10)
+    reader.until_events(10)
+    assert not reader.receiver.reconnects
 
 
 def test_credit_is_topped_up_before_it_runs_dry(emulator: Emulator, reading: Reading) -> None:
