@@ -59,23 +59,23 @@ def run(args: argparse.Namespace) -> int:
     _check_topic(config, args)
     from dataclasses import replace
 
-    from ingest.replay.replay import Plan, Replay
+    from ingest.replay.replay import Plan, Replay, Tally
     from ingest.source.endpoint import settled_here
 
     config = settled_here(config)
     partitions = partitions_of(args, config)
     config = replace(config, source=replace(config.source, consumer_group=consumer_group_of(args, config)))
-    replay = Replay(config, Plan(args.topic, args.from_ms, args.to_ms, partitions, dict(args.after), args.rate))
+    plan, tally = Plan(args.topic, args.from_ms, args.to_ms, partitions, dict(args.after), args.rate), Tally()
     try:
-        replay.run(_Progress())
+        Replay(config, plan, tally).run(_Progress())
     except KeyboardInterrupt:
-        _show(replay.tally, args)
+        _show(tally, args)
         return EXIT_INTERRUPTED
     except IngestError:
-        _show(replay.tally, args)
+        _show(tally, args)
         raise
-    _show(replay.tally, args)
-    return EXIT_CRASH if replay.tally.refused else EXIT_OK
+    _show(tally, args)
+    return EXIT_CRASH if tally.refused else EXIT_OK
 
 
 def _check_topic(config: "Config", args: argparse.Namespace) -> None:

@@ -84,16 +84,21 @@ class _Again:
 
 
 class Replay:
-    """One run: `run` once, on one thread; `tally` also tells what was done when that raises."""
+    """One run: `run` once, on one thread."""
 
-    def __init__(self, config: Config, plan: Plan, *, clock: Callable[[], float] = time.monotonic) -> None:
-        """`config` has its event hub."""
-        self.tally = Tally()
+    def __init__(
+        self, config: Config, plan: Plan, tally: Tally, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """`config` has its event hub; `tally` tells what was done, also when something raises. Asks Kafka for the topic: raises
+        Refused or Unreachable."""
+        self.tally = tally
         # A schema is registered for the topic that is written to.
         self._config = replace(config, source=replace(config.source, topic=plan.topic))
         self._plan = plan
         self._clock = clock
         self._next_at = clock()
+        # First, as the question about its limit does not say why no broker answers.
+        Topics(settings(config.kafka), create=_NO_TOPIC).describe(plan.topic, ANSWER_SECONDS)
         limit = max_record_bytes(config.kafka, plan.topic, ANSWER_SECONDS)
         self._pool = ProducerPool(config.kafka, client_id="ingest-replay", max_record_bytes=limit)
         self._records: OneByOne[_Again] = OneByOne()
@@ -106,9 +111,8 @@ class Replay:
             give_up=self._give_up,
         )
 
-    def run(self, progress: Callable[[Tally], None] = lambda _: None) -> Tally:
+    def run(self, progress: Callable[[Tally], None] = lambda _: None) -> None:
         """Calls `progress` a few times a second. Raises Refused or Unreachable; `tally.reached` says where to go on."""
-        Topics(settings(self._config.kafka), create=_NO_TOPIC).describe(self._plan.topic, ANSWER_SECONDS)
         schema = schema_id(self._config)
         known = event_hubs.partition_ids(self._config)
         wanted = [each for each in known if not self._plan.partitions or each in self._plan.partitions]
@@ -120,7 +124,6 @@ class Replay:
                 self._replay(partition, standings[partition], schema, progress)
         finally:
             self._pool.terminate()
-        return self.tally
 
     def _replay(
         self, partition: str, standing: Standing, schema: int | None, progress: Callable[[Tally], None]

@@ -7,6 +7,7 @@ from uuid import uuid4
 import pytest
 from confluent_kafka import Consumer
 
+from ingest.cli.main import main
 from ingest.emulator import Emulator
 from ingest.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_UNAVAILABLE, EXIT_USAGE
 from ingest.kafka.admin import Topics, TopicSpec, create_topics
@@ -16,6 +17,7 @@ from ingest.timing import Deadline
 from tests.audit.rig import PATIENCE, Rig, span
 from tests.cli.test_audit import hub
 from tests.services.kafka import KafkaCluster
+from tests.services.ports import ReservedPort
 from tests.source.readers import Reader, configured
 
 __all__ = ["hub"]
@@ -117,8 +119,6 @@ def test_what_is_interrupted_says_how_to_go_on(
     ],
 )
 def test_a_topic_in_use_is_refused(topic: str, why: str, hub: Emulator, capsys: pytest.CaptureFixture[str]) -> None:
-    from ingest.cli.main import main
-
     with pytest.raises(SystemExit) as ended:
         main(["replay", *span(0, 1), "--topic", topic, "--set", "checkpoints.store=file"])
     assert ended.value.code == EXIT_USAGE
@@ -135,3 +135,21 @@ def test_a_topic_that_does_not_exist_is_not_made(
     assert rig.run("replay", *span(0, 0), "--topic", name, *more) == EXIT_UNAVAILABLE
     assert f"topic '{name}' does not exist, or this user may not see it: name another" in capsys.readouterr().err
     assert name not in Topics({"bootstrap.servers": kafka.bootstrap}).partitions(Deadline(PATIENCE))
+
+
+def test_why_no_broker_answers_is_asked_first(
+    hub: Emulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The question about the topic's limit waits as long, and does not say why."""
+    asked: list[str] = []
+    monkeypatch.setattr(module, "max_record_bytes", lambda *_: asked.append("limit"))
+    monkeypatch.setattr(module, "ANSWER_SECONDS", 1.0)
+    nobody = ReservedPort()
+    more = ("--set", "checkpoints.store=file", "--consumer-group", "audit")
+    kafka = ("--set", f"kafka.bootstrap_servers={nobody.address}")
+    assert main(["replay", *span(0, 0), "--topic", "again", "--json", *more, *kafka]) == EXIT_UNAVAILABLE
+    nobody.close()
+    out, err = capsys.readouterr()
+    assert "Connection refused" in err
+    assert json.loads(out)["sent"] == 0
+    assert not asked
