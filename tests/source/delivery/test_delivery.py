@@ -41,6 +41,16 @@ def settle(delivery: Delivery) -> None:
         delivery.poll(0.1)
 
 
+def take_down(cluster: MockCluster, delivery: Delivery) -> None:
+    """Returns once the client knows. What it sends before that, the broker may take without an answer, and takes it again when it
+    is back: librdkafka's mock broker knows no idempotence."""
+    cluster.set_down(1)
+    deadline = Deadline(PATIENCE)
+    while delivery.pool.trouble is None:
+        assert not deadline.expired
+        delivery.poll(0.1)
+
+
 def read(cluster: MockCluster, topic: str, count: int) -> list[Message]:
     consumer = Consumer({"bootstrap.servers": cluster.bootstrap, "group.id": "reader", "auto.offset.reset": "earliest"})
     consumer.assign([TopicPartition(topic, 0, 0)])
@@ -67,7 +77,7 @@ def test_the_position_is_that_of_the_last_acknowledged_batch(cluster: MockCluste
 def test_nothing_is_sent_behind_what_is_on_its_way(cluster: MockCluster) -> None:
     """librdkafka would spin with it: see `Delivery._send_ready`."""
     delivery = started(cluster)
-    cluster.set_down(1)
+    take_down(cluster, delivery)
     sequence = 0
     while delivery.room:
         delivery.send(Batch.of([event(sequence + n) for n in range(100)]))
@@ -88,7 +98,7 @@ def test_no_more_is_sent_at_once_than_one_request_for_each_partition_holds(clust
     settle(delivery)
     taken = 10
     for count in (500, 20, 400):
-        cluster.set_down(1)
+        take_down(cluster, delivery)
         delivery.send(Batch.of([event(taken + n, body=b"x" * 2_000) for n in range(count)]))
         assert 0 < delivery.pool.in_flight_bytes < 100_000
         taken += count
