@@ -8,7 +8,7 @@ from ingest.source.events.batch import Batch
 from ingest.source.events.received import Received
 
 READY_EVENTS = 4_000
-READY_BYTES = 768 << 10
+READY_BYTES = 384 << 10
 """No more events are taken while this many wait for the acknowledgement of earlier ones. Less than a large turn has: with the
 next one on top, and their records, and those on their way, each MiB here is some four of the process."""
 PLENTY_EVENTS = 1_000
