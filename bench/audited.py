@@ -95,7 +95,8 @@ def audit(bootstrap: str, topic: str, events: int, record_format: str = "json", 
         time.sleep(0.05)
         ended = os.wait4(process.pid, os.WNOHANG)
     process.returncode, usage = os.waitstatus_to_exitcode(ended[1]), ended[2]
-    told = json.loads(process.stdout.read())
+    with process.stdout as output:
+        told = json.loads(output.read())
     return Audited(told, usage.ru_utime + usage.ru_stime, told["seconds"], resident)
 
 
