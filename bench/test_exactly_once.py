@@ -3,6 +3,7 @@ an event."""
 
 import json
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -89,8 +90,9 @@ def test_exactly_once(benchmark: Any, results: Results, kafka: KafkaCluster, fee
     unique: dict[int, list[float]] = {interval: [] for interval in runs}
 
     def one_round() -> None:
-        begins = len(runs[0]) % len(runs)
-        for interval, done in (*list(runs.items())[begins:], *list(runs.items())[:begins]):
+        turns = deque(runs.items())
+        turns.rotate(-len(runs[0]))
+        for interval, done in turns:
             name = f"every {interval} ms" if interval else BESIDE
             with (
                 Stage(f"exactly once: {name}, round {len(done) + 1} of {ROUNDS}") as stage,
