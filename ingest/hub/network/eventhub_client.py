@@ -6,6 +6,7 @@ Private seams: checked at import against one minor version.
 """
 
 import ssl
+import time
 from collections.abc import Callable
 from functools import partial
 from importlib.metadata import version
@@ -43,8 +44,9 @@ for _owner, _name in (
 class StreamSocket:
     """A stream in the clothes of the socket that the client reads and writes."""
 
-    def __init__(self, stream: Stream) -> None:
+    def __init__(self, stream: Stream, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.stream = stream
+        self._clock = clock
         self._timeout: float | None = None
 
     def settimeout(self, seconds: float | None) -> None:
@@ -58,7 +60,7 @@ class StreamSocket:
 
     def recv(self, most: int) -> bytes:
         # One for all reads: what they find can be pings of WebSocket, without end.
-        deadline = Deadline(ANSWER_SECONDS if self._timeout is None else self._timeout)
+        deadline = Deadline(ANSWER_SECONDS if self._timeout is None else self._timeout, clock=self._clock)
         while (data := self.stream.read(most)) is None:
             if deadline.expired or not self.stream.wait(deadline.remaining()):
                 # As a socket's own: without a time-out of the client's, it is an end and no pause.
