@@ -81,8 +81,8 @@ def make_room(kafka: Kafka, name: str, wanted: int, timeout: float, *, grows: bo
     """Gives the topic more partitions if it has fewer than `wanted`; `timeout` in seconds, for each of a few questions.
 
     It stays as it is where the cluster does not let this user, where it is not compacted, so that it is hardly ours, and with
-    `grows` false. Raises Refused if there is no such topic, Unreachable if no broker answers. Never makes the topic: a broker
-    that makes topics on first use would not compact it.
+    `grows` false; else the log tells of one that is not compacted. Raises Refused if there is no such topic, Unreachable if no
+    broker answers. Never makes the topic: a broker that makes topics on first use would not compact it.
     """
     topics = Topics(settings(kafka))
     found = topics.describe(name, timeout)

@@ -37,7 +37,7 @@ way finds the code of the others in the caches."""
 EMPTY_READ_BYTES = 1 << 14
 """As much counts a read that finds none, such as of WebSocket's pings: they could come without end, too."""
 TEND_READS = 256
-"""At most in a row while no events are wanted: more than the credit needs, and an end to pings."""
+"""At most in a row while no events are wanted: full ones take all that the credit allows, and pings come to an end."""
 
 
 class _Link:
