@@ -225,7 +225,7 @@ class Suspects:
             return [self._round.popleft()]
         self._try_another = False
         self.pause(now)
-        return self._chunk(1)
+        return self._chunk(1) or self._repeat()
 
     def settled(self, answers: Sequence[Answer[Entry]], now: float) -> list[Entry]:
         self._turn += 1
@@ -377,6 +377,14 @@ class Suspects:
         if not self._marked:
             self._taken.clear()
         return chunk
+
+    def _repeat(self) -> list[Entry]:
+        """Returns the first waiting entry, needed or not: nothing else is left that can show whether Kafka takes anything."""
+        if not self.waiting:
+            return []
+        entry = self.waiting.popleft()
+        entry.needed = True
+        return [entry]
 
     def _may_be_late(self, repeat: Entry) -> bool:
         """Whether something that is held can still end up after it, or already has."""

@@ -50,6 +50,16 @@ def test_every_good_event_arrives_and_every_bad_one_is_a_dead_letter(
     check(rig, stream)
 
 
+def test_bad_records_of_many_devices_are_told_from_a_broken_cluster_by_what_it_took_before() -> None:
+    """What came after them was taken with the first request, so that nothing else is left to compare them with."""
+    kafka = RefusingKafka(0, partitions=1, names_culprits=False, batch_records=1)
+    rig = Rig(kafka)
+    stream = stream_of([*((device, BAD) for device in range(1, 7)), *((device, b"") for device in range(1, 7))])
+    rig.run(stream)
+    rig.settle()
+    check(rig, stream)
+
+
 @pytest.mark.parametrize("names_culprits", [True, False])
 @pytest.mark.parametrize("plan", [BURST, ONE_DEVICE, AT_THE_END, NOTHING_ELSE])
 def test_a_burst_of_bad_records_ends_in_dead_letters(plan: list[tuple[int, bytes]], names_culprits: bool) -> None:
