@@ -24,6 +24,9 @@ LEFT_SECONDS: Final = 3.0
 """The promise for a graceful end."""
 GONE_SECONDS: Final = {"kafka": 12.0, "blob": 75.0}
 """Coordination → the promise after a node is gone without a word: killed, frozen or cut off."""
+HEARD_SECONDS: Final = {("kafka", "one-way"): 2.0}
+"""Coordination, kind of cut → how much later that can be, as brokers still hear the node: its last heartbeat, and transactions
+that they must end first."""
 _SECONDS: Final = 180.0
 _BROKER_SECONDS: Final = 30.0
 
@@ -188,14 +191,26 @@ class Life:
             def cut(_: Node, kind: str = kind) -> None:
                 network.cut(kind)
 
-            self._away(f"cut ({kind})", members, cut, lambda _: network.heal())
+            self._away(
+                f"cut ({kind})",
+                members,
+                cut,
+                lambda _: network.heal(),
+                HEARD_SECONDS.get((self._settings.coordination, kind), 0),
+            )
 
     def _away(
-        self, what: str, members: list[Node], strike: Callable[[Node], object], back: Callable[[Node], object]
+        self,
+        what: str,
+        members: list[Node],
+        strike: Callable[[Node], object],
+        back: Callable[[Node], object],
+        later: float = 0,
     ) -> None:
-        """A node that takes part in nothing for a while, and knows nothing of what the others do."""
+        """A node that takes part in nothing for a while, and knows nothing of what the others do. `later`: seconds more than
+        promised for others."""
         began = time.monotonic()
-        self._taken(what, members, strike)
+        self._taken(what, members, strike, later)
         self._wait(self._settings.away_seconds - (time.monotonic() - began))
         before = self._nodes.levels()
         back(members[0])
@@ -207,12 +222,12 @@ class Life:
                 f"{what}: when it was back, it took {taken - members[0].owned} partitions for a while"
             )
 
-    def _taken(self, what: str, members: list[Node], strike: Callable[[Node], object]) -> None:
+    def _taken(self, what: str, members: list[Node], strike: Callable[[Node], object], later: float = 0) -> None:
         before, mine = self._nodes.levels(), partitions_of(members[0])
         strike(members[0])
         seconds = self._nodes.wait_taken(before, mine, _SECONDS)
         self._nodes.wait_shared(*members[1:], seconds=_SECONDS)
-        self._tell(what, seconds, members[1:], GONE_SECONDS[self._settings.coordination])
+        self._tell(what, seconds, members[1:], GONE_SECONDS[self._settings.coordination] + later)
 
     def _broker(self, members: list[Node]) -> None:
         if self._settings.brokers == 1:
