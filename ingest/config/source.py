@@ -80,7 +80,7 @@ class Source:
     commit_interval_ms: int = key(
         500,
         Whole(10, 30_000),
-        "For exactly_once: when a transaction is committed; sooner at 10,000 events or 4 MiB, later while Kafka is slow\n"
+        "For exactly_once: when a transaction is committed; sooner at 50,000 events or 32 MiB, later while Kafka is slow\n"
         "to commit.",
     )
     # The last one, as `key` means this field from here on in this class.

@@ -36,6 +36,9 @@ _FENCED: Final = frozenset(
         KafkaError.INVALID_PRODUCER_ID_MAPPING,
     }
 )
+_PASSING: Final = frozenset(
+    {KafkaError.OUT_OF_ORDER_SEQUENCE_NUMBER, KafkaError.UNKNOWN_PRODUCER_ID, KafkaError.INVALID_TXN_STATE}
+)
 _PURGED: Final = frozenset({KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT})
 _ACLS: Final = (
     "kafka-acls.sh --add --allow-principal User:NAME --operation Write --operation Describe --transactional-id ingest/ "
@@ -54,6 +57,11 @@ class Aborted(IngestError):
 def fenced(error: KafkaError) -> bool:
     """Whether a newer producer has the transactional id, or the transaction was open for too long: brokers say the same."""
     return error.code() in _FENCED
+
+
+def passing(error: KafkaError) -> bool:
+    """Whether a transaction can meet this after one that was aborted; the next one does not."""
+    return error.code() in _PASSING
 
 
 def purged(error: KafkaError) -> bool:

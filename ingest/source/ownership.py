@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable
 
 from ingest.config import Source
+from ingest.hub.position import Position, StartAt
 from ingest.source.checkpoints.order import further
 from ingest.source.checkpoints.store import Checkpoint
 from ingest.source.checkpoints.writer import CheckpointWriter, Looked
@@ -118,6 +119,8 @@ class Ownership:
         if self._writer.overtaken is not None and self._doubted_at is None:
             self.doubt("another process has saved a newer position of this partition")
         if self._doubted_at is None:
+            if self._delivery.rewinds:
+                self._receiver.rewind(*self._begin(self._mine))
             return
         if self._delivery.on_the_way and self._clock() - self._doubted_at < ACKS_SECONDS:
             return
@@ -144,9 +147,13 @@ class Ownership:
             self._identity.take(found)
             mine = found
         self._base, self._doubted_at, self._attaches = mine, None, self._receiver.attaches
+        self._receiver.resume(*self._begin(mine))
+
+    def _begin(self, mine: Checkpoint | None) -> tuple[StartAt, Position | None]:
+        """Lets deliveries begin after a position, and returns where that is in the hub."""
         start, last = start_at(self._source, self._partition, mine)
         self._delivery.begin(last)
-        self._receiver.resume(start, last)
+        return start, last
 
     @property
     def _mine(self) -> Checkpoint | None:

@@ -2,7 +2,10 @@
 
 from unittest.mock import Mock
 
+import pytest
+
 from ingest.config import Source
+from ingest.hub.position import EARLIEST, Position, StartAt
 from ingest.source.checkpoints.writer import Looked
 from ingest.source.ownership import ACKS_SECONDS, FRESH_SECONDS, Ownership
 
@@ -13,7 +16,7 @@ class World:
         self.vacant = False
         self.receiver, self.delivery, self.writer = (
             Mock(attaches=1),
-            Mock(on_the_way=0, position=None),
+            Mock(on_the_way=0, position=None, rewinds=False),
             Mock(overtaken=None),
         )
         self.writer.glanced = self.writer.looked.return_value = Looked(None, changed=False)
@@ -53,3 +56,26 @@ def test_who_has_lost_a_partition_waits_until_nobody_reads_it_and_reads_the_stor
     world.ownership.poll()
     assert world.writer.look.call_count == 2, "what it read before is old"
     world.receiver.resume.assert_called_once()
+
+
+@pytest.mark.parametrize(
+    ("position", "start"), [(None, StartAt(EARLIEST)), (Position("70", 7), StartAt("70"))], ids=["nothing is safe", "7"]
+)
+def test_what_is_needed_again_is_received_again_behind_what_is_safe(position: Position | None, start: StartAt) -> None:
+    world = World()
+    world.ownership.poll()
+    world.receiver.rewind.assert_not_called()
+    world.delivery.position, world.delivery.rewinds = position, True
+    world.ownership.poll()
+    world.delivery.begin.assert_called_once_with(position)
+    world.receiver.rewind.assert_called_once_with(start, position)
+    world.writer.look.assert_not_called()
+
+
+def test_who_can_have_lost_a_partition_goes_back_only_once_it_knows_where_to() -> None:
+    world = World()
+    world.delivery.rewinds = True
+    world.ownership.doubt("stolen")
+    world.ownership.poll()
+    world.receiver.rewind.assert_not_called()
+    world.delivery.begin.assert_not_called()

@@ -146,7 +146,7 @@ class Attempts:
         if attempt is None or not attempt.items:
             return False
         if attempt.kind == "trial" and not self._refused and self._clock() - self._began_at <= TRIAL_SECONDS:
-            self.in_order.accepted()
+            self.in_order.accepted(attempt)
             return True
         if not refused:
             return False

@@ -69,6 +69,11 @@ class Deliverer(Protocol):
         ...
 
     @property
+    def rewinds(self) -> bool:
+        """Whether what was given after `position` must be given again: call `begin`, then give it."""
+        ...
+
+    @property
     def trouble(self) -> str | None:
         """Why Kafka takes nothing, or is given nothing, in words; None if all is well."""
         ...
@@ -94,7 +99,7 @@ class Deliverer(Protocol):
         ...
 
     def begin(self, position: Position | None) -> None:
-        """After `abandon`: batches from now on come after `position`, whatever becomes of the earlier ones."""
+        """After `abandon`, or when it `rewinds`: what is given now comes after `position`, whatever becomes of the rest."""
         ...
 
     def poll(self, timeout: float) -> None:

@@ -103,6 +103,10 @@ class Delivery:
         return self._all_answered and not self._ready and self.slow_way.empty
 
     @property
+    def rewinds(self) -> bool:
+        return False
+
+    @property
     def on_the_way(self) -> bool:
         return self.pool.in_flight > 0
 

@@ -7,7 +7,8 @@ later event, aborted whatever the answer.
 
 - **Kafka takes a later one.** The cluster works: the event becomes a dead letter.
 - **It refuses many** (`MANY`, or of `MANY_DEVICES` devices). The cluster is at fault: nothing is blamed, and after a pause that
-  grows everything begins again.
+  grows the event is tried again, and with it one later event more: if all these are bad after all, the first good one shows it.
+  That one is the first to be asked when the next event is refused.
 - **There is none, or few and all are refused.** After `PATIENCE_SECONDS` without another, the event is blamed.
 """
 
@@ -70,11 +71,15 @@ class InOrder:
         self._device_of = device_of
         self._waiting: deque[Item] = deque()
         self._size = MOST
+        self._careful = 0
+        """So many of the next events must come this way."""
         self._backoff = backoff()
         self._pause_until = float("-inf")
         self._suspect: Item | None = None
         self._tried = 0
         """How many of those behind the suspect were refused, too."""
+        self._good: Item | None = None
+        """The last one that Kafka took in a trial."""
         self._devices: set[str | None] = set()
         """Theirs, and the suspect's."""
         self._quiet_since = 0.0
@@ -85,7 +90,7 @@ class InOrder:
     @property
     def busy(self) -> bool:
         """Whether everything must come this way, as something waits or was refused recently."""
-        return bool(self._waiting) or self._size < MOST
+        return bool(self._waiting) or self._size < MOST or self._careful > 0
 
     @property
     def wants_more(self) -> bool:
@@ -96,18 +101,16 @@ class InOrder:
         """Adds events behind all that wait."""
         self._waiting.extend(map(Item, events))
 
-    def add_in_front(self, events: Sequence[Received]) -> None:
-        """Adds events that come before all that wait."""
-        self._waiting.extendleft(map(Item, reversed(events)))
-
-    def be_careful(self) -> None:
-        """Notes that some of those that wait were refused together."""
-        self._size = max(1, min(MOST, len(self._waiting) // 2))
+    def be_careful(self, events: int) -> None:
+        """Notes that some of the next `events` were refused together."""
+        self._careful = events
+        self._size = max(1, min(MOST, events // 2)) if events else MOST
 
     def clear(self) -> None:
         """Forgets everything."""
         self._waiting.clear()
-        self._size = MOST
+        self.be_careful(0)
+        self._good = None
         self._begin_anew()
         self.trouble = None
         self._pause_until = float("-inf")
@@ -136,13 +139,15 @@ class InOrder:
         """Takes the first events away: they, or the dead letter of the first one, are committed."""
         for _ in items:
             self._waiting.popleft()
+        self._careful = max(0, self._careful - len(items))
         self._size = min(MOST, 2 * self._size)
         self._begin_anew()
         self.trouble = None
         self._backoff.reset()
 
-    def accepted(self) -> None:
+    def accepted(self, attempt: Attempt) -> None:
         """Notes that Kafka took the event of a trial: the suspect is to blame."""
+        self._good = attempt.items[0]
         self._blame()
 
     def refused(self, attempt: Attempt, errors: Mapping[int, KafkaError], now: float) -> None:
@@ -151,7 +156,7 @@ class InOrder:
             self._tried += 1
             self._devices.add(self._device_of(attempt.items[0].event))
             self._quiet_since = now
-            if self._tried >= MANY or len(self._devices) >= MANY_DEVICES:
+            if self._many:
                 self._hold(next(iter(errors.values())), now)
             return
         if len(attempt.items) > 1:
@@ -164,13 +169,21 @@ class InOrder:
         item.error = errors[0]
         self._size = 1
         if item.tries >= TRIES:
-            self._suspect, self._tried, self._quiet_since = item, 0, now
-            self._devices = {self._device_of(item.event)}
+            self._suspect, self._quiet_since = item, now
+            self._devices.add(self._device_of(item.event))
+
+    @property
+    def _many(self) -> bool:
+        return self._tried >= MANY or len(self._devices) >= MANY_DEVICES
 
     def _trial(self, suspect: Item, now: float) -> Attempt | None:
-        others = [item for item in list(self._waiting)[1 : 2 * MANY] if item.why is None]
+        others = [item for item in self._waiting if item.why is None and item is not suspect]
+        others.sort(key=lambda item: item is not self._good)
         if self._tried < len(others):
             return Attempt("trial", [others[self._tried]])
+        if self._many and suspect.error is not None:
+            self._hold(suspect.error, now)
+            return None
         if now - self._quiet_since < PATIENCE_SECONDS:
             return None
         self._blame()
@@ -189,8 +202,8 @@ class InOrder:
             f"Kafka refuses all records alike, {row} in a row ({error.str()}); they are held back and tried again"
         )
         if self._suspect is not None:
-            self._suspect.tries = 0
-        self._begin_anew()
+            self._suspect.tries = TRIES - 1
+        self._suspect = None
         self.pause(now)
 
     def _begin_anew(self) -> None:

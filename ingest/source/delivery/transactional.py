@@ -2,14 +2,13 @@
 
 `source.commit_interval_ms` after the first events they are committed, or sooner if there are many. Nobody who reads committed
 records gets one before that, so few events are gathered until then: one request for each broker takes all of them, and a process
-that ends meanwhile leaves no transaction open that the next one would have to end. Events of a transaction are held until it is
-committed: if it is aborted, they go again, `InOrder`.
+that ends meanwhile leaves no transaction open that the next one would have to end. Nothing of a transaction is kept until it is
+committed: if it is aborted, its events are read again from the hub, and if one of them was refused, they go `InOrder`.
 """
 
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from operator import attrgetter
 from typing import Literal
 
 from confluent_kafka import KafkaError, Message
@@ -20,16 +19,17 @@ from ingest.hub.position import Position
 from ingest.kafka.errors import outcome
 from ingest.kafka.records import Records
 from ingest.kafka.shipment import Shipment
-from ingest.kafka.transactions import Aborted, TransactionalPool, fenced, purged
+from ingest.kafka.transactions import Aborted, TransactionalPool, fenced, passing, purged
 from ingest.metrics.catalogue import COMMIT_BUCKETS, DELIVERY_BUCKETS
 from ingest.metrics.meter import Histogram
 from ingest.source.delivery.attempts import Attempts
 from ingest.source.delivery.delivery import HELD_SECONDS, SILENCE_SECONDS, SLOW_SECONDS
 from ingest.source.delivery.due import Due
 from ingest.source.delivery.encoding import records_of
-from ingest.source.delivery.held import Held
 from ingest.source.delivery.place import Place
 from ingest.source.delivery.ready import Ready, behind, first
+from ingest.source.delivery.transaction import Transaction
+from ingest.source.delivery.unfinished import Unfinished
 from ingest.source.events.batch import Batch
 from ingest.source.events.received import Received
 from ingest.source.hot_path import encoder_of
@@ -48,12 +48,6 @@ HAND_OVER_SECONDS = 0.5
 and reads the position after it."""
 VOID_MOST = 10
 """How many transactions in a row can be aborted without a record to blame before a new producer must do it."""
-
-_ENQUEUED_MS = attrgetter("enqueued_ms")
-_PASSING = frozenset(
-    {KafkaError.OUT_OF_ORDER_SEQUENCE_NUMBER, KafkaError.UNKNOWN_PRODUCER_ID, KafkaError.INVALID_TXN_STATE}
-)
-"""What a transaction can meet after one that was aborted; the next one does not."""
 
 Phase = Literal["open", "committing", "aborting"]
 
@@ -82,6 +76,7 @@ class TransactionalDelivery:
         self.pool = pool
         self.errors: Counter[str] = Counter()
         self.position: Position | None = None
+        self.rewinds = False
         self.transactions: Counter[str] = Counter()
         """By outcome: committed, aborted."""
         self.commit_seconds = Histogram(COMMIT_BUCKETS)
@@ -107,15 +102,10 @@ class TransactionalDelivery:
         self._clock = clock
         self._ready = Ready(topic_partitions)
         self._phase: Phase = "open"
-        self._began_at: float | None = None
-        """When the present transaction began; None without one."""
-        self._commit_at = 0.0
+        self._transaction = Transaction()
+        """The present one; or, while none has begun, the next."""
         self._due = Due(self._interval)
-        self._held = Held()
-        self._refusal: KafkaError | None = None
-        """Why Kafka refused one of them, before it was asked to commit."""
-        self._abandoned = False
-        """Whether the present transaction is not tried again."""
+        self._unfinished = Unfinished()
         self._voids = 0
         self._broken: RestartRequired | None = None
         self._closed_at: float | None = None
@@ -134,7 +124,7 @@ class TransactionalDelivery:
 
     @property
     def idle(self) -> bool:
-        return not self._ready and not len(self._attempts.in_order) and self._began_at is None
+        return not (self.rewinds or self._ready or len(self._attempts.in_order) or self._transaction.begun)
 
     @property
     def on_the_way(self) -> bool:
@@ -146,7 +136,7 @@ class TransactionalDelivery:
             return None
         if self.on_the_way:
             return 0
-        return self._until_due if self._began_at is not None or self._ready else HELD_SECONDS
+        return self._until_due if self._transaction.begun or self._ready else HELD_SECONDS
 
     @property
     def sends_in(self) -> float:
@@ -165,15 +155,18 @@ class TransactionalDelivery:
         return self._attempts.held_back
 
     def restart(self, position: Position) -> None:
+        self._unfinished.renumbered(position)
         self._gather(Batch(position, 0))
 
     def abandon(self) -> None:
         self._ready.clear()
         self._attempts.abandon()
-        self._abandoned = self._began_at is not None
+        self.rewinds = False
+        self._transaction.abandoned = self._transaction.begun
         if self._phase != "committing":  # else what comes of it is known when it is over
-            self._drop()
-            self._phase = "aborting" if self._abandoned else "open"
+            self._transaction.drop()
+            self.position = self._unfinished.forget(self.position)
+            self._phase = "aborting" if self._transaction.abandoned else "open"
 
     def begin(self, position: Position | None) -> None:
         """As `Deliverer`; raises RestartRequired while a commit is not answered, as it can have moved the position."""
@@ -181,6 +174,7 @@ class TransactionalDelivery:
             raise RestartRequired(
                 "another process can have this partition, and whether the last transaction counts is unknown"
             )
+        self.rewinds = False
         if position is not None:
             self.position = position
 
@@ -194,6 +188,7 @@ class TransactionalDelivery:
         if not self._ready:
             self._due.wait(self._clock())
         self._ready.add(batch)
+        self._unfinished.add(len(batch))
 
     def poll(self, timeout: float) -> None:
         before = self.pool.in_flight
@@ -201,7 +196,7 @@ class TransactionalDelivery:
             self._commit(timeout)
         elif self._phase == "aborting":
             self._abort(timeout)
-        elif self._began_at is not None:
+        elif self._transaction.begun:
             self.pool.flush(timeout if self._attempts.is_trial else min(timeout, self._until_due))
         else:
             self.pool.poll(timeout if self.idle else min(timeout, SLOW_SECONDS))
@@ -216,6 +211,7 @@ class TransactionalDelivery:
         """As `Deliverer`. The present transaction is committed at once, unless it is one of tries."""
         self._closed_at = self._clock()
         self._ready.clear()
+        self.rewinds = False
         if self._attempts.in_order.busy or self._attempts.under_way:
             self.abandon()
 
@@ -226,8 +222,8 @@ class TransactionalDelivery:
             if self._hands_over and late > HAND_OVER_SECONDS:
                 return True
             if late > COMMIT_SECONDS and self.pool.in_flight > 0 and self._phase != "aborting":
-                self._drop()
-                self._phase, self._abandoned = "aborting", True
+                self._transaction.drop()
+                self._phase, self._transaction.abandoned = "aborting", True
             try:
                 self.poll(min(0.2, deadline.remaining()))
             except RestartRequired:
@@ -238,9 +234,9 @@ class TransactionalDelivery:
     @property
     def _until_due(self) -> float:
         """Seconds until the present transaction is to be committed, or, without one, a transaction of what waits."""
-        if self._attempts.in_order.busy or self._held.enough or self._closed_at is not None:
+        if self._attempts.in_order.busy or self._transaction.full or self._closed_at is not None:
             return 0
-        return self._due.seconds(self._clock(), begun=self._began_at is not None)
+        return self._due.seconds(self._clock(), begun=self._transaction.begun)
 
     def _go_on(self) -> None:
         """Takes the next steps that need no answer."""
@@ -249,10 +245,10 @@ class TransactionalDelivery:
         if self._attempts.is_trial:
             if self._attempts.trial_is_over():
                 self._phase = "aborting"
-        elif self._refusal is not None:
+        elif self._transaction.refusal is not None:
             self._phase = "aborting"
         elif self._attempts.in_order.busy:
-            if self._began_at is not None:
+            if self._transaction.begun:
                 self._begin_commit()
             elif not self.pool.in_flight and self._may_send():
                 self._try_in_order()
@@ -260,18 +256,18 @@ class TransactionalDelivery:
             due = self._ready.plenty or not self._until_due
             if self._ready and due and not self.pool.in_flight and self._may_send():
                 self._ship()
-            if self._began_at is not None and not self._until_due and self._phase == "open":
+            if self._transaction.begun and not self._until_due and self._phase == "open":
                 self._begin_commit()
 
     def _begin(self) -> None:
         self.pool.begin()
-        self._began_at = self._clock()
+        self._transaction.began_at = self._clock()
 
     def _ship(self) -> None:
         """Sends what one request for each partition of the topic holds, as `Delivery` does."""
         records, sent, slow = self._ready.encoded(self.pool.batch_bytes, self._records)
         if records or (sent and not slow):
-            if self._began_at is None:
+            if not self._transaction.begun:
                 self._due.begin()
                 self._begin()
             queued = self.pool.send_all(self._topic, records, self._arrived) if records else 0
@@ -279,9 +275,9 @@ class TransactionalDelivery:
             if queued < len(records):
                 slow = [*behind(sent, queued), *slow]
                 sent = list(first(sent, queued))
-            self._held.bytes += self.pool.in_flight_bytes
+            self._transaction.bytes += self.pool.in_flight_bytes
             for batch, events in sent:
-                self._held.add(events, events[-1].position if events else batch.last)
+                self._transaction.add(events, events[-1].position if events else batch.last)
         self._attempts.in_order.add(event for _, events in slow for event in events)
 
     def _records(self, events: Sequence[Received]) -> Records | None:
@@ -289,25 +285,22 @@ class TransactionalDelivery:
         made = records_of(self._encoder.encode_all, events)
         return None if made and max(map(len, made.values)) > self._measured_from else made
 
-    def _drop(self) -> None:
-        self._held.clear()
-        self._refusal = None
-
     def _try_in_order(self) -> None:
         """Tries some of what was refused, each time in a transaction of its own."""
         self._attempts.in_order.add(event for _, events in self._ready.everything() for event in events)
         events = self._attempts.begin(self._begin)
-        if self._began_at is None:
+        if not self._transaction.begun:
             return
+        self._transaction.in_order = True
         if not events:  # the client took none of them
             self._phase = "aborting"
         elif not self._attempts.is_trial:
-            self._held.add(events, events[-1].position)
+            self._transaction.add(events, events[-1].position)
             self._begin_commit()
 
     def _begin_commit(self) -> None:
         """Adds the position, and asks for the commit."""
-        last = self._held.last
+        last = self._transaction.last
         if last is None:  # every event of it was refused by the client
             self._phase = "aborting"
             return
@@ -323,7 +316,7 @@ class TransactionalDelivery:
         except Undeliverable as why:
             self._broken = RestartRequired(f"Kafka topic {place.topic} takes no position: {why}")
             return
-        self._phase, self._commit_at = "committing", self._clock()
+        self._phase, self._transaction.commit_at = "committing", self._clock()
 
     def _commit(self, timeout: float) -> None:
         try:
@@ -332,52 +325,59 @@ class TransactionalDelivery:
         except Aborted as aborted:
             if aborted.error is not None:
                 self._note(aborted.error)
+            if self._transaction.abandoned:
+                self.position = self._unfinished.forget(self.position)
             self._phase = "aborting"
             return
         except RestartRequired as lost:
             # librdkafka says only that records failed; they have said why.
             raise (lost if isinstance(lost, Displaced) else self._broken or lost) from None
-        now, events = self._clock(), sorted(map(_ENQUEUED_MS, self._held.events))
+        now, events = self._clock(), self._transaction.enqueued_ms
         self.transactions["committed"] += 1
-        self.commit_seconds.observe(now - self._commit_at)
-        self._due.committed(now - self._commit_at, now)
+        self.commit_seconds.observe(now - self._transaction.commit_at)
+        self._due.committed(now - self._transaction.commit_at, now)
         self._acked_at, self._voids = now, 0
         if not self._attempts.committed():
             self.acked += len(events)
             self.seconds.observe_since(events, time.time() * 1000)
-        self.position = self._held.last
-        self._over()
+        self.position = self._transaction.last
+        self._unfinished.committed(len(events), self.position)
+        if self._transaction.abandoned:
+            self.position = self._unfinished.forget(self.position)
+        self._phase, self._transaction = "open", Transaction()
 
     def _abort(self, timeout: float) -> None:
         try:
             if not self.pool.abort(timeout):
-                if self._clock() - (self._began_at or 0) > ABORT_SECONDS:
+                if self._clock() - (self._transaction.began_at or 0) > ABORT_SECONDS:
                     raise RestartRequired("Kafka has not aborted a transaction, or has not said so")
                 return
         except Aborted as aborted:
             raise RestartRequired(f"Kafka does not abort a transaction: {aborted}") from None
         self.transactions["aborted"] += 1
         self._acked_at = self._clock()
-        held, refusal, abandoned = self._held.events, self._refusal, self._abandoned or self._closed_at is not None
-        self._over()
-        if abandoned:
+        ended, refusal = self._transaction, self._transaction.refusal
+        self._phase, self._transaction = "open", Transaction()
+        if ended.abandoned or self._closed_at is not None:
             return
-        if self._attempts.under_way:
+        if ended.in_order:
             blamed = self._attempts.aborted()
         else:
-            self._attempts.in_order.add_in_front(held)
             blamed = refusal is not None and outcome(refusal) == "suspect"
-            if blamed:
-                self._attempts.in_order.be_careful()
+            if len(ended):
+                self._rewind(careful=len(ended) if blamed else 0)
         self._voids = 0 if blamed else self._voids + 1
         if self._voids > VOID_MOST:
-            self._broken = RestartRequired(
-                f"Kafka aborts every transaction: {'no cause' if refusal is None else refusal.str()}"
-            )
+            why = "no cause" if refusal is None else refusal.str()
+            self._broken = RestartRequired(f"Kafka aborts every transaction: {why}")
 
-    def _over(self) -> None:
-        self._phase, self._began_at, self._abandoned = "open", None, False
-        self._drop()
+    def _rewind(self, *, careful: int) -> None:
+        """Asks for everything again that is not committed; the first `careful` events then go in order."""
+        self._ready.clear()
+        self._attempts.abandon()
+        self._attempts.in_order.be_careful(careful)
+        self.position = self._unfinished.forget(self.position)
+        self.rewinds = True
 
     def _arrived(self, shipment: Shipment) -> None:
         for refusal in shipment.refused:
@@ -394,7 +394,7 @@ class TransactionalDelivery:
         self.errors[error.name()] += 1
         if fenced(error):
             self._broken = self.pool.displaced()
-        elif outcome(error) == "recycle" and error.code() not in _PASSING:
+        elif outcome(error) == "recycle" and not passing(error):
             where = topic and f"topic {topic}: "
             self._broken = RestartRequired(f"Kafka transaction: {where}{error.name()}: {error.str()}")
-        self._refusal = error
+        self._transaction.refusal = error

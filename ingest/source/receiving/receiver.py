@@ -145,6 +145,12 @@ class Receiver:
             self.numbering += 1
         self._start, self.last, self.jump = start, last, None
 
+    def rewind(self, start: StartAt, last: Position | None) -> None:
+        """Receives again what comes after a position before this one."""
+        self._start, self.last = start, last
+        if self._life.opened_at is not None:
+            self._reopen(start)
+
     def close(self) -> None:
         """Receives nothing more."""
         self._close()

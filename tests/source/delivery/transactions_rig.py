@@ -208,6 +208,7 @@ class Rig:
         self._per_minute = per_minute
         self._room = room
         self._cluster = cluster or Cluster()
+        self._stream: Sequence[Event] = []
         self.start()
 
     def start(self) -> None:
@@ -246,11 +247,33 @@ class Rig:
         position = self.delivery.position
         assert position is None or position.sequence_number + 1 == self.next
 
+    def rewind(self) -> None:
+        """As `Ownership` does it: goes on behind what is committed."""
+        self.delivery.begin(self.delivery.position)
+
+    def give(self, events: Sequence[Event]) -> None:
+        """The stream has these events, too. They are given now, and again if they are asked for."""
+        self._stream = [*self._stream, *events]
+        self.delivery.send(Batch.of(events))
+
+    def settle(self) -> None:
+        while not self.delivery.idle:
+            self.step()
+
+    def step(self) -> None:
+        if self.delivery.rewinds:
+            self.rewind()
+            self.delivery.send(Batch.of(self._stream[self.next :]))
+        self.poll()
+
     def run(self, stream: Sequence[Event], *, batch: int = 50, kills: float = 0, doubts: float = 0) -> None:
         """Gives the whole stream, as there is room, and lets it end. `kills`, `doubts`: how probable one is at each of the first
         steps. Not of all: a process that lives for a second at no time never finds out which record is bad."""
         given = self.next
         for step in range(POLLS):
+            if self.delivery.rewinds:
+                self.rewind()
+                given = self.next
             stormy = step < POLLS // 10
             if stormy and self._chosen.random() < kills:
                 self.kill()

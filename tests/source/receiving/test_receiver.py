@@ -334,6 +334,26 @@ def test_a_reconnect_on_request_and_the_end() -> None:
     assert not under_test.attached
 
 
+def test_what_comes_again_is_no_repeat_and_comes_over_a_link_of_its_own() -> None:
+    script = Script([0, 1, 2], [3], [1, 2, 3, 4])
+    under_test = receiver(script)
+    assert drain(under_test, 2) == [0, 1, 2, 3]
+    under_test.rewind(StartAt("0"), Position("0", 0))
+    assert drain(under_test, 1) == [1, 2, 3, 4]
+    assert [start.position for start in script.opened] == [EARLIEST, "0"]
+    assert (under_test.gaps, under_test.duplicates, under_test.reconnects) == (0, 0, {})
+
+
+def test_a_link_that_is_down_is_opened_again_in_its_own_time_and_further_back() -> None:
+    script = Script([0, 1, 2], ended(), [1, 2, 3])
+    under_test = receiver(script)
+    assert drain(under_test, 2) == [0, 1, 2]
+    under_test.rewind(StartAt("0"), Position("0", 0))
+    assert script.closed == 1
+    assert drain(under_test, 2) == [1, 2, 3]
+    assert [start.position for start in script.opened] == [EARLIEST, "0"]
+
+
 @pytest.mark.parametrize(
     ("position", "words", "inclusive"),
     [
