@@ -1,5 +1,7 @@
-"""One partition process in several ways, one after the other in each round, so that the machine's moods meet them all."""
+"""One partition process in several ways, one after the other in each round, so that the machine's moods meet them all. Another
+way begins each round."""
 
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -29,10 +31,13 @@ def in_turns(
 ) -> None:
     """Adds a `row` for each of `ways`, with its name under `label` and the `conditions`, compared with the first one."""
     runs: dict[str, list[Run]] = {name: [] for name in ways}
+    beside = next(iter(runs.values()))
     told = ", ".join(conditions.values())
 
     def one_round() -> None:
-        for name, done in runs.items():
+        turns = deque(runs.items())
+        turns.rotate(-len(beside))
+        for name, done in turns:
             way, sections = ways[name]
             with (
                 Stage(f"{told}: {name}, round {len(done) + 1} of {ROUNDS}") as stage,
@@ -44,7 +49,6 @@ def in_turns(
                 done.append(clock(feed, topic, Movers(mover_pids(process, 1)), stage))
 
     benchmark.pedantic(one_round, rounds=ROUNDS)
-    beside = next(iter(runs.values()))
     for name, done in runs.items():
         benchmark.extra_info.update({f"runs of {name}": [asdict(run) for run in done]})
         results.add_row(benchmark, row, {**conditions, label: name, **compared(done, beside)})
