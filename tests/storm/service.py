@@ -32,6 +32,8 @@ class Service:
         """Exit codes of services that ended without being told to."""
         self.exits: Counter[str] = Counter()
         """Exit codes after SIGTERM."""
+        self.last_words: dict[str, str] = {}
+        """The end of the log, for each of those that is not 0."""
         nodes = []
         for name in ("a", "b"):
             (folder / name).mkdir(parents=True)
@@ -143,6 +145,8 @@ class Service:
         self._leave(node)
         code = node.close()
         self.exits[str(code)] += 1
+        if code:
+            self.last_words[str(code)] = " ".join(node.messages()[-5:])
         return code
 
     def _kill(self, node: SourceProcess) -> None:

@@ -290,7 +290,9 @@ class _Storm:
         ]
         problems = [words for wrong, words in found if wrong] + self._watch.backwards
         problems += [
-            f"a service ended with {code} after SIGTERM" for code in self._service.exits if code not in _EXPECTED_EXITS
+            f"a service ended with {code} after SIGTERM: {said}"
+            for code, said in self._service.last_words.items()
+            if code not in _EXPECTED_EXITS
         ]
         problems += [f"a service ended by itself with {end}" for end in self._service.ends if end not in _EXPECTED_ENDS]
         for words in [*problems, *dict.fromkeys(reader.errors + self._reader.errors)]:
