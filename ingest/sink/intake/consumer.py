@@ -240,13 +240,12 @@ class CommandConsumer:
 
     def _high(self, topic: str, partition: int) -> int | None:
         consumer = self._consumer
-        if consumer is None:
+        # While another thread closes the client, every other call of it waits for that, however long it takes.
+        if consumer is None or self._closing:
             return None
         try:
             return consumer.get_watermark_offsets(TopicPartition(topic, partition), cached=True)[1]
         except (KafkaException, TypeError):
-            return None
-        except RuntimeError:  # closed meanwhile: the end outlasts its deadline on another thread
             return None
 
     def _pause(self, wanted: bool) -> None:

@@ -1,5 +1,6 @@
 """Members of a consumer group of Apache Kafka; of librdkafka's mock cluster where Kafka itself has to fail."""
 
+import threading
 from collections.abc import Callable, Iterator
 from itertools import count
 
@@ -345,16 +346,30 @@ def test_the_lag_may_be_asked_for_while_another_thread_closes(mock: tuple[MockCl
     ours.write(0, 2)
     member = ours.join()
     ours.turn(lambda: len(member.read) == 2)
-    assert member.commands._consumer is not None
     assigned = dict(member.commands._prefixes)
-    if end == "under way":
-        member.commands._consumer.close()
-    else:
-        member.commands.close()
+    reached, go_on = threading.Event(), threading.Event()
+
+    def revoked(_: list[Place]) -> None:
+        reached.set()
+        assert go_on.wait(PATIENCE)
+
+    member.commands._on_revoked = revoked
+    thread = threading.Thread(target=member.commands.close)
+    thread.start()
+    assert reached.wait(PATIENCE)
+    late = threading.Timer(5.0, go_on.set)  # a lag that waits does not wait for ever
+    late.start()
+    if end == "over":
+        go_on.set()
+        thread.join(PATIENCE)
     # The partitions go last: the other thread may be anywhere.
     member.commands._prefixes.update(assigned)
-    assert member.commands.lag == sum(prefix.unfinished for prefix in assigned.values())
-    member.commands._consumer = None
+    assert member.commands.lag == sum(prefix.unfinished for prefix in assigned.values()) == 2
+    assert thread.is_alive() == (end == "under way")
+    late.cancel()
+    go_on.set()
+    thread.join(PATIENCE)
+    assert not thread.is_alive()
 
 
 def test_kafka_away_is_a_trouble_that_ends_by_itself(mock: tuple[MockCluster, Group]) -> None:
