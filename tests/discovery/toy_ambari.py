@@ -32,7 +32,13 @@ def toy_ambari(password: str | None = None) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    class Server(ThreadingHTTPServer):
+        daemon_threads = False  # so that the end waits for them
+
+        def handle_error(self, *_: object) -> None:
+            """Says nothing of clients that hang up, as one does that speaks TLS."""
+
+    server = Server(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
