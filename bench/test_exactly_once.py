@@ -3,7 +3,6 @@ an event."""
 
 import json
 import time
-from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -18,6 +17,7 @@ from bench.console import Stage
 from bench.events import body_bytes
 from bench.feed import Feed, Feeds
 from bench.hub import HubProcess
+from bench.in_turns import of_this_round
 from bench.results import Results, Run, compared
 from bench.source_process import Way, attached_source, mover_pids, source
 from tests.faults.source_process import Sections
@@ -90,9 +90,7 @@ def test_exactly_once(benchmark: Any, results: Results, kafka: KafkaCluster, fee
     unique: dict[int, list[float]] = {interval: [] for interval in runs}
 
     def one_round() -> None:
-        turns = deque(runs.items())
-        turns.rotate(-len(runs[0]))
-        for interval, done in turns:
+        for interval, done in of_this_round(runs):
             name = f"every {interval} ms" if interval else BESIDE
             with (
                 Stage(f"exactly once: {name}, round {len(done) + 1} of {ROUNDS}") as stage,
