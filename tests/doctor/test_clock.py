@@ -1,10 +1,8 @@
 """The clock against services that tell the time, and against the newest event when none does."""
 
-import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -12,26 +10,19 @@ from ingest.config import Checkpoints, Config, Hub, Secret
 from ingest.doctor.check import Verdict
 from ingest.doctor.clock import Service, clock_check, judge_by_event, judge_clock, services
 from tests.config.samples import BLOB, EVENT_HUB, IOT_HUB
+from tests.services.http_server import Handler, HttpServer
 
 
 @pytest.fixture
 def storage() -> Iterator[Config]:
     """Checkpoints in a storage account that refuses everything and tells the time."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_HEAD(self) -> None:
-            self.send_response(400)
-            self.end_headers()
+    class Storage(Handler):
+        def serve(self) -> None:
+            self.answer(400, b"")
 
-        def log_message(self, *_: object) -> None:
-            """Say nothing: standard error belongs to the test."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        yield config_with(server.server_address[1])
-        server.shutdown()
-        thread.join()
+    with HttpServer(Storage) as server:
+        yield config_with(server.server_port)
 
 
 def config_with(port: int) -> Config:

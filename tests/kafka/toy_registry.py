@@ -3,11 +3,11 @@
 import base64
 import json
 import ssl
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import unquote
+
+from tests.services.http_server import Handler, HttpServer
 
 
 class ToyRegistry:
@@ -20,40 +20,22 @@ class ToyRegistry:
         self.asked: list[tuple[str, str]] = []
         registry = self
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                self._answer("GET", None)
-
-            def do_POST(self) -> None:
-                self._answer("POST", json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-
-            def _answer(self, method: str, body: Any) -> None:
-                registry.asked.append((method, self.path))
+        class Registry(Handler):
+            def serve(self) -> None:
+                registry.asked.append((self.command, self.path))
+                body = json.loads(self.body() or b"null")
                 allowed = "Basic " + base64.b64encode(login.encode()).decode()
                 if login and self.headers["Authorization"] != allowed:
                     status, content = 401, b'{"error_code":401,"message":"Unauthorized"}'
                 elif self.path in registry.answers:
                     status, content = registry.answers[self.path]
                 else:
-                    status, told = registry._told(method, self.path, body)
+                    status, told = registry._told(self.command, self.path, body)
                     content = json.dumps(told).encode()
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content)
+                self.answer(status, content)
 
-            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - as http.server calls it
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._scheme = "http" if tls is None else "https"
-        if tls is not None:
-            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-
-    @property
-    def url(self) -> str:
-        return f"{self._scheme}://127.0.0.1:{self._server.server_address[1]}"
+        self._server = HttpServer(Registry, tls)
+        self.url = self._server.url
 
     def _told(self, method: str, path: str, body: Any) -> tuple[int, Any]:
         match [unquote(part) for part in path.split("/")[1:]]:
@@ -72,12 +54,10 @@ class ToyRegistry:
         return 404, {"error_code": 40401, "message": "Subject not found."}
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        self._server.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        self._server.stop()

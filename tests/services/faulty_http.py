@@ -1,15 +1,13 @@
 """A loopback HTTP proxy that forwards to one server, or misbehaves on request: outages of the blob store for tests."""
 
-import contextlib
 import http.client
-import socket
 import threading
 from collections.abc import Collection
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
+from tests.services.http_server import Handler, HttpServer
 from tests.services.ports import ReservedPort
 
 _UPSTREAM_SECONDS = 10
@@ -33,7 +31,6 @@ class FaultyProxy:
         self.upstream = upstream
         self._port = ReservedPort()
         self._server: _Server | None = None
-        self._thread: threading.Thread | None = None
         self._changed = threading.Condition()
         self._fault: _Fault | None = None
         self._refused = 0
@@ -50,8 +47,7 @@ class FaultyProxy:
 
     def start(self) -> None:
         self._server = _Server(self, self._port.number)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="faulty-http")
-        self._thread.start()
+        self._server.start()
 
     def fail(self, status: int, code: str = "InternalError", methods: Collection[str] = ALL) -> None:
         """Answer `status` with the storage error `code` to the given methods, without asking upstream."""
@@ -111,55 +107,23 @@ class FaultyProxy:
             self._changed.notify_all()
 
     def _stop(self) -> None:
-        if self._server is not None and self._thread is not None:
+        if self._server is not None:
             self._server.stop()
-            self._thread.join(2 * _UPSTREAM_SECONDS)
             self._server = None
 
 
-class _Server(ThreadingHTTPServer):
-    """One thread per connection; `stop` cuts every connection and waits for its thread."""
-
-    daemon_threads = False
-
+class _Server(HttpServer):
     def __init__(self, proxy: FaultyProxy, port: int) -> None:
         self.proxy = proxy
-        self._open: set[socket.socket] = set()
-        self._lock = threading.Lock()
-        super().__init__(("127.0.0.1", port), _Handler)
-
-    def stop(self) -> None:
-        self.shutdown()
-        with self._lock:
-            for connection in self._open:
-                # Already cut by the client.
-                with contextlib.suppress(OSError):
-                    connection.shutdown(socket.SHUT_RDWR)
-        self.server_close()
-
-    def get_request(self) -> tuple[socket.socket, Any]:
-        connection, client = super().get_request()
-        with self._lock:
-            self._open.add(connection)
-        return connection, client
-
-    def shutdown_request(self, request: Any) -> None:
-        with self._lock:
-            self._open.discard(request)
-        super().shutdown_request(request)
+        super().__init__(_Handler, port=port)
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Handler):
     protocol_version = "HTTP/1.1"
     server: _Server
 
-    def handle(self) -> None:
-        # Clients that give up on a hanging request, and our own cuts.
-        with contextlib.suppress(ConnectionError):
-            super().handle()
-
     def serve(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        body = self.body()
         fault = self.server.proxy.meet(self.command)
         if fault is None:
             self._forward(body)
@@ -169,12 +133,6 @@ class _Handler(BaseHTTPRequestHandler):
             error = f"<?xml version='1.0'?><Error><Code>{fault.code}</Code><Message>On request.</Message></Error>"
             headers = [("Content-Type", "application/xml"), ("x-ms-error-code", fault.code)]
             self._answer(fault.status, headers, error.encode())
-
-    # http.server looks these up by name.
-    do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = do_PATCH = serve  # noqa: N815
-
-    def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002
-        """Say nothing: standard error belongs to the test."""
 
     def _forward(self, body: bytes) -> None:
         upstream = http.client.HTTPConnection(self.server.proxy.upstream, timeout=_UPSTREAM_SECONDS)

@@ -3,9 +3,8 @@
 import base64
 import json
 import ssl
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -15,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from tests.services.authority import Issued
+from tests.services.http_server import Handler, HttpServer
 
 CLIENT, SECRET = "ingest", "token-Hush-9"
 AUDIENCE, ISSUER = "kafka", "https://issuer.example.com"
@@ -28,13 +28,12 @@ class TokenEndpoint:
         self.asked: list[str] = []
         """The path of each request that was given a token."""
         self._key = generate_private_key(SECP256R1())
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(issued.certificate, issued.key)
-        self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="token-endpoint")
-        base = f"https://127.0.0.1:{self._server.server_address[1]}"
-        self.url, self.metadata_url = f"{base}/token", f"{base}/metadata/identity/oauth2/token"
+        self._server = HttpServer(_handler(self), context)
+        self.url, self.metadata_url = (
+            f"{self._server.url}/{path}" for path in ("token", "metadata/identity/oauth2/token")
+        )
 
     def write_keys(self, path: Path) -> None:
         """Writes the key set (RFC 7517) with which a broker checks the tokens."""
@@ -58,39 +57,28 @@ class TokenEndpoint:
         return handler.headers.get("Authorization") == f"Basic {basic}"
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        self._server.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        self._server.stop()
 
 
 def _handler(endpoint: TokenEndpoint) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        def give(self) -> None:
-            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+    class Tokens(Handler):
+        def serve(self) -> None:
+            self.body()
             allowed = endpoint.allows(self)
             answer: dict[str, Any] = {"error": "invalid_client", "error_description": "unknown client"}
             if allowed:
                 endpoint.asked.append(self.path)
                 answer = {"access_token": endpoint.token(), "token_type": "Bearer", "expires_in": _LIFE_SECONDS}
             body = json.dumps(answer).encode()
-            self.send_response(200 if allowed else 401)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+            self.answer(200 if allowed else 401, body, {"Content-Type": "application/json"})
 
-        do_GET = do_POST = give  # noqa: N815 - http.server looks these up by name
-
-        def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002
-            """Says nothing: standard error belongs to the test."""
-
-    return Handler
+    return Tokens
 
 
 def _bytes(number: int) -> bytes:

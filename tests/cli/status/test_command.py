@@ -1,6 +1,5 @@
 """`ingest status` against a metrics port of its own: once, as it follows, and when nothing is there."""
 
-import http.server
 import json
 import os
 import pty
@@ -10,7 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -25,6 +23,7 @@ from ingest.metrics.meter import zeros
 from ingest.metrics.registry import Registry
 from ingest.timing import Deadline
 from tests.services import ROOT
+from tests.services.http_server import Handler, HttpServer
 
 PATIENCE = 60.0
 RED = "\x1b[31m"
@@ -96,21 +95,12 @@ def test_a_port_without_anybody_is_said_in_one_sentence(capsys: pytest.CaptureFi
 
 @contextmanager
 def other_server(answer: bytes) -> Iterator[str]:
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
+    class Other(Handler):
+        def serve(self) -> None:
             self.wfile.write(answer)
 
-        def log_message(self, *_: object) -> None:
-            """Not of interest."""
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_address[1]}"
-        finally:
-            server.shutdown()
-            thread.join()
+    with HttpServer(Other) as server:
+        yield server.url
 
 
 @pytest.mark.parametrize(

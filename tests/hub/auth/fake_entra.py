@@ -6,20 +6,21 @@ Its tokens are JSON Web Tokens without a signature that means anything: neither 
 import base64
 import json
 import ssl
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qsl, urlsplit
 
 from ingest.emulator.certificate import make_certificate
+from tests.services.http_server import NO_HEADERS, Handler, HttpServer
 
 TENANT = "11111111-1111-1111-1111-111111111111"
 CLIENT = "22222222-2222-2222-2222-222222222222"
 VARIABLES = ("AZURE_", "IDENTITY_", "IMDS_", "MSI_", "REQUESTS_CA_BUNDLE", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 """How the names of those begin that decide which endpoint is asked."""
+_JSON = {"Content-Type": "application/json"}
 GRACE = 60
 """A service takes a token for so much longer than its client knows: a busy machine is no reason to end a link."""
 
@@ -80,76 +81,56 @@ class FakeEntra:
         return {"IDENTITY_ENDPOINT": f"{self.machine}{path}", "IMDS_ENDPOINT": self.machine}
 
     def __enter__(self) -> Self:
+        for server in self._servers:
+            server.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         for server in self._servers:
-            server.shutdown()
-            server.server_close()
+            server.stop()
 
-    def _serve(self, context: ssl.SSLContext | None) -> ThreadingHTTPServer:
+    def _serve(self, context: ssl.SSLContext | None) -> HttpServer:
         entra = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Endpoints(Handler):
             protocol_version = "HTTP/1.1"
 
-            def log_message(self, *_: Any) -> None: ...
-
-            def do_GET(self) -> None:
+            def serve(self) -> None:
                 url = urlsplit(self.path)
-                if url.path.endswith("/.well-known/openid-configuration"):
+                if self.command == "POST":
+                    self._token(dict(parse_qsl(self.body().decode())))
+                elif url.path.endswith("/.well-known/openid-configuration"):
                     base = f"{entra.authority}/{url.path.split('/')[1]}/oauth2/v2.0"
-                    self._answer(
-                        200, {"issuer": base, "token_endpoint": f"{base}/token", "authorization_endpoint": base}
-                    )
+                    self._tell(200, {"issuer": base, "token_endpoint": f"{base}/token", "authorization_endpoint": base})
                 elif (
                     url.path != "/metadata/identity/oauth2/token" or self.headers.get("Metadata", "").lower() != "true"
                 ):
-                    self._answer(400, {"error": "invalid_request"})
+                    self._tell(400, {"error": "invalid_request"})
                 elif entra.arc_key is not None and self.headers.get("Authorization") != entra._basic():
-                    self._answer(401, {}, ("WWW-Authenticate", f"Basic realm={entra.arc_key}"))
+                    self._tell(401, {}, {"WWW-Authenticate": f"Basic realm={entra.arc_key}"})
                 else:
                     self._token(dict(parse_qsl(url.query)))
-
-            def do_POST(self) -> None:
-                self._token(dict(parse_qsl(self.rfile.read(int(self.headers["Content-Length"])).decode())))
 
             def _token(self, asked: dict[str, str]) -> None:
                 entra.asked.append(asked)
                 wanted = asked.get("resource") or asked["scope"].removesuffix("/.default")
                 if entra.status != 200 or entra.body is not None:
                     body = entra.body or json.dumps({"error": "refused", "error_description": entra.error}).encode()
-                    self._send(entra.status, body)
+                    self.answer(entra.status, body, _JSON)
                     return
                 life = {"expires_in": entra.life, "expires_on": str(int(time.time()) + entra.life)}
-                self._answer(
+                self._tell(
                     200,
                     {"access_token": jwt(wanted, entra.life + GRACE), "token_type": "Bearer", "resource": wanted}
                     | life,
                 )
 
-            def _answer(self, status: int, body: dict[str, Any], *headers: tuple[str, str]) -> None:
-                self._send(status, json.dumps(body).encode(), *headers)
+            def _tell(self, status: int, body: dict[str, Any], headers: Mapping[str, str] = NO_HEADERS) -> None:
+                self.answer(status, json.dumps(body).encode(), {**_JSON, **headers})
 
-            def _send(self, status: int, body: bytes, *headers: tuple[str, str]) -> None:
-                self.send_response(status)
-                for name, value in (("Content-Type", "application/json"), ("Content-Length", str(len(body))), *headers):
-                    self.send_header(name, value)
-                self.end_headers()
-                self.wfile.write(body)
-
-        class Server(ThreadingHTTPServer):
-            def handle_error(self, *_: Any) -> None:
-                """Says nothing of clients that hang up."""
-
-        server = Server(("127.0.0.1", 0), Handler)
-        server.daemon_threads = True
-        if context is not None:
-            server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-        return server
+        return HttpServer(Endpoints, context)
 
     def _basic(self) -> str:
         return f"Basic {self.arc_key.read_text()}" if self.arc_key is not None else ""
