@@ -66,4 +66,6 @@ def _said(processes: Iterable[Mapping[str, float]], words: Mapping[str, str], no
 
 
 def _rate(per_second: float) -> str:
-    return f"{per_second:,.4g}/s" if per_second >= 1 else f"{per_second * 60:,.4g}/min"
+    """As page.js writes a rate: three digits, and whole from a hundred on."""
+    value, unit = (per_second, "s") if per_second >= 1 else (per_second * 60, "min")
+    return f"{value:,.0f}/{unit}" if value >= 100 else f"{value:.3g}/{unit}"

@@ -195,7 +195,7 @@ def test_what_limits_commands_comes_with_the_rate_that_is_allowed() -> None:
     now = look(registry)
     said = limits(status(now, now)).partition("; ")[2]
     assert said.startswith("commands: the hub's limit")
-    assert said.endswith("(1.658/s allowed)")
+    assert said.endswith("(1.66/s allowed)")
 
 
 def test_what_a_dead_process_waited_for_does_not_count() -> None:
