@@ -25,9 +25,8 @@ from tests.faults.waiting import wait_until
 from tests.services.kafka import KafkaCluster
 
 EVENTS: Final = 400_000
-ROUNDS: Final = 8
-"""A difference of some percent is looked for, and a process's cost differs by as much from start to start; each way begins two of
-them."""
+ROUNDS: Final = 16
+"""Some percent are looked for, and a process's cost differs by as much from start to start; each way begins four."""
 FRAME_BYTES: Final = 600
 INTERVALS_MS: Final = (100, 500, 1_000)
 RATE: Final = 1_000
