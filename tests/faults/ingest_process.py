@@ -139,14 +139,17 @@ class IngestProcess:
     def wait_ready(self, seconds: float = PATIENCE_SECONDS) -> None:
         wait_until(lambda: self.readyz()[0] == 200, lambda: self.story(f"not ready: {self.readyz()[1]}"), seconds)
 
+    def unready(self, pattern: str) -> bool:
+        """Whether /readyz says 503 and a reason in which the regular expression is found."""
+        status, reasons = self.readyz()
+        return status == 503 and re.search(pattern, reasons) is not None
+
     def wait_unready(self, pattern: str, seconds: float = PATIENCE_SECONDS) -> None:
-        """Until /readyz says 503 and a reason in which the regular expression is found."""
-
-        def unready() -> bool:
-            status, reasons = self.readyz()
-            return status == 503 and re.search(pattern, reasons) is not None
-
-        wait_until(unready, lambda: self.story(f"/readyz says {self.readyz()}, nothing like {pattern!r}"), seconds)
+        wait_until(
+            lambda: self.unready(pattern),
+            lambda: self.story(f"/readyz says {self.readyz()}, nothing like {pattern!r}"),
+            seconds,
+        )
 
     def descendants(self) -> list[int]:
         """All processes below the supervisor now."""
