@@ -79,6 +79,7 @@ ROOMS: Mapping[str, tuple[str, ...]] = {
         "certificate",
         "changes",
         "loop_thread",
+        "listeners",
     ),
 }
 """Of a package, top to bottom, as the floors above."""

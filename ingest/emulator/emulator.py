@@ -176,14 +176,17 @@ class Emulator:
     def close(self) -> None:
         """Disconnect all clients and release ports, thread and files, within a few seconds. Can be called again."""
         try:
-            self._thread.call(self._server.terminate)
             if self._thread.alive:
-                self._thread.submit(self._closing.aclose()).result(_CLOSE_SECONDS)
+                self._thread.submit(self._end()).result(_CLOSE_SECONDS)
         finally:
             self._thread.close(_CLOSE_SECONDS)
             if self._directory is not None:
                 self._directory.cleanup()
                 self._directory = None
+
+    async def _end(self) -> None:
+        await self._server.close()
+        await self._closing.aclose()
 
     def __enter__(self) -> Self:
         self.start()

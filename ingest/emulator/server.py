@@ -5,6 +5,7 @@ import contextlib
 import socket
 import ssl
 import uuid
+import weakref
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
@@ -20,6 +21,7 @@ from ingest.emulator.amqp.request_links import RequestLink, ResponseLink
 from ingest.emulator.amqp.websocket import FirstBytes
 from ingest.emulator.conditions import LinkRefused
 from ingest.emulator.keys import Keys
+from ingest.emulator.listeners import take_no_more
 from ingest.emulator.stats import PartitionStats, Stats
 from ingest.emulator.telemetry import management
 from ingest.emulator.telemetry.admission import admit
@@ -38,7 +40,7 @@ LinkFactory: TypeAlias = Callable[[LinkOwner, Attach], Link]
 
 
 class AmqpServer:
-    """Used only in the loop's thread, except `_on_published`. Lifecycle: `listen`, `terminate`."""
+    """Used only in the loop's thread, except `_on_published`. Lifecycle: `listen`, `close`."""
 
     faults: "Faults"
     """Set by the owner before `listen`, because the faults refer to the server too."""
@@ -64,6 +66,9 @@ class AmqpServer:
         self._routes: list[tuple[Callable[[str], bool], bool, LinkFactory]] = []
         self._listeners: list[asyncio.Server] = []
         self._connections: dict[Connection, None] = {}
+        self._transports = weakref.WeakSet[asyncio.Transport]()
+        """Of the TLS listeners, also before it is known whether AMQP or WebSocket comes."""
+        self._closed = False
         self._accepted = 0
         self._receivers: dict[str, list[EventReceiver]] = defaultdict(list)
         self._attaches: Counter[str] = Counter()
@@ -106,7 +111,7 @@ class AmqpServer:
         # asyncio does that only for sockets that know their protocol; else each answer waits for the client to acknowledge the
         # one before, which takes it up to 40 ms. Connections inherit it.
         bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        made = self._new_connection if tls is None else lambda: FirstBytes(self._new_connection)
+        made = self._new_connection if tls is None else lambda: FirstBytes(self._new_connection, self._opened)
         listener = await self.loop.create_server(made, sock=bound, ssl=tls, backlog=_BACKLOG)
         self._listeners.append(listener)
         if self._ticker is None:
@@ -117,13 +122,24 @@ class AmqpServer:
     def _new_connection(self) -> Connection:
         return Connection(self, Authorization(self.keys, self._clock))
 
-    def terminate(self) -> None:
-        """Stop listening and reset every connection."""
+    def _opened(self, transport: asyncio.Transport) -> None:
+        self._transports.add(transport)
+        if self._closed:
+            transport.abort()
+
+    async def close(self) -> None:
+        """Stop listening and reset every connection, also those that still come up."""
+        self._closed = True
+        await take_no_more(bound for listener in self._listeners for bound in listener.sockets)
         for listener in self._listeners:
             listener.close()
         self._listeners.clear()
         for connection in list(self._connections):
             connection.abort()
+        for transport in list(self._transports):
+            # Python 3.11.2 (Debian 12) raises for a TLS transport that has closed.
+            with contextlib.suppress(AttributeError):
+                transport.abort()
         if self._ticker is not None:
             self._ticker.cancel()
 
@@ -140,6 +156,8 @@ class AmqpServer:
         self._connections[connection] = None
         self._accepted += 1
         self._changed()
+        if self._closed:
+            connection.abort()
 
     def left(self, connection: Connection) -> None:
         self._connections.pop(connection, None)

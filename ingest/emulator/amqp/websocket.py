@@ -23,14 +23,16 @@ _BAD: Final = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: clo
 class FirstBytes(asyncio.Protocol):
     """Waits for what tells AMQP from WebSocket, and hands the connection on."""
 
-    def __init__(self, make: Callable[[], asyncio.Protocol]) -> None:
-        """`make` gives the protocol of one connection of AMQP."""
+    def __init__(self, make: Callable[[], asyncio.Protocol], opened: Callable[[asyncio.Transport], None]) -> None:
+        """`make` gives the protocol of one connection of AMQP; `opened` gets the connection before that is known."""
         self._make = make
+        self._opened = opened
         self._held = b""
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
+        self._opened(self._transport)
 
     def data_received(self, data: bytes) -> None:
         transport = self._transport

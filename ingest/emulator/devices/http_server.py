@@ -2,11 +2,14 @@
 
 import asyncio
 import contextlib
+import socket
 import ssl
 from collections.abc import Iterable
 
 from aiohttp import web
 from aiohttp.typedefs import Middleware
+
+from ingest.emulator.listeners import take_no_more
 
 CLOSE_SECONDS = 0.5
 
@@ -30,16 +33,21 @@ class HttpServer:
             application, access_log=None, shutdown_timeout=CLOSE_SECONDS, auto_decompress=False
         )
         self._tls = tls
+        self._bound: list[socket.socket] = []
 
     async def start(self, host: str) -> int:
         """Listen and return the port. Raises OSError."""
         await self._runner.setup()
-        await web.TCPSite(self._runner, host, 0, ssl_context=self._tls).start()
-        port: int = self._runner.addresses[0][1]
+        bound = socket.create_server((host, 0))
+        self._bound.append(bound)
+        await web.SockSite(self._runner, bound, ssl_context=self._tls).start()
+        port: int = bound.getsockname()[1]
         return port
 
     async def close(self) -> None:
         """Stop listening; requests in progress get `CLOSE_SECONDS`. Afterwards no connection is left."""
+        await take_no_more(self._bound)
+        self._bound.clear()
         server = self._runner.server
         transports = [connection.transport for connection in server.connections] if server else []
         await self._runner.cleanup()

@@ -10,6 +10,7 @@ from ingest.emulator.c2d.hub import C2dHub
 from ingest.emulator.device_registry import Devices
 from ingest.emulator.devices.https import Publish
 from ingest.emulator.devices.twins import Twins
+from ingest.emulator.listeners import take_no_more
 from ingest.emulator.mqtt.connection import MqttConnection, Session
 from ingest.timing import Clock
 
@@ -48,6 +49,7 @@ class MqttServer:
         self._listener: asyncio.Server | None = None
         self._ticker: asyncio.TimerHandle | None = None
         self._connections: set[MqttConnection] = set()
+        self._closed = False
         self._present: dict[str, MqttConnection] = {}
         self._sessions: dict[str, Session] = {}
         self.twins = Twins()
@@ -70,8 +72,10 @@ class MqttServer:
         return port
 
     async def close(self) -> None:
-        """Stop listening and reset every connection."""
+        """Stop listening and reset every connection, also those that still come up."""
+        self._closed = True
         if self._listener is not None:
+            await take_no_more(self._listener.sockets)
             self._listener.close()
         if self._ticker is not None:
             self._ticker.cancel()
@@ -106,6 +110,8 @@ class MqttServer:
     def joined(self, connection: MqttConnection) -> None:
         self._connections.add(connection)
         self._nobody.clear()
+        if self._closed:
+            connection.abort()
 
     def let_in(self, connection: MqttConnection, device_id: str, *, clean: bool) -> tuple[Session, bool]:
         """Returns the device's session, and whether it is an old one. Ends another connection of the device."""
