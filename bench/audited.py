@@ -15,6 +15,7 @@ from confluent_kafka import Producer
 from ingest.kafka.admin import TopicSpec, create_topics
 from ingest.source.events.event import Event, Labels, Origin
 from ingest.source.formats import make
+from tests.services.kafka import IN_ORDER
 
 START_MS: Final = 1_700_000_000_000
 PER_SECOND: Final = 1_000
@@ -44,7 +45,13 @@ def fill(bootstrap: str, topic: str, events: int, devices: int, record_format: s
         _SECONDS,
     )
     producer = Producer(
-        {"bootstrap.servers": bootstrap, "linger.ms": 50, "compression.type": "lz4", "batch.size": 1_000_000}
+        {
+            "bootstrap.servers": bootstrap,
+            "linger.ms": 50,
+            "compression.type": "lz4",
+            "batch.size": 1_000_000,
+            **IN_ORDER,
+        }
     )
     for place, (key, value, headers, time_ms) in enumerate(_records(events, devices, record_format)):
         where = (place // HUB_PARTITIONS) % devices % PLACES

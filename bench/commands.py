@@ -9,6 +9,7 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # missing from __all__
 
 from bench.hub import HubProcess
+from tests.services.kafka import IN_ORDER
 
 DEVICES = 1_000
 TOPIC_PARTITIONS = 4
@@ -26,7 +27,7 @@ def create_topic(bootstrap: str) -> str:
 
 def produce(bootstrap: str, topic: str, commands: int) -> None:
     """`commands` commands for `DEVICES` devices in turn; each tells its number among those of its device."""
-    producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 20, "compression.type": "lz4"})
+    producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 20, "compression.type": "lz4", **IN_ORDER})
     for number in range(commands):
         device_id = f"device-{number % DEVICES}"
         command = {"deviceId": device_id, "messageId": f"m{number}", "message": str(number // DEVICES)}

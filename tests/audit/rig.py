@@ -17,7 +17,7 @@ from ingest.source.delivery.dead_letters import Letters
 from ingest.source.events.event import Event
 from ingest.source.formats import make
 from tests.audit.records import T0, event
-from tests.services.kafka import KafkaCluster
+from tests.services.kafka import IN_ORDER, KafkaCluster
 
 PATIENCE = 60.0
 PLACES = 3
@@ -54,7 +54,7 @@ class Rig:
                 place = hub.hub.publish(devices[number % 2], one.body, enqueued_at_ms=one.enqueued_ms)
                 assert place.sequence_number == number
                 self.logs[partition].append(one)
-        self._producer = Producer({"bootstrap.servers": kafka.bootstrap, "linger.ms": 5})
+        self._producer = Producer({"bootstrap.servers": kafka.bootstrap, "linger.ms": 5, **IN_ORDER})
 
     def write(self, partition: str, events: Iterable[Event]) -> None:
         encode = make(self.record_format, partition, 7).encode

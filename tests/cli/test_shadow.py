@@ -17,7 +17,7 @@ from ingest.errors import EXIT_CRASH, EXIT_OK, EXIT_UNAVAILABLE, EXIT_USAGE
 from ingest.kafka.admin import TopicSpec, create_topics
 from ingest.source.events.event import Event, Labels, Origin
 from ingest.source.formats import make
-from tests.services.kafka import KafkaCluster
+from tests.services.kafka import IN_ORDER, KafkaCluster
 
 PATIENCE = 60.0
 T0 = 1_700_000_000_000
@@ -38,7 +38,7 @@ class Topics:
         self.bootstrap = bootstrap
         self.old, self.new = (f"shadow-{side}-{uuid4().hex[:8]}" for side in ("old", "new"))
         self._formats = {self.old: make(old_format, "0", 1), self.new: make(new_format, "0", 1)}
-        self._producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 5})
+        self._producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 5, **IN_ORDER})
         self._turn = count()
 
     def write(self, topic: str, events: Iterable[Event]) -> None:

@@ -13,6 +13,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-d
 from ingest.emulator.c2d.message import Delivery
 from tests.faults.telemetry import Topic
 from tests.faults.waiting import PATIENCE_SECONDS, wait_until
+from tests.services.kafka import IN_ORDER
 
 Headers = Sequence[tuple[str, str | bytes | None]]
 PARTITIONS = 4
@@ -33,7 +34,7 @@ class CommandTopics:
         self.dead = Topic(bootstrap, partitions=PARTITIONS, name=f"{self.name}.dead")
         self.feedback = Topic(bootstrap, partitions=PARTITIONS, name=f"{self.name}.feedback")
         settings: dict[str, str | int | float | bool] = {"bootstrap.servers": bootstrap, "log_level": 0}
-        self._producer = Producer({**settings, "enable.idempotence": True})
+        self._producer = Producer({**settings, **IN_ORDER})
         self._admin = AdminClient(settings)
 
     def send(self, devices: Iterable[str], each: int, **fields: object) -> None:

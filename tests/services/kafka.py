@@ -5,13 +5,16 @@ import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 from tests.services import ServiceError, kafka_jars, prerequisites
 from tests.services.guard import Guard
 from tests.services.ports import ReservedPort
 from tests.services.process import ServiceProcess
 
+IN_ORDER: Final[Mapping[str, object]] = {"enable.idempotence": True}
+"""For a producer whose order counts. A broker refuses records of a topic that it has just made for a moment: without this, the
+next ones overtake them."""
 _START_SECONDS = 90
 _JVM = ("-Xms128m", "-Xmx384m", "-XX:+UseSerialGC", "-Dlog4j2.level=WARN")
 _QUICK = "-XX:TieredStopAtLevel=1"

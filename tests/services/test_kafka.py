@@ -8,13 +8,13 @@ from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient
 
 from tests.services import ServiceError, kafka_jars, prerequisites
-from tests.services.kafka import KafkaCluster
+from tests.services.kafka import IN_ORDER, KafkaCluster
 
 pytestmark = pytest.mark.services
 
 
 def _produce(bootstrap: str, topic: str, values: list[bytes]) -> None:
-    producer = Producer({"bootstrap.servers": bootstrap, "acks": "all", "enable.idempotence": True, "log_level": 0})
+    producer = Producer({"bootstrap.servers": bootstrap, **IN_ORDER, "log_level": 0})
     for value in values:
         producer.produce(topic, value)
     assert producer.flush(30) == 0

@@ -23,7 +23,7 @@ from ingest.sink.pacing import shared_rate
 from ingest.sink.worker import Worker
 from ingest.timing import Deadline
 from tests.faults.waiting import PATIENCE_SECONDS, wait_until
-from tests.services.kafka import KafkaCluster
+from tests.services.kafka import IN_ORDER, KafkaCluster
 from tests.sink.hub import hub_of
 
 PARTITIONS = 6
@@ -77,7 +77,7 @@ class Sink:
         self._config = Config(hub=hub_of(hub), kafka=Kafka(bootstrap_servers=bootstrap))
         self._budget = shared_rate.create(10_000, time.monotonic())
         self._made: list[Process] = []
-        self._producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 0})
+        self._producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 0, **IN_ORDER})
         self._ends = threading.Event()
         self._stream = threading.Thread(target=self._send, daemon=True)
 

@@ -19,7 +19,7 @@ from ingest.sink.intake.consumer import CommandConsumer, Place
 from ingest.sink.intake.ticket import Ticket
 from ingest.timing import Deadline
 from tests.kafka.raw_batch import append_batch
-from tests.services.kafka import KafkaCluster
+from tests.services.kafka import IN_ORDER, KafkaCluster
 
 PATIENCE = 60.0
 OFFSET_COMMIT = 8
@@ -36,7 +36,7 @@ class Group:
         self.topic = f"consume-{number}"
         self.name = f"consume-{number}"
         self.members: list[Member] = []
-        self._producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 0})
+        self._producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 0, **IN_ORDER})
 
     def write(self, partition: int, values: int, *, first: int = 0) -> None:
         for value in range(first, first + values):

@@ -15,7 +15,7 @@ from ingest.sink.intake import reread
 from ingest.sink.intake.reread import Again, Found
 from ingest.timing import Deadline
 from tests.kafka.raw_batch import append_batch
-from tests.services.kafka import KafkaCluster
+from tests.services.kafka import IN_ORDER, KafkaCluster
 
 PATIENCE = 60.0
 _topics = count(1)
@@ -28,7 +28,7 @@ class Log:
         self.bootstrap = bootstrap
         self.topic = f"again-{next(_topics)}"
         self.again = Again(Kafka(bootstrap_servers=bootstrap), client_id="again")
-        self._producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 5})
+        self._producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 5, **IN_ORDER})
 
     def write(self, partition: int, values: int) -> None:
         for value in range(values):
