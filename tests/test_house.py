@@ -20,7 +20,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("config", "metrics", "amqp"),
     ("logs", "timing", "extras"),
     ("recent_warnings",),
-    ("errors", "printable", "scarcity", "instants", "early_signals", "address"),
+    ("errors", "printable", "scarcity", "instants", "early_signals", "address", "listeners"),
     ("",),
 )
 """Top to bottom; a module imports only from floors below its own, or from its own package."""
@@ -79,7 +79,6 @@ ROOMS: Mapping[str, tuple[str, ...]] = {
         "certificate",
         "changes",
         "loop_thread",
-        "listeners",
     ),
 }
 """Of a package, top to bottom, as the floors above."""

@@ -21,13 +21,13 @@ from ingest.emulator.amqp.request_links import RequestLink, ResponseLink
 from ingest.emulator.amqp.websocket import FirstBytes
 from ingest.emulator.conditions import LinkRefused
 from ingest.emulator.keys import Keys
-from ingest.emulator.listeners import take_no_more
 from ingest.emulator.stats import PartitionStats, Stats
 from ingest.emulator.telemetry import management
 from ingest.emulator.telemetry.admission import admit
 from ingest.emulator.telemetry.event_receiver import ADDRESS, EventReceiver
 from ingest.emulator.telemetry.hub import Hub
 from ingest.emulator.telemetry.log import PartitionLog
+from ingest.listeners import cut_off, take_no_more
 from ingest.timing import Clock
 
 if TYPE_CHECKING:
@@ -136,10 +136,7 @@ class AmqpServer:
         self._listeners.clear()
         for connection in list(self._connections):
             connection.abort()
-        for transport in list(self._transports):
-            # Python 3.11.2 (Debian 12) raises for a TLS transport that has closed.
-            with contextlib.suppress(AttributeError):
-                transport.abort()
+        cut_off(list(self._transports))
         if self._ticker is not None:
             self._ticker.cancel()
 
@@ -156,8 +153,6 @@ class AmqpServer:
         self._connections[connection] = None
         self._accepted += 1
         self._changed()
-        if self._closed:
-            connection.abort()
 
     def left(self, connection: Connection) -> None:
         self._connections.pop(connection, None)

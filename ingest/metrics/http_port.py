@@ -14,6 +14,8 @@ from typing import NamedTuple
 
 import h11
 
+from ingest.listeners import take_no_more
+
 
 class Asked(NamedTuple):
     """What a GET or HEAD asks for."""
@@ -110,6 +112,7 @@ class HttpPort:
         try:
             loop.run_forever()
         finally:
+            loop.run_until_complete(take_no_more(server.sockets))
             server.close()
             for connection in list(self._open):
                 connection.abort()

@@ -208,6 +208,26 @@ def test_close_ends_every_connection_and_the_thread() -> None:
         socket.create_connection(("127.0.0.1", number), timeout=30)
 
 
+def test_close_ends_a_connection_that_is_just_coming_up() -> None:
+    """The last turn of the loop takes it: it comes while a tick lasts, and so does the end."""
+    ticking, go_on = threading.Event(), threading.Event()
+
+    def tick() -> None:
+        ticking.set()
+        assert go_on.wait(30)
+
+    port = HttpPort(answer, host="127.0.0.1", port=0, tick=tick)
+    port.start()
+    assert ticking.wait(30)
+    loop = port._loop
+    assert loop is not None
+    with connect(port) as client:
+        loop.call_soon_threadsafe(loop.stop)  # as `close` does, before the tick ends
+        go_on.set()
+        port.close()
+        assert ended(client)
+
+
 def test_one_that_is_closed_at_once_ends_in_peace() -> None:
     threads = set(threading.enumerate())
     for _ in range(20):

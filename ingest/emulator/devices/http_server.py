@@ -1,7 +1,6 @@
 """One HTTP/1.1 listener on a port that the system picks."""
 
 import asyncio
-import contextlib
 import socket
 import ssl
 from collections.abc import Iterable
@@ -9,7 +8,7 @@ from collections.abc import Iterable
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
-from ingest.emulator.listeners import take_no_more
+from ingest.listeners import cut_off, take_no_more
 
 CLOSE_SECONDS = 0.5
 
@@ -52,9 +51,5 @@ class HttpServer:
         transports = [connection.transport for connection in server.connections] if server else []
         await self._runner.cleanup()
         # A closed TLS transport waits for its peer's close message, and would outlive the loop.
-        for transport in transports:
-            if transport is not None:
-                # Python 3.11.2 (Debian 12) raises for a TLS transport that has closed.
-                with contextlib.suppress(AttributeError):
-                    transport.abort()
+        cut_off(transports)
         await asyncio.sleep(0)

@@ -10,8 +10,8 @@ from ingest.emulator.c2d.hub import C2dHub
 from ingest.emulator.device_registry import Devices
 from ingest.emulator.devices.https import Publish
 from ingest.emulator.devices.twins import Twins
-from ingest.emulator.listeners import take_no_more
 from ingest.emulator.mqtt.connection import MqttConnection, Session
+from ingest.listeners import take_no_more
 from ingest.timing import Clock
 
 PORT: Final = 8883
