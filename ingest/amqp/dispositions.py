@@ -1,6 +1,8 @@
 """Dispositions in the form that peers write them: there is one for each message, and reading it as any frame takes long. Pure."""
 
+import re
 from functools import lru_cache
+from typing import Final
 
 from ingest.amqp.composites import Composite
 from ingest.amqp.decoding import decode
@@ -9,8 +11,14 @@ from ingest.amqp.performatives import Disposition
 
 PREFIX = b"\x00\x53\x15\xc0"
 """How the body of such a frame begins: its descriptor, and a list8."""
-_FIELDS = 6
 _REMEMBERED = 64
+_UINT: Final = rb"\x43|\x52.|\x70...."
+_FORM: Final = re.compile(
+    rb"\x00\x53\x15\xc0.(?P<fields>[\x03-\x06])(?P<role>[\x41\x42])(?P<first>%b)(?P<last>\x40|%b)(?P<more>.*)"
+    % (_UINT, _UINT),
+    re.DOTALL,
+)
+"""The numbers are a constructor and its bytes, none for 0."""
 
 _Rest = tuple[bool | None, Composite | None, bool | None]
 
@@ -18,36 +26,32 @@ _Rest = tuple[bool | None, Composite | None, bool | None]
 def read(body: bytes) -> Disposition | None:
     """Returns the disposition that is the whole body, which begins with `PREFIX`. None for any other form or content:
     `frames.decode_body` reads that, or says what is wrong with it."""
-    if len(body) < 9 or body[4] != len(body) - 5 or not 3 <= body[5] <= _FIELDS or body[6] not in (0x41, 0x42):
+    found = _FORM.fullmatch(body)
+    if found is None or body[4] != len(body) - 5:
         return None
-    first, at = _uint(body, 7)
-    last, at = (None, at + 1) if body[at : at + 1] == b"\x40" else _uint(body, at)
-    if first < 0 or (last is not None and last < 0):
-        return None
-    rest = _rest(body[5] - 3, body[at:])
+    fields, role, first, last, more = found.groups()
+    rest = _rest(fields, more)
     if rest is None:
         return None
     settled, state, batchable = rest
-    return Disposition(role=body[6] == 0x41, first=first, last=last, settled=settled, state=state, batchable=batchable)
+    return Disposition(
+        role=role == b"\x41",
+        first=_number(first),
+        last=None if last == b"\x40" else _number(last),
+        settled=settled,
+        state=state,
+        batchable=batchable,
+    )
 
 
-def _uint(body: bytes, at: int) -> tuple[int, int]:
-    """The number at `at`, and where it ends; a negative one if there is none."""
-    match body[at : at + 1]:
-        case b"\x43":
-            return 0, at + 1
-        case b"\x52" if len(body) > at + 1:
-            return body[at + 1], at + 2
-        case b"\x70" if len(body) > at + 4:
-            return int.from_bytes(body[at + 1 : at + 5], "big"), at + 5
-        case _:
-            return -1, at
+def _number(uint: bytes) -> int:
+    return int.from_bytes(uint[1:], "big")
 
 
 @lru_cache(_REMEMBERED)
-def _rest(count: int, items: bytes) -> _Rest | None:
-    """What follows the numbers is the same for message after message."""
-    encoded = bytes((0xC0, len(items) + 1, count)) + items
+def _rest(fields: bytes, items: bytes) -> _Rest | None:
+    """What follows the numbers is the same for message after message. `fields`: how many the list has, with the numbers."""
+    encoded = bytes((0xC0, len(items) + 1, fields[0] - 3)) + items
     try:
         values, end = decode(encoded)
         if end != len(encoded):

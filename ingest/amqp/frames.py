@@ -18,6 +18,8 @@ SASL_HEADER = b"AMQP\x03\x01\x00\x00"
 MIN_MAX_FRAME_SIZE = 512
 
 _HEADER = struct.Struct(">IBBH")
+_AMQP = int.from_bytes(b"AMQP", "big")
+"""What the size of a frame is read as where a protocol header stands."""
 
 
 class ProtocolHeader(NamedTuple):
@@ -52,7 +54,7 @@ class FrameSplitter:
         pos = 0
         while len(buf) - pos >= 8:
             size, offset, kind, channel = _HEADER.unpack_from(buf, pos)
-            if buf[pos : pos + 4] == b"AMQP":
+            if size == _AMQP:
                 yield ProtocolHeader(buf[pos : pos + 8])
                 pos += 8
                 continue

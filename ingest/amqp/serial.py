@@ -1,5 +1,6 @@
 """Serial numbers: delivery counts, delivery ids and transfer ids, which wrap to 0 after 2^32 - 1 (RFC 1982)."""
 
+from collections.abc import Collection
 from typing import Final
 
 _HALF: Final = 1 << 31
@@ -22,6 +23,14 @@ def room(limit: int, base: int, reached: int) -> int:
     Both credit and window are computed like this (AMQP 1.0 parts 2.5.6 and 2.6.7). `limit` can be as high as 2^32 - 1.
     """
     return max(0, limit - distance(reached, base))
+
+
+def stretch(first: int, last: int, known: Collection[int]) -> list[int]:
+    """Returns the numbers from `first` to `last`, or, where these are more than the `known` ones, those of them alone."""
+    ahead = distance(last, first)
+    if ahead < len(known):
+        return [advanced(first, step) for step in range(ahead + 1)]
+    return [number for number in known if covers(first, last, number)]
 
 
 def covers(first: int, last: int, number: int) -> bool:

@@ -10,7 +10,7 @@ from ingest.amqp.link import Link
 from ingest.amqp.performatives import RECEIVER, Attach, Begin, Detach, Disposition, End, Error, Flow, Transfer
 from ingest.amqp.receiver import Receiver
 from ingest.amqp.sender import Sender
-from ingest.amqp.serial import advanced, covers, distance, room
+from ingest.amqp.serial import advanced, room, stretch
 
 UNATTACHED_HANDLE: Final = "amqp:session:unattached-handle"
 WINDOW_VIOLATION: Final = "amqp:session:window-violation"
@@ -384,13 +384,8 @@ class Session:
 
     def _on_disposition(self, disposition: Disposition) -> None:
         watched = self._watched[disposition.role is RECEIVER]
-        first = disposition.first
-        last = first if disposition.last is None else disposition.last
-        if distance(last, first) < len(watched):
-            numbers = [advanced(first, step) for step in range(distance(last, first) + 1)]
-        else:
-            numbers = [number for number in watched if covers(first, last, number)]
-        for number in numbers:
+        first, last = disposition.first, disposition.last
+        for number in (first,) if last is None else stretch(first, last, watched):
             link = watched.get(number)
             if link is not None:
                 link.on_disposition(number, disposition)

@@ -184,10 +184,14 @@ class Client:
 
     def _take(self, events: list[Event], *, silent: bool = False) -> None:
         """`silent`: whether an end is that of a hub which said nothing for too long."""
-        closed = next((event for event in events if isinstance(event, Closed)), None)
+        closed = events[-1] if events and isinstance(events[-1], Closed) else None  # nothing comes after it
         if silent and closed is not None:
             self._error = self._error or HubError("", f"no frame from the hub for {self._idle_seconds:g} s", "silent")
         for event in events:
+            part = self._parts.get(getattr(event, "link", None))  # type: ignore[arg-type]  # None is no key
+            if part is not None:
+                part.on(event)
+                continue
             match event:
                 case Closed(error, _):
                     wordless = "the hub closed the connection without a reason"
@@ -200,10 +204,6 @@ class Client:
                 case AttachAsked(link):
                     if link.asked:
                         link.refuse(NOT_HERE)
-                case _:
-                    part = self._parts.get(getattr(event, "link", None))  # type: ignore[arg-type]  # None is no key
-                    if part is not None:
-                        part.on(event)
 
 
 def hub_error(error: Error | None, otherwise: str, reason: str = "") -> HubError:

@@ -1,11 +1,11 @@
 """A link that sends to the hub: commands, each with what became of it."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from ingest.amqp.composites import Composite
 from ingest.amqp.link import Attached, Detached
-from ingest.amqp.performatives import Accepted, Attach, Error, Rejected
+from ingest.amqp.performatives import Attach, Error, Rejected
 from ingest.amqp.sender import Outcome
 from ingest.amqp.serial import advanced
 from ingest.hub.client.client import Client, hub_error
@@ -13,24 +13,11 @@ from ingest.hub.client.manners import NODE_CREDIT
 from ingest.hub.service_errors import HubError
 
 
-class Answer(NamedTuple):
-    """What became of one message."""
-
-    number: int
-    """As `send` gave it."""
-    state: Composite | None
-    """Accepted, Rejected, Released, Modified; None where the hub has settled without a word."""
-
-    @property
-    def accepted(self) -> bool:
-        return isinstance(self.state, Accepted)
-
-    @property
-    def error(self) -> HubError | None:
-        """Why the hub rejects the message, in its words; None if it does not reject it, or gives no reason."""
-        if isinstance(self.state, Rejected) and isinstance(self.state.error, Error):
-            return hub_error(self.state.error, "")
-        return None
+def rejection(state: Composite | None) -> HubError | None:
+    """Why the hub rejects a message, in its words; None if it does not reject it, or gives no reason."""
+    if isinstance(state, Rejected) and isinstance(state.error, Error):
+        return hub_error(state.error, "")
+    return None
 
 
 class SendingLink:
@@ -42,8 +29,7 @@ class SendingLink:
         self.came_up = False
         """Whether the hub has taken the link, also when it has ended since."""
         self._client = client
-        self._answers: list[Answer] = []
-        self._unanswered: dict[int, None] = {}
+        self._answers: list[Outcome] = []
         self._link = client.session.attach_sender(attach, handle=client.handles()[0])
         client.own(self._link, self)
 
@@ -65,29 +51,26 @@ class SendingLink:
     @property
     def unanswered(self) -> list[int]:
         """Messages whose fate is not known, oldest first."""
-        return list(self._unanswered)
+        return self._link.unsettled
 
     def send(self, messages: Sequence[bytes]) -> list[int]:
         """Puts encoded messages on the link, the first ones, as many as there is `room` for; they go out with the client's
         next `work`. Returns their numbers. Raises WrongMove if the link is not up."""
         first = self._client.session.next_delivery_id
-        numbers = [advanced(first, step) for step in range(self._link.send_all(messages))]
-        self._unanswered.update(dict.fromkeys(numbers))
-        return numbers
+        return [advanced(first, step) for step in range(self._link.send_all(messages))]
 
-    def answers(self) -> list[Answer]:
-        """Those that have come since the last call."""
+    def answers(self) -> list[Outcome]:
+        """Those that have come since the last call; `delivery_id` is the number of `send`."""
         answers, self._answers = self._answers, []
         return answers
 
     def on(self, event: Any) -> None:
         match event:
+            case Outcome():
+                self._answers.append(event)
             case Attached():
                 self.came_up = True
                 if self._link.attached:  # else its end has come with it
                     self._link.announce(NODE_CREDIT)
-            case Outcome(_, number, state):
-                self._unanswered.pop(number, None)
-                self._answers.append(Answer(number, state))
             case Detached(_, error):
                 self.error = hub_error(error, "the hub detached the link without a reason")

@@ -61,6 +61,7 @@ class Command:
     """Other parts of the record, as `the key 'x'`: not part of the command."""
 
     _to: str = field(default="", init=False, repr=False, compare=False)
+    _size: int = field(default=0, init=False, repr=False, compare=False)
 
     @property
     def to(self) -> str:
@@ -72,12 +73,15 @@ class Command:
     @property
     def size(self) -> int:
         """The bytes that the hub counts."""
+        if self._size:
+            return self._size
         texts = f"{self.to}{self.message_id}{self.ack}"
         texts += f"{self.correlation_id or ''}{self.content_type or ''}{self.content_encoding or ''}"
         if self.properties:
             texts += "".join(self.properties) + "".join(self.properties.values())
         size = len(self.body) + (0 if self.expiry_ms is None else _EXPIRY_BYTES)
-        return size + (len(texts) if texts.isascii() else len(texts.encode()))
+        self._size = size + (len(texts) if texts.isascii() else len(texts.encode()))
+        return self._size
 
 
 def parse(

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Final
 
 from ingest import scarcity
+from ingest.amqp.composites import Composite
+from ingest.amqp.performatives import Accepted
 from ingest.config.connection_strings import IotHubAddress
 from ingest.hub.client import manners
 from ingest.hub.client.client import Client
-from ingest.hub.client.sending import Answer, SendingLink
+from ingest.hub.client.sending import SendingLink, rejection
 from ingest.hub.client.service import ServiceLink
 from ingest.hub.kept_link import Obstacle
 from ingest.hub.network.route import Route
@@ -102,12 +104,13 @@ class FastCommands:
     def _answers(self, service: ServiceLink[SendingLink]) -> list[Answered]:
         if service.link is None:
             return []
-        return [Answered(self._numbers.pop(each.number), _outcome(each)) for each in service.link.answers()]
+        pop = self._numbers.pop
+        return [Answered(pop(each.delivery_id), _outcome(each.state)) for each in service.link.answers()]
 
 
-def _outcome(answer: Answer) -> Outcome:
-    if answer.accepted:
+def _outcome(state: Composite | None) -> Outcome:
+    if isinstance(state, Accepted):
         return SENT
-    error = answer.error
+    error = rejection(state)
     condition = condition_of(error)
     return judge(condition, words(error)) if condition else RELEASED

@@ -23,7 +23,7 @@ from ingest.hub.client.requests import (
     read_hub,
     read_partition,
 )
-from ingest.hub.client.sending import SendingLink
+from ingest.hub.client.sending import SendingLink, rejection
 from ingest.hub.link_errors import link_ended
 from ingest.hub.service_errors import HubError, is_refusal, words
 from ingest.timing import Deadline
@@ -107,9 +107,9 @@ def test_commands_are_answered_each_with_its_outcome(hub: Emulator) -> None:
     numbers = link.send([command(f"d{n}", size) for n, size in enumerate(sizes)])
     assert link.unanswered == numbers
     found = gathered(client, link.answers, 4)
-    assert [each.number for each in found] == numbers
+    assert [each.delivery_id for each in found] == numbers
     assert [type(each.state) for each in found] == [Accepted, Rejected, Released, Rejected]
-    error = found[1].error
+    error = rejection(found[1].state)
     assert error is not None
     assert (error.condition, error.description[:14]) == ("amqp:not-found", "no such device")
     assert link.unanswered == []
