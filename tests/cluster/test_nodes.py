@@ -10,7 +10,7 @@ from ingest.emulator import Emulator
 from ingest.errors import EXIT_OK
 from tests.cluster.nodes import Nodes
 from tests.faults.telemetry import Feeder, Topic
-from tests.faults.waiting import wait_until
+from tests.faults.waiting import gone, wait_until
 from tests.services.kafka import KafkaCluster
 
 pytestmark = [pytest.mark.services, pytest.mark.faults]
@@ -66,4 +66,7 @@ def test_a_node_is_killed_and_another_leaves(
         topic.read(feeder.sent)
         topic.check(feeder.sent)
         first.wait_ready()
-        assert first.close() == 0
+        first.freeze()
+        left = first.descendants()
+    assert left
+    assert all(gone(pid, TAKEN_SECONDS) for pid in left), "frozen processes outlive the trial"
