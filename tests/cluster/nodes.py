@@ -63,13 +63,6 @@ class Node(IngestProcess):
             with contextlib.suppress(ProcessLookupError):  # the supervisor, awake, has ended it already
                 os.kill(pid, signal.SIGCONT)
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if self.runs:
-            self.wake()  # a process that stands still does not notice that its supervisor is gone
-        super().__exit__(kind, error, traceback)
-
 
 class Nodes:
     """The nodes of one hub. Use as a `with` block."""

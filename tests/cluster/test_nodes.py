@@ -66,7 +66,18 @@ def test_a_node_is_killed_and_another_leaves(
         topic.read(feeder.sent)
         topic.check(feeder.sent)
         first.wait_ready()
-        first.freeze()
-        left = first.descendants()
+        assert first.close() == 0
+
+
+def test_a_frozen_node_does_not_outlive_its_trial(tmp_path: Path, kafka: KafkaCluster) -> None:
+    with (
+        Emulator(partitions=PARTITIONS) as hub,
+        Topic(kafka.bootstrap) as topic,
+        Nodes(tmp_path, hub, kafka.bootstrap, topic.name) as nodes,
+    ):
+        node = nodes.add()
+        node.wait_ready()
+        node.freeze()
+        left = node.descendants()
     assert left
-    assert all(gone(pid, TAKEN_SECONDS) for pid in left), "frozen processes outlive the trial"
+    assert all(gone(pid, TAKEN_SECONDS) for pid in left)

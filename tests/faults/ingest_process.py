@@ -1,5 +1,6 @@
 """`ingest` as a user runs it: a process of its own, seen through its log, its port and its exit code."""
 
+import contextlib
 import json
 import os
 import re
@@ -199,8 +200,12 @@ class IngestProcess:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if self._process is not None:
+            children = self.descendants()
             self._process.kill()
             self._process.wait()
+            for pid in children:  # one that stands still does not notice that its supervisor is gone
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGCONT)
         if self._guard is not None:
             self._guard.close()
         if kind is not None:
