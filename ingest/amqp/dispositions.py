@@ -14,8 +14,8 @@ PREFIX = b"\x00\x53\x15\xc0"
 _REMEMBERED = 64
 _UINT: Final = rb"\x43|\x52.|\x70...."
 _FORM: Final = re.compile(
-    rb"\x00\x53\x15\xc0.(?P<fields>[\x03-\x06])(?P<role>[\x41\x42])(?P<first>%b)(?P<last>\x40|%b)(?P<more>.*)"
-    % (_UINT, _UINT),
+    rb"%b.(?P<fields>[\x03-\x06])(?P<role>[\x41\x42])(?P<first>%b)(?P<last>\x40|%b)(?P<more>.*)"
+    % (re.escape(PREFIX), _UINT, _UINT),
     re.DOTALL,
 )
 """The numbers are a constructor and its bytes, none for 0."""
