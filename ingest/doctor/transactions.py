@@ -98,8 +98,9 @@ def _try(config: Config) -> Verdict:
     )
     try:
         producer.init_transactions(_ASK_SECONDS)
+        return ok(f"may use transactional ids that begin with {ID_PREFIX}")
     except KafkaException as failed:
         error = failed.args[0]
-        hindrance = transaction_log.hindrance(producer, _LOOK_SECONDS) if error.name() == "_TIMED_OUT" else None
-        return judge_refusal(error.name(), error.str(), hindrance)
-    return ok(f"may use transactional ids that begin with {ID_PREFIX}")
+    # Not above, as it asks the client again: see Outbox._send.
+    hindrance = transaction_log.hindrance(producer, _LOOK_SECONDS) if error.name() == "_TIMED_OUT" else None
+    return judge_refusal(error.name(), error.str(), hindrance)

@@ -117,19 +117,21 @@ class TransactionalPool(ShippingPool):
         time: call it again; Refused if this user may not; Displaced if another producer does the same now."""
         try:
             self._producer.init_transactions(seconds)
+            return
         except KafkaException as failed:
             error: KafkaError = failed.args[0]
-            self._producer.poll(0)
-            if fenced(error):
-                raise self.displaced() from None
-            if error.name() in ("TRANSACTIONAL_ID_AUTHORIZATION_FAILED", "CLUSTER_AUTHORIZATION_FAILED"):
-                raise Refused(
-                    f"this user may not use the transactional id {self.transactional_id!r}: {error.str()}; allow it: {_ACLS}"
-                ) from None
-            if error.retriable() or error.code() == KafkaError._TIMED_OUT:
-                why = self.trouble or self.hindrance(_LOOK_SECONDS)
-                raise Unreachable(f"Kafka's transactions cannot begin: {why or words(error)}") from None
-            raise Refused(f"Kafka's transactions cannot begin: {words(error)}") from None
+        # Not above, as it asks the client again: see Outbox._send.
+        self._producer.poll(0)
+        if fenced(error):
+            raise self.displaced()
+        if error.name() in ("TRANSACTIONAL_ID_AUTHORIZATION_FAILED", "CLUSTER_AUTHORIZATION_FAILED"):
+            raise Refused(
+                f"this user may not use the transactional id {self.transactional_id!r}: {error.str()}; allow it: {_ACLS}"
+            )
+        if error.retriable() or error.code() == KafkaError._TIMED_OUT:
+            why = self.trouble or self.hindrance(_LOOK_SECONDS)
+            raise Unreachable(f"Kafka's transactions cannot begin: {why or words(error)}")
+        raise Refused(f"Kafka's transactions cannot begin: {words(error)}")
 
     def hindrance(self, seconds: float) -> str | None:
         """Returns why no broker coordinates transactions, as far as that can be seen within `seconds`."""

@@ -212,12 +212,14 @@ class Worker:
     def _take(self, ticket: Ticket) -> None:
         record = ticket.record
         assert record is not None, "it was read just now"
+        read, why = None, None
         try:
             read = self._read(record, now_ms=_now_ms())
-        except Undeliverable as why:
+        except Undeliverable as bad:
+            why = bad.with_traceback(None)
+        if why is not None:
             self._dead_letter(ticket, why)
-            return
-        if read is None:
+        elif read is None:
             self.counts["tombstone"] += 1
             ticket.finish()
         else:
@@ -242,7 +244,7 @@ class Worker:
                 if read is not None:
                     (ticket.command, kept_bytes), parsed = read, True
             except Undeliverable as bad:
-                why = bad
+                why = bad.with_traceback(None)
         if not self.lanes.returned(found.device_id, found.origin, ticket if parsed else None, kept_bytes=kept_bytes):
             return
         if not parsed:
@@ -258,10 +260,13 @@ class Worker:
             ticket = self._next(now)
             if ticket is None:
                 break
+            why = None
             try:
                 self.sender.send(ticket.command)
             except Exception as error:  # whatever a library raises for one command, the others go on
-                self._give_up(ticket, unexpected(error))
+                why = unexpected(error)
+            if why is not None:
+                self._give_up(ticket, why)
         self._stall.may_go = self.sender.in_flight > 0 or (wanted > 0 and pace_wait <= CONTENDED_SECONDS)
         part = self._waits_for(paced=wanted > granted)
         if wanted > granted:
@@ -290,10 +295,10 @@ class Worker:
         while (ticket := self.lanes.take(now)) is not None:
             try:
                 check_expiry(ticket.command.expiry_ms, _now_ms())
-            except Undeliverable as why:
-                self._give_up(ticket, why)
-                continue
-            return ticket
+                return ticket
+            except Undeliverable as late:
+                why = late.with_traceback(None)
+            self._give_up(ticket, why)
         return None
 
     def _settle(self, timeout: float) -> None:
@@ -349,7 +354,7 @@ class Worker:
         self._dead_letter(ticket, why)
 
     def _dead_letter(self, ticket: Ticket, why: Undeliverable, *, key: bytes | None = None) -> None:
-        """Finishes the ticket with a dead letter; `key`: of one without a record."""
+        """Finishes the ticket with a dead letter; `key`: of one without a record. Not while one is handled: see Outbox._send."""
         if not self.commands.has(ticket):
             # Its partition went to another process while it was in flight; that process reads it again and decides.
             return

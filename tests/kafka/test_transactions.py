@@ -1,8 +1,10 @@
 """A transactional producer against Apache Kafka: every row of what can happen to a transaction, and what it becomes here."""
 
 import contextlib
+import gc
 import os
 import uuid
+import weakref
 from dataclasses import replace
 
 import pytest
@@ -12,6 +14,7 @@ from confluent_kafka.cimpl import NewTopic
 
 from ingest.config import Kafka
 from ingest.errors import Displaced, RestartRequired, Unreachable
+from ingest.kafka import transactions
 from ingest.kafka.admin import Topics
 from ingest.kafka.client import settings
 from ingest.kafka.last_record import TAIL, TailReader
@@ -239,6 +242,22 @@ def test_without_a_broker_it_does_not_begin_and_is_asked_again(cluster: MockClus
     pool.begin()
     assert pool.offer("t", (b"k", b"1", None, 0), lambda *_: None)
     until(pool)
+
+
+def test_what_could_not_begin_leaves_nothing_behind(cluster: MockCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """confluent-kafka 2.16 never frees an exception that is being handled when its client raises another, as it does for the
+    question why nothing could begin."""
+    monkeypatch.setattr(transactions, "_LOOK_SECONDS", 0.05)
+    cluster.set_rtt(1, 2)
+    pool = TransactionalPool(Kafka(bootstrap_servers=cluster.bootstrap), "ingest/x", client_id="test")
+    pool.start()
+    for _ in range(3):
+        with pytest.raises(Unreachable, match="Timed out waiting for operation to finish"):
+            pool.initialize(0.05)
+    left = weakref.ref(pool)
+    del pool
+    gc.collect()
+    assert left() is None
 
 
 class Sending:

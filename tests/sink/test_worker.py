@@ -19,7 +19,7 @@ from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 
 from ingest.config import Config, Kafka, SchemaRegistry, Secret
 from ingest.emulator import Emulator
-from ingest.errors import Refused, RestartRequired
+from ingest.errors import Refused, RestartRequired, Undeliverable
 from ingest.kafka.mock_cluster import MockCluster
 from ingest.metrics import catalogue as m
 from ingest.metrics.bottleneck import Part
@@ -252,6 +252,17 @@ def test_good_bad_and_tombstones_mixed(bench: Bench, caplog: pytest.LogCaptureFi
     bench.close(made)
     assert bench.committed() == 219
     assert bench.told[-1] == (False, "stopped")
+
+
+def test_a_command_whose_dead_letter_is_too_large_for_the_client_is_freed(bench: Bench) -> None:
+    """confluent-kafka 2.16 never frees an exception that is being handled when its client raises another."""
+    bench.write(*[b"x" * 999_950] * 3)
+    made = bench.start()
+    bench.turn(made, lambda: made.counts["dead_letter"] == 3)
+    assert [value for _, value in bench.dead_letters(3)] == [b""] * 3
+    bench.close(made)
+    gc.collect()
+    assert not [left for left in gc.get_objects() if isinstance(left, Undeliverable)]
 
 
 @over_both
