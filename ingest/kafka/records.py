@@ -40,7 +40,7 @@ class Records:
         self.times += more.times
 
     def __len__(self) -> int:
-        return len(self.values)
+        return len(self.keys)
 
     def __iter__(self) -> Iterator[Record]:
         return zip(self.keys, self.values, self.headers, self.times, strict=True)

@@ -83,6 +83,19 @@ def test_a_shipment_ends_before_what_the_client_takes_not_and_send_says_why(
     assert shipped(pool, [odd, good]) == (0, [])
 
 
+@pytest.mark.parametrize("producers", [1, 3])
+def test_the_values_are_in_the_clients_hands_alone(cluster: MockCluster, producers: int) -> None:
+    pool = started(cluster, producers=producers)
+    records = Records.of([(b"%d" % number, b"%d" % number, None, 1) for number in range(50)])
+    assert pool.send_all("t", records, lambda _: None) == len(records) == 50
+    assert records.values == []
+    assert pool.in_flight_bytes == 90
+    assert pool.join(Deadline(PATIENCE))
+    found = read(cluster, 50)
+    assert len(found) == 50
+    assert all(message.key() == message.value() for message in found)
+
+
 def test_one_shipment_at_a_time(cluster: MockCluster) -> None:
     pool = started(cluster)
     pool.send_all("t", Records.of([(b"k", b"x", None, 1)]), lambda _: None)
