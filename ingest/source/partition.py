@@ -228,7 +228,7 @@ class PartitionProcess:
             self.shares.enter("hub" if self.backlog or not self.receiver.attached else "idle")
             batch = self.receiver.poll(self._event_wait)
             self.shares.enter("decode")
-            events = len(batch) if batch is not None else 0
+            events = batch.weight if batch is not None else 0
             read_next = self._spacing.turn(events, time.monotonic())
             if batch is not None:
                 self.delivery.send(batch)

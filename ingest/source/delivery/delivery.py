@@ -171,6 +171,9 @@ class Delivery:
             self._acked_at = self._clock()
         self._progress.add(batch)
         self._ready.add(batch)
+        if self.pool.in_flight:
+            # A batch that waits for acknowledgements which are there already goes a turn late, and so do all behind it.
+            self._serve(0)
         self._send_ready()
 
     def _send_ready(self) -> None:
@@ -231,16 +234,19 @@ class Delivery:
     def poll(self, timeout: float) -> None:
         """Sends what is ready and serves acknowledgements; waits up to `timeout` seconds for all of them. Raises
         RestartRequired if this process cannot go on with Kafka."""
-        before = self.pool.in_flight
         at_rest = self._all_answered and self.slow_way.empty
-        self.pool.flush(timeout if before or at_rest else min(timeout, SLOW_SECONDS))
-        if self.pool.in_flight < before:
-            self._acked_at = self._clock()
+        self._serve(timeout if self.pool.in_flight or at_rest else min(timeout, SLOW_SECONDS))
         self.dead_letters.topic.poll()
         self._send_ready()
         broken = self.slow_way.broken or self.dead_letters.topic.broken
         if broken is not None:
             raise broken
+
+    def _serve(self, timeout: float) -> None:
+        before = self.pool.in_flight
+        self.pool.flush(timeout)
+        if self.pool.in_flight < before:
+            self._acked_at = self._clock()
 
     def close(self) -> None:
         """As `Deliverer`; a batch of which a part was given is finished, as positions are those of whole batches."""

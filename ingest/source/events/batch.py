@@ -5,6 +5,9 @@ from collections.abc import Iterator, Sequence
 from ingest.hub.position import Position
 from ingest.source.events.received import Received, content_bytes
 
+LARGE_EVENT_BYTES = 1_024
+"""Of larger ones, the bytes matter more than the number."""
+
 
 class Batch:
     """Travels with its acknowledgement: done when each of its events was acknowledged or dead-lettered."""
@@ -31,6 +34,11 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.events)
+
+    @property
+    def weight(self) -> int:
+        """The events that wait, where a large one counts as several."""
+        return max(len(self.events), self.bytes // LARGE_EVENT_BYTES)
 
     def take(self, most: int) -> Sequence[Received]:
         """Returns the first waiting events, up to `most`; they no longer wait."""

@@ -5,7 +5,7 @@ A turn costs as much as a hundred events: wake-ups here and in the Kafka client,
 
 from typing import Final
 
-SPACING_SECONDS: Final = 0.006
+SPACING_SECONDS: Final = 0.012
 """From read to read. An event waits for half of it on average."""
 SMALL_TURN: Final = 256
 """With more events the turn's cost is no longer what matters."""
@@ -20,10 +20,12 @@ class TurnSpacing:
         self._read_at = 0.0
 
     def turn(self, events: int, read_at: float) -> float:
-        """Notes a read of so many events at that time; returns when the next one may be, by the same clock."""
+        """Notes a read of so many events, as `Batch.weight` counts them, at that time; returns when the next one may be, by the
+        same clock."""
         if not events:
             return read_at
         since, self._read_at = read_at - self._read_at, read_at
-        if events >= SMALL_TURN or events < LEAST_RATE * since:
+        # A small part of much that comes is no trickle: during a wait the socket's buffer would fill, and the hub stop.
+        if events < LEAST_RATE * since or events >= SMALL_TURN * min(1.0, since / SPACING_SECONDS):
             return read_at
         return read_at + SPACING_SECONDS

@@ -11,7 +11,10 @@ from ingest.source.delivery.delivery import Delivery
 from ingest.source.delivery.ready import FIRST_SHIPMENT_EVENTS, READY_BYTES, READY_EVENTS
 from ingest.source.events.batch import Batch
 from ingest.source.events.event import Event
+from ingest.source.formats import FORMATS
 from ingest.timing import Deadline
+from tests.source.delivery.refusing_kafka import RefusingKafka
+from tests.source.delivery.rig import Rig, ToyFormat
 from tests.source.sample_events import make_event
 
 PATIENCE = 60.0
@@ -89,6 +92,16 @@ def test_nothing_is_sent_behind_what_is_on_its_way(cluster: MockCluster) -> None
     assert delivery.room
     assert delivery.position == Position(str(10 * (sequence - 1)), sequence - 1)
     assert len(read(cluster, "iotin", sequence)) == sequence
+
+
+def test_a_batch_does_not_wait_for_an_answer_that_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else all batches behind one that came before its answer go a turn late, too."""
+    monkeypatch.setitem(FORMATS, "toy", ToyFormat)
+    rig = Rig(RefusingKafka(1, partitions=1, names_culprits=False))
+    rig.delivery.send(Batch.of([event(0)]))
+    rig.delivery.send(Batch.of([event(1)]))
+    assert rig.delivery.acked == 1
+    assert rig.delivery.on_the_way
 
 
 def test_no_more_is_sent_at_once_than_one_request_for_each_partition_holds(cluster: MockCluster) -> None:

@@ -14,6 +14,11 @@ def test_it_ends_at_its_last_event_and_all_of_it_waits() -> None:
     assert (batch.last, batch.pending, batch.bytes, list(batch)) == (events[-1].position, 5, 10, events)
 
 
+def test_a_large_event_weighs_as_much_as_several() -> None:
+    assert Batch.of([make_event(number, body=b"x" * 100) for number in range(5)]).weight == 5
+    assert Batch.of([make_event(number, body=b"x" * 4_096) for number in range(5)]).weight == 20
+
+
 @given(st.lists(st.integers(0, 50), min_size=1, max_size=30), st.lists(st.integers(1, 12), min_size=1))
 def test_what_is_taken_is_in_order_and_counted_no_longer(sizes: list[int], portions: list[int]) -> None:
     events = [make_event(number, body=b"x" * size) for number, size in enumerate(sizes)]

@@ -31,6 +31,12 @@ def test_a_steady_stream_is_read_once_in_a_while(rate: float) -> None:
     assert len(turns) < 2.0 / SPACING_SECONDS + 1
 
 
+@given(st.floats(1.2 * SMALL_TURN / SPACING_SECONDS, 1_000 * SMALL_TURN))
+def test_a_small_part_of_much_does_not_wait(rate: float) -> None:
+    """Each read takes what has come within 1 ms."""
+    assert not any(waits(rate))
+
+
 @given(st.lists(st.tuples(st.integers(0, 2 * SMALL_TURN), st.floats(1e-4, 10.0))))
 def test_no_wait_is_longer_than_the_spacing_and_none_follows_a_large_turn(turns: list[tuple[int, float]]) -> None:
     spacing, now = TurnSpacing(), 0.0
