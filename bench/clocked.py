@@ -68,6 +68,9 @@ class Movers:
     def __init__(self, pids: Sequence[int]) -> None:
         self._processes = [psutil.Process(pid) for pid in pids]
 
+    def __len__(self) -> int:
+        return len(self._processes)
+
     def cpu_seconds(self) -> float:
         """User and system, all threads of all of them."""
         return cpu_seconds(self._processes)
@@ -80,7 +83,8 @@ class Movers:
 class MemoryWatch:
     """Looks at the movers' memory once in a while, as looking takes CPU time of this process and of the kernel."""
 
-    EVERY_SECONDS = 1.0
+    EVERY_SECONDS = 0.2
+    EACH_SECONDS = 0.03
 
     def __init__(self, movers: Movers) -> None:
         self._movers = movers
@@ -88,7 +92,7 @@ class MemoryWatch:
         self._seen: list[list[float]] = []
 
     def look(self) -> None:
-        if time.monotonic() - self._looked_at > self.EVERY_SECONDS:
+        if time.monotonic() - self._looked_at > max(self.EVERY_SECONDS, self.EACH_SECONDS * len(self._movers)):
             self._seen.append(self._movers.unique_mib())
             self._looked_at = time.monotonic()
 
