@@ -85,6 +85,7 @@ class MemoryWatch:
 
     EVERY_SECONDS = 0.2
     EACH_SECONDS = 0.03
+    """At least so long for each of the movers."""
 
     def __init__(self, movers: Movers) -> None:
         self._movers = movers

@@ -80,7 +80,7 @@ class ShippingPool(ProducerPool):
             raise
         except Exception:  # tried again by `send`, which says what it is
             queued -= len(values) + 1
-            size -= sum(map(len, values))
+            size -= sum(map(len, values))  # the refused one counts: it is gone
             values.clear()
         if queued:
             self._out = queued, size, done

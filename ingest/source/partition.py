@@ -228,14 +228,14 @@ class PartitionProcess:
             self.shares.enter("hub" if self.backlog or not self.receiver.attached else "idle")
             batch = self.receiver.poll(self._event_wait)
             self.shares.enter("decode")
-            events = batch.weight if batch is not None else 0
-            read_next = self._spacing.turn(events, time.monotonic())
+            weight = batch.weight if batch is not None else 0
+            read_next = self._spacing.turn(weight, time.monotonic())
             if batch is not None:
                 self.delivery.send(batch)
-            self.catch_up.received(events, more=self.transport.more)
-            self._look_for_stall(moved=events > 0 or not self.receiver.attached)
-            self._acknowledgements(events, read_next)
-            if 0 < events < SMALL_TURN and (pause := self._pause):
+            self.catch_up.received(weight, more=self.transport.more)
+            self._look_for_stall(moved=weight > 0 or not self.receiver.attached)
+            self._acknowledgements(weight, read_next)
+            if 0 < weight < SMALL_TURN and (pause := self._pause):
                 self._child.wait(pause)
             else:
                 self._wait_until(read_next)
@@ -272,7 +272,7 @@ class PartitionProcess:
         self.delivery.poll(seconds)
         self.shares.enter("decode")
 
-    def _acknowledgements(self, events: int, read_next: float) -> None:
+    def _acknowledgements(self, weight: int, read_next: float) -> None:
         """Takes those that have come, and waits for the others if there is nothing better to do: what comes from the
         hub now cannot be sent before them, and nothing is read before `read_next`."""
         if self.transport.more or not self.delivery.on_the_way:
@@ -280,7 +280,7 @@ class PartitionProcess:
             self.delivery.poll(0)
             return
         self.shares.enter("kafka_queue" if self.backlog > COLLECT_BACKLOG else "idle")
-        self.delivery.poll(max(self._patience.turn(events), read_next - time.monotonic()))
+        self.delivery.poll(max(self._patience.turn(weight), read_next - time.monotonic()))
         self.shares.enter("decode")
 
     @property

@@ -24,7 +24,7 @@ class Patience:
         self._waited = 0.0
 
     def turn(self, events: int) -> float:
-        """Returns how long to wait after a turn with so many events."""
+        """Returns how long to wait after a turn with so many events, as `Batch.weight` counts them."""
         if events >= FEW:
             self.over()
         wait = min(MOST_SECONDS, max(LEAST_SECONDS, MORE * self._waited))
