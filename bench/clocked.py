@@ -45,11 +45,14 @@ class Topic:
             return False
 
     def records(self) -> int:
-        ends = (
+        return sum(self.ends())
+
+    def ends(self) -> list[int]:
+        """Of each partition: the offset of the record that comes next."""
+        return [
             self._consumer.get_watermark_offsets(TopicPartition(self.name, partition), timeout=ASK_SECONDS)[1]
             for partition in range(self._partitions)
-        )
-        return sum(ends)
+        ]
 
     def __enter__(self) -> Self:
         return self

@@ -108,17 +108,23 @@ def acknowledged(process: SourceProcess) -> tuple[float, float, float]:
 
 
 def times(bootstrap: str, topic: Topic) -> Iterator[tuple[float, int]]:
-    """Of every record: when the hub took the event, as the record says, and when the broker took the record; ms."""
+    """Of every record that is there by now: when the hub took the event, as the record says, and when the broker took the
+    record; ms."""
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": topic.name, "enable.auto.commit": False})
     consumer.assign([TopicPartition(topic.name, partition, 0) for partition in range(TOPIC_PARTITIONS)])
-    left = topic.records()
+    ends = topic.ends()
+    left = sum(ends)
     while left > 0:
         messages = consumer.consume(min(left, 10_000), ASK_SECONDS)
         assert messages, f"{left} records cannot be read"
         for message in messages:
-            value = message.value()
+            partition, offset, value = message.partition(), message.offset(), message.value()
+            assert partition is not None
+            assert offset is not None
             assert value is not None
+            if offset >= ends[partition]:
+                continue  # it has come since, and another partition's are still to be read
+            left -= 1
             enqueued = datetime.fromisoformat(orjson.loads(value)["enqueuedTime"])
             yield enqueued.timestamp() * 1000, message.timestamp()[1]
-        left -= len(messages)
     consumer.close()
