@@ -4,10 +4,13 @@
 """
 
 import os
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Literal, Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import attrgetter
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple, Protocol
 
 from ingest.kafka.records import Records
+from ingest.metrics.meter import Histogram
 from ingest.source.events import template_decoder
 from ingest.source.events.event import Event
 from ingest.source.events.received import Received
@@ -18,6 +21,7 @@ from ingest.source.formats.contract import Record, new_record
 Name = Literal["compiled", "python"]
 
 ENVIRONMENT = "INGEST_DECODER"
+_ENQUEUED_MS = attrgetter("enqueued_ms")
 
 
 class Decoder(Protocol):
@@ -84,19 +88,31 @@ class KeylessEncoder:
         return records
 
 
-def _compiled() -> tuple[Callable[[], Decoder], dict[str, Callable[[str], Encoder]], str]:
-    """Returns the decoder, the encoders by format, and why the core is not used."""
+def _observe_since(events: Sequence[Received], histogram: Histogram, now_ms: float) -> None:
+    histogram.observe_since(sorted(map(_ENQUEUED_MS, events)), now_ms)
+
+
+class _Code(NamedTuple):
+    decoder: Callable[[], Decoder] = PythonDecoder
+    encoders: Mapping[str, Callable[[str], Encoder]] = MappingProxyType({})
+    """Those of the core, by format."""
+    observe_since: Callable[[Sequence[Received], Histogram, float], None] = _observe_since
+    why_python: str = ""
+    """Why the core is not used; empty if it is."""
+
+
+def _chosen() -> _Code:
     if os.environ.get(ENVIRONMENT) == "python":
-        return PythonDecoder, {}, f"{ENVIRONMENT}=python"
+        return _Code(why_python=f"{ENVIRONMENT}=python")
     try:
         from ingest.source.core import json, lean, raw
     except ImportError as error:
-        return PythonDecoder, {}, f"the compiled core was not built ({error})"
-    return lean.LeanDecoder, {"json": json.JsonEncoder, "raw": raw.RawEncoder}, ""
+        return _Code(why_python=f"the compiled core was not built ({error})")
+    return _Code(lean.LeanDecoder, {"json": json.JsonEncoder, "raw": raw.RawEncoder}, lean.observe_since)
 
 
-_DECODER, _ENCODERS, WHY_PYTHON = _compiled()
-"""The last says why the core is not used; empty if it is."""
+_DECODER, _ENCODERS, observe_since, WHY_PYTHON = _chosen()
+"""`observe_since` counts in a histogram, in seconds, how long before `now_ms`, in Unix milliseconds, each event was enqueued."""
 
 
 def decoder_in_use(record_format: str, transport: str) -> Name:

@@ -1,6 +1,7 @@
 from collections.abc import Iterable
 
 from ingest.hub.position import Position
+from ingest.metrics.meter import Histogram
 from ingest.source.events.event import Event
 from ingest.source.events.received import Received
 from ingest.source.events.slices import Slice, Slices
@@ -22,3 +23,5 @@ class LeanDecoder:
     def decode(self, buf: bytes, start: int, end: int) -> Received: ...
     def decode_all(self, slices: Iterable[Slice]) -> list[Received]: ...
     def slices(self) -> Slices: ...
+
+def observe_since(events: Iterable[Received], histogram: Histogram, now_ms: float) -> None: ...

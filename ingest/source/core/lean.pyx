@@ -6,7 +6,7 @@ what fleets send. Any other goes to `ingest.source.events.decoder`, which is the
 """
 
 cimport cython
-from libc.stdint cimport uint32_t
+from libc.stdint cimport int64_t, uint32_t
 from libc.string cimport memcmp
 
 from ingest.source.core.slices cimport Slices, Span
@@ -16,6 +16,9 @@ from ingest.source.core.values cimport (
 
 from ingest.source.events.decoder import event_of
 from ingest.hub.position import Position
+
+cdef enum:
+    MOST_BUCKETS = 32
 
 
 @cython.final
@@ -73,6 +76,33 @@ cdef class LeanDecoder:
 
     def slices(self):
         return Slices()
+
+
+def observe_since(events, histogram, double now_ms):
+    """As `ingest.source.hot_path.observe_since`: no object for each event, and each is looked at once."""
+    cdef tuple buckets = histogram.buckets
+    cdef list counts = histogram.counts
+    cdef double[MOST_BUCKETS] begins
+    cdef int64_t[MOST_BUCKETS + 1] seen
+    cdef double enqueued_ms, waited_ms = 0
+    cdef Py_ssize_t place, size = len(buckets)
+    if size > MOST_BUCKETS or len(counts) != size + 1:
+        raise ValueError(f"a histogram of {size} buckets and {len(counts)} counts")
+    for place in range(size):
+        begins[place] = now_ms - <double> buckets[place] * 1000
+        seen[place] = 0
+    seen[size] = 0
+    for event in events:
+        enqueued_ms = <double> (<LeanEvent> event).enqueued if type(event) is LeanEvent else event.enqueued_ms
+        place = 0
+        while place < size and enqueued_ms < begins[place]:
+            place += 1
+        seen[place] += 1
+        waited_ms += now_ms - enqueued_ms
+    for place in range(size + 1):
+        if seen[place]:
+            counts[place] += seen[place]
+    histogram.sum += waited_ms / 1000
 
 
 cdef list _decode_run(Slices slices):

@@ -5,7 +5,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from operator import attrgetter
 
 from ingest.config import Config
 from ingest.errors import RestartRequired
@@ -23,10 +22,9 @@ from ingest.source.delivery.slow_way import SlowWay
 from ingest.source.delivery.topic_limit import topic_limit
 from ingest.source.events.batch import Batch
 from ingest.source.events.received import Received
-from ingest.source.hot_path import encoder_of
+from ingest.source.hot_path import encoder_of, observe_since
 from ingest.timing import Deadline
 
-_ENQUEUED_MS = attrgetter("enqueued_ms")
 SILENCE_SECONDS = 10.0
 """How long records wait for their acknowledgement before that counts as trouble."""
 HELD_SECONDS = 0.1
@@ -100,7 +98,7 @@ class Delivery:
     @property
     def idle(self) -> bool:
         """Whether nothing waits for an acknowledgement."""
-        return self._all_answered and not self._ready and self.slow_way.empty
+        return self._at_rest and not self._ready
 
     @property
     def rewinds(self) -> bool:
@@ -127,8 +125,13 @@ class Delivery:
         return self.dead_letters.topic.written
 
     @property
-    def _all_answered(self) -> bool:
-        return not self.pool.in_flight and not self.dead_letters.topic.in_flight
+    def _waiting(self) -> bool:
+        """Whether there are events that could be sent."""
+        return bool(self._ready) or not self.slow_way.empty
+
+    @property
+    def _at_rest(self) -> bool:
+        return not self.pool.in_flight and self.slow_way.empty and not self.dead_letters.topic.in_flight
 
     @property
     def position(self) -> Position | None:
@@ -183,7 +186,7 @@ class Delivery:
         longer than `linger.ms` keep the broker's thread spinning: a whole core, if Kafka is 20 ms away
         (rd_kafka_toppar_producer_serve of 2.16 compares messages in flight with a number of requests).
         """
-        if self.pool.in_flight or not self._may_send():
+        if self.pool.in_flight or not self._waiting or not self._may_send():
             return
         if self.slow_way.busy:
             self._go_slow()
@@ -224,7 +227,7 @@ class Delivery:
         for batch, events in sent:
             batch.pending -= len(events)
             self.acked += len(events)
-            self.seconds.observe_since(sorted(map(_ENQUEUED_MS, events)), now_ms)
+            observe_since(events, self.seconds, now_ms)
 
     def _acked(self, batch: Batch, event: Received) -> None:
         batch.pending -= 1
@@ -234,8 +237,7 @@ class Delivery:
     def poll(self, timeout: float) -> None:
         """Sends what is ready and serves acknowledgements; waits up to `timeout` seconds for all of them. Raises
         RestartRequired if this process cannot go on with Kafka."""
-        at_rest = self._all_answered and self.slow_way.empty
-        self._serve(timeout if self.pool.in_flight or at_rest else min(timeout, SLOW_SECONDS))
+        self._serve(timeout if self.pool.in_flight or self._at_rest else min(timeout, SLOW_SECONDS))
         self.dead_letters.topic.poll()
         self._send_ready()
         broken = self.slow_way.broken or self.dead_letters.topic.broken

@@ -1,5 +1,6 @@
 """The compiled core gives what Python gives: the same events and records, or the same refusals."""
 
+import math
 from random import Random
 
 import pytest
@@ -9,15 +10,18 @@ from hypothesis import strategies as st
 from ingest.amqp.encoding import encode, encode_map
 from ingest.amqp.message import Data, Message, Properties, section
 from ingest.amqp.types import Symbol, Timestamp
+from ingest.metrics.catalogue import DELIVERY_BUCKETS
+from ingest.metrics.meter import Histogram
 from ingest.source import hot_path
 from ingest.source.core import json, lean
 from ingest.source.events.event import MALFORMED, Event
+from ingest.source.events.received import Received
 from ingest.source.formats import FORMATS
 from ingest.source.formats.json import COMPARED_BYTES, JsonFormat
 from tests.source import messages
 from tests.source.core.compare import ENCODERS, check
 from tests.source.core.fleets import changed, message
-from tests.source.messages import usual
+from tests.source.messages import NOW_MS, usual
 from tests.source.sample_events import make_event
 
 SEEDS = st.integers(0, (1 << 64) - 1)
@@ -179,21 +183,53 @@ def test_a_large_event_does_not_leave_its_buffer_behind() -> None:
     assert encoder.held_bytes <= 1 << 18
 
 
+@given(
+    enqueued=st.lists(st.tuples(st.integers(-10, 70_000), st.booleans())),
+    now_ms=st.integers(NOW_MS, NOW_MS + 70_000),
+    fraction=st.sampled_from((0.0, 0.25)),
+)
+def test_delays_are_counted_as_python_counts_them(
+    enqueued: list[tuple[int, bool]], now_ms: int, fraction: float
+) -> None:
+    compiled, python = Histogram(DELIVERY_BUCKETS), Histogram(DELIVERY_BUCKETS)
+    compiled.observe(0.3)
+    python.observe(0.3)
+    events: list[Received] = []
+    for after, whole in enqueued:
+        payload = usual(after)  # enqueued so many milliseconds after NOW_MS
+        event = lean.LeanDecoder().decode(payload, 0, len(payload))
+        events.append(event.whole() if whole else event)
+    lean.observe_since(events, compiled, now_ms + fraction)
+    python.observe_since(sorted(event.enqueued_ms for event in events), now_ms + fraction)
+    assert compiled.counts == python.counts
+    assert math.isclose(compiled.sum, python.sum, abs_tol=1e-6)
+
+
+def test_a_histogram_of_too_many_buckets_is_refused() -> None:
+    with pytest.raises(ValueError, match="a histogram of 33 buckets"):
+        lean.observe_since([], Histogram(tuple(map(float, range(33)))), 0.0)
+
+
 def test_the_core_is_used_unless_the_environment_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(hot_path.ENVIRONMENT, raising=False)
-    _, encoders, why = hot_path._compiled()
-    assert (sorted(encoders), why) == (["json", "raw"], "")
+    chosen = hot_path._chosen()
+    assert (sorted(chosen.encoders), chosen.observe_since, chosen.why_python) == (
+        ["json", "raw"],
+        lean.observe_since,
+        "",
+    )
     monkeypatch.setenv(hot_path.ENVIRONMENT, "python")
-    assert hot_path._compiled() == (hot_path.PythonDecoder, {}, "INGEST_DECODER=python")
+    chosen = hot_path._chosen()
+    assert (chosen.decoder, chosen.encoders, chosen.why_python) == (hot_path.PythonDecoder, {}, "INGEST_DECODER=python")
 
 
 def test_without_the_core_python_is_used_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(hot_path.ENVIRONMENT, raising=False)
     monkeypatch.setitem(__import__("sys").modules, "ingest.source.core.lean", None)
     monkeypatch.delattr("ingest.source.core.lean")
-    made, encoders, why = hot_path._compiled()
-    assert (made, encoders) == (hot_path.PythonDecoder, {})
-    assert why.startswith("the compiled core was not built")
+    chosen = hot_path._chosen()
+    assert (chosen.decoder, chosen.encoders) == (hot_path.PythonDecoder, {})
+    assert chosen.why_python.startswith("the compiled core was not built")
 
 
 def test_a_map_with_equal_keys_in_the_place_of_properties_is_malformed() -> None:
