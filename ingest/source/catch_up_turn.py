@@ -29,7 +29,7 @@ class Supervisor(Protocol):
 
 
 class CatchUpTurn:
-    """Call `go` before every receive, `received` after it."""
+    """Call `go` before every receive while it `waits`, `received` after each."""
 
     def __init__(self, supervisor: Supervisor, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._supervisor = supervisor
@@ -41,6 +41,11 @@ class CatchUpTurn:
     @property
     def has_turn(self) -> bool:
         return self._until is not None
+
+    @property
+    def waits(self) -> bool:
+        """Whether others have their turn, and this one is wanted."""
+        return self._wanted_at is not None
 
     def go(self, wait: float = WAIT_SECONDS) -> bool:
         """Whether to receive now. Waits up to `wait` seconds while others have their turn."""

@@ -32,7 +32,7 @@ from ingest.source.first_checkpoint import first_checkpoint
 from ingest.source.hot_path import decoder_in_use
 from ingest.source.instrumentation import SourceMeasures, TransactionMeasures
 from ingest.source.ownership import Ownership
-from ingest.source.preflight import Topics, check_topics, with_schema
+from ingest.source.preflight import Topics, usable_topics
 from ingest.source.receiving.identity import Identity
 from ingest.source.receiving.receiver import Receiver
 from ingest.source.receiving.spacing import TurnSpacing
@@ -53,6 +53,8 @@ COLLECT_BACKLOG = 1_000
 COLLECT_SECONDS = 0.05
 """A loop costs as much for one event as for many, and so does a request to Kafka. A process that is far behind can wait
 for more events, and so can one whose events are not sent yet."""
+LOOK_SECONDS = 0.05
+"""While events come: what a look costs is a tenth of a small turn."""
 SAVE_SECONDS = 5.0
 ASK_AGAIN_SECONDS = 10.0
 """How long until an unanswered question to the hub is asked again."""
@@ -71,7 +73,7 @@ def run(child: Child) -> None:
     if child.stopping:
         return
     store = open_store(config.checkpoints, scope(config), config.proxy)
-    topics: Topics | None = child.task.facts.get("topics") or _topics(child)
+    topics: Topics | None = child.task.facts.get("topics") or usable_topics(child)
     if child.stopping or topics is None:
         return
     steps.done("questions")
@@ -114,14 +116,6 @@ def run(child: Child) -> None:
             process.close(Deadline(SAVE_SECONDS))
         raise
     process.close(child.deadline or Deadline(config.service.shutdown_seconds))
-
-
-def _topics(child: Child) -> Topics | None:
-    config = child.task.config
-    found = wait_until_available(
-        child, f"connecting to Kafka at {config.kafka.bootstrap_servers}", lambda: check_topics(config)
-    )
-    return None if found is None else with_schema(child, found)
 
 
 class PartitionProcess:
@@ -173,7 +167,7 @@ class PartitionProcess:
             vacant=Vacancy(config, self.partition).free if config.cluster.coordination == "blob" else lambda: True,
         )
         self._attaches = 0
-        self._attached_at = self._ask_at = 0.0
+        self._attached_at = self._ask_at = self._look_at = 0.0
         self._base: int | None = None
         """The newest sequence number when the hub was first asked, if the position cannot be compared with it."""
         self._watch = StallWatch(config.source.stall_seconds, time.monotonic())
@@ -212,42 +206,51 @@ class PartitionProcess:
         self.receiver.start()
 
     def poll(self) -> None:
-        """Runs the loop once: takes events if there is room for them, serves acknowledgements, moves the checkpoint.
+        """Runs the loop once: takes events if there is room for them, serves acknowledgements; at times, and whenever no event
+        came, moves the checkpoint, and looks for what is wrong.
 
         Everything here runs once per some 1,500 events under load. Only these loops run per event: `Transfers.feed`,
         `Decoder.decode_all`, `Encoder.encode_all` and `ShippingPool.send_all`.
         """
         self.ownership.poll()
         self._endpoint.poll()
-        settled = self.delivery.idle
-        if not self.catch_up.go(WAIT_SECONDS if settled else 0):
-            self.receiver.tend()
-            self._look_for_stall(moved=True)
-            self._wait_for_kafka(0 if settled else LAST_ACKS_SECONDS)
-        elif self.delivery.room:
-            self.shares.enter("hub" if self.backlog or not self.receiver.attached else "idle")
-            batch = self.receiver.poll(self._event_wait)
-            self.shares.enter("decode")
-            weight = batch.weight if batch is not None else 0
-            read_next = self._spacing.turn(weight, time.monotonic())
-            if batch is not None:
-                self.delivery.send(batch)
-            self.catch_up.received(weight, more=self.transport.more)
-            self._look_for_stall(moved=weight > 0 or not self.receiver.attached)
-            self._acknowledgements(weight, read_next)
-            if 0 < weight < SMALL_TURN and (pause := self._pause):
-                self._child.wait(pause)
-            else:
-                self._wait_until(read_next)
-        else:
-            self.receiver.tend()
-            self.catch_up.received(0, more=self.transport.more)
-            self._look_for_stall(moved=True)
-            self._wait_for_kafka(EVENT_WAIT_SECONDS)
+        moved, now = self._turn(), time.monotonic()
+        if moved and now < self._look_at:
+            return
+        self._look_at = now + LOOK_SECONDS
+        self._look_for_stall(now, moved=moved)
         self._checkpoint()
         troubles = self.ownership.trouble, self.receiver.trouble, self.delivery.trouble, self.question.trouble
         trouble = next(filter(None, troubles), None)
         self._child.beat(trouble is None, trouble or "receiving")
+
+    def _turn(self) -> bool:
+        """Returns False if no event came that was waited for."""
+        if self.catch_up.waits:
+            settled = self.delivery.idle
+            if not self.catch_up.go(WAIT_SECONDS if settled else 0):
+                self.receiver.tend()
+                self._wait_for_kafka(0 if settled else LAST_ACKS_SECONDS)
+                return True
+        if not self.delivery.room:
+            self.receiver.tend()
+            self.catch_up.received(0, more=self.transport.more)
+            self._wait_for_kafka(EVENT_WAIT_SECONDS)
+            return True
+        self.shares.enter("hub" if self.backlog or not self.receiver.attached else "idle")
+        batch = self.receiver.poll(self._event_wait)
+        self.shares.enter("decode")
+        weight = batch.weight if batch is not None else 0
+        read_next = self._spacing.turn(weight, time.monotonic())
+        if batch is not None:
+            self.delivery.send(batch)
+        self.catch_up.received(weight, more=self.transport.more)
+        self._acknowledgements(weight, read_next)
+        if 0 < weight < SMALL_TURN and (pause := self._pause):
+            self._child.wait(pause)
+        else:
+            self._wait_until(read_next)
+        return weight > 0 or not self.receiver.attached
 
     @property
     def _event_wait(self) -> float:
@@ -263,9 +266,7 @@ class PartitionProcess:
         """A few milliseconds at most, so no stop is asked for."""
         left = moment - time.monotonic()
         if left > 0:
-            self.shares.enter("idle")
             time.sleep(left)
-            self.shares.enter("decode")
 
     def _wait_for_kafka(self, seconds: float) -> None:
         self.shares.enter("kafka_queue")
@@ -281,7 +282,6 @@ class PartitionProcess:
             return
         self.shares.enter("kafka_queue" if self.backlog > COLLECT_BACKLOG else "idle")
         self.delivery.poll(max(self._patience.turn(weight), read_next - time.monotonic()))
-        self.shares.enter("decode")
 
     @property
     def backlog(self) -> int:
@@ -340,8 +340,7 @@ class PartitionProcess:
         position = None if receiver.start_at.inclusive else receiver.last
         return self.question.ask(Asked(position, receiver.numbering, silent), created=not self._identity.settled)
 
-    def _look_for_stall(self, *, moved: bool) -> None:
-        now = time.monotonic()
+    def _look_for_stall(self, now: float, *, moved: bool) -> None:
         receiver = self.receiver
         if receiver.attaches != self._attaches:
             # Another hub can answer to the name.

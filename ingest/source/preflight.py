@@ -80,3 +80,12 @@ def with_schema(child: Child, topics: Topics) -> Topics | None:
     doing = f"asking the schema registry at {config.kafka.schema_registry.url}"
     found = wait_until_available(child, doing, lambda: schema_id(config))
     return None if found is None else replace(topics, schema_id=found)
+
+
+def usable_topics(child: Child) -> Topics | None:
+    """Waits for Kafka, and returns the topics as a partition process needs them; None if a stop is requested first. Raises
+    ConfigError or Refused."""
+    config = child.task.config
+    doing = f"connecting to Kafka at {config.kafka.bootstrap_servers}"
+    found = wait_until_available(child, doing, lambda: check_topics(config))
+    return None if found is None else with_schema(child, found)

@@ -13,7 +13,9 @@ from ingest.hub.network.sockets import SocketStream
 from ingest.timing import Deadline
 
 _FETCH_BYTES: Final = 1 << 16
-"""Of records that are taken from the socket at once; the largest has 16 KiB and some."""
+"""Of records that are taken from the socket at once, at least; the largest has 16 KiB and some."""
+_ROOM_BYTES: Final = 96 << 10
+"""One read returns no more."""
 _LEAST_SECONDS: Final = 0.01
 
 
@@ -87,7 +89,7 @@ class TlsStream:
         self._pending = tls.session.pending
         self._more = bool(self._incoming.pending or self._pending())
         """Whether more than the beginning of a record is here."""
-        self._room = memoryview(bytearray(_FETCH_BYTES))
+        self._room = memoryview(bytearray(_ROOM_BYTES))
         self._late: ssl.SSLError | None = None
         """Came behind bytes that are read first."""
         self._over = False
@@ -111,15 +113,16 @@ class TlsStream:
             raise self._late
         if self._over:
             return b""
+        most = min(most, _ROOM_BYTES)
         if not self.held:
-            fetched = self._inner.read(_FETCH_BYTES)
+            fetched = self._inner.read(max(most, _FETCH_BYTES))
             if fetched is None:
                 return None
             if fetched:
                 self._incoming.write(fetched)
             else:
                 self._incoming.write_eof()
-        size = self._decrypt(min(most, _FETCH_BYTES))
+        size = self._decrypt(most)
         return bytes(self._room[:size]) if size else b"" if self._over else None
 
     def _decrypt(self, most: int) -> int:

@@ -96,7 +96,10 @@ class Ready:
             if made is None:
                 slow.append((batch, events))
             else:
-                records.extend(made)
+                if sent:
+                    records.extend(made)
+                else:
+                    records = made
                 sent.append((batch, events))
         return records, sent, slow
 

@@ -116,6 +116,8 @@ class SlowWay:
 
     def poll(self) -> None:
         """Judges the answers, once all have come, and sends more."""
+        if self.empty:
+            return
         if not self._pool.in_flight:
             for events, shipment in self._shipments:
                 self._outbox.judge(self._answers_of(events, shipment))

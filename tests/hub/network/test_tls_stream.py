@@ -78,21 +78,24 @@ def test_what_came_with_the_handshake_is_there_to_be_read(tmp_path: Path) -> Non
     theirs.close()
 
 
-def test_many_records_take_one_read_of_the_socket(ends: tuple[TlsStream, Hub], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("records", "most"), [(80, 1 << 16), (140, 96 << 10)])
+def test_many_records_take_one_read_of_the_socket(
+    ends: tuple[TlsStream, Hub], monkeypatch: pytest.MonkeyPatch, records: int, most: int
+) -> None:
     stream, hub = ends
-    messages = [bytes([number]) * 600 for number in range(80)]
+    messages = [bytes([number]) * 600 for number in range(records)]
     hub.socket.sendall(hub.records(*messages))
     reads: list[int] = []
     read = SocketStream.read
 
-    def counted(self: SocketStream, most: int) -> bytes | None:
-        reads.append(most)
-        return read(self, most)
+    def counted(self: SocketStream, size: int) -> bytes | None:
+        reads.append(size)
+        return read(self, size)
 
     monkeypatch.setattr(SocketStream, "read", counted)
     found = list[bytes]()
     while stream.wait(0):
-        found += [stream.read(1 << 16) or b""]
+        found += [stream.read(most) or b""]
     assert b"".join(found) == b"".join(messages)
     assert len(reads) <= 2
     assert len(found) <= 3, "as many looks of ours as records"
@@ -101,7 +104,7 @@ def test_many_records_take_one_read_of_the_socket(ends: tuple[TlsStream, Hub], m
 @given(
     sizes=st.lists(st.integers(1, 40_000), max_size=6),
     cuts=st.lists(st.integers(1, 30_000)),
-    most=st.integers(1, 70_000),
+    most=st.integers(1, 120_000),
 )
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_every_byte_is_read_in_order_however_records_are_cut(
