@@ -29,14 +29,13 @@ TEND_SECONDS = 0.5
 """Interval of looks at empty frames, silence and the token."""
 LOW_WINDOW = SessionLimits().window // 2
 """Transfer frames of the session's window; with no more left, the next flow renews it."""
-READ_BYTES = 1 << 16
-"""What follows a read, in Python, costs more than the read: at 10,000 events/s most of the time of a partition process."""
-FIRST_READ_BYTES = 96 << 10
-"""Of a turn after one that took all there was: with a steady 10,000 events/s of 600 bytes, one read takes all. As large ones
-under load cost some MiB of memory, and from 128 KiB on malloc asks the kernel for each."""
+READ_BYTES = 96 << 10
+"""What follows a read, in Python, costs more than the read. From 128 KiB on malloc asks the kernel for each."""
 TURN_BYTES = 1 << 20
 """One poll reads up to so much before it hands events on. With an eighth of it an event costs 5 to 10 % more: each step of the
 way finds the code of the others in the caches."""
+LEAST_EVENT_BYTES = 1_024
+"""As so many each event counts there: of small ones the objects take the memory, here and in the Kafka client."""
 EMPTY_READ_BYTES = 1 << 14
 """As much counts a read that finds none, such as of WebSocket's pings: they could come without end, too."""
 TEND_READS = 256
@@ -106,7 +105,7 @@ class _Link:
                 for _ in range(TEND_READS):
                     if not self._wait(0):
                         break
-                    self._receive(READ_BYTES)
+                    self._receive()
                     if not self._is_asking:
                         break
             finally:
@@ -121,7 +120,6 @@ class _Link:
         self._login.close()
 
     def _read(self, timeout: float) -> None:
-        most = READ_BYTES if self.more else FIRST_READ_BYTES
         self.more = False
         if not self._wait(0):
             self._prefetch.silent()
@@ -130,7 +128,7 @@ class _Link:
         read = 0
         try:
             while read < TURN_BYTES:
-                read += self._receive(most) or EMPTY_READ_BYTES
+                read += self._receive() or EMPTY_READ_BYTES
                 self._top_up()
                 if not self._wait(0):
                     return
@@ -139,9 +137,9 @@ class _Link:
             # Also in front of an end of the stream: the hub's last frame says why.
             self._hand_over()
 
-    def _receive(self, most: int) -> int:
-        """Takes what is there, `most` bytes at most. Returns their number."""
-        data = self._stream.read(most)
+    def _receive(self) -> int:
+        """Takes what is there, up to about one large read. Returns what it counts for a turn."""
+        data = self._stream.read(READ_BYTES)
         if data is None:  # the rest of a TLS record is still on its way, or it was a ping of WebSocket
             return 0
         if not data:
@@ -156,7 +154,7 @@ class _Link:
         frames, self._counted = transfers.frames - self._counted, transfers.frames
         if frames:
             self._link.count(frames, len(messages), unfinished=transfers.unfinished)
-        return len(data)
+        return max(len(data), LEAST_EVENT_BYTES * len(messages))
 
     def _hand_over(self) -> None:
         """Gives the client its frames. Raises what they have ended."""
