@@ -168,6 +168,7 @@ class PartitionProcess:
         )
         self._attaches = 0
         self._attached_at = self._ask_at = self._look_at = 0.0
+        self._moved_since_look = False
         self._base: int | None = None
         """The newest sequence number when the hub was first asked, if the position cannot be compared with it."""
         self._watch = StallWatch(config.source.stall_seconds, time.monotonic())
@@ -216,9 +217,10 @@ class PartitionProcess:
         self._endpoint.poll()
         moved, now = self._turn(), time.monotonic()
         if moved and now < self._look_at:
+            self._moved_since_look = True
             return
-        self._look_at = now + LOOK_SECONDS
-        self._look_for_stall(now, moved=moved)
+        self._look_for_stall(now, moved=moved or self._moved_since_look)
+        self._look_at, self._moved_since_look = now + LOOK_SECONDS, False
         self._checkpoint()
         troubles = self.ownership.trouble, self.receiver.trouble, self.delivery.trouble, self.question.trouble
         trouble = next(filter(None, troubles), None)
@@ -325,8 +327,8 @@ class PartitionProcess:
         self._child.beat(False, "draining")
 
     def _checkpoint(self) -> None:
-        checkpoint = self.ownership.acknowledged
-        if checkpoint is not None and self.ownership.settled:
+        # Asked once more: this process can have stood still while it waited for Kafka.
+        if self.ownership.awake() and self.ownership.settled and (checkpoint := self.ownership.acknowledged):
             self.writer.offer(checkpoint)
 
     def _renumbered(self) -> None:
