@@ -207,8 +207,7 @@ class PartitionProcess:
         self.receiver.start()
 
     def poll(self) -> None:
-        """Runs the loop once: takes events if there is room for them, serves acknowledgements; at times, and whenever no event
-        came, moves the checkpoint, and looks for what is wrong.
+        """Runs the loop once: takes events, serves acknowledgements; at times moves the checkpoint, and looks for what is wrong.
 
         Everything here runs once per some 1,500 events under load. Only these loops run per event: `Transfers.feed`,
         `Decoder.decode_all`, `Encoder.encode_all` and `ShippingPool.send_all`.
@@ -248,6 +247,7 @@ class PartitionProcess:
             self.delivery.send(batch)
         self.catch_up.received(weight, more=self.transport.more)
         self._acknowledgements(weight, read_next)
+        self.shares.enter("idle")
         if 0 < weight < SMALL_TURN and (pause := self._pause):
             self._child.wait(pause)
         else:
