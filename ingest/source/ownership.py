@@ -68,11 +68,6 @@ class Ownership:
         self._known_until = clock() + FRESH_SECONDS
 
     @property
-    def settled(self) -> bool:
-        """Whether positions may be saved."""
-        return self._doubted_at is None and self._receiver.attaches > self._attaches
-
-    @property
     def trouble(self) -> str | None:
         """Why the place to go on from is unknown, in words."""
         return self._writer.last_error if self._doubted_at is not None else None
@@ -84,6 +79,11 @@ class Ownership:
         if away > PAUSE_SECONDS:
             self.doubt(f"this process stood still for {away:.0f} s, and another may have its place")
         return self._doubted_at is None
+
+    def may_save(self) -> bool:
+        """Whether positions may be saved: the hub has let this process in, and it has not stood still since, as while it waited
+        for Kafka."""
+        return self.awake() and self._receiver.attaches > self._attaches
 
     def doubt(self, why: str) -> None:
         """Notes that another process can have, or have had, the partition; `why` is a clause."""

@@ -209,8 +209,8 @@ class PartitionProcess:
     def poll(self) -> None:
         """Runs the loop once: takes events, serves acknowledgements; at times moves the checkpoint, and looks for what is wrong.
 
-        Everything here runs once per some 1,500 events under load. Only these loops run per event: `Transfers.feed`,
-        `Decoder.decode_all`, `Encoder.encode_all` and `ShippingPool.send_all`.
+        Everything here runs once per some 1,000 events under load. Only these loops run per event: `TransferSplitter.feed`,
+        `Decoder.decode_all`, `Encoder.encode_all`, `ShippingPool.send_all` and `hot_path.observe_since`.
         """
         self.ownership.poll()
         self._endpoint.poll()
@@ -327,8 +327,7 @@ class PartitionProcess:
         self._child.beat(False, "draining")
 
     def _checkpoint(self) -> None:
-        # Asked once more: this process can have stood still while it waited for Kafka.
-        if self.ownership.awake() and self.ownership.settled and (checkpoint := self.ownership.acknowledged):
+        if self.ownership.may_save() and (checkpoint := self.ownership.acknowledged):
             self.writer.offer(checkpoint)
 
     def _renumbered(self) -> None:
