@@ -10,7 +10,9 @@ FIGURES := build/bench
 SANITIZED := build/sanitized
 SANITIZERS := -fsanitize=address,undefined -fno-sanitize-recover=undefined
 # Whole files, those that last longest first (tests/longest_first.py). Five at a time: most tests wait for other processes.
-PYTEST := $(BIN)/python -m pytest --numprocesses=5 --dist=loadfile --no-loadscope-reorder -p no:benchmark
+# A test that hangs fails after ten minutes, and the stacks of its threads are printed; the longest takes four.
+PYTEST := $(BIN)/python -m pytest --numprocesses=5 --dist=loadfile --no-loadscope-reorder -p no:benchmark \
+	--override-ini=faulthandler_timeout=600 --override-ini=faulthandler_exit_on_timeout=true
 # Once for each environment, as five processes would otherwise do it five times over: 12 s of CPU time each.
 COMPILE_TESTS := $(BIN)/python -m pytest --collect-only -qq -p no:benchmark >/dev/null
 # Where it is set, as in many containers, every process of a test would compile its modules anew.
