@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from ingest.amqp.composites import Composite
+from ingest.amqp.dispositions import Run
 from ingest.amqp.errors import AmqpError, PeerMistake, WrongMove
 from ingest.amqp.frames import (
     AMQP_HEADER,
@@ -25,7 +26,7 @@ from ingest.amqp.frames import (
 from ingest.amqp.legible import read_frame
 from ingest.amqp.lifetime import Half, Lifetime, Move
 from ingest.amqp.link import AttachAsked, Attached, Detached
-from ingest.amqp.performatives import Begin, Close, Error, Open
+from ingest.amqp.performatives import Begin, Close, Error, Open, shortened
 from ingest.amqp.receiver import Delivery, Settled
 from ingest.amqp.sasl import Layer, RefusedLogin
 from ingest.amqp.sender import Outcome, Sendable
@@ -35,8 +36,7 @@ from ingest.timing import Clock
 
 DECODE_ERROR: Final = "amqp:decode-error"
 FORCED: Final = "amqp:connection:forced"
-_DESCRIPTION_CHARACTERS: Final = 100
-"""Length to which an error is cut that does not fit into a frame."""
+_OF_NO_SESSION: Final = (Open, Begin, Close)
 
 
 class Opened(NamedTuple):
@@ -173,7 +173,9 @@ class Connection:
             self._last_received = self._clock()
         try:
             for item in self._splitter.each(data):
-                if isinstance(item, ProtocolHeader):
+                if isinstance(item, Run):
+                    self._on_run(item)
+                elif isinstance(item, ProtocolHeader):
                     self._on_header(item.raw)
                 elif item.body:
                     self._on_frame(item)
@@ -238,7 +240,7 @@ class Connection:
         """Returns the frame; cuts an error that is too long for the peer. Raises WrongMove if it still does not fit."""
         frame = encode_frame(channel, performative)
         if len(frame) > self.max_frame_size:
-            frame = encode_frame(channel, _shortened(performative))
+            frame = encode_frame(channel, shortened(performative))
         if len(frame) > self.max_frame_size:
             name = type(performative).__name__
             raise WrongMove(f"{name} needs {len(frame)} bytes; the peer takes frames of {self.max_frame_size}.")
@@ -301,23 +303,29 @@ class Connection:
             if sasl.done and self._is_client:
                 self._open()
             return
-        if self._over:
+        session = self._by_remote_channel.get(frame.channel) if frame.kind != SASL_FRAME else None
+        if session is not None and not isinstance(performative, _OF_NO_SESSION):
+            session.on_frame(performative, payload)
+        elif self._over:
             if isinstance(performative, Close):
                 self.lifetime.lost()
         elif isinstance(performative, Close) and self.lifetime.they(Move.CLOSE):
             self._on_close(performative)
         elif isinstance(performative, Open) and self._has_header and self.lifetime.they(Move.OPEN):
             self._on_open(performative)
-        elif not self.lifetime.they(Move.USE) or frame.kind == SASL_FRAME:
-            name = type(performative).__name__.lower()
-            raise PeerMistake(DECODE_ERROR, f"{name} on channel {frame.channel} does not belong here.")
-        elif isinstance(performative, Begin):
+        elif isinstance(performative, Begin) and frame.kind != SASL_FRAME and self.lifetime.theirs is Half.UP:
             self._on_begin(performative, frame.channel)
-        elif frame.channel in self._by_remote_channel:
-            self._by_remote_channel[frame.channel].on_frame(performative, payload)
+        elif session is not None:
+            session.on_frame(performative, payload)  # which refuses it
         else:
-            name = type(performative).__name__.lower()
-            raise PeerMistake(DECODE_ERROR, f"{name} on channel {frame.channel} does not belong here.")
+            raise _misplaced(performative, frame.channel)
+
+    def _on_run(self, run: Run) -> None:
+        session = self._by_remote_channel.get(run.channel)
+        if session is not None:
+            session.on_frame(run.said, b"", run.numbers)
+        elif not self._over and self.lifetime.theirs is not Half.DOWN:
+            raise _misplaced(run.said, run.channel)
 
     def _on_open(self, peer: Open) -> None:
         self.remote = peer
@@ -330,7 +338,7 @@ class Connection:
     def _on_begin(self, begin: Begin, channel: int) -> None:
         most = self.local.channel_max
         if channel in self._by_remote_channel or (most is not None and channel > most):
-            raise PeerMistake(DECODE_ERROR, f"begin on channel {channel} does not belong here.")
+            raise _misplaced(begin, channel)
         if begin.remote_channel is not None:
             session = self._sessions.get(begin.remote_channel)
             if session is None or session.lifetime.theirs is not Half.NEW:
@@ -384,15 +392,5 @@ class Connection:
         self._by_remote_channel.clear()
 
 
-def _shortened(performative: Any) -> Any:
-    """Returns it with its error cut, if it has one."""
-    error = getattr(performative, "error", None)
-    if isinstance(error, Error):
-        description = error.description and error.description[:_DESCRIPTION_CHARACTERS]
-        return replace(
-            performative, error=Error(condition=error.condition[:_DESCRIPTION_CHARACTERS], description=description)
-        )
-    state = getattr(performative, "state", None)
-    if isinstance(state, Composite):
-        return replace(performative, state=_shortened(state))
-    return performative
+def _misplaced(frame: Composite, channel: int) -> PeerMistake:
+    return PeerMistake(DECODE_ERROR, f"{type(frame).__name__.lower()} on channel {channel} does not belong here.")

@@ -1,51 +1,64 @@
-"""Dispositions in the form that peers write them: there is one for each message, and reading it as any frame takes long. Pure."""
+"""Dispositions in the form that peers write: there is one for each message, and reading it as any frame takes long. Pure."""
 
 import re
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from ingest.amqp.composites import Composite
 from ingest.amqp.decoding import decode
 from ingest.amqp.errors import AmqpError
 from ingest.amqp.performatives import Disposition
 
-PREFIX = b"\x00\x53\x15\xc0"
+PREFIX: Final = b"\x00\x53\x15\xc0"
 """How the body of such a frame begins: its descriptor, and a list8."""
 _REMEMBERED = 64
 _UINT: Final = rb"\x43|\x52.|\x70...."
-_FORM: Final = re.compile(
-    rb"%b.(?P<fields>[\x03-\x06])(?P<role>[\x41\x42])(?P<first>%b)(?P<last>\x40|%b)(?P<more>.*)"
-    % (re.escape(PREFIX), _UINT, _UINT),
-    re.DOTALL,
+_HEAD: Final = re.compile(
+    rb"\x00\x00\x00.\x02\x00(..)%b.([\x03-\x06])([\x41\x42])(%b)(?:\x40|\4)" % (re.escape(PREFIX), _UINT), re.DOTALL
 )
-"""The numbers are a constructor and its bytes, none for 0."""
+"""Of a frame about one delivery: size, channel, fields, role, first and last. The numbers are a constructor and its bytes, none
+for 0."""
+_SIZE_AT: Final = 3
+_LIST_SIZE_AT: Final = 12
 
 _Rest = tuple[bool | None, Composite | None, bool | None]
 
 
-def read(body: bytes) -> Disposition | None:
-    """Returns the disposition that is the whole body, which begins with `PREFIX`. None for any other form or content:
-    `frames.decode_body` reads that, or says what is wrong with it."""
-    found = _FORM.fullmatch(body)
-    if found is None or body[4] != len(body) - 5:
-        return None
-    fields, role, first, last, more = found.groups()
-    rest = _rest(fields, more)
-    if rest is None:
-        return None
+class Run(NamedTuple):
+    """Frames, one behind the other, that say the same of one delivery each."""
+
+    channel: int
+    numbers: list[int]
+    """Of the deliveries."""
+    said: Disposition
+    """Of the first of them."""
+
+
+def run(buf: bytes, pos: int) -> tuple[Run | None, int]:
+    """Returns the dispositions at `pos`, and where the next frame begins. None for a frame that is not here as a whole, and for
+    any other form or content: `frames.decode_body` reads that, or says what is wrong with it."""
+    numbers: list[int] = []
+    same: tuple[bytes, ...] | None = None
+    rest: _Rest | None = None
+    while (found := _HEAD.match(buf, pos)) is not None:
+        at, end = found.end(), pos + buf[pos + _SIZE_AT]
+        if not at <= end <= len(buf) or buf[pos + _LIST_SIZE_AT] != end - pos - _LIST_SIZE_AT - 1:
+            break
+        channel, fields, role, first = found.groups()
+        says = (channel, fields, role, buf[at:end])
+        if same is None:
+            if (rest := _rest(fields, says[-1])) is None:
+                break
+            same = says
+        elif says != same:
+            break
+        numbers.append(int.from_bytes(first[1:]))
+        pos = end
+    if same is None or rest is None:
+        return None, pos
     settled, state, batchable = rest
-    return Disposition(
-        role=role == b"\x41",
-        first=_number(first),
-        last=None if last == b"\x40" else _number(last),
-        settled=settled,
-        state=state,
-        batchable=batchable,
-    )
-
-
-def _number(uint: bytes) -> int:
-    return int.from_bytes(uint[1:], "big")
+    said = Disposition(role=same[2] == b"\x41", first=numbers[0], settled=settled, state=state, batchable=batchable)
+    return Run(int.from_bytes(same[0]), numbers, said), pos
 
 
 @lru_cache(_REMEMBERED)

@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 from ingest.amqp.composites import Composite, composite
 from ingest.amqp.decoding import decode, decode_typed
+from ingest.amqp.dispositions import PREFIX, Run
+from ingest.amqp.dispositions import run as run_at
 from ingest.amqp.errors import AmqpError
 from ingest.amqp.types import Buffer
 
@@ -46,13 +48,21 @@ class FrameSplitter:
 
     def feed(self, data: Buffer) -> list[ProtocolHeader | Frame]:
         """Raises AmqpError if a frame is larger than agreed, or if the bytes are not a frame."""
-        return list(self.each(data))
+        return [item for item in self.each(data, runs=False) if not isinstance(item, Run)]
 
-    def each(self, data: Buffer) -> Iterator[ProtocolHeader | Frame]:
-        """As `feed`, one at a time: what precedes bytes that are not a frame comes before the error, and those are dropped."""
+    def each(self, data: Buffer, *, runs: bool = True) -> Iterator[ProtocolHeader | Frame | Run]:
+        """As `feed`, one at a time: what precedes bytes that are not a frame comes before the error, and those are dropped.
+
+        `runs`: whether dispositions that say the same come together.
+        """
         buf, self._rest = self._rest + data, b""
         pos = 0
         while len(buf) - pos >= 8:
+            if runs and buf[pos + 8 : pos + 12] == PREFIX:
+                run, pos = run_at(buf, pos)
+                if run is not None:
+                    yield run
+                    continue
             size, offset, kind, channel = _HEADER.unpack_from(buf, pos)
             if size == _AMQP:
                 yield ProtocolHeader(buf[pos : pos + 8])

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from ingest.amqp import dispositions
 from ingest.amqp.composites import Composite, composite
 from ingest.amqp.decoding import decode_as_bytes
 from ingest.amqp.errors import AmqpError
@@ -21,8 +20,6 @@ def read_frame(body: bytes) -> tuple[Composite, bytes]:
 
     Numbers in maps keep their types in frames whose numbers are sent back.
     """
-    if body[:4] == dispositions.PREFIX and (told := dispositions.read(body)) is not None:
-        return told, b""
     try:
         return decode_body(body, typed=body[:3] not in _PLAIN)
     except AmqpError:

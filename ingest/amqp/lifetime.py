@@ -8,13 +8,7 @@ from enum import Enum, auto
 from typing import Final
 
 
-class Quick(Enum):
-    """Its members are keys of a dictionary that is asked for each frame; the hash of `Enum` is written in Python."""
-
-    __hash__ = object.__hash__
-
-
-class Half(Quick):
+class Half(Enum):
     """The state of one side."""
 
     NEW = auto()
@@ -22,20 +16,18 @@ class Half(Quick):
     DOWN = auto()
 
 
-class Move(Quick):
+class Move(Enum):
     """What a frame of one side does to its half."""
 
     OPEN = auto()
-    USE = auto()
     CLOSE = auto()
 
 
 MOVES: Final[dict[tuple[Half, Move], Half]] = {
     (Half.NEW, Move.OPEN): Half.UP,
-    (Half.UP, Move.USE): Half.UP,
     (Half.UP, Move.CLOSE): Half.DOWN,
 }
-"""Every other move is not allowed."""
+"""Every other move is not allowed, and a half is used only while it is up."""
 
 
 class Lifetime:

@@ -3,8 +3,8 @@
 Times are milliseconds, sizes bytes. `None` is AMQP's null: the default that the specification names.
 """
 
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
 
 from ingest.amqp.composites import (
     ANY,
@@ -30,6 +30,9 @@ UNSETTLED = 0
 """`snd_settle_mode`: every delivery is sent unsettled (AMQP 1.0 part 2.8.2)."""
 SETTLED = 1
 """`snd_settle_mode`: every delivery is sent settled (AMQP 1.0 part 2.8.2)."""
+
+_SHORT: Final = 100
+"""Characters to which the texts of an error are cut that does not fit into a frame."""
 
 
 @dataclass(kw_only=True)
@@ -268,3 +271,15 @@ class SaslOutcome(Composite):
     CODE = 0x44
     code: int = field(metadata=UBYTE)
     additional_data: bytes | None = field(default=None, metadata=BINARY)
+
+
+def shortened(performative: Any) -> Any:
+    """Returns it with its error cut, if it has one."""
+    error = getattr(performative, "error", None)
+    if isinstance(error, Error):
+        condition, description = error.condition[:_SHORT], error.description and error.description[:_SHORT]
+        return replace(performative, error=Error(condition=condition, description=description))
+    state = getattr(performative, "state", None)
+    if isinstance(state, Composite):
+        return replace(performative, state=shortened(state))
+    return performative

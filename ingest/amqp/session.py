@@ -1,5 +1,6 @@
 """One session of a connection: its links, its windows, which link gets which disposition (AMQP 1.0 part 2.5). Sans-IO."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol, TypeVar
 
@@ -263,22 +264,23 @@ class Session:
         if self.lifetime.ours is Half.UP:
             self.emit(Begun(self))
 
-    def on_frame(self, performative: Composite, payload: bytes) -> None:
-        """Handles a frame. Raises PeerMistake if a mistake must end the connection."""
+    def on_frame(self, performative: Composite, payload: bytes, deliveries: Sequence[int] = ()) -> None:
+        """Handles a frame, or several with the same disposition of these `deliveries`. Raises PeerMistake if a mistake must
+        end the connection."""
         if isinstance(performative, End):
             self._on_end(performative)
             return
-        if not self.lifetime.they(Move.USE):
+        if self.lifetime.theirs is not Half.UP:
             raise PeerMistake(FRAMING, f"{_name(performative)} comes behind the end of session {self.channel}.")
         if self.lifetime.ours is Half.DOWN:
             return  # it was in flight when this side ended the session
         match performative:
+            case Disposition():
+                self._on_disposition(performative, deliveries)
             case Transfer():
                 self._on_transfer(performative, payload)
             case Flow():
                 self._on_flow(performative)
-            case Disposition():
-                self._on_disposition(performative)
             case Attach():
                 self._on_attach(performative)
             case Detach():
@@ -382,10 +384,10 @@ class Session:
             return
         link.on_transfer(transfer, payload)
 
-    def _on_disposition(self, disposition: Disposition) -> None:
+    def _on_disposition(self, disposition: Disposition, deliveries: Sequence[int]) -> None:
         watched = self._watched[disposition.role is RECEIVER]
         first, last = disposition.first, disposition.last
-        for number in (first,) if last is None else stretch(first, last, watched):
+        for number in deliveries or (first,) if last is None else stretch(first, last, watched):
             link = watched.get(number)
             if link is not None:
                 link.on_disposition(number, disposition)
