@@ -31,6 +31,7 @@ from ingest.sink.feedback.topic_reader import FeedbackReader
 from ingest.sink.instrumentation import SinkMeasures
 from ingest.sink.intake.consumer import CommandConsumer, Place
 from ingest.sink.intake.other_hubs import member_name
+from ingest.sink.intake.read_ahead import FETCH, ReadAhead
 from ingest.sink.intake.reread import Again, Found
 from ingest.sink.intake.schema_cache import InOrder, registry_schemas
 from ingest.sink.intake.ticket import Ticket
@@ -43,7 +44,6 @@ from ingest.sink.sending.sender import Sender
 from ingest.sink.sending.stall_guard import StallGuard
 from ingest.timing import Deadline
 
-FETCH = 500
 WINDOW = 256
 """Commands in flight of one process; the hub's own link credit is about 100."""
 IDLE_SECONDS = 0.05
@@ -135,11 +135,13 @@ class Worker:
         self._arrived, self._found = InOrder(self._take), InOrder(self._take_again)
         self._dead_bytes = 0
         """Bytes of dead letters on their way."""
-        self._reads_ahead = True
+        self._ahead = ReadAhead()
         self._taken_at = float("-inf")
         """When the hub last took a command."""
         self._quota: str | None = None
         self._commit_at = 0.0
+        self._now_ms = 0
+        """The loop's time, Unix milliseconds."""
         self._repeated = Repeated()
         self._unread = Unread()
         self._stall = StallGuard(self.sender, self.lanes, self.budget)
@@ -153,9 +155,10 @@ class Worker:
 
     def poll(self) -> None:
         """Runs the loop once."""
+        self._now_ms = time.time_ns() // 1_000_000
         busy = len(self.lanes) or self.lanes.deferred or self.sender.in_flight
         self.shares.enter("decode" if busy else self._waits_for(paced=False))
-        tickets = self.commands.poll(FETCH if self._may_read() else 0, 0 if busy else IDLE_SECONDS)
+        tickets = self.commands.poll(self._wanted(), 0 if busy else IDLE_SECONDS)
         self.shares.enter("decode")
         self._arrived.take(tickets)
         while self.commands.unreadable:
@@ -193,15 +196,16 @@ class Worker:
         self.budget.close()
         self._child.beat(False, "stopped")
 
-    def _may_read(self) -> bool:
+    def _wanted(self) -> int:
+        """Returns how many commands to read now."""
         if not self.lanes.has_room:
             self.lanes.spill()
         if self._arrived or self.dead_letters.in_flight >= DEAD_LETTERS or self._dead_bytes >= DEAD_LETTER_BYTES:
-            return False
-        # Past commands of which only the places are kept, it reads on only for devices that would otherwise wait.
-        enough = WINDOW if self._reads_ahead else WINDOW // 2
-        self._reads_ahead = self._may_send and self.lanes.ready(time.monotonic()) < enough
-        return self.lanes.has_room and (self._reads_ahead or not self.lanes.deferred)
+            return 0
+        lanes, now = self.lanes, time.monotonic()
+        return self._ahead.wanted(
+            ready=lanes.ready(now), deferred=lanes.deferred, has_room=lanes.has_room, may_send=self._may_send
+        )
 
     @property
     def _may_send(self) -> bool:
@@ -214,7 +218,7 @@ class Worker:
         assert record is not None, "it was read just now"
         read, why = None, None
         try:
-            read = self._read(record, now_ms=_now_ms())
+            read = self._read(record, ticket.origin, now_ms=self._now_ms)
         except Undeliverable as bad:
             why = bad.with_traceback(None)
         if why is not None:
@@ -240,7 +244,7 @@ class Worker:
         )
         if found.message is not None:
             try:
-                read = self._read(found.message, now_ms=_now_ms())
+                read = self._read(found.message, found.origin, now_ms=self._now_ms)
                 if read is not None:
                     (ticket.command, kept_bytes), parsed = read, True
             except Undeliverable as bad:
@@ -294,7 +298,7 @@ class Worker:
         """Returns the next command that has not expired while it waited."""
         while (ticket := self.lanes.take(now)) is not None:
             try:
-                check_expiry(ticket.command.expiry_ms, _now_ms())
+                check_expiry(ticket.command.expiry_ms, self._now_ms)
                 return ticket
             except Undeliverable as late:
                 why = late.with_traceback(None)
@@ -393,7 +397,3 @@ class Worker:
             self.lanes.drop(topic, partition)
         self._arrived.drop(lambda ticket: ticket.origin[:2] in gone)
         self._found.drop(lambda found: found.origin[:2] in gone)
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

@@ -26,7 +26,9 @@ from ingest.metrics.bottleneck import Part
 from ingest.metrics.registry import Registry
 from ingest.process.child import Child, ProcessSpec
 from ingest.sink import worker
-from ingest.sink.commands.command import Command, parse
+from ingest.sink.commands.command import Command
+from ingest.sink.commands.plain import plain_command
+from ingest.sink.intake.read_ahead import FETCH
 from ingest.sink.intake.ticket import Ticket
 from ingest.sink.pacing import device_queues, shared_rate
 from ingest.sink.pacing.device_queues import DeviceQueues
@@ -466,17 +468,17 @@ def test_a_command_that_nothing_can_make_of_is_set_aside_and_the_next_goes_on(
     bench.hub.c2d.auto_complete()
     send = Sender.send
 
-    def parse_badly(*arguments: Any, **more: Any) -> Any:
+    def read_badly(*arguments: Any, **more: Any) -> Any:
         if b'"d1"' in arguments[0]:
             raise RecursionError("too deep \ud800")
-        return parse(*arguments, **more)
+        return plain_command(*arguments, **more)
 
     def send_badly(self: Sender, command: Command) -> None:
         if command.device_id == "d2":
             raise ValueError("no such type")
         send(self, command)
 
-    monkeypatch.setattr("ingest.sink.commands.records.parse", parse_badly)
+    monkeypatch.setattr("ingest.sink.commands.records.plain_command", read_badly)
     monkeypatch.setattr(Sender, "send", send_badly)
     bench.write(*(good(number) for number in range(1, 6)))
     made = bench.start()
@@ -561,7 +563,7 @@ def test_memory_is_bounded_and_the_cpu_idle_while_the_hub_is_away(bench: Bench, 
         bench.listen()
     assert turns < 200, "a turn without work waits"
     assert sum(mine.cpu_times()[:2]) - began < 1.0
-    assert len(made.lanes) < 300 + worker.FETCH + 1
+    assert len(made.lanes) < 300 + FETCH + 1
     assert not bench.told[-1][0]
     assert bench.told[-1][1].startswith("IoT Hub ") or "connecting to the hub" in bench.told[-1][1]
     assert made.commands.lag > 0

@@ -20,7 +20,7 @@ Ack = Literal["none", "positive", "negative", "full"]
 
 MAX_ID_LENGTH: Final = 128
 
-_ACKS: Final[dict[str, Ack]] = {
+ACKS: Final[dict[str, Ack]] = {
     "none": "none",
     "positive": "positive",
     "negative": "negative",
@@ -29,7 +29,7 @@ _ACKS: Final[dict[str, Ack]] = {
     "positiveonly": "positive",
     "negativeonly": "negative",
 }
-_HUB_PREFIX: Final = "iothub-"
+HUB_PREFIX: Final = "iothub-"
 _EXPIRY_BYTES: Final = 8
 
 
@@ -75,8 +75,9 @@ class Command:
         """The bytes that the hub counts."""
         if self._size:
             return self._size
-        texts = f"{self.to}{self.message_id}{self.ack}"
-        texts += f"{self.correlation_id or ''}{self.content_type or ''}{self.content_encoding or ''}"
+        texts = self.to + self.message_id + self.ack
+        if self.correlation_id is not None or self.content_type is not None or self.content_encoding is not None:
+            texts += f"{self.correlation_id or ''}{self.content_type or ''}{self.content_encoding or ''}"
         if self.properties:
             texts += "".join(self.properties) + "".join(self.properties.values())
         size = len(self.body) + (0 if self.expiry_ms is None else _EXPIRY_BYTES)
@@ -190,7 +191,7 @@ def _text(what: str, value: object) -> str:
 
 
 def _ack(value: object) -> Ack:
-    ack = _ACKS.get(value.lower()) if isinstance(value, str) else None
+    ack = ACKS.get(value.lower()) if isinstance(value, str) else None
     if ack is None:
         raise Undeliverable(
             "invalid_property", f"ack {clip(value)} is not known: write none, positive, negative or full."
@@ -210,11 +211,11 @@ def _properties(fields: RawCommand) -> dict[str, str]:
     checked: dict[str, str] = {}
     for name, value in properties.items():
         _text("The property name", name)
-        if name.lower().startswith(_HUB_PREFIX):
+        if name.lower().startswith(HUB_PREFIX):
             raise Undeliverable(
                 "invalid_property",
                 f"The property name {clip(name)} is the hub's own, which would change what it does: do not begin it "
-                f"with {_HUB_PREFIX}.",
+                f"with {HUB_PREFIX}.",
             )
         checked[name] = _text(f"The property {clip(name)}", value)
     return checked

@@ -13,7 +13,6 @@ from ingest.sink.commands.foreign import foreign_object
 from ingest.sink.commands.formats.contract import Fields, Format
 from ingest.sink.commands.formats.json_object import JsonObject
 from ingest.sink.commands.json_text import Member, Number, members
-from ingest.sink.commands.plain import Plain, plain_fields
 from ingest.sink.commands.quoting import clip
 
 Headers = Sequence[tuple[str, str | bytes | None]]
@@ -48,8 +47,7 @@ def read(value: bytes, headers: Headers, form: Format = JSON) -> RawCommand:
     the value has all fields, and null stands for an absent one, except `message`.
     """
     if not headers:
-        plain = plain_fields(value) if form.reads_plain else None
-        return _from_value(form.read(value), {}) if plain is None else _from_plain(plain)
+        return _from_value(form.read(value), {})
     last = dict(headers)
     found = {name: value for name, value in last.items() if value is not None}
     if "deviceId" in last and form.reads_headers:
@@ -64,28 +62,6 @@ def read(value: bytes, headers: Headers, form: Format = JSON) -> RawCommand:
     if addressed is not None and _text(found, addressed, "invalid_device_id") != fields.device_id:
         raise _unknown("header", addressed, "deviceId")
     return fields
-
-
-def _from_plain(fields: Plain) -> RawCommand:
-    get = fields.get
-    message, expiry, expiry_time = get("message"), get("expiry"), get("expiryTime")
-    if expiry is not None and expiry_time is not None:
-        raise _two_expiries()
-    if not isinstance(message, str):
-        raise _no_message()
-    return RawCommand(
-        message.encode(),
-        get("deviceId"),
-        get("moduleId"),
-        get("messageId"),
-        get("correlationId"),
-        get("contentType"),
-        get("contentEncoding"),
-        get("ack"),
-        expiry if expiry_time is None else expiry_time,
-        get("properties"),
-        (),
-    )
 
 
 def _from_value(fields: Fields, headers: dict[str, str | bytes]) -> RawCommand:

@@ -9,6 +9,7 @@ from ingest.kafka.headers import headers_of
 from ingest.sink.commands.command import Ack, Command, Origin, parse
 from ingest.sink.commands.field_names import PROPERTY_PREFIX
 from ingest.sink.commands.formats.contract import Format
+from ingest.sink.commands.plain import plain_command
 from ingest.sink.commands.quoting import clip
 from ingest.sink.commands.record_layout import JSON, Headers
 
@@ -21,20 +22,25 @@ def origin_of(message: Message) -> Origin:
 
 def size_of(message: Message, headers: Headers) -> int:
     """Returns the bytes of key, value and headers, whether part of the command or not."""
-    size = len(_bytes(message.key()) or b"") + len(_bytes(message.value()) or b"")
+    size = len(message.key() or b"") + len(message.value() or b"")
     if headers:
         size += sum(len(name) + len(value or b"") for name, value in headers)
     return size
 
 
-def command_of(message: Message, *, now_ms: int, default_ack: Ack, form: Format = JSON) -> tuple[Command, int] | None:
-    """Returns the command as `parse`, and the `size_of` its record; None for a tombstone. Raises only Undeliverable and
-    SchemaMissing."""
+def command_of(
+    message: Message, origin: Origin, *, now_ms: int, default_ack: Ack, form: Format = JSON
+) -> tuple[Command, int] | None:
+    """Returns the command as `parse`, and the `size_of` its record, which is `origin`'s; None for a tombstone. Raises only
+    Undeliverable and SchemaMissing."""
     try:
-        headers = headers_of(message)
-        _check_names(headers)
-        value = _bytes(message.value())
-        command = parse(value, headers, origin_of(message), now_ms=now_ms, default_ack=default_ack, form=form)
+        headers, value, command = headers_of(message), _bytes(message.value()), None
+        if headers:
+            _check_names(headers)
+        elif value is not None and form.reads_plain:
+            command = plain_command(value, origin, now_ms=now_ms, default_ack=default_ack)
+        if command is None:
+            command = parse(value, headers, origin, now_ms=now_ms, default_ack=default_ack, form=form)
         return None if command is None else (command, size_of(message, headers))
     except IngestError:
         raise

@@ -149,8 +149,9 @@ class CommandConsumer:
                 self._failed(error, place, message.offset() or 0)
             elif place in self._prefixes:
                 offset = message.offset() or 0
-                if self._prefix(place, offset).add(offset, message.leader_epoch()):
-                    tickets.append(self.ticket(Origin(*place, offset), message))
+                prefix = self._prefix(place, offset)
+                if prefix.add(offset, message.leader_epoch()):
+                    tickets.append(Ticket(Origin(*place, offset), message, prefix))
         return tickets
 
     def ticket(self, origin: Origin, record: Message | None) -> Ticket:

@@ -43,13 +43,8 @@ class OffsetTracker:
         if self.start is None:
             self.start = offset
         self.end = offset + 1
-        self._forget_known(offset)
-        known = bool(self._known) and self._known[0].start <= offset
-        if known and epoch is not None and self._known_epoch is not None and epoch > self._known_epoch:
-            # Written after all of them: the log was truncated, and now has other records there.
-            self._known.clear()
-            known = False
-        if epoch is not None and epoch >= 0:
+        known = bool(self._known) and self._is_known(offset, epoch)
+        if epoch is not None and epoch != self._epoch and epoch >= 0:
             self._epoch = max(epoch, self._epoch if self._epoch is not None else epoch)
         if known:
             self._forget_known(self.end)
@@ -114,6 +109,16 @@ class OffsetTracker:
             if first is not None:
                 yield first
         yield from known
+
+    def _is_known(self, offset: int, epoch: int | None) -> bool:
+        """Whether an earlier process has finished it."""
+        self._forget_known(offset)
+        known = bool(self._known) and self._known[0].start <= offset
+        if known and epoch is not None and self._known_epoch is not None and epoch > self._known_epoch:
+            # Written after all of them: the log was truncated, and now has other records there.
+            self._known.clear()
+            known = False
+        return known
 
     def _forget_known(self, before: int) -> None:
         while self._known and self._known[0].end <= before:

@@ -18,14 +18,15 @@ WORDS: Final[dict[WaitsFor, str]] = {
 
 
 class DeviceQueue:
-    """Oldest first: `queue`, then `backlog`."""
+    """Oldest first: `queue`, then `backlog`; one of a device with few commands is made and dropped for each."""
 
     __slots__ = ("backlog", "backoff", "device_id", "hold", "probing", "queue", "since", "slow_backoff", "waits_for")
 
     def __init__(self, device_id: str) -> None:
         self.device_id = device_id
         self.queue: deque[Ticket] = deque()
-        self.backlog = Backlog()
+        self.backlog: Backlog | None = None
+        """None until one is needed, as for most devices."""
         self.backoff: Backoff | None = None
         """For the first command, after a passing fault."""
         self.slow_backoff: Backoff | None = None
@@ -38,6 +39,13 @@ class DeviceQueue:
         """What the device waits for, while `since` is set."""
         self.probing = False
         """Whether the hub is tried though the device has no credit."""
+
+    @property
+    def places(self) -> Backlog:
+        """The backlog, made now if there is none."""
+        if self.backlog is None:
+            self.backlog = Backlog()
+        return self.backlog
 
     def wait(self, waits_for: WaitsFor, now: float) -> None:
         """Notes that the device takes nothing now, for this reason."""

@@ -99,13 +99,14 @@ class DeviceQueues:
 
         `kept_bytes`: what its ticket keeps besides the command, usually its record.
         """
-        lane = self._lanes.get(ticket.device_id)
+        device_id = ticket.command.device_id
+        lane = self._lanes.get(device_id)
         if lane is None:
-            lane = self._lanes[ticket.device_id] = DeviceQueue(ticket.device_id)
+            lane = self._lanes[device_id] = DeviceQueue(device_id)
             self._ready.append(lane)
             self._bytes += LANE_BYTES
         if lane.backlog or len(lane.queue) >= self._per_device:
-            lane.backlog.append(ticket.origin, now)
+            lane.places.append(ticket.origin, now)
             self.deferred += 1
             self._look(lane)
             return False
@@ -121,7 +122,7 @@ class DeviceQueues:
                 continue
             # An empty lane gets one whatever the memory, or it might never get any.
             most = self._per_device - len(lane.queue) if self._has_memory else 1
-            found += [(lane.device_id, origin) for origin in lane.backlog.next(min(most, count - len(found)))]
+            found += [(lane.device_id, origin) for origin in lane.places.next(min(most, count - len(found)))]
             if len(found) >= count:
                 break
         return found
@@ -132,7 +133,7 @@ class DeviceQueues:
         Returns False if it is no longer wanted.
         """
         lane = self._lanes.get(device_id)
-        offered_at = lane.backlog.pop(origin) if lane is not None else None
+        offered_at = lane.backlog.pop(origin) if lane is not None and lane.backlog is not None else None
         if lane is None or offered_at is None:
             return False
         self.deferred -= 1
@@ -152,7 +153,7 @@ class DeviceQueues:
             if lane.hold != number or len(lane.queue) < 2:
                 continue
             first, *others = lane.queue
-            lane.backlog.put_first([(ticket.origin, ticket.offered_at) for ticket in others])
+            lane.places.put_first([(ticket.origin, ticket.offered_at) for ticket in others])
             lane.queue = deque([first])
             for ticket in others:
                 self._remove(ticket)
@@ -182,10 +183,11 @@ class DeviceQueues:
     def flying(self, command: Command) -> tuple[Ticket, float]:
         """Returns the ticket of a command that is in flight, and when it was taken. Raises ValueError for any other."""
         lane = self._lanes.get(command.device_id)
-        first = lane.queue[0] if lane is not None and lane.queue else None
-        if first is None or first.command is not command or first.taken_at is None:
-            raise ValueError(f"the command {command.message_id} is not in flight")
-        return first, first.taken_at
+        if lane is not None and lane.queue:
+            first = lane.queue[0]
+            if first.command is command and first.taken_at is not None:
+                return first, first.taken_at
+        raise ValueError(f"the command {command.message_id} is not in flight")
 
     def wait(self, now: float) -> float | None:
         """Returns seconds until `take` can have a command; None if only an answer, feedback or an offer brings one."""
@@ -201,22 +203,18 @@ class DeviceQueues:
     def sent(self, ticket: Ticket, now: float) -> None:
         """Notes that the hub took it: it is finished, and counts against the device's credit."""
         lane = self._flying(ticket)
-        if self._credit is not None and lane.probing and not self._credit.has(lane.device_id):
-            self._credit.forget(lane.device_id)
-        command = ticket.command
-        if self._credit is not None and command.ack == "full":
-            self._credit.spend(command.device_id, command.message_id, now)
+        if self._credit is not None:
+            if lane.probing and not self._credit.has(lane.device_id):
+                self._credit.forget(lane.device_id)
+            command = ticket.command
+            if command.ack == "full":
+                self._credit.spend(command.device_id, command.message_id, now)
         lane.moves()
-        self.finish(ticket)
+        self._finish(lane, ticket)
 
     def finish(self, ticket: Ticket) -> None:
         """Notes that it is dead-lettered, or no longer matters. The device's next command may go."""
-        lane = self._landed(ticket)
-        self._remove(lane.queue.popleft())
-        lane.backoff = None
-        if lane.queue:
-            self._ready.append(lane)
-        self._tidy(lane)
+        self._finish(self._flying(ticket), ticket)
 
     def retry(self, ticket: Ticket, now: float, *, blamed: bool = False) -> bool:
         """After a passing fault (throttled, busy, time-out, disconnect), tries the same command again a little later.
@@ -226,7 +224,7 @@ class DeviceQueues:
         """
         lane = self._flying(ticket)
         if lane.queue[0].dropped:
-            self.finish(ticket)
+            self._finish(lane, ticket)
             return True
         if blamed:
             lane.wait("answer", now)
@@ -234,7 +232,7 @@ class DeviceQueues:
                 return False
         elif lane.waits_for == "answer":
             lane.since = None
-        self._landed(ticket)
+        self._land(lane, ticket)
         lane.backoff = lane.backoff or Backoff(*RETRY_SECONDS, rng=self._rng)
         self._hold(lane, now + lane.backoff.next())
         return True
@@ -247,13 +245,13 @@ class DeviceQueues:
         """
         lane = self._flying(ticket)
         if lane.queue[0].dropped:
-            self.finish(ticket)
+            self._finish(lane, ticket)
             return True
         lane.wait("feedback" if lane.probing and lane.since is not None else "queue", now)
         left = lane.left(self._max_wait, now)
         if left <= 0:
             return False
-        self._landed(ticket)
+        self._land(lane, ticket)
         lane.slow_backoff = lane.slow_backoff or Backoff(*QUEUE_FULL_SECONDS, rng=self._rng)
         self._hold(lane, now + min(lane.slow_backoff.next(), left))
         return True
@@ -275,7 +273,8 @@ class DeviceQueues:
         again. Its deferred commands are forgotten, too."""
         dropped: list[Ticket] = []
         for lane in list(self._lanes.values()):
-            self.deferred -= lane.backlog.drop(topic, partition)
+            if lane.backlog is not None:
+                self.deferred -= lane.backlog.drop(topic, partition)
             kept: deque[Ticket] = deque()
             for ticket in lane.queue:
                 if ticket.origin[:2] != (topic, partition):
@@ -321,17 +320,24 @@ class DeviceQueues:
                     self._ready.append(moved)
 
     def _flying(self, ticket: Ticket) -> DeviceQueue:
-        lane = self._lanes.get(ticket.device_id)
+        lane = self._lanes.get(ticket.command.device_id)
         if lane is None or not lane.queue or lane.queue[0] is not ticket or ticket.taken_at is None:
             raise ValueError(f"this ticket of the command {ticket.command.message_id} is not in flight")
         return lane
 
-    def _landed(self, ticket: Ticket) -> DeviceQueue:
-        lane = self._flying(ticket)
+    def _land(self, lane: DeviceQueue, ticket: Ticket) -> None:
         ticket.taken_at = None
         lane.probing = False
         self.in_flight -= 1
-        return lane
+
+    def _finish(self, lane: DeviceQueue, ticket: Ticket) -> None:
+        self._land(lane, ticket)
+        lane.queue.popleft()
+        self._remove(ticket)
+        lane.backoff = None
+        if lane.queue:
+            self._ready.append(lane)
+        self._tidy(lane)
 
     def _hold(self, lane: DeviceQueue, until: float) -> None:
         self._holds += 1
@@ -344,10 +350,10 @@ class DeviceQueues:
 
     def _look(self, lane: DeviceQueue) -> None:
         """Notes whether the lane wants commands of its backlog."""
-        few = not lane.queue or (2 * len(lane.queue) <= self._per_device and not self._stands(lane))
-        if lane.backlog and few:
+        queue = lane.queue
+        if lane.backlog and (not queue or (2 * len(queue) <= self._per_device and not self._stands(lane))):
             self._hungry[lane.device_id] = lane
-        else:
+        elif self._hungry:
             self._hungry.pop(lane.device_id, None)
 
     def _tidy(self, lane: DeviceQueue) -> None:
