@@ -140,8 +140,6 @@ class Worker:
         """When the hub last took a command."""
         self._quota: str | None = None
         self._commit_at = 0.0
-        self._now_ms = 0
-        """The loop's time, Unix milliseconds."""
         self._repeated = Repeated()
         self._unread = Unread()
         self._stall = StallGuard(self.sender, self.lanes, self.budget)
@@ -155,7 +153,6 @@ class Worker:
 
     def poll(self) -> None:
         """Runs the loop once."""
-        self._now_ms = time.time_ns() // 1_000_000
         busy = len(self.lanes) or self.lanes.deferred or self.sender.in_flight
         self.shares.enter("decode" if busy else self._waits_for(paced=False))
         tickets = self.commands.poll(self._wanted(), 0 if busy else IDLE_SECONDS)
@@ -218,7 +215,7 @@ class Worker:
         assert record is not None, "it was read just now"
         read, why = None, None
         try:
-            read = self._read(record, ticket.origin, now_ms=self._now_ms)
+            read = self._read(record, ticket.origin, now_ms=_now_ms())
         except Undeliverable as bad:
             why = bad.with_traceback(None)
         if why is not None:
@@ -244,7 +241,7 @@ class Worker:
         )
         if found.message is not None:
             try:
-                read = self._read(found.message, found.origin, now_ms=self._now_ms)
+                read = self._read(found.message, found.origin, now_ms=_now_ms())
                 if read is not None:
                     (ticket.command, kept_bytes), parsed = read, True
             except Undeliverable as bad:
@@ -298,7 +295,7 @@ class Worker:
         """Returns the next command that has not expired while it waited."""
         while (ticket := self.lanes.take(now)) is not None:
             try:
-                check_expiry(ticket.command.expiry_ms, self._now_ms)
+                check_expiry(ticket.command.expiry_ms, _now_ms())
                 return ticket
             except Undeliverable as late:
                 why = late.with_traceback(None)
@@ -397,3 +394,7 @@ class Worker:
             self.lanes.drop(topic, partition)
         self._arrived.drop(lambda ticket: ticket.origin[:2] in gone)
         self._found.drop(lambda found: found.origin[:2] in gone)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

@@ -306,6 +306,32 @@ def test_a_command_that_expires_while_it_waits_is_never_sent(bench: Bench) -> No
     assert headers["ingest-reason"] == "expired"
 
 
+def test_a_command_that_expires_while_kafka_is_waited_for_is_never_sent(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A read can wait for seconds, while partitions come or go."""
+    bench.hub.c2d.auto_complete()
+    made = bench.start()
+    bench.turn(made, lambda: made.sender.ready and len(made.commands.assigned) == 2)
+    clock_ms = time.time_ns() // 1_000_000
+    monkeypatch.setattr(worker, "_now_ms", lambda: clock_ms)
+    read = made.commands.poll
+
+    def slow_read(count: int, timeout: float) -> list[Ticket]:
+        nonlocal clock_ms
+        tickets = read(count, timeout)
+        clock_ms += 60_000 if tickets else 0
+        return tickets
+
+    monkeypatch.setattr(made.commands, "poll", slow_read)
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(clock_ms / 1000 + 30)) + "Z"
+    bench.write(good(1, expiryTime=stamp), good(21))
+    bench.turn(made, lambda: made.counts["sent"] == 1 and made.counts["dead_letter"] == 1)
+    assert bench.bodies() == {"d1": ["21"]}
+    [(headers, _)] = bench.dead_letters(1)
+    assert headers["ingest-reason"] == "expired"
+
+
 @over_both
 def test_a_full_device_waits_and_no_other_waits_for_it(bench: Bench) -> None:
     bench.hub.c2d.auto_complete([f"d{number}" for number in range(1, DEVICES)])
