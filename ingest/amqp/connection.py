@@ -5,7 +5,7 @@ regularly. If the peer does something that AMQP does not allow, the connection i
 user gets `Closed`, never an exception. `WrongMove` means that the user asked for something at the wrong time.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -13,6 +13,7 @@ from ingest.amqp.composites import Composite
 from ingest.amqp.dispositions import Run
 from ingest.amqp.errors import AmqpError, PeerMistake, WrongMove
 from ingest.amqp.frames import (
+    AMQP_FRAME,
     AMQP_HEADER,
     EMPTY_FRAME,
     MIN_MAX_FRAME_SIZE,
@@ -36,7 +37,6 @@ from ingest.timing import Clock
 
 DECODE_ERROR: Final = "amqp:decode-error"
 FORCED: Final = "amqp:connection:forced"
-_OF_NO_SESSION: Final = (Open, Begin, Close)
 
 
 class Opened(NamedTuple):
@@ -303,29 +303,33 @@ class Connection:
             if sasl.done and self._is_client:
                 self._open()
             return
-        session = self._by_remote_channel.get(frame.channel) if frame.kind != SASL_FRAME else None
-        if session is not None and not isinstance(performative, _OF_NO_SESSION):
-            session.on_frame(performative, payload)
-        elif self._over:
+        self._on_performative(frame, performative, payload)
+
+    def _on_run(self, run: Run) -> None:
+        if self.lifetime.theirs is not Half.DOWN:
+            self._on_performative(Frame(AMQP_FRAME, run.channel, b""), run.said, b"", run.numbers)
+
+    def _on_performative(
+        self, frame: Frame, performative: Composite, payload: bytes, deliveries: Sequence[int] = ()
+    ) -> None:
+        """`deliveries` as for `Session.on_frame`."""
+        if self._over:
             if isinstance(performative, Close):
                 self.lifetime.lost()
         elif isinstance(performative, Close) and self.lifetime.they(Move.CLOSE):
             self._on_close(performative)
         elif isinstance(performative, Open) and self._has_header and self.lifetime.they(Move.OPEN):
             self._on_open(performative)
-        elif isinstance(performative, Begin) and frame.kind != SASL_FRAME and self.lifetime.theirs is Half.UP:
+        elif not self.lifetime.they(Move.USE) or frame.kind == SASL_FRAME:
+            name = type(performative).__name__.lower()
+            raise PeerMistake(DECODE_ERROR, f"{name} on channel {frame.channel} does not belong here.")
+        elif isinstance(performative, Begin):
             self._on_begin(performative, frame.channel)
-        elif session is not None:
-            session.on_frame(performative, payload)  # which refuses it
+        elif frame.channel in self._by_remote_channel:
+            self._by_remote_channel[frame.channel].on_frame(performative, payload, deliveries)
         else:
-            raise _misplaced(performative, frame.channel)
-
-    def _on_run(self, run: Run) -> None:
-        session = self._by_remote_channel.get(run.channel)
-        if session is not None:
-            session.on_frame(run.said, b"", run.numbers)
-        elif not self._over and self.lifetime.theirs is not Half.DOWN:
-            raise _misplaced(run.said, run.channel)
+            name = type(performative).__name__.lower()
+            raise PeerMistake(DECODE_ERROR, f"{name} on channel {frame.channel} does not belong here.")
 
     def _on_open(self, peer: Open) -> None:
         self.remote = peer
@@ -338,7 +342,7 @@ class Connection:
     def _on_begin(self, begin: Begin, channel: int) -> None:
         most = self.local.channel_max
         if channel in self._by_remote_channel or (most is not None and channel > most):
-            raise _misplaced(begin, channel)
+            raise PeerMistake(DECODE_ERROR, f"begin on channel {channel} does not belong here.")
         if begin.remote_channel is not None:
             session = self._sessions.get(begin.remote_channel)
             if session is None or session.lifetime.theirs is not Half.NEW:
@@ -390,7 +394,3 @@ class Connection:
     def _forget_sessions(self) -> None:
         self._sessions.clear()
         self._by_remote_channel.clear()
-
-
-def _misplaced(frame: Composite, channel: int) -> PeerMistake:
-    return PeerMistake(DECODE_ERROR, f"{type(frame).__name__.lower()} on channel {channel} does not belong here.")

@@ -34,7 +34,7 @@ class Run(NamedTuple):
     """Of the first of them."""
 
 
-def run(buf: bytes, pos: int) -> tuple[Run | None, int]:
+def run_at(buf: bytes, pos: int) -> tuple[Run | None, int]:
     """Returns the dispositions at `pos`, and where the next frame begins. None for a frame that is not here as a whole, and for
     any other form or content: `frames.decode_body` reads that, or says what is wrong with it."""
     numbers: list[int] = []

@@ -39,24 +39,12 @@ def encode(value: object) -> bytes:
     except struct.error:
         raise AmqpError(f"{value!r} does not fit into an AMQP {type(value).__name__.lower()}.") from None
     except UnicodeEncodeError:
-        raise _not_text(value) from None
-
-
-def encode_text(text: str) -> bytes:
-    """As `encode`, for a text alone."""
-    try:
-        return _bytes(0xA1, 0xB1, text.encode())
-    except UnicodeEncodeError:
-        raise _not_text(text) from None
+        raise AmqpError(f"{value!r} cannot be sent as AMQP {type(value).__name__.lower()}.") from None
 
 
 def encode_list(items: Iterable[bytes]) -> bytes:
     """Returns a list8 or list32 of encoded items; never list0, which azure-eventhub's decoder cannot index."""
     return _compound(0xC0, 0xD0, list(items))
-
-
-def _not_text(value: object) -> AmqpError:
-    return AmqpError(f"{value!r} cannot be sent as AMQP {type(value).__name__.lower()}.")
 
 
 def encode_map(pairs: Iterable[bytes]) -> bytes:
@@ -163,7 +151,7 @@ _WRITERS: dict[type, Callable[[Any], bytes]] = {
     Decimal128: lambda value: b"\x94" + struct.pack("16s", value),
     uuid.UUID: lambda value: b"\x98" + value.bytes,
     bytes: lambda value: _bytes(0xA0, 0xB0, value),
-    str: encode_text,
+    str: lambda value: _bytes(0xA1, 0xB1, value.encode()),
     Symbol: lambda value: _bytes(0xA3, 0xB3, value.encode("ascii")),
     list: lambda value: encode_list(map(encode, value)) if value else b"\x45",
     dict: lambda value: encode_map(encode(half) for pair in value.items() for half in pair),

@@ -6,8 +6,7 @@ from typing import NamedTuple
 
 from ingest.amqp.composites import Composite, composite
 from ingest.amqp.decoding import decode, decode_typed
-from ingest.amqp.dispositions import PREFIX, Run
-from ingest.amqp.dispositions import run as run_at
+from ingest.amqp.dispositions import PREFIX, Run, run_at
 from ingest.amqp.errors import AmqpError
 from ingest.amqp.types import Buffer
 

@@ -8,7 +8,13 @@ from enum import Enum, auto
 from typing import Final
 
 
-class Half(Enum):
+class Quick(Enum):
+    """Its members are keys of a dictionary that is asked for each frame; the hash of `Enum` is written in Python."""
+
+    __hash__ = object.__hash__
+
+
+class Half(Quick):
     """The state of one side."""
 
     NEW = auto()
@@ -16,18 +22,20 @@ class Half(Enum):
     DOWN = auto()
 
 
-class Move(Enum):
+class Move(Quick):
     """What a frame of one side does to its half."""
 
     OPEN = auto()
+    USE = auto()
     CLOSE = auto()
 
 
 MOVES: Final[dict[tuple[Half, Move], Half]] = {
     (Half.NEW, Move.OPEN): Half.UP,
+    (Half.UP, Move.USE): Half.UP,
     (Half.UP, Move.CLOSE): Half.DOWN,
 }
-"""Every other move is not allowed, and a half is used only while it is up."""
+"""Every other move is not allowed."""
 
 
 class Lifetime:

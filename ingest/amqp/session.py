@@ -270,17 +270,17 @@ class Session:
         if isinstance(performative, End):
             self._on_end(performative)
             return
-        if self.lifetime.theirs is not Half.UP:
+        if not self.lifetime.they(Move.USE):
             raise PeerMistake(FRAMING, f"{_name(performative)} comes behind the end of session {self.channel}.")
         if self.lifetime.ours is Half.DOWN:
             return  # it was in flight when this side ended the session
         match performative:
-            case Disposition():
-                self._on_disposition(performative, deliveries)
             case Transfer():
                 self._on_transfer(performative, payload)
             case Flow():
                 self._on_flow(performative)
+            case Disposition():
+                self._on_disposition(performative, deliveries)
             case Attach():
                 self._on_attach(performative)
             case Detach():
@@ -387,7 +387,7 @@ class Session:
     def _on_disposition(self, disposition: Disposition, deliveries: Sequence[int]) -> None:
         watched = self._watched[disposition.role is RECEIVER]
         first, last = disposition.first, disposition.last
-        for number in deliveries or (first,) if last is None else stretch(first, last, watched):
+        for number in deliveries or ((first,) if last is None else stretch(first, last, watched)):
             link = watched.get(number)
             if link is not None:
                 link.on_disposition(number, disposition)

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ingest.amqp.composites import Composite
-from ingest.amqp.dispositions import Run, run
+from ingest.amqp.dispositions import Run, run_at
 from ingest.amqp.errors import AmqpError
 from ingest.amqp.frames import Frame, FrameSplitter, decode_body, encode_frame
 from ingest.amqp.performatives import Accepted, Disposition, Error, Flow, Modified, Rejected, Released
@@ -133,13 +133,13 @@ def test_those_that_say_the_same_come_together() -> None:
 def test_a_peer_that_leaves_out_what_is_absent() -> None:
     short = b"\x00\x53\x15\xc0\x0a\x05\x41\x52\x09\x40\x41\x00\x53\x24\x45"
     frame = framed(short)
-    assert run(frame, 0) == (Run(0, [9], replace(ACCEPTED, last=None)), len(frame))
+    assert run_at(frame, 0) == (Run(0, [9], replace(ACCEPTED, last=None)), len(frame))
     least = framed(b"\x00\x53\x15\xc0\x04\x03\x41\x43\x40")
-    assert run(least, 0) == (Run(0, [0], Disposition(role=True, first=0)), len(least))
+    assert run_at(least, 0) == (Run(0, [0], Disposition(role=True, first=0)), len(least))
 
 
 @pytest.mark.parametrize("cut", range(23))
 def test_one_that_is_not_here_as_a_whole_waits(cut: int) -> None:
     frame = encode_frame(0, ACCEPTED)
-    assert run(frame[:cut], 0) == (None, 0)
-    assert run(frame + frame[:cut], 0)[1] == len(frame)
+    assert run_at(frame[:cut], 0) == (None, 0)
+    assert run_at(frame + frame[:cut], 0)[1] == len(frame)

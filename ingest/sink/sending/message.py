@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from ingest.amqp.encoding import NULL, encode, encode_list, encode_text
+from ingest.amqp.encoding import NULL, encode, encode_list
 from ingest.amqp.message import APPLICATION_PROPERTIES, DATA, Properties, section
 from ingest.amqp.types import Symbol, Timestamp
 from ingest.sink.commands.command import Command
@@ -14,12 +14,12 @@ _NO_MORE: Final = (NULL,) * 4
 def encoded(command: Command) -> bytes:
     """Returns what `ingest.amqp.message.Message` would, in a third of the time. Raises AmqpError."""
     properties = (
-        encode_text(command.message_id),
+        encode(command.message_id),
         NULL,
-        encode_text(command.to),
+        encode(command.to),
         NULL,
         NULL,
-        NULL if command.correlation_id is None else encode_text(command.correlation_id),
+        NULL if command.correlation_id is None else encode(command.correlation_id),
         NULL if command.content_type is None else encode(Symbol(command.content_type)),
         NULL if command.content_encoding is None else encode(Symbol(command.content_encoding)),
         NULL if command.expiry_ms is None else encode(Timestamp(command.expiry_ms)),
