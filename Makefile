@@ -10,7 +10,7 @@ FIGURES := build/bench
 SANITIZED := build/sanitized
 SANITIZERS := -fsanitize=address,undefined -fno-sanitize-recover=undefined
 # Whole files, those that last longest first (tests/longest_first.py). Five at a time: most tests wait for other processes.
-# A test that hangs fails after ten minutes, and the stacks of its threads are printed; the longest takes four.
+# A test that hangs fails after ten minutes, and the stacks of its threads are printed.
 PYTEST := $(BIN)/python -m pytest --numprocesses=5 --dist=loadfile --no-loadscope-reorder -p no:benchmark \
 	--override-ini=faulthandler_timeout=600 --override-ini=faulthandler_exit_on_timeout=true
 # Once for each environment, as five processes would otherwise do it five times over: 12 s of CPU time each.

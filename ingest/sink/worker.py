@@ -135,7 +135,7 @@ class Worker:
         self._arrived, self._found = InOrder(self._take), InOrder(self._take_again)
         self._dead_bytes = 0
         """Bytes of dead letters on their way."""
-        self._ahead = ReadAhead()
+        self._ahead = ReadAhead(WINDOW)
         self._taken_at = float("-inf")
         """When the hub last took a command."""
         self._quota: str | None = None

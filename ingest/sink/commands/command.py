@@ -75,9 +75,8 @@ class Command:
         """The bytes that the hub counts."""
         if self._size:
             return self._size
-        texts = self.to + self.message_id + self.ack
-        if self.correlation_id is not None or self.content_type is not None or self.content_encoding is not None:
-            texts += f"{self.correlation_id or ''}{self.content_type or ''}{self.content_encoding or ''}"
+        texts = f"{self.to}{self.message_id}{self.ack}"
+        texts += f"{self.correlation_id or ''}{self.content_type or ''}{self.content_encoding or ''}"
         if self.properties:
             texts += "".join(self.properties) + "".join(self.properties.values())
         size = len(self.body) + (0 if self.expiry_ms is None else _EXPIRY_BYTES)

@@ -36,9 +36,7 @@ def plain_command(value: bytes, origin: Origin, *, now_ms: int, default_ack: Ack
         return None
     if properties and any(name.lower().startswith(HUB_PREFIX) for name in properties):
         return None
-    if not (content_type is None or content_type.isascii()):
-        return None
-    if not (content_encoding is None or content_encoding.isascii()):
+    if not f"{content_type or ''}{content_encoding or ''}".isascii():
         return None
     expiry_ms = None
     if (expiry := get("expiry", get("expiryTime"))) is not None:

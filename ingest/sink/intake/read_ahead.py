@@ -4,14 +4,14 @@ from typing import Final
 
 FETCH: Final = 500
 """The most at once."""
-ENOUGH: Final = 256
-"""Devices with a command to send: more than a process has in flight."""
 
 
 class ReadAhead:
     """Asked before each read."""
 
-    def __init__(self) -> None:
+    def __init__(self, enough: int) -> None:
+        """`enough`: devices with a command to send, as many as can be sent to at once."""
+        self._enough = enough
         self._past_places = True
 
     def wanted(self, *, ready: int, deferred: int, has_room: bool, may_send: bool) -> int:
@@ -22,7 +22,7 @@ class ReadAhead:
         more can be kept. `may_send`: whether the hub and Kafka can be reached.
         """
         # Past places, it reads on only for devices that would otherwise have to wait.
-        self._past_places = may_send and ready < (ENOUGH if self._past_places else ENOUGH // 2)
+        self._past_places = may_send and ready < (self._enough if self._past_places else self._enough // 2)
         if not has_room or (deferred and not self._past_places):
             return 0
-        return FETCH if ready < ENOUGH else 1
+        return FETCH if ready < self._enough else 1

@@ -18,7 +18,7 @@ WORDS: Final[dict[WaitsFor, str]] = {
 
 
 class DeviceQueue:
-    """Oldest first: `queue`, then `backlog`; one of a device with few commands is made and dropped for each."""
+    """Oldest first: `queue`, then `backlog`."""
 
     __slots__ = ("backlog", "backoff", "device_id", "hold", "probing", "queue", "since", "slow_backoff", "waits_for")
 
@@ -26,7 +26,7 @@ class DeviceQueue:
         self.device_id = device_id
         self.queue: deque[Ticket] = deque()
         self.backlog: Backlog | None = None
-        """None until one is needed, as for most devices."""
+        """None until one is needed: a device with one command at a time has a new `DeviceQueue` for each."""
         self.backoff: Backoff | None = None
         """For the first command, after a passing fault."""
         self.slow_backoff: Backoff | None = None

@@ -1,6 +1,8 @@
 import pytest
 
-from ingest.sink.intake.read_ahead import ENOUGH, FETCH, ReadAhead
+from ingest.sink.intake.read_ahead import FETCH, ReadAhead
+
+ENOUGH = 256
 
 
 @pytest.mark.parametrize(
@@ -21,12 +23,12 @@ from ingest.sink.intake.read_ahead import ENOUGH, FETCH, ReadAhead
 def test_so_many_that_the_link_never_waits(
     ready: int, deferred: int, has_room: bool, may_send: bool, wanted: int
 ) -> None:
-    ahead = ReadAhead()
+    ahead = ReadAhead(ENOUGH)
     assert ahead.wanted(ready=ready, deferred=deferred, has_room=has_room, may_send=may_send) == wanted
 
 
 def test_past_places_it_does_not_pause_and_go_on_again_at_each_command() -> None:
-    ahead = ReadAhead()
+    ahead = ReadAhead(ENOUGH)
 
     def pauses(ready: int) -> bool:
         return ahead.wanted(ready=ready, deferred=5, has_room=True, may_send=True) == 0
