@@ -242,11 +242,13 @@ def test_more_than_librdkafka_has_room_for_waits_in_order(cluster: MockCluster) 
 def test_the_end_finishes_what_is_begun_and_leaves_the_rest_to_the_next_process(cluster: MockCluster) -> None:
     """A batch of which Kafka has a part is sent to its end: no position is in its middle."""
     delivery = started(cluster)
+    take_down(cluster, delivery)
     count = 2 * FIRST_SHIPMENT_EVENTS
     for begin in (0, count, 2 * count):
         delivery.send(Batch.of([event(n) for n in range(begin, begin + count)]))
     assert delivery.pool.in_flight == FIRST_SHIPMENT_EVENTS
     delivery.close()
+    cluster.set_up(1)
     assert delivery.join(Deadline(PATIENCE), while_waiting=lambda: None)
     assert delivery.position == event(count - 1).position
     assert len(read(cluster, "iotin", count)) == count
