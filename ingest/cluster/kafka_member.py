@@ -13,6 +13,7 @@ from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 from ingest.cluster.contract import Change
 from ingest.errors import IngestError
 from ingest.kafka.client import ClientHealth, new_consumer
+from ingest.kafka.leaving import leave
 from ingest.logs import Repeated, and_more
 from ingest.timing import Deadline, joined
 
@@ -81,7 +82,7 @@ class KafkaMember:
                 continue
             if message is not None:
                 self._hear(message)
-        consumer.close()
+        leave(consumer)
 
     def _opened(self) -> Consumer | None:
         """Returns a consumer that has begun to join; None if the group is left before that works."""

@@ -15,6 +15,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from ingest.config import Kafka
 from ingest.errors import RestartRequired
 from ingest.kafka.client import STATISTICS_MS, ClientHealth, new_consumer, settings
+from ingest.kafka.leaving import leave
 from ingest.kafka.unreadable import Unreadable
 from ingest.logs import Repeated, and_more
 from ingest.sink.commands.command import Origin
@@ -183,7 +184,7 @@ class CommandConsumer:
             self.uncommitted = True
             # Before the client closes: from then on it hears no more of a new generation.
             self.uncommitted = not self._commit_for_sure(list(self._prefixes), Deadline(seconds))
-            self._consumer.close()
+            leave(self._consumer)
             self._consumer = None
 
     def _to_commit(self, places: list[Place], known: dict[Place, tuple[int, int]]) -> list[TopicPartition]:
