@@ -5,7 +5,7 @@ A turn costs as much as a hundred events: wake-ups here and in the Kafka client,
 
 from typing import Final
 
-SPACING_SECONDS: Final = 0.012
+SPACING_SECONDS: Final = 0.014
 """From read to read. An event waits for half of it on average."""
 SMALL_TURN: Final = 256
 """With more events the turn's cost is no longer what matters."""
