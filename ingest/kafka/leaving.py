@@ -31,8 +31,10 @@ def leave(consumer: Member, seconds: float = GIVE_BACK_SECONDS) -> None:
 
     Records that come meanwhile are dropped: whoever has their partition next reads them again.
     """
-    consumer.unsubscribe()
     deadline = Deadline(seconds)
-    while consumer.assignment() and not deadline.expired:
-        consumer.poll(min(_POLL_SECONDS, deadline.remaining()))
-    consumer.close()
+    try:
+        consumer.unsubscribe()
+        while consumer.assignment() and not deadline.expired:
+            consumer.poll(min(_POLL_SECONDS, deadline.remaining()))
+    finally:  # a callback can raise out of `poll`
+        consumer.close()

@@ -1,5 +1,6 @@
 """A member that leaves its group, in librdkafka's mock cluster."""
 
+import pytest
 from confluent_kafka import Consumer, TopicPartition
 
 from ingest.kafka.leaving import leave
@@ -67,3 +68,17 @@ def test_the_wait_for_that_has_an_end() -> None:
     stuck = Stuck()
     leave(stuck, 0.02)
     assert stuck.said == ["unsubscribe", "close"]
+
+
+class Failing(Stuck):
+    """Its callback for partitions that are revoked raises."""
+
+    def poll(self, timeout: float) -> None:
+        raise ValueError("the callback")
+
+
+def test_a_callback_that_fails_leaves_no_client_open() -> None:
+    failing = Failing()
+    with pytest.raises(ValueError, match="the callback"):
+        leave(failing, PATIENCE)
+    assert failing.said == ["unsubscribe", "close"]
