@@ -175,7 +175,7 @@ class PartitionProcess:
         self._child = child
         self.shares = TimeShares()
         self.catch_up = CatchUpTurn(child)
-        self._spacing = TurnSpacing()
+        self._spacing = TurnSpacing(gathers=self.transport.gathers)
         self._patience = Patience()
         child.measure(SourceMeasures(self, config.hub.retention_days))
         if isinstance(self.delivery, TransactionalDelivery):
@@ -251,7 +251,7 @@ class PartitionProcess:
         if 0 < weight < SMALL_TURN and (pause := self._pause):
             self._child.wait(pause)
         else:
-            self._wait_until(read_next)
+            self._gather_until(read_next)
         return weight > 0 or not self.receiver.attached
 
     @property
@@ -264,11 +264,11 @@ class PartitionProcess:
         """Seconds for which more events are waited for after a few."""
         return COLLECT_SECONDS if self.backlog > COLLECT_BACKLOG else min(COLLECT_SECONDS, self.delivery.sends_in)
 
-    def _wait_until(self, moment: float) -> None:
+    def _gather_until(self, moment: float) -> None:
         """A few milliseconds at most, so no stop is asked for."""
         left = moment - time.monotonic()
-        if left > 0:
-            time.sleep(left)
+        if left > 0 and not self.transport.more:
+            self.transport.gather(left)
 
     def _wait_for_kafka(self, seconds: float) -> None:
         self.shares.enter("kafka_queue")
@@ -277,13 +277,14 @@ class PartitionProcess:
 
     def _acknowledgements(self, weight: int, read_next: float) -> None:
         """Takes those that have come, and waits for the others if there is nothing better to do: what comes from the
-        hub now cannot be sent before them, and nothing is read before `read_next`."""
+        hub now cannot be sent before them, and after a small turn nothing need be read before `read_next`."""
         if self.transport.more or not self.delivery.on_the_way:
             self._patience.over()
             self.delivery.poll(0)
             return
         self.shares.enter("kafka_queue" if self.backlog > COLLECT_BACKLOG else "idle")
-        self.delivery.poll(max(self._patience.turn(weight), read_next - time.monotonic()))
+        wait = self._patience.turn(weight)
+        self.delivery.poll(wait if weight >= SMALL_TURN else max(wait, read_next - time.monotonic()))
 
     @property
     def backlog(self) -> int:

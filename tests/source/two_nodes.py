@@ -118,6 +118,7 @@ class HubLink:
     """A transport with a socket's buffer."""
 
     name = "memory"
+    gathers = False
     more = False
     newest: int | None = None
     credit = SOCKET
@@ -173,6 +174,8 @@ class HubLink:
         if not events and self.lost_at is not None:
             raise LinkEnded("lost", "stolen", "a receiver with a higher epoch was made")
         return events
+
+    def gather(self, seconds: float) -> None: ...
 
     def tend(self) -> None: ...
 
@@ -348,7 +351,7 @@ def in_memory(monkeypatch: pytest.MonkeyPatch) -> Callable[[World], None]:
 
         backoff = Backoff(0.2, 2.0, rng=world.random)
         for name, made in {
-            "open_transport": lambda config, name, **_: SimpleNamespace(name="fast", newest=None, more=False),
+            "open_transport": lambda config, name, **_: SimpleNamespace(name="fast", gathers=False),
             "Receiver": partial(Receiver, clock=world.monotonic, backoff=backoff),
             "Delivery": delivery,
             "CheckpointWriter": partial(StepWriter, clock=_Clock(world)),

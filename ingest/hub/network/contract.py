@@ -1,6 +1,6 @@
 """What carries AMQP between this node and a hub: bytes both ways, whatever is around them on the wire.
 
-Every implementation passes `tests/hub/network/contract.py`. `ingest.hub.network.dialing` opens one.
+Every implementation passes `tests/hub/network/test_streams.py`. `ingest.hub.network.dialing` opens one.
 """
 
 from typing import Final, Protocol
@@ -28,8 +28,12 @@ class Stream(Protocol):
         """Whether `read` has something to say, waited for `seconds` at most."""
         ...
 
+    def gather(self, seconds: float, least: int) -> None:
+        """Waits until about `least` bytes can be read, for `seconds` at most."""
+        ...
+
     def interrupt_on(self, descriptor: int) -> None:
-        """From now on `wait` also ends, with what it knows, as soon as this descriptor is readable."""
+        """From now on `wait` and `gather` also end, with what they know, as soon as this descriptor is readable."""
         ...
 
     def read(self, most: int) -> bytes | None:

@@ -38,6 +38,20 @@ class SocketStream:
         ready = self._readable.poll(seconds * 1000 + (0.999 if seconds else 0))
         return bool(ready) and (self._number == ready[0][0] or len(ready) > 1)
 
+    def gather(self, seconds: float, least: int) -> None:
+        if self._over:
+            return
+        # `poll` then tells of nothing less, but of the end (SO_RCVLOWAT in socket(7)).
+        self._await_bytes(least)
+        try:
+            self._readable.poll(seconds * 1000)
+        finally:
+            self._await_bytes(1)
+
+    def _await_bytes(self, least: int) -> None:
+        with contextlib.suppress(OSError):  # it has been cut
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, least)
+
     def interrupt_on(self, descriptor: int) -> None:
         self._readable.register(descriptor, select.POLLIN)
 

@@ -105,6 +105,10 @@ class TlsStream:
     def wait(self, seconds: float) -> bool:
         return self.held or self._inner.wait(seconds)
 
+    def gather(self, seconds: float, least: int) -> None:
+        if not self.held:
+            self._inner.gather(seconds, least)
+
     def interrupt_on(self, descriptor: int) -> None:
         self._inner.interrupt_on(descriptor)
 

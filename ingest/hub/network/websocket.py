@@ -81,6 +81,10 @@ class WebSocketStream:
     def wait(self, seconds: float) -> bool:
         return bool(self._rest or self._over or self._reader.error) or self._inner.wait(seconds)
 
+    def gather(self, seconds: float, least: int) -> None:
+        if not self.held:
+            self._inner.gather(seconds, least)
+
     def interrupt_on(self, descriptor: int) -> None:
         self._inner.interrupt_on(descriptor)
 

@@ -12,6 +12,8 @@ class Transport(Protocol):
 
     name: str
     """Its name in `source.transport`."""
+    gathers: bool
+    """Whether `gather` ends early for what has come. If not, much that comes is better read at once."""
 
     @property
     def credit(self) -> int:
@@ -39,6 +41,10 @@ class Transport(Protocol):
 
     def poll(self, timeout: float) -> Sequence[Received]:
         """Returns the next events in order; empty if none came in `timeout` seconds. Raises LinkEnded."""
+        ...
+
+    def gather(self, seconds: float) -> None:
+        """Waits for more events before the next `poll`, `seconds` at most."""
         ...
 
     def tend(self) -> None:

@@ -23,6 +23,7 @@ from ingest.source.events.received import Received
 from ingest.source.events.slices import Slices
 from ingest.source.hot_path import Decoder, decoder_of
 from ingest.source.transport.frames import TransferSplitter
+from ingest.source.transport.portion import Portion
 from ingest.source.transport.prefetch import Prefetch
 
 TEND_SECONDS = 0.5
@@ -72,6 +73,7 @@ class _Link:
         self._transfers.feed(begun)
         self._counted = 0
         """Transfer frames that the client has heard of."""
+        self._portion = Portion()
         self._reads: list[Slices] = []
         """The messages of each read."""
         self._error: Exception | None = None
@@ -92,7 +94,13 @@ class _Link:
         except Exception as error:
             self._error = error
         reads, self._reads = self._reads, []
+        if reads:
+            size = sum(messages.total_bytes for messages in reads)
+            self._portion.read(size, self._prefetch.bytes, time.monotonic())
         return self._events(reads)
+
+    def gather(self, seconds: float) -> None:
+        self._stream.gather(seconds, self._portion.bytes)
 
     def tend(self) -> None:
         """Keeps the link alive while no events are wanted. Errors come with the next `poll`."""
@@ -226,6 +234,7 @@ class FastTransport:
     """Implements `contract.Transport`."""
 
     name = "fast"
+    gathers = True
 
     def __init__(self, config: Config, partition: str, *, owned: bool = True, interrupt: int | None = None) -> None:
         self._config = config
@@ -280,6 +289,12 @@ class FastTransport:
                 self._owner.refused(str(ended))
             raise ended from error
         return ()
+
+    def gather(self, seconds: float) -> None:
+        if self._link is not None:
+            self._link.gather(seconds)
+        else:
+            time.sleep(seconds)
 
     def tend(self) -> None:
         if self._link is not None:

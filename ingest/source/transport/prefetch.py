@@ -30,6 +30,11 @@ class Prefetch:
         self._allowed: deque[int] = deque()
         """Up to which event each flow allows the hub to send, for flows that are not used up."""
 
+    @property
+    def bytes(self) -> float:
+        """What so many events have of the mean size."""
+        return self.credit * self._mean_bytes
+
     def link(self) -> None:
         """Begins a new link: flows of the previous one no longer count."""
         self._received = 0

@@ -9,6 +9,7 @@ one minor version.
 
 import contextlib
 import threading
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from importlib.metadata import version
@@ -242,6 +243,7 @@ class SdkTransport:
     """Implements `receive.Transport`."""
 
     name = "sdk"
+    gathers = False
     more = False
 
     def __init__(self, config: Config, partition: str, *, owned: bool = True) -> None:
@@ -280,6 +282,9 @@ class SdkTransport:
         if events:
             self._tune(events)
         return events
+
+    def gather(self, seconds: float) -> None:
+        time.sleep(seconds)
 
     def tend(self) -> None:
         """Does nothing: the client's own thread keeps the link alive."""

@@ -27,6 +27,8 @@ class MemoryStream:
     def wait(self, seconds: float) -> bool:
         return bool(self.sent)
 
+    def gather(self, seconds: float, least: int) -> None: ...
+
     def interrupt_on(self, descriptor: int) -> None: ...
 
     def read(self, most: int) -> bytes | None:

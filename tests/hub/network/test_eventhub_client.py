@@ -24,6 +24,8 @@ class Scripted:
         self.done.append(seconds)
         return bool(self._reads)
 
+    def gather(self, seconds: float, least: int) -> None: ...
+
     def interrupt_on(self, descriptor: int) -> None: ...
 
     def read(self, most: int) -> bytes | None:

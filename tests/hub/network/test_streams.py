@@ -96,6 +96,42 @@ def test_a_wait_can_be_ended_by_something_else_and_what_comes_is_still_told_of(b
         os.close(bell)
 
 
+def test_many_bytes_can_be_waited_for_and_few_are_there_after_it(both: Wire) -> None:
+    both.hub.send(b"few")
+    began = time.monotonic()
+    both.ours.gather(0.1, MOST)
+    assert time.monotonic() - began >= 0.1
+    assert read(both.ours, 3) == b"few"
+    many = random.Random(2).randbytes(300_000)
+    sending = threading.Thread(target=both.hub.send, args=(many,))
+    sending.start()
+    both.ours.gather(PATIENCE, MOST)
+    assert both.ours.wait(0)
+    assert read(both.ours, 10) == many[:10]
+    both.ours.gather(PATIENCE, MOST)
+    assert read(both.ours, len(many) - 10) == many[10:]
+    sending.join()
+    assert time.monotonic() - began < PATIENCE
+
+
+def test_waiting_for_many_bytes_ends_where_no_more_come(both: Wire) -> None:
+    began = time.monotonic()
+    bell = os.eventfd(0)
+    try:
+        both.ours.interrupt_on(bell)
+        os.eventfd_write(bell, 1)
+        both.ours.gather(PATIENCE, MOST)
+        os.eventfd_read(bell)
+        both.hub.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        both.hub.socket.close()
+        both.ours.gather(PATIENCE, MOST)
+        both.ours.terminate()
+        both.ours.gather(PATIENCE, MOST)
+    finally:
+        os.close(bell)
+    assert time.monotonic() - began < PATIENCE
+
+
 def test_what_was_taken_from_the_socket_is_told_of(both: Wire) -> None:
     data = bytes(range(250)) * 40
     both.hub.socket.sendall(frame(frames.BINARY, data) if "websocket" in both.kind else data)

@@ -30,6 +30,7 @@ class Script:
     """A transport that plays steps: sequence numbers to deliver, or the end of the link."""
 
     name = "script"
+    gathers = False
 
     more = False
 
@@ -55,6 +56,8 @@ class Script:
         if isinstance(step, LinkEnded):
             raise step
         return [each if isinstance(each, Event) else event(each) for each in step]
+
+    def gather(self, seconds: float) -> None: ...
 
     def tend(self) -> None:
         self.tended += 1

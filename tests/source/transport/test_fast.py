@@ -333,3 +333,17 @@ def test_a_link_comes_up_while_no_events_are_wanted(emulator: Emulator, reading:
         pass_by(0.05, reader.receiver.tend)
     reader.until_events(10)
     assert reader.receiver.attaches == 1
+
+
+def test_a_trickle_is_gathered_until_it_is_worth_a_turn(emulator: Emulator, reading: Reading) -> None:
+    reader = reading(configured(emulator, "fast"))
+    reader.until(lambda: reader.receiver.attached)
+    began = time.monotonic()
+    fill(emulator, 3)
+    reader.transport.gather(0.1)
+    assert time.monotonic() - began >= 0.1
+    fill(emulator, 1_000, first=3)
+    reader.transport.gather(PATIENCE)
+    assert time.monotonic() - began < PATIENCE
+    reader.until_events(1_003)
+    assert reader.numbers == list(range(1_003))
