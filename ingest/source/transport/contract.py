@@ -44,7 +44,7 @@ class Transport(Protocol):
         ...
 
     def gather(self, seconds: float) -> None:
-        """Waits for more events before the next `poll`, `seconds` at most."""
+        """Waits for more events before the next `poll`, `seconds` at most; not at all where no link is up."""
         ...
 
     def tend(self) -> None:

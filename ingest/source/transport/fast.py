@@ -293,8 +293,6 @@ class FastTransport:
     def gather(self, seconds: float) -> None:
         if self._link is not None:
             self._link.gather(seconds)
-        else:
-            time.sleep(seconds)
 
     def tend(self) -> None:
         if self._link is not None:

@@ -240,7 +240,7 @@ class _Link:
 
 
 class SdkTransport:
-    """Implements `receive.Transport`."""
+    """Implements `contract.Transport`."""
 
     name = "sdk"
     gathers = False
@@ -284,7 +284,8 @@ class SdkTransport:
         return events
 
     def gather(self, seconds: float) -> None:
-        time.sleep(seconds)
+        if self._link is not None:
+            time.sleep(seconds)  # the client's own thread reads meanwhile
 
     def tend(self) -> None:
         """Does nothing: the client's own thread keeps the link alive."""
