@@ -21,7 +21,7 @@ class Stream(Protocol):
         ...
 
     def fileno(self) -> int:
-        """For select and poll, together with `held`. -1 once it is closed."""
+        """For select and poll, together with `held`; after `gather`, only when `wait` was called again. -1 once it is closed."""
         ...
 
     def wait(self, seconds: float) -> bool:

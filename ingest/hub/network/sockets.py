@@ -20,7 +20,9 @@ class SocketStream:
         self._readable, self._writable = select.poll(), select.poll()
         self._readable.register(connected, select.POLLIN)
         self._writable.register(connected, select.POLLOUT)
-        self._recv = connected.recv
+        self._recv, self._recv_into = connected.recv, connected.recv_into
+        self._least = 1
+        """`poll` tells of nothing less but of the end (SO_RCVLOWAT in socket(7)); bytes."""
         self._over = False
         """Whether the other side has ended."""
 
@@ -34,23 +36,21 @@ class SocketStream:
     def wait(self, seconds: float) -> bool:
         if self._over:
             return True
+        self._tell_from(1)
         # What the kernel rounds down must not end before its time.
         ready = self._readable.poll(seconds * 1000 + (0.999 if seconds else 0))
         return bool(ready) and (self._number == ready[0][0] or len(ready) > 1)
 
     def gather(self, seconds: float, least: int) -> None:
-        if self._over:
-            return
-        # `poll` then tells of nothing less, but of the end (SO_RCVLOWAT in socket(7)).
-        self._await_bytes(least)
-        try:
+        if not self._over:
+            self._tell_from(least)
             self._readable.poll(seconds * 1000)
-        finally:
-            self._await_bytes(1)
 
-    def _await_bytes(self, least: int) -> None:
-        with contextlib.suppress(OSError):  # it has been cut
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, least)
+    def _tell_from(self, least: int) -> None:
+        if self._least != least:
+            with contextlib.suppress(OSError):  # it has been cut
+                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, least)
+            self._least = least
 
     def interrupt_on(self, descriptor: int) -> None:
         self._readable.register(descriptor, select.POLLIN)
@@ -62,6 +62,15 @@ class SocketStream:
             return None
         self._over = not data
         return data
+
+    def read_into(self, room: memoryview) -> int | None:
+        """As `read`, but returns how many bytes are in `room` now."""
+        try:
+            size = self._recv_into(room)
+        except _LATER:
+            return None
+        self._over = not size
+        return size
 
     def write(self, data: bytes) -> None:
         left = memoryview(data)

@@ -13,9 +13,9 @@ from ingest.hub.network.sockets import SocketStream
 from ingest.timing import Deadline
 
 _FETCH_BYTES: Final = 1 << 16
-"""Of records that are taken from the socket at once, at least; the largest has 16 KiB and some."""
+"""Of records that are taken from the socket at once while hands are shaken; the largest has 16 KiB and some."""
 _ROOM_BYTES: Final = 96 << 10
-"""One read returns no more."""
+"""One read takes and returns no more."""
 _LEAST_SECONDS: Final = 0.01
 
 
@@ -90,6 +90,7 @@ class TlsStream:
         self._more = bool(self._incoming.pending or self._pending())
         """Whether more than the beginning of a record is here."""
         self._room = memoryview(bytearray(_ROOM_BYTES))
+        """For records, then for what was in them: memory that the caches know costs less."""
         self._late: ssl.SSLError | None = None
         """Came behind bytes that are read first."""
         self._over = False
@@ -118,15 +119,16 @@ class TlsStream:
         if self._over:
             return b""
         most = min(most, _ROOM_BYTES)
-        if not self.held:
-            fetched = self._inner.read(max(most, _FETCH_BYTES))
+        size = self._decrypt(most) if self._more else 0
+        if not (size or self._over):
+            fetched = self._inner.read_into(self._room)
             if fetched is None:
                 return None
             if fetched:
-                self._incoming.write(fetched)
+                self._incoming.write(self._room[:fetched])
             else:
                 self._incoming.write_eof()
-        size = self._decrypt(most)
+            size = self._decrypt(most)
         return bytes(self._room[:size]) if size else b"" if self._over else None
 
     def _decrypt(self, most: int) -> int:
@@ -137,8 +139,8 @@ class TlsStream:
         try:
             while got := read(most - size, room[size:]):
                 size += got
-                self._more = bool(self._incoming.pending or self._pending())
-                if size == most or not self._more:
+                if size == most:
+                    self._more = bool(self._incoming.pending or self._pending())
                     return size
             self._over = True
         except ssl.SSLWantReadError:

@@ -37,8 +37,6 @@ TURN_BYTES = 1 << 20
 way finds the code of the others in the caches."""
 LEAST_EVENT_BYTES = 1_024
 """As so many each event counts there: of small ones the objects take the memory, here and in the Kafka client."""
-EMPTY_READ_BYTES = 1 << 14
-"""As much counts a read that finds none, such as of WebSocket's pings: they could come without end, too."""
 TEND_READS = 256
 """At most in a row while no events are wanted: full ones take all that the credit allows, and pings come to an end."""
 
@@ -129,27 +127,35 @@ class _Link:
 
     def _read(self, timeout: float) -> None:
         self.more = False
-        if not self._wait(0):
-            self._prefetch.silent()
-            if self._reads or not timeout or not self._wait(timeout):
-                return
         read = 0
         try:
-            while read < TURN_BYTES:
-                read += self._receive() or EMPTY_READ_BYTES
+            size = self._first(timeout)
+            while size is not None:
+                read += size
                 self._top_up()
-                if not self._wait(0):
+                if read >= TURN_BYTES:
+                    self.more = self._wait(0)
                     return
-            self.more = True
+                size = self._receive()
         finally:
             # Also in front of an end of the stream: the hub's last frame says why.
             self._hand_over()
 
-    def _receive(self) -> int:
-        """Takes what is there, up to about one large read. Returns what it counts for a turn."""
+    def _first(self, timeout: float) -> int | None:
+        """As `_receive`, but waits up to `timeout` seconds if there are no events yet."""
+        size = self._receive()
+        if size is None and not self._wait(0):
+            self._prefetch.silent()
+            if not self._reads and timeout and self._wait(timeout):
+                return self._receive()
+        return size
+
+    def _receive(self) -> int | None:
+        """Takes what is there, up to about one large read. Returns what it counts for a turn; None if that is nothing, a part
+        of a TLS record, or a ping of WebSocket."""
         data = self._stream.read(READ_BYTES)
-        if data is None:  # the rest of a TLS record is still on its way, or it was a ping of WebSocket
-            return 0
+        if data is None:
+            return None
         if not data:
             raise ConnectionResetError("the hub closed the connection")
         self._heard = True
