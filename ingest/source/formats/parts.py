@@ -6,7 +6,7 @@ import orjson
 
 from ingest.errors import Undeliverable
 from ingest.source.events.event import BODY_KINDS, DATA, HUB_TIME, MALFORMED, Labels
-from ingest.source.events.values import json_of
+from ingest.source.events.values import number
 
 NUMBERS = frozenset((HUB_TIME, "absolute-expiry-time", "creation-time", "group-sequence"))
 """System properties that are whole numbers; no header names their type."""
@@ -21,8 +21,11 @@ def kept(text: bytes) -> bytes:
 
 
 def as_json(value: Any) -> bytes:
+    """As `values.json_of`. Raises Undeliverable for what is no value of JSON."""
+    if value is None:  # as most content encodings
+        return b"null"
     try:
-        return json_of(value)
+        return dumps(value, default=number)
     except orjson.JSONEncodeError as error:
         raise Undeliverable("not_json", f"a property value cannot be written as JSON ({error})") from None
 
