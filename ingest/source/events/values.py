@@ -63,11 +63,10 @@ def plain(value: Any) -> Any:
 
 def json_of(value: Any) -> bytes:
     """Returns what `plain` makes as JSON. Raises orjson.JSONEncodeError for anything else."""
-    return orjson.dumps(value, default=number)
+    return orjson.dumps(value, default=_number)
 
 
-def number(value: Any) -> float:
-    """For orjson's `default`: returns a 32-bit float as a double. Raises TypeError for anything else."""
+def _number(value: Any) -> float:
     if type(value) is Float:
         return float(value)
     raise TypeError(f"{type(value).__name__} is no value of JSON")

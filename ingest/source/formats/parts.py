@@ -6,7 +6,7 @@ import orjson
 
 from ingest.errors import Undeliverable
 from ingest.source.events.event import BODY_KINDS, DATA, HUB_TIME, MALFORMED, Labels
-from ingest.source.events.values import number
+from ingest.source.events.values import json_of
 
 NUMBERS = frozenset((HUB_TIME, "absolute-expiry-time", "creation-time", "group-sequence"))
 """System properties that are whole numbers; no header names their type."""
@@ -25,7 +25,7 @@ def as_json(value: Any) -> bytes:
     if value is None:  # as most content encodings
         return b"null"
     try:
-        return dumps(value, default=number)
+        return json_of(value)
     except orjson.JSONEncodeError as error:
         raise Undeliverable("not_json", f"a property value cannot be written as JSON ({error})") from None
 
