@@ -1,4 +1,4 @@
-"""One row of figures per benchmark, for people; the same figures are in pytest-benchmark's `extra_info`."""
+"""Rows of figures, for people; the same figures are in pytest-benchmark's `extra_info`, those of the last row also one by one."""
 
 import statistics
 from collections.abc import Mapping, Sequence
@@ -78,6 +78,7 @@ class Results:
     def add_row(self, benchmark: Any, name: str, figures: Row) -> None:
         """Prints the row at once, too: the table comes when all benchmarks have run."""
         benchmark.extra_info.update(figures)
+        benchmark.extra_info.setdefault("rows", []).append(dict(figures))
         self._rows.append({"benchmark": name, **figures})
         print(f"{name}: {', '.join(f'{key} {value}' for key, value in figures.items())}", flush=True)
 
