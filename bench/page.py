@@ -68,6 +68,7 @@ WORDS: Final = {
     "mib": "MiB",
     "tls": "TLS",
     "per": "/",
+    "kafka": "Kafka",
     "max": "largest",
     "acked": "answered",
 }

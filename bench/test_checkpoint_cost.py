@@ -78,6 +78,7 @@ def test_checkpoint_cost(
         runs,
         Conditions(600, 1, "fast", "json", tls=True),
         {
+            "store": store,
             "blob_writes": writes,
             "seconds": round(run.wall_seconds, 1),
             "blob_writes_per_million_events": round(writes / EVENTS * 1e6, 1),

@@ -34,6 +34,7 @@ def test_status_page(benchmark: Any, results: Results, partitions: int) -> None:
         f"status page, {partitions} partitions",
         {
             "runs": ROUNDS,
+            "partitions": partitions,
             "cpu_ms_per_sample": round(sample * 1e3, 2),
             "cpu_us_per_answer": round(answer * 1e6, 1),
             "document_bytes": len(recorder.json()[1]),
