@@ -25,6 +25,7 @@ TESTS: Final = (
     "test_source_sdk_sample",
     "test_source_scaling",
     "test_source_latency",
+    "test_source_rates",
     "test_source_far_kafka",
     "test_source_networks",
     "test_source_formats",
@@ -60,7 +61,7 @@ CONDITIONS: Final = (
 )
 """What stands above a table when it is the same in all its rows."""
 
-SHARES: Final = ("acked_within_10_ms", "acked_within_50_ms", "share_of_allowed")
+SHARES: Final = ("acked_within_10_ms", "acked_within_50_ms", "share_of_allowed", "share_of_a_core")
 WORDS: Final = {
     "cpu": "CPU",
     "us": "µs",

@@ -1,130 +1,27 @@
-"""How long an event is on its way from the hub to Kafka, at a steady rate that leaves the source time."""
+"""What an event costs, and how long it is on its way from the hub to Kafka, at steady rates that leave the source time."""
 
-import time
-from collections.abc import Iterator
-from datetime import datetime
 from pathlib import Path
-from statistics import quantiles
 from typing import Any
 
-import orjson
-from confluent_kafka import Consumer, TopicPartition
+import pytest
 
-from bench.clocked import ASK_SECONDS, TOPIC_PARTITIONS, Movers, Topic
-from bench.console import Stage
-from bench.events import body_bytes
-from bench.hub import HubProcess
 from bench.results import Results
-from bench.source_process import Way, mover_pids, source, transport_of
-from tests.faults.source_process import SourceProcess
-from tests.faults.waiting import wait_until
+from bench.steady import Pace, steady
 from tests.services.kafka import KafkaCluster
-
-RATE = 10_000
-FRAME_BYTES = 600
-WARM_UP_SECONDS = 10.0
-MEASURED_SECONDS = 30.0
-TIMED_BY_BROKER = {"message.timestamp.type": "LogAppendTime"}
 
 
 def test_source_latency(benchmark: Any, results: Results, kafka: KafkaCluster, tmp_path: Path) -> None:
-    """One partition, default settings, TLS. The hub's devices do not wait for anybody."""
-    options = (
-        "--partitions",
-        "1",
-        "--devices",
-        "100",
-        "--rate",
-        str(RATE),
-        "--body-bytes",
-        str(body_bytes(FRAME_BYTES)),
-    )
-    with (
-        HubProcess(*options) as hub,
-        Topic(kafka.bootstrap, TIMED_BY_BROKER) as topic,
-        source(tmp_path, hub, kafka.bootstrap, topic.name, Way(transport=None)) as process,
-    ):
-        process.wait_ready()
-        transport = transport_of(process)
-        movers = Movers(mover_pids(process, 1))
-
-        def measure() -> tuple[float, float, float, float, list[float]]:
-            wait(WARM_UP_SECONDS, "warms up")
-            begin, within_before = time.time(), acknowledged(process)
-            cpu_before, hub_before = movers.cpu_seconds(), hub.cpu_seconds()
-            wait(MEASURED_SECONDS, f"{RATE:,} events/s")
-            cpu, hub_cpu = movers.cpu_seconds() - cpu_before, hub.cpu_seconds() - hub_before
-            end, within = time.time(), acknowledged(process)
-            acked = [after - before for before, after in zip(within_before, within, strict=True)]
-            return begin, end, cpu, hub_cpu, acked
-
-        begin, end, cpu_seconds, hub_cpu_seconds, (quick, soon, acked) = benchmark.pedantic(measure, rounds=1)
-        wait_until(lambda: process.metric("source_last_event_timestamp_seconds", partition="0") > end, "it lags")
-        delays = sorted(
-            appended_ms - enqueued_ms
-            for enqueued_ms, appended_ms in times(kafka.bootstrap, topic)
-            if begin * 1000 <= enqueued_ms < end * 1000
-        )
-    percentiles = quantiles(delays, n=1000, method="inclusive")
-    results.add_row(
-        benchmark,
-        "latency",
-        {
-            "events": len(delays),
-            "cpu_us_per_event": round(cpu_seconds / len(delays) * 1e6, 1),
-            "events_per_second": round(len(delays) / (end - begin)),
-            "frame_bytes": FRAME_BYTES,
-            "partitions": 1,
-            "transport": transport,
-            "format": "json",
-            "tls": True,
-            "hub_cpu_us_per_event": round(hub_cpu_seconds / len(delays) * 1e6, 1),
-            "p50_ms": percentiles[499],
-            "p99_ms": percentiles[989],
-            "p99_9_ms": percentiles[998],
-            "max_ms": delays[-1],
-            "acked_within_10_ms": round(quick / acked, 4),
-            "acked_within_50_ms": round(soon / acked, 4),
-        },
-    )
+    """One partition, 10,000 events/s."""
+    results.add_row(benchmark, "latency", steady(benchmark, kafka, tmp_path, Pace(10_000, 1, 10.0, 30.0)))
 
 
-def wait(seconds: float, doing: str) -> None:
-    until = time.monotonic() + seconds
-    with Stage(f"latency: {doing}") as stage:
-
-        def over() -> bool:
-            left = until - time.monotonic()
-            stage.at(seconds - left, seconds)
-            return left <= 0
-
-        wait_until(over, "the clock stands still", 2 * seconds)
-
-
-def acknowledged(process: SourceProcess) -> tuple[float, float, float]:
-    """Events that the process saw acknowledged within 10 ms, within 50 ms, and in all: its own histogram."""
-    quick, soon = (process.metric("source_delivery_seconds_bucket", le=le) for le in ("0.01", "0.05"))
-    return quick, soon, process.metric("source_delivery_seconds_count")
-
-
-def times(bootstrap: str, topic: Topic) -> Iterator[tuple[float, int]]:
-    """Of every record that is there by now: when the hub took the event, as the record says, and when the broker took the
-    record; ms."""
-    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": topic.name, "enable.auto.commit": False})
-    consumer.assign([TopicPartition(topic.name, partition, 0) for partition in range(TOPIC_PARTITIONS)])
-    ends = topic.ends()
-    left = sum(ends)
-    while left > 0:
-        messages = consumer.consume(min(left, 10_000), ASK_SECONDS)
-        assert messages, f"{left} records cannot be read"
-        for message in messages:
-            partition, offset, value = message.partition(), message.offset(), message.value()
-            assert partition is not None
-            assert offset is not None
-            assert value is not None
-            if offset >= ends[partition]:
-                continue  # it has come since, and another partition's are still to be read
-            left -= 1
-            enqueued = datetime.fromisoformat(orjson.loads(value)["enqueuedTime"])
-            yield enqueued.timestamp() * 1000, message.timestamp()[1]
-    consumer.close()
+@pytest.mark.parametrize(
+    ("rate", "partitions"), [(100, 1), (300, 1), (1_000, 1), (3_000, 1), (30_000, 1), (4_000, 8), (16_000, 32)]
+)
+def test_source_rates(
+    benchmark: Any, results: Results, kafka: KafkaCluster, tmp_path: Path, rate: int, partitions: int
+) -> None:
+    """`share_of_a_core` is what all partition processes take together."""
+    figures = steady(benchmark, kafka, tmp_path, Pace(rate, partitions, 5.0, 15.0))
+    share = rate * float(figures["cpu_us_per_event"] or 0) / 1e6
+    results.add_row(benchmark, "rates", {**figures, "share_of_a_core": round(share, 3)})

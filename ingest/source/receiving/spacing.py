@@ -9,8 +9,8 @@ SPACING_SECONDS: Final = 0.014
 """From read to read, unless enough has come before (`Transport.gather`). An event waits for half of it on average."""
 SMALL_TURN: Final = 256
 """With more events the turn's cost is no longer what matters."""
-LEAST_RATE: Final = 1_000
-"""Events a second; below that, each is taken as soon as it comes."""
+LEAST_RATE: Final = 150
+"""Events a second; below that, hardly two would share a turn, so each is taken as soon as it comes."""
 
 
 class TurnSpacing:

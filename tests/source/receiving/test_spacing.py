@@ -1,5 +1,7 @@
 """A steady stream is read in turns that are some milliseconds apart; what comes seldom, or much at once, does not wait."""
 
+from itertools import dropwhile
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,9 +26,10 @@ def test_at_low_rates_nothing_waits(rate: float, gathers: bool) -> None:
     assert not any(waits(rate, gathers=gathers))
 
 
-@given(st.floats(5 * LEAST_RATE, 0.9 * SMALL_TURN / SPACING_SECONDS), st.booleans())
+@given(st.floats(2 * LEAST_RATE, 0.9 * SMALL_TURN / SPACING_SECONDS), st.booleans())
 def test_a_steady_stream_is_read_once_in_a_while(rate: float, gathers: bool) -> None:
-    turns = waits(rate, gathers=gathers)[2:]
+    turns = list(dropwhile(lambda seconds: not seconds, waits(rate, gathers=gathers)))  # its first events do not wait
+    assert turns
     assert all(seconds == pytest.approx(SPACING_SECONDS) for seconds in turns)
     assert len(turns) < 2.0 / SPACING_SECONDS + 1
 
