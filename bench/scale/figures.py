@@ -22,7 +22,7 @@ QUIET_SECONDS: Final = 120.0
 """Between two events."""
 LONGEST_SECONDS: Final = 3600.0
 PROCESS_SECONDS: Final = 0.053
-"""From one partition process to the next at a start on two cores (bench/README.md: 32 of them in 1.7 s)."""
+"""From one partition process to the next at a start on two cores: 32 of them took 1.7 s (`test_startup_32`)."""
 MIXED_PARTITIONS: Final = 32
 MIXED: Final[dict[str, tuple[Manner, ...]]] = {
     "ingest, .NET": (INGEST, DOTNET),
