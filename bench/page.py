@@ -11,10 +11,11 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
+from bench.places import placed
 from bench.results import Row
 
 PAGE: Final = Path(__file__).with_name("README.md")
-BEGIN, END = "<!-- python -m bench.page -->\n", "<!-- end -->"
+PLACE: Final = "python -m bench.page"
 
 TESTS: Final = (
     "test_source_traffic",
@@ -79,11 +80,7 @@ WORDS: Final = {
 def in_page(page: str, figures: Mapping[str, Any]) -> str:
     """Returns the page with these results in it. Raises ValueError if they are not of all benchmarks, or of one that has no place
     here, or if the page has no place for them."""
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not end:
-        raise ValueError(f"{PAGE.name} has no lines {BEGIN.strip()} and {END}")
-    return f"{before}{begin}{text(figures)}\n{end}{after}"
+    return placed(page, PLACE, text(figures))
 
 
 def text(figures: Mapping[str, Any]) -> str:

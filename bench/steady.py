@@ -14,7 +14,6 @@ from bench.clocked import ASK_SECONDS, TOPIC_PARTITIONS, Movers, Topic
 from bench.console import Stage
 from bench.events import body_bytes
 from bench.hub import HubProcess
-from bench.results import Row
 from bench.source_process import Way, mover_pids, source, transport_of
 from tests.faults.source_process import SourceProcess
 from tests.faults.waiting import wait_until
@@ -24,7 +23,7 @@ FRAME_BYTES = 600
 TIMED_BY_BROKER = {"message.timestamp.type": "LogAppendTime"}
 
 
-class Pace(NamedTuple):
+class Load(NamedTuple):
     """How many events a second come to all partitions together, and how long that is measured."""
 
     rate: int
@@ -33,15 +32,15 @@ class Pace(NamedTuple):
     measured_seconds: float
 
 
-def steady(benchmark: Any, kafka: KafkaCluster, folder: Path, pace: Pace) -> Row:
+def steady(benchmark: Any, kafka: KafkaCluster, folder: Path, load: Load) -> dict[str, Any]:
     """Default settings, TLS. The hub's devices do not wait for anybody."""
     options = (
         "--partitions",
-        str(pace.partitions),
+        str(load.partitions),
         "--devices",
-        str(100 * pace.partitions),
+        str(100 * load.partitions),
         "--rate",
-        str(pace.rate),
+        str(load.rate),
         "--body-bytes",
         str(body_bytes(FRAME_BYTES)),
     )
@@ -52,20 +51,20 @@ def steady(benchmark: Any, kafka: KafkaCluster, folder: Path, pace: Pace) -> Row
     ):
         process.wait_ready()
         transport = transport_of(process)
-        movers = Movers(mover_pids(process, pace.partitions))
+        movers = Movers(mover_pids(process, load.partitions))
 
         def measure() -> tuple[float, float, float, float, list[float]]:
-            wait(pace.warm_up_seconds, "warms up")
+            wait(load.warm_up_seconds, "warms up")
             begin, within_before = time.time(), acknowledged(process)
             cpu_before, hub_before = movers.cpu_seconds(), hub.cpu_seconds()
-            wait(pace.measured_seconds, f"{pace.rate:,} events/s")
+            wait(load.measured_seconds, f"{load.rate:,} events/s")
             cpu, hub_cpu = movers.cpu_seconds() - cpu_before, hub.cpu_seconds() - hub_before
             end, within = time.time(), acknowledged(process)
             acked = [after - before for before, after in zip(within_before, within, strict=True)]
             return begin, end, cpu, hub_cpu, acked
 
         begin, end, cpu_seconds, hub_cpu_seconds, (quick, soon, acked) = benchmark.pedantic(measure, rounds=1)
-        partitions = [str(number) for number in range(pace.partitions)]
+        partitions = [str(number) for number in range(load.partitions)]
         newest = "source_last_event_timestamp_seconds"
         wait_until(lambda: all(process.metric(newest, partition=each) > end for each in partitions), "it lags")
         delays = sorted(
@@ -79,7 +78,7 @@ def steady(benchmark: Any, kafka: KafkaCluster, folder: Path, pace: Pace) -> Row
         "cpu_us_per_event": round(cpu_seconds / len(delays) * 1e6, 1),
         "events_per_second": round(len(delays) / (end - begin)),
         "frame_bytes": FRAME_BYTES,
-        "partitions": pace.partitions,
+        "partitions": load.partitions,
         "transport": transport,
         "format": "json",
         "tls": True,

@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 
 from bench.results import Results
-from bench.steady import Pace, steady
+from bench.steady import Load, steady
 from tests.services.kafka import KafkaCluster
 
 
 def test_source_latency(benchmark: Any, results: Results, kafka: KafkaCluster, tmp_path: Path) -> None:
     """One partition, 10,000 events/s."""
-    results.add_row(benchmark, "latency", steady(benchmark, kafka, tmp_path, Pace(10_000, 1, 10.0, 30.0)))
+    results.add_row(benchmark, "latency", steady(benchmark, kafka, tmp_path, Load(10_000, 1, 10.0, 30.0)))
 
 
 @pytest.mark.parametrize(
@@ -22,6 +22,6 @@ def test_source_rates(
     benchmark: Any, results: Results, kafka: KafkaCluster, tmp_path: Path, rate: int, partitions: int
 ) -> None:
     """`share_of_a_core` is what all partition processes take together."""
-    figures = steady(benchmark, kafka, tmp_path, Pace(rate, partitions, 5.0, 15.0))
-    share = rate * float(figures["cpu_us_per_event"] or 0) / 1e6
+    figures = steady(benchmark, kafka, tmp_path, Load(rate, partitions, 5.0, 15.0))
+    share = rate * figures["cpu_us_per_event"] / 1e6
     results.add_row(benchmark, "rates", {**figures, "share_of_a_core": round(share, 3)})

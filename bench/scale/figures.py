@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+from bench.places import placed
 from bench.scale.blobs import Blobs
 from bench.scale.group import HEARTBEAT_SECONDS, Group
 from bench.scale.manners import DOTNET, GO, INGEST, JAVA, JAVASCRIPT, JAVASCRIPT_GREEDY, PYTHON, Manner
@@ -117,11 +118,7 @@ def text() -> str:
 def in_page(page: str) -> str:
     """Returns the page with these tables in it. Raises ValueError if it has no place for one of them."""
     for name, table in tables().items():
-        before, begin, rest = page.partition(f"<!-- {name} -->\n")
-        _, end, after = rest.partition("<!-- end -->")
-        if not end:
-            raise ValueError(f"{PAGE} has no lines <!-- {name} --> and <!-- end -->")
-        page = f"{before}{begin}{table}\n{end}{after}"
+        page = placed(page, name, table)
     return page
 
 

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 import bench
-from bench.page import BEGIN, END, PAGE, TESTS, in_page, title
+from bench.page import PAGE, TESTS, in_page, title
 
+BEGIN, END = "<!-- python -m bench.page -->\n", "<!-- end -->"
 ROOM = f"before\n{BEGIN}old\n{END}\nafter\n"
 
 
