@@ -19,14 +19,18 @@ PATIENT = {"source": {"stall_seconds": 600}}
 
 @dataclass(frozen=True)
 class Way:
-    """How the source is to receive, and what it is to write. `transport` None: whatever is the default."""
+    """How the source is to receive, and what it is to write. `transport` None: whatever is the default; `partitions`: the
+    hub's first ones, None for all."""
 
     transport: str | None
     tls: bool = True
     format: str = "json"
+    partitions: int | None = None
 
     def sections(self) -> Sections:
-        chosen = {"transport": self.transport} if self.transport else {}
+        chosen: dict[str, object] = {"transport": self.transport} if self.transport else {}
+        if self.partitions is not None:
+            chosen["partitions"] = [str(number) for number in range(self.partitions)]
         return {"source": {"format": self.format, **chosen}}
 
 
@@ -69,7 +73,7 @@ def attached_source(
     feed.hide()
     with source(folder, feed, bootstrap, topic, way, PATIENT, *more) as process:
         process.wait_ready()
-        feed.wait_attached(feed.partitions)
+        feed.wait_attached(way.partitions or feed.partitions)
         if way.transport:
             assert transport_of(process) == way.transport
         yield process

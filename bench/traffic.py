@@ -83,9 +83,11 @@ class Profile:
 
 
 def fill(hub: Hub, profile: Profile, events: int, seed: int = 0) -> None:
-    """Puts events of the profile into the hub's first partition."""
-    for made, enqueued_ms in profile.events(events, seed):
-        hub.append(hub.partitions[0], made, enqueued_ms)
+    """Puts events of the profile into the hub's partitions, as many into each: that of a fleet of its own, with its own seed."""
+    for number, partition in enumerate(hub.partitions):
+        share = len(range(number, events, len(hub.partitions)))
+        for made, enqueued_ms in profile.events(share, seed + number):
+            hub.append(partition, made, enqueued_ms)
 
 
 def payloads(profile: Profile, events: int, seed: int = 0) -> list[bytes]:

@@ -4,7 +4,8 @@ import statistics
 
 import pytest
 
-from bench.traffic import FRAME_OVERHEAD_BYTES, PROFILES, payloads
+from bench.traffic import FRAME_OVERHEAD_BYTES, PROFILES, fill, payloads
+from ingest.emulator.telemetry.hub import Hub
 from ingest.source.events.decoder import event_of
 
 EVENTS = 200
@@ -33,3 +34,11 @@ def test_fleets_are_as_large_as_they_say() -> None:
     large = {event_of(message).device_id for message in payloads(PROFILES["large_fleet"], 2_000)}
     assert len(large) > 1_900
     assert len({event_of(message).device_id for message in payloads(PROFILES["uniform"], 2_000)}) == 100
+
+
+def test_each_partition_of_a_hub_gets_as_many_events_of_its_own() -> None:
+    hub = Hub(name="bench", partitions=3, consumer_groups=())
+    fill(hub, PROFILES["mixed_fleet"], EVENTS)
+    bodies = [[event_of(message).body for message in hub.read(partition, 0, EVENTS)[1]] for partition in hub.partitions]
+    assert [len(each) for each in bodies] == [67, 67, 66]
+    assert bodies[0][:10] != bodies[1][:10] != bodies[2][:10]
