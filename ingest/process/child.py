@@ -31,6 +31,7 @@ from ingest.early_signals import SENT_TO_ALL
 from ingest.errors import EXIT_CRASH, EXIT_OK, IngestError
 from ingest.metrics.catalogue import PROCESS_CPU, PROCESS_RESIDENT
 from ingest.metrics.meter import Meter
+from ingest.process import scheduling
 from ingest.process.memory import Leftovers
 from ingest.recent_warnings import RECENT
 from ingest.timing import Deadline
@@ -212,6 +213,7 @@ def main(task: ProcessSpec, pipe: Connection) -> None:
     global _identity
     _identity = (task.role, task.slot)
     setproctitle(task.title)
+    scheduling.batch()
     faulthandler.enable()  # the supervisor's SIGABRT to a hung child logs the stack of every thread
     logs.configure(task.config.service.log_format, task.config.service.log_level)
     child = Child(task, pipe)

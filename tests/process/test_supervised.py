@@ -132,6 +132,15 @@ def test_a_child_becomes_ready_counts_and_ends_when_asked(harness: Harness) -> N
     assert harness.counted() > 0
 
 
+def test_every_thread_of_a_child_works_in_batches_and_the_service_does_not(harness: Harness) -> None:
+    slot = harness.slot("works")
+    harness.until(slot, lambda: slot.ready)
+    threads = [int(folder.name) for folder in Path(f"/proc/{slot.pid}/task").iterdir()]
+    assert len(threads) > 1
+    assert {os.sched_getscheduler(thread) for thread in threads} == {os.SCHED_BATCH}
+    assert os.sched_getscheduler(0) == os.SCHED_OTHER
+
+
 def test_a_child_that_is_stopped_right_after_the_fork_ends_well(harness: Harness) -> None:
     slot = harness.slot("works")
     assert slot.pid is not None

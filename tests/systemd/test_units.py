@@ -147,6 +147,12 @@ def test_every_secret_that_the_example_names_is_loaded(service: str) -> None:
     assert sorted(known["SetCredential"]) == sorted(f"{name}:\\n" for name in names)
 
 
+@pytest.mark.parametrize("service", SERVICES)
+def test_its_processes_work_in_batches(service: str) -> None:
+    """The unit says so, as its filter of system calls lets no process choose for itself (`ingest.process.scheduling`)."""
+    assert settings(service)["CPUSchedulingPolicy"] == ["batch"]
+
+
 def test_places_to_write_to() -> None:
     """One per unit for the fork server's socket and the send budget, and the checkpoints that two units share."""
     places = [settings(service)["RuntimeDirectory"][0] for service in SERVICES]

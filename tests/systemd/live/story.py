@@ -3,6 +3,7 @@
 First each has partitions of its own, and checkpoints in its state folder; then both share another hub, exactly once.
 """
 
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -151,6 +152,7 @@ class Story:
 
     def _partition_process(self) -> None:
         node = self._nodes[0]
+        assert os.sched_getscheduler(node.child("source partition 0").pid) == os.SCHED_BATCH
         for title, partition, strike in (
             ("kill -9 of a partition process", "source partition 0", psutil.Process.kill),
             ("SIGSTOP of a partition process", "source partition 1", psutil.Process.suspend),
