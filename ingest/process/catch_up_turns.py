@@ -1,7 +1,7 @@
 """Limits how many backlogged partitions catch up at once to the number of cores. Pure, clock passed in.
 
 Processes that share a core evict each other's caches: 32 of them at work on two cores cost a third more per event than
-one does; in turns, less than a tenth more. So at most one per core works off its backlog at a time, for long enough to
+one does; in turns, a tenth more. So at most one per core works off its backlog at a time, for long enough to
 make up for the cold start.
 """
 
