@@ -1,6 +1,7 @@
 """Whether an event costs more when there are more partitions, and what each process weighs while it works."""
 
 import statistics
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -41,27 +42,26 @@ def test_source_scaling(
     runs: list[Run] = []
     ratios: list[float] = []
     memory: list[dict[str, float]] = []
+    folders = count()
 
-    def measure(some: int, when: str) -> Run:
+    def measure(some: int) -> tuple[Run, dict[str, float]]:
         told = f"{profile}, {some} of {partitions} partitions: round {len(runs) + 1} of {rounds}"
         with (
             Stage(told) as stage,
             Topic(kafka.bootstrap) as topic,
             attached_source(
-                tmp_path / f"{len(runs)}-{when}", feed, kafka.bootstrap, topic.name, Way("fast", partitions=some)
+                tmp_path / str(next(folders)), feed, kafka.bootstrap, topic.name, Way("fast", partitions=some)
             ) as process,
         ):
             movers = Movers(mover_pids(process, some))
             watch = MemoryWatch(movers)
-            run = clock(feed, topic, movers, stage, watch, some * events)
-            if when == "together":
-                memory.append(watch.figures())
-            return run
+            return clock(feed, topic, movers, stage, watch, some * events), watch.figures()
 
     def one_round() -> None:
-        before, together, after = measure(1, "before"), measure(partitions, "together"), measure(1, "after")
+        (before, _), (together, weighed), (after, _) = measure(1), measure(partitions), measure(1)
         alone = (before.cpu_us_per_event + after.cpu_us_per_event) / 2
         runs.append(together)
+        memory.append(weighed)
         ratios.append(together.cpu_us_per_event / alone)
 
     benchmark.pedantic(one_round, rounds=rounds)

@@ -8,7 +8,7 @@ def batch() -> None:
     """A thread that wakes up waits for the running one's time slice to end (some 3 ms), instead of taking its place at once.
 
     Otherwise, on busy cores, the thread that reads and those of its Kafka client drive each other out of the CPU's caches
-    several times a millisecond. With this policy they are interrupted half as often, and an event costs some 5 % less.
+    more than once a millisecond. With this policy they are interrupted half as often, and an event costs some 5 % less.
     Threads begun later inherit it. A policy that somebody has chosen stays, and where this is forbidden, all is as before:
     our systemd units forbid it, and set the policy themselves.
     """
